@@ -1,0 +1,25 @@
+//! The Kubernetes API that Sealwright speaks: KubeDB's `Postgres`, `PostgresOpsRequest`, `PostgresVersion`,
+//! `PetSet`, `PlacementPolicy` and `AppBinding`, the words on the wire, and the names of child objects.
+//!
+//! No client and no runtime belong here: values only.
+
+pub mod appbinding;
+pub mod cert_manager;
+pub mod condition;
+pub mod names;
+pub mod ops_request;
+pub mod petset;
+pub mod placement;
+pub mod pod_template;
+pub mod postgres;
+pub mod tls;
+pub mod version;
+pub mod vocabulary;
+
+pub use appbinding::AppBinding;
+pub use condition::Condition;
+pub use ops_request::PostgresOpsRequest;
+pub use petset::PetSet;
+pub use placement::PlacementPolicy;
+pub use postgres::Postgres;
+pub use version::PostgresVersion;

@@ -1,0 +1,83 @@
+//! Names of the objects that belong to a database.
+
+use crate::tls::CertificateAlias;
+
+/// Longest name of a Kubernetes object that is also a DNS label.
+pub const MAX_NAME: usize = 63;
+
+/// `<db>-<suffix>`, at most 63 characters: the database's part is cut, never the suffix (KubeDB's rule).
+pub fn with_suffix(db: &str, suffix: &str) -> String {
+    let room = MAX_NAME.saturating_sub(suffix.len() + 1);
+    let head: String = db.chars().take(room).collect();
+    format!("{}-{suffix}", head.trim_end_matches('-'))
+}
+
+/// The governing headless Service: `<db>-pods`.
+pub fn governing_service(db: &str) -> String {
+    with_suffix(db, "pods")
+}
+
+/// The Service of the standbys: `<db>-standby`.
+pub fn standby_service(db: &str) -> String {
+    with_suffix(db, "standby")
+}
+
+/// The Service of the exporter: `<db>-stats`.
+pub fn stats_service(db: &str) -> String {
+    with_suffix(db, "stats")
+}
+
+/// The superuser's Secret when the user names none: `<db>-auth`.
+pub fn auth_secret(db: &str) -> String {
+    with_suffix(db, "auth")
+}
+
+/// The generated config Secret: `<db>-<last six characters of the Postgres' UID>`.
+pub fn config_secret(db: &str, uid: &str) -> String {
+    let tail: String = uid
+        .chars()
+        .rev()
+        .take(6)
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev()
+        .collect();
+    with_suffix(db, &tail)
+}
+
+/// The Certificate and, unless the user names another, its Secret: `<db>-<alias>-cert`.
+pub fn certificate(db: &str, alias: CertificateAlias) -> String {
+    with_suffix(db, &format!("{}-cert", alias.as_str()))
+}
+
+/// A member's Pod: `<db>-<ordinal>`.
+pub fn pod(db: &str, ordinal: i32) -> String {
+    format!("{db}-{ordinal}")
+}
+
+/// A member's PersistentVolumeClaim: `data-<db>-<ordinal>`.
+pub fn data_claim(db: &str, ordinal: i32) -> String {
+    format!("{}-{db}-{ordinal}", crate::vocabulary::DATA_VOLUME)
+}
+
+/// RoleBinding by which one operator may use the Secrets of a database's namespace: `<db>-<operator>`.
+pub fn operator_role_binding(db: &str, operator: &str) -> String {
+    with_suffix(db, operator)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_database_names_keep_their_suffix() {
+        let name = certificate(&"d".repeat(63), CertificateAlias::MetricsExporter);
+        assert_eq!(name.len(), MAX_NAME);
+        assert!(name.ends_with("-metrics-exporter-cert"));
+    }
+
+    #[test]
+    fn config_secret_ends_with_the_uid() {
+        assert_eq!(config_secret("pg-ha", "0b3c-0000-eba1da"), "pg-ha-eba1da");
+    }
+}

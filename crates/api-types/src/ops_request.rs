@@ -1,0 +1,463 @@
+//! `PostgresOpsRequest`, `ops.kubedb.com/v1alpha1`: one operation on a running database.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::ResourceRequirements;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::condition::Condition;
+use crate::postgres::{LocalRef, ReadReplica, StandbyMode, StreamingMode, Tuning};
+use crate::tls::{CertificateSpec, ClientAuthMode, IssuerRef, SslMode};
+
+/// What is to be done to which database.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "ops.kubedb.com",
+    version = "v1alpha1",
+    kind = "PostgresOpsRequest",
+    plural = "postgresopsrequests",
+    singular = "postgresopsrequest",
+    shortname = "pgops",
+    category = "ops",
+    category = "kubedb",
+    category = "appscode",
+    namespaced,
+    status = "PostgresOpsRequestStatus",
+    derive = "PartialEq",
+    printcolumn(name = "Type", type_ = "string", json_path = ".spec.type"),
+    printcolumn(name = "Status", type_ = "string", json_path = ".status.phase"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct PostgresOpsRequestSpec {
+    /// The Postgres in the same namespace.
+    pub database_ref: LocalRef,
+    /// The kind of operation.
+    #[serde(rename = "type")]
+    pub type_: OpsRequestType,
+    /// Whether to wait until the database is Ready. Default `IfReady`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apply: Option<ApplyOption>,
+    /// Longest time of a step, for example `5m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<String>,
+    /// How often a failed operation is tried again. Default 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_retries: Option<i32>,
+    /// For `ReconfigureTLS`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsRequest>,
+    /// For `Restart`; an empty object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart: Option<RestartRequest>,
+    /// For `UpdateVersion`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update_version: Option<UpdateVersionRequest>,
+    /// For `HorizontalScaling`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub horizontal_scaling: Option<HorizontalScalingRequest>,
+    /// For `VerticalScaling`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vertical_scaling: Option<VerticalScalingRequest>,
+    /// For `VolumeExpansion`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume_expansion: Option<VolumeExpansionRequest>,
+    /// For `Reconfigure`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<ReconfigureRequest>,
+    /// For `RotateAuth`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authentication: Option<RotateAuthRequest>,
+    /// For `ReconnectStandby`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reconnect_standby: Option<ReconnectStandbyRequest>,
+    /// For `ForceFailOver`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub force_fail_over: Option<ForceFailOverRequest>,
+    /// For `SetRaftKeyPair`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set_raft_key_pair: Option<SetRaftKeyPairRequest>,
+    /// For `StorageMigration`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migration: Option<StorageMigrationRequest>,
+}
+
+/// The kinds of operation that KubeDB's API names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs)]
+pub enum OpsRequestType {
+    UpdateVersion,
+    HorizontalScaling,
+    VerticalScaling,
+    VolumeExpansion,
+    Restart,
+    Reconfigure,
+    ReconfigureTLS,
+    RotateAuth,
+    ReconnectStandby,
+    ForceFailOver,
+    SetRaftKeyPair,
+    StorageMigration,
+}
+
+impl OpsRequestType {
+    /// The word on the wire; also the type and reason of the first condition.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::UpdateVersion => "UpdateVersion",
+            Self::HorizontalScaling => "HorizontalScaling",
+            Self::VerticalScaling => "VerticalScaling",
+            Self::VolumeExpansion => "VolumeExpansion",
+            Self::Restart => "Restart",
+            Self::Reconfigure => "Reconfigure",
+            Self::ReconfigureTLS => "ReconfigureTLS",
+            Self::RotateAuth => "RotateAuth",
+            Self::ReconnectStandby => "ReconnectStandby",
+            Self::ForceFailOver => "ForceFailOver",
+            Self::SetRaftKeyPair => "SetRaftKeyPair",
+            Self::StorageMigration => "StorageMigration",
+        }
+    }
+}
+
+/// Whether an operation waits for a healthy database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ApplyOption {
+    /// Wait until the database's phase is Ready.
+    #[default]
+    IfReady,
+    /// Begin whatever the phase is.
+    Always,
+}
+
+/// What `ReconfigureTLS` changes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TlsRequest {
+    /// The issuer to use from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer_ref: Option<IssuerRef>,
+    /// Certificates to change, by alias; others stay as they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<CertificateSpec>,
+    /// Issue every certificate anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotate_certificates: Option<bool>,
+    /// Issue KubeDB's coordinator certificates anew; this database has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotate_grpc_certificates: Option<bool>,
+    /// Take TLS away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remove: Option<bool>,
+    /// New `Postgres.spec.sslMode`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssl_mode: Option<SslMode>,
+    /// New `Postgres.spec.clientAuthMode`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_auth_mode: Option<ClientAuthMode>,
+}
+
+/// `Restart` takes no parameters.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RestartRequest {}
+
+/// Another PostgresVersion.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdateVersionRequest {
+    /// Name of the PostgresVersion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_version: Option<String>,
+}
+
+/// Another number of members.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HorizontalScalingRequest {
+    /// Members, primary and standbys together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<i32>,
+    /// `Hot` or `Warm`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standby_mode: Option<StandbyMode>,
+    /// `Synchronous` or `Asynchronous`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub streaming_mode: Option<StreamingMode>,
+    /// Groups of read-only members.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub read_replicas: Vec<ReadReplicaScaling>,
+}
+
+/// Another number of read-only members.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReadReplicaScaling {
+    /// The group.
+    #[serde(flatten)]
+    pub group: ReadReplica,
+    /// Take the group away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remove: Option<bool>,
+}
+
+/// Other resources.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VerticalScalingRequest {
+    /// `Restart` or `InPlace`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+    /// Of the container `postgres`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postgres: Option<PodResources>,
+    /// Of the arbiter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arbiter: Option<PodResources>,
+    /// Of KubeDB's coordinator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coordinator: Option<ContainerResources>,
+    /// Of the exporter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exporter: Option<ContainerResources>,
+    /// Of groups of read-only members.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub read_replicas: Vec<ReadReplicaResources>,
+}
+
+/// Resources and placement of a member.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PodResources {
+    /// How a node is chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_selection_policy: Option<String>,
+    /// Label of the node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topology: Option<Topology>,
+    /// Requests and limits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<ResourceRequirements>,
+}
+
+/// Label of a node.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Topology {
+    /// Label key.
+    pub key: String,
+    /// Label value.
+    pub value: String,
+}
+
+/// Resources of a container.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ContainerResources {
+    /// Requests and limits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<ResourceRequirements>,
+}
+
+/// Resources of a group of read-only members.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ReadReplicaResources {
+    /// The group.
+    #[serde(default)]
+    pub name: String,
+    /// Of its members.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postgres: Option<PodResources>,
+}
+
+/// Larger volumes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct VolumeExpansionRequest {
+    /// `Online` or `Offline`.
+    pub mode: String,
+    /// New size of each member's volume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postgres: Option<Quantity>,
+    /// New size of the arbiter's volume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arbiter: Option<Quantity>,
+}
+
+/// Other PostgreSQL parameters.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReconfigureRequest {
+    /// Secret with the key `user.conf`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_secret: Option<LocalRef>,
+    /// Parameters to merge, key `user.conf`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub apply_config: BTreeMap<String, String>,
+    /// Drop the user's parameters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remove_custom_config: Option<bool>,
+    /// `auto`, `true` or `false`. Default `auto`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart: Option<String>,
+    /// Computed parameters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tuning: Option<Tuning>,
+}
+
+/// Another password.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RotateAuthRequest {
+    /// Secret with the new credentials; a password is made when it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<IssuerRef>,
+}
+
+/// Bring back standbys that do not stream.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReconnectStandbyRequest {
+    /// How long to wait for a standby.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_time_out: Option<String>,
+}
+
+/// Promote a standby without asking the primary.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ForceFailOverRequest {
+    /// Pods that may be promoted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<String>,
+}
+
+/// Keys of KubeDB's Raft store.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SetRaftKeyPairRequest {
+    /// Keys and values.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub key_pair: BTreeMap<String, String>,
+}
+
+/// Another storage class.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StorageMigrationRequest {
+    /// The storage class to move to.
+    pub storage_class_name: String,
+    /// What becomes of the old volumes.
+    #[serde(
+        rename = "oldPVReclaimPolicy",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub old_pv_reclaim_policy: Option<String>,
+}
+
+/// How far an operation has come.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PostgresOpsRequestStatus {
+    /// Summary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<OpsRequestPhase>,
+    /// `metadata.generation` that the operator has acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Steps that are done, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// Backups paused for the operation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paused_backups: Vec<PausedBackup>,
+    /// Choices that are fixed before they are acted on (ours; not in KubeDB's API).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<OperationPlan>,
+}
+
+/// Choices of an operation that must not be made twice. Not part of KubeDB's API.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OperationPlan {
+    /// UID of the Postgres when the operation began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database_uid: Option<String>,
+    /// Revision of each Certificate before the operation, by alias; rotation is done when it is greater.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub certificate_revisions: BTreeMap<String, i64>,
+    /// UIDs of the Pods that are to be made anew, by Pod name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pods: BTreeMap<String, String>,
+    /// The primary when the operation began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old_primary: Option<String>,
+    /// The standby that is to be promoted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidate: Option<String>,
+    /// SHA-256 fingerprint of the leaf that every member must serve in the end, hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_fingerprint: Option<String>,
+}
+
+/// Reference to a paused backup.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PausedBackup {
+    /// API group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_group: Option<String>,
+    /// Kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Name.
+    pub name: String,
+    /// Namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+}
+
+/// Summary of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum OpsRequestPhase {
+    /// Waits for its turn or for the database.
+    Pending,
+    /// Being done.
+    Progressing,
+    /// Done.
+    Successful,
+    /// Waits for a human.
+    WaitingForApproval,
+    /// Ended without success; the message tells why.
+    Failed,
+    /// A human has agreed.
+    Approved,
+    /// A human has refused.
+    Denied,
+    /// A newer request does the same.
+    Skipped,
+}
+
+impl OpsRequestPhase {
+    /// Whether nothing will change any more.
+    pub fn is_terminal(self) -> bool {
+        matches!(
+            self,
+            Self::Successful | Self::Failed | Self::Denied | Self::Skipped
+        )
+    }
+
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::Progressing => "Progressing",
+            Self::Successful => "Successful",
+            Self::WaitingForApproval => "WaitingForApproval",
+            Self::Failed => "Failed",
+            Self::Approved => "Approved",
+            Self::Denied => "Denied",
+            Self::Skipped => "Skipped",
+        }
+    }
+}

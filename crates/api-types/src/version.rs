@@ -1,0 +1,157 @@
+//! `PostgresVersion`, `catalog.kubedb.com/v1alpha1`: a PostgreSQL that can be run, by name.
+
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Images and rules of one PostgreSQL version.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "catalog.kubedb.com",
+    version = "v1alpha1",
+    kind = "PostgresVersion",
+    plural = "postgresversions",
+    singular = "postgresversion",
+    shortname = "pgversion",
+    category = "catalog",
+    category = "kubedb",
+    category = "appscode",
+    derive = "PartialEq",
+    derive = "Default",
+    printcolumn(name = "Version", type_ = "string", json_path = ".spec.version"),
+    printcolumn(name = "Distribution", type_ = "string", json_path = ".spec.distribution"),
+    printcolumn(name = "DB_IMAGE", type_ = "string", json_path = ".spec.db.image"),
+    printcolumn(name = "Deprecated", type_ = "boolean", json_path = ".spec.deprecated"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct PostgresVersionSpec {
+    /// The real PostgreSQL version, for example `17.12`; the part before the first dot is the major version.
+    pub version: String,
+    /// No longer supported by its makers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_of_life: Option<bool>,
+    /// Not to be used for new databases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deprecated: Option<bool>,
+    /// `Official`, `TimescaleDB`, `PostGIS`, …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distribution: Option<String>,
+    /// The database's image.
+    pub db: DbImage,
+    /// KubeDB's init container; not used here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init_container: Option<ImageRef>,
+    /// KubeDB's coordinator; not used here, Patroni is in the database's image.
+    pub coordinator: ImageRef,
+    /// The metrics exporter.
+    pub exporter: ImageRef,
+    /// KubeDB's pod security policies; not used here.
+    pub pod_security_policies: PodSecurityPolicies,
+    /// Backup tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::postgres::any_object")]
+    pub stash: Option<serde_json::Value>,
+    /// User that PostgreSQL runs as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub security_context: Option<VersionSecurityContext>,
+    /// TLS facts of the version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<VersionTls>,
+    /// Versions that this one may be updated to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update_constraints: Option<UpdateConstraints>,
+    /// Archiver images and tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::postgres::any_object")]
+    pub archiver: Option<serde_json::Value>,
+    /// Git synchronisation image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git_syncer: Option<ImageRef>,
+    /// User interfaces.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ui: Vec<UiRef>,
+    /// KubeDB's courier images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::postgres::any_object")]
+    pub courier: Option<serde_json::Value>,
+}
+
+/// The database's image.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DbImage {
+    /// Image reference.
+    pub image: String,
+    /// `alpine`, `bookworm`, `trixie`, …
+    #[serde(rename = "baseOS", default, skip_serializing_if = "Option::is_none")]
+    pub base_os: Option<String>,
+}
+
+/// An image.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ImageRef {
+    /// Image reference.
+    pub image: String,
+}
+
+/// KubeDB's pod security policies.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PodSecurityPolicies {
+    /// Of the database's Pods.
+    pub database_policy_name: String,
+}
+
+/// User that PostgreSQL runs as.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VersionSecurityContext {
+    /// Numeric user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_as_user: Option<i64>,
+    /// Whether another user than that works too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_as_any_non_root: Option<bool>,
+}
+
+/// TLS facts of a version.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VersionTls {
+    /// Clients must not resume TLS sessions.
+    #[serde(
+        rename = "disableSSLSessionResumption",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub disable_ssl_session_resumption: Option<bool>,
+}
+
+/// Versions that a version may be updated to; ranges of semantic versions.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct UpdateConstraints {
+    /// Allowed; all when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowlist: Vec<String>,
+    /// Denied; wins over allowed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub denylist: Vec<String>,
+}
+
+/// A user interface.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct UiRef {
+    /// Name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
+impl PostgresVersionSpec {
+    /// Major version, for example 17.
+    pub fn major(&self) -> Option<u32> {
+        self.version.split(['.', '-']).next()?.parse().ok()
+    }
+}

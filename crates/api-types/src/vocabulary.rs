@@ -1,0 +1,86 @@
+//! Every label, annotation, finalizer, field manager, port, path and key that appears on the wire.
+//!
+//! Facts of KubeDB's API unless said otherwise; a word that is written twice in the workspace belongs here.
+
+/// Key of the Pod label that tells a member's role.
+pub const ROLE_LABEL: &str = "kubedb.com/role";
+/// Value of [`ROLE_LABEL`] on the member that takes writes.
+pub const ROLE_PRIMARY: &str = "primary";
+/// Value of [`ROLE_LABEL`] on members that replicate.
+pub const ROLE_STANDBY: &str = "standby";
+
+/// `app.kubernetes.io/name`.
+pub const NAME_LABEL: &str = "app.kubernetes.io/name";
+/// `app.kubernetes.io/instance`.
+pub const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
+/// `app.kubernetes.io/managed-by`.
+pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
+/// `app.kubernetes.io/component`.
+pub const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
+/// Value of [`NAME_LABEL`] on children of a Postgres.
+pub const NAME_VALUE: &str = "postgreses.kubedb.com";
+/// Value of [`MANAGED_BY_LABEL`] on children of a Postgres.
+pub const MANAGED_BY_VALUE: &str = "kubedb.com";
+/// Value of [`COMPONENT_LABEL`] on children of a Postgres.
+pub const COMPONENT_VALUE: &str = "database";
+
+/// Annotation on a Postgres: who holds the pause, `<request name>/<request uid>`; a human writes any name.
+pub const PAUSED_BY: &str = "ops.kubedb.com/paused-by";
+/// Annotation of the Pod template: changes when all Pods have to be made anew; value is a request's UID.
+pub const RESTART_TOKEN: &str = "ops.kubedb.com/restart-token";
+/// Annotation on a Pod: touched so that kubelet projects changed Secrets at once; value is a Secret revision.
+pub const FILES_TOKEN: &str = "ops.kubedb.com/files-token";
+/// Annotation on every child: hash of the object as it was built.
+pub const BLUEPRINT_HASH: &str = "kubedb.com/blueprint-hash";
+/// Annotation of the auth Secret: since when its password is in force (RFC 3339).
+pub const AUTH_ACTIVE_FROM: &str = "kubedb.com/auth-active-from";
+
+/// Finalizer of Postgres and of PostgresOpsRequest.
+pub const FINALIZER: &str = "kubedb.com";
+
+/// Server-side apply field manager of all children of a Postgres, shared by provisioner and ops-manager.
+pub const CHILDREN_MANAGER: &str = "sealwright";
+/// Field manager of `Postgres.status` and the Postgres' finalizer.
+pub const PROVISIONER: &str = "sealwright-provisioner";
+/// Field manager of `PostgresOpsRequest.status` and of the pause annotation.
+pub const OPS_MANAGER: &str = "sealwright-ops-manager";
+/// Field manager of Pods, PVCs and `PetSet.status`.
+pub const PETSET_CONTROLLER: &str = "sealwright-petset";
+
+/// TCP port of PostgreSQL.
+pub const POSTGRES_PORT: i32 = 5432;
+/// Container port name of PostgreSQL.
+pub const POSTGRES_PORT_NAME: &str = "db";
+/// TCP port of Patroni's REST API.
+pub const PATRONI_PORT: i32 = 8008;
+/// Container port name of Patroni's REST API.
+pub const PATRONI_PORT_NAME: &str = "patroni";
+/// TCP port of the metrics exporter.
+pub const EXPORTER_PORT: i32 = 56790;
+
+/// Name of the container that runs PostgreSQL.
+pub const POSTGRES_CONTAINER: &str = "postgres";
+/// Name of the exporter's container.
+pub const EXPORTER_CONTAINER: &str = "exporter";
+/// Volume claim template and volume of the data folder.
+pub const DATA_VOLUME: &str = "data";
+/// Mount of the data volume.
+pub const DATA_MOUNT: &str = "/var/pv";
+/// PostgreSQL's data folder.
+pub const PGDATA: &str = "/var/pv/data";
+/// Mount of the config Secret.
+pub const CONFIG_MOUNT: &str = "/etc/config";
+/// Root of the TLS Secret mounts; one folder per certificate: `server`, `client`, `exporter`.
+pub const TLS_MOUNT: &str = "/tls/certs";
+
+/// Key of the config Secret: Patroni's local configuration.
+pub const PATRONI_YML: &str = "patroni.yml";
+/// Key of the config Secret and of a user's own: PostgreSQL parameters of the user.
+pub const USER_CONF: &str = "user.conf";
+/// Key of the config Secret: parameters given inline in the spec.
+pub const INLINE_CONF: &str = "inline.conf";
+/// Key of the config Secret: PEM bundle of the CAs that members trust.
+pub const TRUST_CRT: &str = "trust.crt";
+
+/// Group of cert-manager's API.
+pub const CERT_MANAGER_GROUP: &str = "cert-manager.io";
