@@ -1,0 +1,24 @@
+# shellcheck shell=bash
+# All parts of the local cluster, for the scripts in this folder.
+# shellcheck source=hack/environment.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/../../environment.sh"
+# shellcheck source=hack/console.sh
+. "$ROOT/hack/console.sh"
+for part in layout processes machines network host-settings pki images control-plane worker addons; do
+    # shellcheck source=/dev/null
+    . "$ROOT/hack/cluster/local/$part.sh"
+done
+unset part
+
+need_root() {
+    ((EUID == 0)) || fail "the local cluster makes network namespaces, mounts and cgroups, so it needs root." \
+        "Run as root, or use a cluster that you have: CLUSTER=current"
+}
+
+# One script at a time changes the cluster.
+take_lock() {
+    mkdir -p "$RUN" "$STATE/logs"
+    chmod 700 "$RUN" "$STATE"
+    exec {LOCK}>"$RUN/lock"
+    flock --nonblock "$LOCK" || fail "another script is changing the local cluster (lock $RUN/lock)"
+}

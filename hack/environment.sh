@@ -1,0 +1,36 @@
+# shellcheck shell=bash
+# Where things are. Sourced by every script; also by hand, to get kubectl, helm
+# and the kubeconfig of the local cluster:   . hack/environment.sh
+
+ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=hack/pins.sh
+. "$ROOT/hack/pins.sh"
+
+# Built once per set of pins, kept outside the checkout.
+CACHE=${SEALWRIGHT_CACHE:-$HOME/.cache/sealwright}
+# Everything the local cluster keeps (removed by clean-cluster) and its sockets,
+# process records and mount points (gone after a reboot).
+STATE=${SEALWRIGHT_STATE:-/var/lib/sealwright}
+# shellcheck disable=SC2034  # read by the files that source this one
+RUN=/run/sealwright
+
+CLUSTER=${CLUSTER:-local}
+API_PORT=${SEALWRIGHT_API_PORT:-16443}
+
+# The modules in hack/tools, and one key over all their pins.
+TOOL_MODULES=(kubernetes cert-manager coredns local-path helm)
+tools_key() {
+    (cd "$ROOT/hack/tools" && cat -- "${TOOL_MODULES[@]/%//go.mod}" "${TOOL_MODULES[@]/%//go.sum}" \
+        cert-manager/main.go | sha256sum | cut -c1-12)
+}
+TOOLS=$CACHE/tools/$(tools_key)/bin
+IMAGES=$CACHE/images
+
+case ":$PATH:" in
+*":$TOOLS:"*) ;;
+*) export PATH="$TOOLS:$PATH" ;;
+esac
+if [[ $CLUSTER == local ]]; then
+    export KUBECONFIG=$STATE/kubeconfig
+fi
+export CLUSTER CACHE STATE API_PORT IMAGES TOOLS

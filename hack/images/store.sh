@@ -1,0 +1,69 @@
+# shellcheck shell=bash
+# Image builds without a daemon, in a store of their own, so that no other store
+# on the machine is touched. Finished images are archives in $IMAGES.
+
+STORE=$CACHE/buildah
+BASES=$IMAGES/bases
+
+buildah_here() {
+    buildah --root "$STORE/root" --runroot "$STORE/run" --storage-driver overlay "$@"
+}
+
+key_of() { cat -- "$@" | sha256sum | cut -c1-12; }
+
+# The packages inside change with Debian; a base is remade when its recipe changes
+# or when the folder is removed.
+debian_base() { # suite
+    local suite=$1 archive
+    archive=$BASES/$suite-$(key_of "$ROOT/images/debian.Containerfile").tar
+    if [[ ! -s $archive ]]; then
+        mkdir -p "$BASES"
+        step "Debian $suite bootstrapped" bootstrap "$suite" "$archive"
+    fi
+    buildah_here inspect --type image "docker.io/sealwright/debian:$suite" >/dev/null 2>&1 ||
+        step "image debian:$suite" import_base "$suite" "$archive"
+}
+
+bootstrap() { # suite, archive
+    local log=$2.log
+    mmdebstrap --quiet --variant=minbase --include=ca-certificates "$1" "$2.partial.tar" \
+        "deb http://deb.debian.org/debian $1 main" \
+        "deb http://deb.debian.org/debian $1-updates main" \
+        "deb http://deb.debian.org/debian-security $1-security main" >"$log" 2>&1 || { tail -20 "$log" >&2; return 1; }
+    mv -- "$2.partial.tar" "$2"
+}
+
+import_base() { # suite, archive
+    local context
+    context=$(mktemp -d "$BASES/context.XXXXXX")
+    ln -- "$2" "$context/rootfs.tar"
+    build_image "docker.io/sealwright/debian:$1" "$ROOT/images/debian.Containerfile" "$context"
+    rm -rf -- "$context"
+}
+
+# build_image <reference> <Containerfile> <context> [buildah argument...]
+build_image() {
+    local reference=$1 file=$2 context=$3 log
+    shift 3
+    mkdir -p "$IMAGES/logs"
+    log=$IMAGES/logs/$(basename "$reference").log
+    # pip in a build needs the CA certificates that this machine trusts.
+    buildah_here bud --isolation chroot --pull-never --network host --format docker \
+        --volume /etc/ssl/certs/ca-certificates.crt:/run/host-ca.crt:ro \
+        "$@" --file "$file" --tag "$reference" "$context" >"$log" 2>&1 || { tail -30 "$log" >&2; return 1; }
+}
+
+save_image() { # reference, archive
+    rm -f -- "$2.partial"
+    buildah_here push --quiet "$1" "docker-archive:$2.partial:$1"
+    mv -- "$2.partial" "$2"
+}
+
+# build_archive <archive> <reference> <Containerfile> <context> [buildah argument...]
+build_archive() {
+    local archive=$1 reference=$2
+    shift
+    build_image "$@"
+    save_image "$reference" "$archive"
+    buildah_here rmi "$reference" >/dev/null
+}
