@@ -1,1 +1,79 @@
-//! To come.
+//! From a Postgres and what it refers to, to the Kubernetes objects that it consists of.
+//!
+//! Pure: no client, no clock, no randomness. The provisioner and the ops-manager both build children here, so a database
+//! can be handed over between them without one object changing.
+//!
+//! [`resolve()`] answers every open question once (defaults, references, contradictions); the builders only translate
+//! a [`Resolved`] into objects, one file per kind.
+
+pub mod app_binding;
+pub mod auth;
+pub mod ca_bundle;
+pub mod certificates;
+pub mod config;
+pub mod hash;
+pub mod labels;
+pub mod paths;
+pub mod pet_set;
+pub mod pg;
+pub mod rbac;
+pub mod resolve;
+pub mod resolved;
+pub mod services;
+pub mod tls;
+
+mod pdb;
+
+use api_types::{AppBinding, PetSet};
+use k8s_openapi::api::core::v1::{Secret, Service, ServiceAccount};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+
+pub use auth::auth_secret;
+pub use ca_bundle::{CaBundle, InvalidBundle};
+pub use certificates::certificates;
+pub use config::{TLS_PHASE, recorded_phase};
+pub use hash::{hash_of, recorded_hash};
+pub use paths as tls_names;
+pub use pg::patroni::dynamic_configuration;
+pub use rbac::operator_role_binding;
+pub use resolve::{Inputs, Invalid, LiveFacts, effective_defaults, kept_but_unused, resolve};
+pub use resolved::{Resolved, ResolvedCertificate, Storage};
+pub use tls::{TlsInputs, TlsPhase};
+
+/// The objects that a database consists of, but for its auth Secret, its Certificates and the operators' RoleBindings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Children {
+    /// The Pods' identity; none when the user names one of their own.
+    pub service_account: Option<ServiceAccount>,
+    /// What Patroni may do in the namespace.
+    pub role: Option<Role>,
+    /// Gives [`Self::role`] to the Pods' service account, be it the user's own.
+    pub role_binding: Option<RoleBinding>,
+    /// Configuration of Patroni and PostgreSQL.
+    pub config_secret: Secret,
+    /// Primary, standby (with standbys), governing and stats (with a monitor).
+    pub services: Vec<Service>,
+    /// How many members may be evicted at once; none for a single member.
+    pub pod_disruption_budget: Option<PodDisruptionBudget>,
+    /// The members.
+    pub pet_set: PetSet,
+    /// How applications connect.
+    pub app_binding: AppBinding,
+}
+
+/// Builds every child. Each carries the hash of itself in the annotation `kubedb.com/blueprint-hash`.
+pub fn build(resolved: &Resolved) -> Children {
+    Children {
+        service_account: resolved
+            .makes_service_account
+            .then(|| hash::seal(rbac::service_account(resolved))),
+        role: Some(hash::seal(rbac::role(resolved))),
+        role_binding: Some(hash::seal(rbac::role_binding(resolved))),
+        config_secret: hash::seal(config::secret(resolved)),
+        services: services::all(resolved).into_iter().map(hash::seal).collect(),
+        pod_disruption_budget: pdb::pod_disruption_budget(resolved).map(hash::seal),
+        pet_set: hash::seal(pet_set::pet_set(resolved)),
+        app_binding: hash::seal(app_binding::app_binding(resolved)),
+    }
+}

@@ -1,0 +1,64 @@
+//! The hash by which an unchanged child is recognised.
+
+use std::collections::BTreeMap;
+
+use api_types::vocabulary::BLUEPRINT_HASH;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+/// Number of hexadecimal digits of a blueprint hash.
+const DIGITS: usize = 16;
+
+/// Short SHA-256 of an object as it was built, in hexadecimal. The hash's own annotation does not count.
+pub fn hash_of<K: Serialize>(obj: &K) -> String {
+    let mut value = serde_json::to_value(obj).unwrap_or_default();
+    if let Some(annotations) = value
+        .pointer_mut("/metadata/annotations")
+        .and_then(|annotations| annotations.as_object_mut())
+    {
+        annotations.remove(BLUEPRINT_HASH);
+    }
+    // serde_json's maps are sorted, so equal objects give equal text.
+    let digest = hex::encode(Sha256::digest(value.to_string().as_bytes()));
+    digest[..DIGITS].to_owned()
+}
+
+/// The hash that a child carries, if it does.
+pub fn recorded_hash(meta: &ObjectMeta) -> Option<&str> {
+    meta.annotations.as_ref()?.get(BLUEPRINT_HASH).map(String::as_str)
+}
+
+/// Writes the object's hash into its annotation.
+pub(crate) fn seal<K: Resource + Serialize>(mut obj: K) -> K {
+    // An absent map and an empty one must hash alike.
+    obj.meta_mut().annotations.get_or_insert_with(BTreeMap::new);
+    let hash = hash_of(&obj);
+    if let Some(annotations) = obj.meta_mut().annotations.as_mut() {
+        annotations.insert(BLUEPRINT_HASH.to_owned(), hash);
+    }
+    obj
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::api::core::v1::ServiceAccount;
+
+    #[test]
+    fn a_sealed_object_has_the_hash_it_records() {
+        let sealed = seal(ServiceAccount::default());
+        assert_eq!(recorded_hash(&sealed.metadata), Some(hash_of(&sealed).as_str()));
+        assert_eq!(hash_of(&sealed).len(), DIGITS);
+    }
+
+    #[test]
+    fn a_change_changes_the_hash() {
+        let other = ServiceAccount {
+            automount_service_account_token: Some(false),
+            ..ServiceAccount::default()
+        };
+        assert_ne!(hash_of(&seal(other)), hash_of(&seal(ServiceAccount::default())));
+    }
+}

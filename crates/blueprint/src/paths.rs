@@ -1,0 +1,28 @@
+//! Where a member finds its files. KubeDB's paths and file names.
+
+/// Server certificate.
+pub const SERVER_CERT: &str = "/tls/certs/server/server.crt";
+/// Key of the server certificate.
+pub const SERVER_KEY: &str = "/tls/certs/server/server.key";
+/// CA that signed the server certificate.
+pub const SERVER_CA: &str = "/tls/certs/server/ca.crt";
+/// Client certificate that a standby shows to the primary.
+pub const CLIENT_CERT: &str = "/tls/certs/client/client.crt";
+/// Key of the client certificate.
+pub const CLIENT_KEY: &str = "/tls/certs/client/client.key";
+/// CA that signed the client certificate.
+pub const CLIENT_CA: &str = "/tls/certs/client/ca.crt";
+/// Mount of the server certificate's Secret.
+pub const SERVER_MOUNT: &str = "/tls/certs/server";
+/// Mount of the client certificate's Secret.
+pub const CLIENT_MOUNT: &str = "/tls/certs/client";
+/// Mount of the exporter certificate's Secret.
+pub const EXPORTER_MOUNT: &str = "/tls/certs/exporter";
+/// CAs that members trust: all of them while a CA changes.
+pub const TRUST: &str = "/etc/config/trust.crt";
+/// Patroni's local configuration.
+pub const PATRONI_YML: &str = "/etc/config/patroni.yml";
+/// Folder of the Unix socket, on an `emptyDir`.
+pub const SOCKET_DIR: &str = "/var/run/postgresql";
+/// Password file that Patroni writes for libpq.
+pub const PGPASS: &str = "/tmp/pgpass";

@@ -1,0 +1,94 @@
+//! What the members of a database are told about TLS.
+
+use std::fmt;
+use std::str::FromStr;
+
+use api_types::postgres::PostgresSpec;
+
+use crate::ca_bundle::CaBundle;
+
+/// How far a database has come on its way to TLS, or back.
+///
+/// Members in neighbouring phases can always replicate with each other; `Off` and `Enforce` are never neighbours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TlsPhase {
+    /// The server speaks plaintext only.
+    #[default]
+    Off,
+    /// The server speaks TLS and plaintext; TCP clients give a password.
+    Accept,
+    /// The server refuses TCP clients without TLS.
+    Enforce,
+}
+
+impl TlsPhase {
+    /// The word in the config Secret's annotation [`crate::TLS_PHASE`].
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "Off",
+            Self::Accept => "Accept",
+            Self::Enforce => "Enforce",
+        }
+    }
+}
+
+impl fmt::Display for TlsPhase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A word that is no [`TlsPhase`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no TLS phase; write Off, Accept or Enforce")]
+pub struct UnknownPhase(pub String);
+
+impl FromStr for TlsPhase {
+    type Err = UnknownPhase;
+
+    fn from_str(word: &str) -> Result<Self, UnknownPhase> {
+        [Self::Off, Self::Accept, Self::Enforce]
+            .into_iter()
+            .find(|phase| phase.as_str() == word)
+            .ok_or_else(|| UnknownPhase(word.to_owned()))
+    }
+}
+
+/// The TLS switches of a database, chosen by whoever owns its children at the moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsInputs {
+    /// What the servers accept and the standbys ask for.
+    pub phase: TlsPhase,
+    /// The CAs that members trust, written to `trust.crt`.
+    pub trust: CaBundle,
+    /// PEM bundle for the AppBinding's `caBundle`; none while applications shall not use TLS.
+    pub app_binding_ca: Option<String>,
+}
+
+impl TlsInputs {
+    /// The switches while no operation runs: `Enforce` when the spec has `tls`, else `Off`.
+    pub fn steady(spec: &PostgresSpec, trust: CaBundle) -> Self {
+        if spec.tls.is_none() {
+            return Self::default();
+        }
+        let app_binding_ca = (!trust.is_empty()).then(|| trust.to_pem());
+        Self {
+            phase: TlsPhase::Enforce,
+            trust,
+            app_binding_ca,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phases_are_read_as_they_are_written() {
+        for phase in [TlsPhase::Off, TlsPhase::Accept, TlsPhase::Enforce] {
+            assert_eq!(phase.to_string().parse(), Ok(phase));
+        }
+        assert!("off".parse::<TlsPhase>().is_err());
+    }
+}
