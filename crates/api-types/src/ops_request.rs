@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::condition::Condition;
 use crate::postgres::{LocalRef, ReadReplica, StandbyMode, StreamingMode, Tuning};
-use crate::tls::{CertificateSpec, ClientAuthMode, IssuerRef, SslMode};
+use crate::tls::{CertificateSpec, ClientAuthMode, IssuerRef, SslMode, TlsConfig};
 
 /// What is to be done to which database.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -398,6 +398,39 @@ pub struct OperationPlan {
     /// SHA-256 fingerprint of the leaf that every member must serve in the end, hexadecimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_fingerprint: Option<String>,
+    /// For `ReconfigureTLS`: what is changed into what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsPlan>,
+}
+
+/// What a `ReconfigureTLS` changes, fixed when it begins. Not part of KubeDB's API.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TlsPlan {
+    /// The database's settings when the operation began.
+    #[serde(default)]
+    pub before: TlsSettings,
+    /// The settings that it is to have.
+    #[serde(default)]
+    pub after: TlsSettings,
+    /// Whether every certificate is issued anew even if nothing in it changes.
+    #[serde(default)]
+    pub rotate: bool,
+}
+
+/// The fields of `Postgres.spec` that a `ReconfigureTLS` may change.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TlsSettings {
+    /// `spec.tls`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsConfig>,
+    /// `spec.sslMode`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssl_mode: Option<SslMode>,
+    /// `spec.clientAuthMode`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_auth_mode: Option<ClientAuthMode>,
 }
 
 /// Reference to a paused backup.
