@@ -6,6 +6,7 @@
 pub mod appbinding;
 pub mod cert_manager;
 pub mod condition;
+pub mod crds;
 pub mod names;
 pub mod ops_request;
 pub mod petset;
