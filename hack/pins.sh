@@ -10,8 +10,8 @@ CERT_MANAGER_VERSION=1.21.2
 LOCAL_PATH_VERSION=0.0.30
 PAUSE_VERSION=0.1.7
 
-# PostgreSQL as Debian ships it: major, full version, suite. The image build
-# fails when Debian has moved on, so that a tag never lies about its content.
+# PostgreSQL as Debian ships it: major, full version, suite. Debian keeps a version
+# for a while only: when apt no longer finds it, the newer one is to be named here.
 POSTGRES_IMAGES=("17 17.12 trixie" "15 15.18 bookworm")
 EXPORTER_VERSION=0.17.1
 

@@ -1,0 +1,59 @@
+# Two commands do everything: make demo, make test. `make help` lists the rest.
+SHELL := /bin/bash
+CLUSTER ?= local
+export CLUSTER
+ENV := . hack/environment.sh &&
+
+.DEFAULT_GOAL := help
+.PHONY: help prepare tools images operators cluster clean-cluster crds lint test unit e2e demo bench clean-cache
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  CLUSTER=local    a cluster on this machine, in Linux namespaces (default; needs root)"
+	@echo "  CLUSTER=kind     a kind cluster (needs kind and a container engine; not run by us)"
+	@echo "  CLUSTER=current  the cluster of your kubeconfig (with cert-manager)"
+
+prepare: ## Install missing Debian packages, build the pinned tools
+	@hack/packages.sh
+	@hack/tools/build.sh
+
+images: prepare ## Build the images of PostgreSQL, the exporter and the operators
+	@hack/images/archives.sh
+	@hack/images/operators.sh
+
+cluster: prepare ## Make the cluster, or complete and repair it
+	@hack/cluster/up.sh
+
+operators: ## Compile the operators, put their images into the cluster
+	@hack/images/operators.sh --load
+
+clean-cluster: ## Remove the cluster and everything that it left
+	@hack/cluster/down.sh
+
+crds: ## Generate charts/crds from the Rust types
+	cargo run --quiet --package api-types --bin crdgen charts/crds
+
+lint: ## Formatting, clippy with warnings denied, charts, shell scripts
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- --deny warnings
+	@$(ENV) for chart in charts/*/; do helm lint --quiet "$$chart" || exit 1; done
+	shellcheck --external-sources --source-path=. .ci/run $$(find hack -name '*.sh')
+
+unit: ## Unit and golden tests, without a cluster
+	cargo test --workspace --exclude e2e
+
+e2e: cluster operators ## Tests on the real cluster
+	@$(ENV) cargo test --package e2e -- --test-threads=1
+
+test: ## All tests, the real cluster included
+	@hack/test.sh
+
+demo: ## The story of the README on the real cluster, step by step
+	@hack/demo.sh
+
+bench: cluster operators ## Measure operations on the real cluster
+	@$(ENV) cargo run --quiet --release --package e2e --bin bench
+
+clean-cache: ## Remove cached tools and images (they take minutes to make again)
+	@$(ENV) rm -rf -- "$$CACHE"

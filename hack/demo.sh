@@ -1,0 +1,19 @@
+#!/bin/bash
+# The story of the README: everything that is missing is installed and built, the
+# cluster is made, and the demo program tells the rest.
+set -euo pipefail
+# shellcheck source=hack/environment.sh
+. "$(dirname -- "$0")/environment.sh"
+# shellcheck source=hack/console.sh
+. "$ROOT/hack/console.sh"
+# shellcheck source=hack/stages.sh
+. "$ROOT/hack/stages.sh"
+cd "$ROOT"
+trap where_the_time_went EXIT
+
+stage "Debian packages and toolchains" hack/packages.sh
+stage "pinned tools" hack/tools/build.sh
+stage "cluster and database images" hack/cluster/up.sh
+stage "operators: compile, images, load" hack/images/operators.sh --load
+stage "demo: compile" cargo build --locked --quiet --package e2e --bin demo
+stage "demo" cargo run --locked --quiet --package e2e --bin demo

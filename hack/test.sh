@@ -1,0 +1,36 @@
+#!/bin/bash
+# All tests: what needs no cluster first, then the real cluster. With arguments,
+# these are given to the e2e tests' runner (for example the name of a test).
+set -euo pipefail
+# shellcheck source=hack/environment.sh
+. "$(dirname -- "$0")/environment.sh"
+# shellcheck source=hack/console.sh
+. "$ROOT/hack/console.sh"
+# shellcheck source=hack/stages.sh
+. "$ROOT/hack/stages.sh"
+cd "$ROOT"
+
+output=$(mktemp)
+
+# The runner's closing lines, added up, below everything else.
+conclude() {
+    local status=$?
+    where_the_time_went
+    awk '/^test result:/ { runs++; passed += $4; failed += $6; ignored += $8 }
+        END { printf "\ntest result: %s. %d passed; %d failed; %d ignored; in %d runs\n",
+            failed || STATUS ? "FAILED" : "ok", passed, failed, ignored, runs }' STATUS="$status" "$output"
+    rm -f -- "$output"
+    exit $status
+}
+trap conclude EXIT
+
+unit_tests() { cargo test --locked --workspace --exclude e2e 2>&1 | tee -a "$output"; }
+
+e2e_tests() { cargo test --locked --package e2e -- --test-threads=1 "$@" 2>&1 | tee -a "$output"; }
+
+stage "Debian packages and toolchains" hack/packages.sh
+stage "pinned tools" hack/tools/build.sh
+stage "cluster and database images" hack/cluster/up.sh
+stage "operators: compile, images, load" hack/images/operators.sh --load
+stage "unit and golden tests" unit_tests
+stage "e2e tests" e2e_tests "$@"
