@@ -1,0 +1,170 @@
+//! The process' metrics. Labels are closed sets; names of objects never become labels.
+
+use prometheus::{
+    Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder, core::Collector,
+};
+
+/// The registry of one process, with the metrics that all operators have.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    registry: Registry,
+    reconciles: IntCounterVec,
+    errors: IntCounterVec,
+    durations: HistogramVec,
+    depth: IntGaugeVec,
+    leader: IntGauge,
+}
+
+impl Metrics {
+    /// Metrics of the operator with this name and version (`sealwright_build_info`).
+    ///
+    /// # Errors
+    /// When the registry refuses a collector, which means a bug in a metric's name.
+    pub fn new(operator: &str, version: &str) -> Result<Self, prometheus::Error> {
+        let metrics = Self {
+            registry: Registry::new(),
+            reconciles: IntCounterVec::new(
+                Opts::new(
+                    "sealwright_reconciles_total",
+                    "Reconciliations that ended, by outcome (success or error).",
+                ),
+                &["controller", "outcome"],
+            )?,
+            errors: IntCounterVec::new(
+                Opts::new(
+                    "sealwright_reconcile_errors_total",
+                    "Reconciliations that failed, by the error's category.",
+                ),
+                &["controller", "category"],
+            )?,
+            durations: HistogramVec::new(
+                HistogramOpts::new(
+                    "sealwright_reconcile_duration_seconds",
+                    "How long reconciliations took.",
+                )
+                .buckets(vec![0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]),
+                &["controller"],
+            )?,
+            depth: IntGaugeVec::new(
+                Opts::new(
+                    "sealwright_reconcile_queue_depth",
+                    "Objects being reconciled, or failed and waiting for their next attempt.",
+                ),
+                &["controller"],
+            )?,
+            leader: IntGauge::new(
+                "sealwright_leader",
+                "1 while this process holds the Lease or needs none.",
+            )?,
+        };
+        metrics.register(metrics.reconciles.clone())?;
+        metrics.register(metrics.errors.clone())?;
+        metrics.register(metrics.durations.clone())?;
+        metrics.register(metrics.depth.clone())?;
+        metrics.register(metrics.leader.clone())?;
+        let build = GaugeVec::new(
+            Opts::new("sealwright_build_info", "Always 1."),
+            &["operator", "version"],
+        )?;
+        build.with_label_values(&[operator, version]).set(1.0);
+        metrics.register(build)?;
+        Ok(metrics)
+    }
+
+    /// The registry itself.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Adds a collector of the operator's own; keep a clone of it to change its values.
+    ///
+    /// # Errors
+    /// When a collector with the same name is there already.
+    pub fn register(&self, collector: impl Collector + 'static) -> Result<(), prometheus::Error> {
+        self.registry.register(Box::new(collector))
+    }
+
+    /// The metrics of one controller.
+    pub fn controller(&self, controller: &'static str) -> ControllerMetrics {
+        ControllerMetrics {
+            metrics: self.clone(),
+            controller,
+        }
+    }
+
+    /// Says whether this process is the leader.
+    pub fn set_leader(&self, leader: bool) {
+        self.leader.set(leader.into());
+    }
+
+    /// All metrics in Prometheus' text format.
+    ///
+    /// # Errors
+    /// When a metric can't be encoded.
+    pub fn text(&self) -> Result<String, prometheus::Error> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+}
+
+/// The metrics of one controller.
+#[derive(Clone, Debug)]
+pub struct ControllerMetrics {
+    metrics: Metrics,
+    controller: &'static str,
+}
+
+impl ControllerMetrics {
+    /// A reconciliation ended: after how many seconds, and with which error category if it failed.
+    pub fn ended(&self, seconds: f64, error: Option<&'static str>) {
+        let outcome = if error.is_some() { "error" } else { "success" };
+        self.metrics
+            .reconciles
+            .with_label_values(&[self.controller, outcome])
+            .inc();
+        self.metrics
+            .durations
+            .with_label_values(&[self.controller])
+            .observe(seconds);
+        if let Some(category) = error {
+            self.metrics
+                .errors
+                .with_label_values(&[self.controller, category])
+                .inc();
+        }
+    }
+
+    /// How many objects are being reconciled or wait for another attempt.
+    pub fn depth(&self, objects: usize) {
+        let objects = i64::try_from(objects).unwrap_or(i64::MAX);
+        self.metrics
+            .depth
+            .with_label_values(&[self.controller])
+            .set(objects);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_reconciliation_shows_in_three_metrics() {
+        let metrics = Metrics::new("petset", "0.1.0").unwrap();
+        metrics.controller("petset").ended(0.3, Some("conflict"));
+        metrics.controller("petset").depth(2);
+        let text = metrics.text().unwrap();
+        assert!(
+            text.contains(r#"sealwright_reconciles_total{controller="petset",outcome="error"} 1"#),
+            "{text}"
+        );
+        assert!(
+            text.contains(r#"sealwright_reconcile_errors_total{category="conflict",controller="petset"} 1"#)
+        );
+        assert!(text.contains(r#"sealwright_reconcile_duration_seconds_count{controller="petset"} 1"#));
+        assert!(text.contains(r#"sealwright_reconcile_queue_depth{controller="petset"} 2"#));
+        assert!(text.contains("sealwright_leader 0"));
+    }
+}

@@ -1,0 +1,144 @@
+//! Writing status: only when it says something new, so that a controller does not wake itself for ever.
+
+use std::fmt::Debug;
+
+use k8s_openapi::NamespaceResourceScope;
+use kube::{
+    Api, Client, Resource,
+    api::{Patch, PatchParams},
+    core::object::HasStatus,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use crate::apply::{ApplyError, ObjectId};
+
+/// Makes `status` of the observed object what is wanted, by server-side apply as `manager`. Nothing is written when
+/// only times of conditions differ; a condition whose status stays keeps its transition time. Returns whether it wrote.
+///
+/// # Errors
+/// [`ApplyError`]; [`ApplyError::Conflict`] when the object was replaced by another of the same name.
+pub async fn patch_status<K>(
+    client: &Client,
+    observed: &K,
+    wanted: &K::Status,
+    manager: &str,
+) -> Result<bool, ApplyError>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + HasStatus
+        + Clone
+        + Debug
+        + DeserializeOwned,
+    K::Status: Serialize,
+{
+    let action = "write the status of";
+    let id = || ObjectId::of(observed);
+    let as_json = |status: &K::Status| {
+        serde_json::to_value(status)
+            .map_err(|source| ApplyError::new(action, id(), kube::Error::SerdeError(source)))
+    };
+    let current = observed.status().map(as_json).transpose()?.unwrap_or(Value::Null);
+    let Some(status) = changed(&current, as_json(wanted)?) else {
+        return Ok(false);
+    };
+    let lacking = |missing| ApplyError::Incomplete {
+        action,
+        object: id(),
+        missing,
+    };
+    let namespace = observed
+        .meta()
+        .namespace
+        .as_deref()
+        .ok_or_else(|| lacking("metadata.namespace"))?;
+    let name = observed
+        .meta()
+        .name
+        .as_deref()
+        .ok_or_else(|| lacking("metadata.name"))?;
+    let uid = observed
+        .meta()
+        .uid
+        .as_deref()
+        .ok_or_else(|| lacking("metadata.uid"))?;
+    let body = json!({
+        "apiVersion": K::api_version(&()),
+        "kind": K::kind(&()),
+        // The UID is a precondition: an object made anew under the same name must not get the old one's status.
+        "metadata": {"name": name, "uid": uid},
+        "status": status,
+    });
+    let api: Api<K> = Api::namespaced(client.clone(), namespace);
+    api.patch_status(name, &PatchParams::apply(manager).force(), &Patch::Apply(&body))
+        .await
+        .map_err(|source| ApplyError::new(action, id(), source))?;
+    Ok(true)
+}
+
+/// The status to write, with transition times of unchanged conditions kept; `None` when it says nothing new.
+fn changed(current: &Value, wanted: Value) -> Option<Value> {
+    let settled = keep_transition_times(current, wanted);
+    let empty = |value: &Value| value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty);
+    let same = *current == settled || (empty(current) && empty(&settled));
+    (!same).then_some(settled)
+}
+
+fn keep_transition_times(current: &Value, mut wanted: Value) -> Value {
+    let old = current.get("conditions").and_then(Value::as_array);
+    let new = wanted.get_mut("conditions").and_then(Value::as_array_mut);
+    for condition in new.into_iter().flatten() {
+        let same =
+            |c: &&Value| c.get("type") == condition.get("type") && c.get("status") == condition.get("status");
+        let kept = old
+            .into_iter()
+            .flatten()
+            .find(same)
+            .and_then(|c| c.get("lastTransitionTime"))
+            .cloned();
+        if let Some(time) = kept {
+            condition["lastTransitionTime"] = time;
+        }
+    }
+    wanted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ready(status: &str, time: &str, message: &str) -> Value {
+        json!({"phase": "Ready", "conditions": [
+            {"type": "Ready", "status": status, "lastTransitionTime": time, "message": message}]})
+    }
+
+    #[test]
+    fn a_later_look_at_the_same_state_is_not_written() {
+        assert_eq!(changed(&ready("True", "t1", ""), ready("True", "t2", "")), None);
+    }
+
+    #[test]
+    fn a_new_message_is_written_with_the_old_transition_time() {
+        assert_eq!(
+            changed(&ready("True", "t1", ""), ready("True", "t2", "new")),
+            Some(ready("True", "t1", "new"))
+        );
+    }
+
+    #[test]
+    fn a_new_status_is_written_with_its_own_time() {
+        assert_eq!(
+            changed(&ready("True", "t1", ""), ready("False", "t2", "")),
+            Some(ready("False", "t2", ""))
+        );
+    }
+
+    #[test]
+    fn an_empty_status_is_as_good_as_none() {
+        assert_eq!(changed(&Value::Null, json!({})), None);
+        assert_eq!(
+            changed(&Value::Null, json!({"phase": "Ready"})),
+            Some(json!({"phase": "Ready"}))
+        );
+    }
+}
