@@ -44,12 +44,11 @@ pub struct AppBindingSpec {
     pub tls_secret: Option<LocalRef>,
     /// Parameters for tools such as backup.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "crate::postgres::any_object")]
+    #[schemars(schema_with = "crate::schema_parts::any_object")]
     pub parameters: Option<serde_json::Value>,
     /// Transformations of the Secret's keys.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "any_list")]
-    pub secret_transforms: Vec<serde_json::Value>,
+    pub secret_transforms: Vec<SecretTransform>,
 }
 
 /// The object that describes an application.
@@ -113,9 +112,71 @@ pub struct ServiceReference {
     pub query: Option<String>,
 }
 
-fn any_list(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({
-        "type": "array",
-        "items": { "type": "object", "x-kubernetes-preserve-unknown-fields": true }
-    })
+/// One change to a Secret's keys; one member is given.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretTransform {
+    /// Give a key another name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rename_key: Option<RenameKey>,
+    /// Add a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub add_key: Option<AddKey>,
+    /// Add all keys of another Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub add_keys_from: Option<AddKeysFrom>,
+    /// Take a key away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remove_key: Option<RemoveKey>,
+}
+
+/// Another name for a key.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RenameKey {
+    /// The key in the Secret.
+    pub from: String,
+    /// Its name for the application.
+    pub to: String,
+}
+
+/// An additional key.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AddKey {
+    /// The key.
+    pub key: String,
+    /// Its value, base64; `stringValue` wins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "byte"))]
+    pub value: Option<String>,
+    /// Its value as text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub string_value: Option<String>,
+}
+
+/// All keys of another Secret.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AddKeysFrom {
+    /// The other Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<SecretLocation>,
+}
+
+/// A Secret in some namespace.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SecretLocation {
+    /// Name of the Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Namespace of the Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+}
+
+/// A key to take away.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RemoveKey {
+    /// The key.
+    pub key: String,
 }

@@ -3,16 +3,25 @@
 //!
 //! No client and no runtime belong here: values only.
 
+pub mod allowed;
 pub mod appbinding;
 pub mod cert_manager;
 pub mod condition;
+pub mod configuration;
 pub mod crds;
+pub mod init;
+pub mod legacy;
+pub mod monitor;
 pub mod names;
 pub mod ops_request;
 pub mod petset;
 pub mod placement;
 pub mod pod_template;
 pub mod postgres;
+pub mod replication;
+mod schema_parts;
+pub mod service_template;
+pub mod status;
 pub mod tls;
 pub mod version;
 pub mod vocabulary;

@@ -116,7 +116,7 @@ pub struct DistributionRule {
     pub storage_class_name: Option<String>,
     /// Monitoring there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "crate::postgres::any_object")]
+    #[schemars(schema_with = "crate::schema_parts::any_object")]
     pub monitoring: Option<serde_json::Value>,
 }
 

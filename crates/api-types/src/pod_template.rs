@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Container, EphemeralContainer, HostAlias, LocalObjectReference, PodDNSConfig, PodOS, PodReadinessGate,
-    PodSecurityContext, Toleration, Volume,
+    Affinity, Container, EnvVar, EphemeralContainer, HostAlias, Lifecycle, LocalObjectReference,
+    PodDNSConfig, PodOS, PodReadinessGate, PodSecurityContext, Probe, ResourceRequirements, SecurityContext,
+    Toleration, TopologySpreadConstraint, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use schemars::JsonSchema;
@@ -146,4 +147,34 @@ pub struct PodSpec {
     /// Additional volumes; names that Sealwright uses are refused.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<Volume>,
+    /// Pod affinity and node affinity of `kubedb.com/v1alpha2`; `podPlacementPolicy` is its successor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub affinity: Option<Affinity>,
+    /// Spread constraints of `kubedb.com/v1alpha2`; `podPlacementPolicy` is their successor.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub topology_spread_constraints: Vec<TopologySpreadConstraint>,
+    /// Arguments of the container `postgres` in `kubedb.com/v1alpha2`; write `containers[]` instead.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<String>,
+    /// Environment of the container `postgres` in `kubedb.com/v1alpha2`; write `containers[]` instead.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<EnvVar>,
+    /// Resources of the container `postgres` in `kubedb.com/v1alpha2`; write `containers[]` instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resources: Option<ResourceRequirements>,
+    /// Security context of the container `postgres` in `kubedb.com/v1alpha2`; write `containers[]` instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container_security_context: Option<SecurityContext>,
+    /// Lifecycle of the container `postgres` in `kubedb.com/v1alpha2`; write `containers[]` instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lifecycle: Option<Lifecycle>,
+    /// Liveness probe of the container `postgres` in `kubedb.com/v1alpha2`; write `containers[]` instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub liveness_probe: Option<Probe>,
+    /// Readiness probe of the container `postgres` in `kubedb.com/v1alpha2`; write `containers[]` instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub readiness_probe: Option<Probe>,
+    /// Mounts of the container `postgres` in `kubedb.com/v1alpha2`; write `containers[]` instead.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub volume_mounts: Vec<VolumeMount>,
 }

@@ -50,8 +50,7 @@ pub struct PostgresVersionSpec {
     pub pod_security_policies: PodSecurityPolicies,
     /// Backup tasks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "crate::postgres::any_object")]
-    pub stash: Option<serde_json::Value>,
+    pub stash: Option<StashAddons>,
     /// User that PostgreSQL runs as.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub security_context: Option<VersionSecurityContext>,
@@ -63,8 +62,7 @@ pub struct PostgresVersionSpec {
     pub update_constraints: Option<UpdateConstraints>,
     /// Archiver images and tasks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "crate::postgres::any_object")]
-    pub archiver: Option<serde_json::Value>,
+    pub archiver: Option<ArchiverImages>,
     /// Git synchronisation image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub git_syncer: Option<ImageRef>,
@@ -73,8 +71,7 @@ pub struct PostgresVersionSpec {
     pub ui: Vec<UiRef>,
     /// KubeDB's courier images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "crate::postgres::any_object")]
-    pub courier: Option<serde_json::Value>,
+    pub courier: Option<CourierImages>,
 }
 
 /// The database's image.
@@ -147,6 +144,109 @@ pub struct UiRef {
     /// Version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+}
+
+/// Backup tasks of Stash, copied into the AppBinding's parameters.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StashAddons {
+    /// The tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub addon: Option<StashAddon>,
+}
+
+/// How Stash backs a database up and restores it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StashAddon {
+    /// The task that backs up.
+    pub backup_task: StashTask,
+    /// The task that restores.
+    pub restore_task: StashTask,
+}
+
+/// A task of Stash.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StashTask {
+    /// Name of the task.
+    pub name: String,
+    /// Parameters of the task.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub params: Vec<StashParameter>,
+}
+
+/// A parameter of a task.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StashParameter {
+    /// Name of the parameter.
+    pub name: String,
+    /// Value of the parameter.
+    pub value: String,
+}
+
+/// What continuous archiving runs; not used here yet.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ArchiverImages {
+    /// KubeStash's addon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub addon: Option<ArchiverAddon>,
+    /// The image with WAL-G.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub walg: Option<ImageRef>,
+}
+
+/// KubeStash's addon.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ArchiverAddon {
+    /// Name of the addon, `postgres-addon`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Tasks of the addon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<ArchiverTasks>,
+}
+
+/// Names of an archiver's tasks.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ArchiverTasks {
+    /// Full backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_backup: Option<ArchiverTask>,
+    /// Restore of a full backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_backup_restore: Option<ArchiverTask>,
+    /// Restore of an incremental backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inc_backup_restore: Option<ArchiverTask>,
+    /// Backup of the manifests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest_backup: Option<ArchiverTask>,
+    /// Restore of the manifests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest_restore: Option<ArchiverTask>,
+    /// Snapshot of the volume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume_snapshot: Option<ArchiverTask>,
+}
+
+/// An archiver's task.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ArchiverTask {
+    /// Name of the task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// Images of KubeDB's courier; not used here.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CourierImages {
+    /// The command line tools.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cli: Option<ImageRef>,
+    /// The reporter of the status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_reporter: Option<ImageRef>,
 }
 
 impl PostgresVersionSpec {

@@ -1,0 +1,39 @@
+//! `spec.configuration`: PostgreSQL parameters of the user.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// PostgreSQL parameters of the user.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Configuration {
+    /// Secret with the key `user.conf`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_name: Option<String>,
+    /// Parameters inline; the only key is `user.conf`. They win over the Secret's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inline: BTreeMap<String, String>,
+    /// Parameters computed from the machine's size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tuning: Option<Tuning>,
+}
+
+/// Input for computed parameters.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Tuning {
+    /// `web`, `oltp`, `dw`, `mixed` or `desktop`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// `max_connections` to compute for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_connections: Option<i32>,
+    /// `ssd`, `hdd` or `san`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage_type: Option<String>,
+    /// Compute nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disable_auto_tune: Option<bool>,
+}

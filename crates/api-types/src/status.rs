@@ -1,0 +1,93 @@
+//! `Postgres.status`: phase and conditions.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::condition::Condition;
+
+/// Observed state of a PostgreSQL database.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PostgresStatus {
+    /// Summary of the conditions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<DatabasePhase>,
+    /// `metadata.generation` that the operator has acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Observations, one per type.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// State of the auth Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_secret: Option<AuthSecretStatus>,
+}
+
+/// State of the auth Secret.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AuthSecretStatus {
+    /// When the password last changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_update_timestamp: Option<Time>,
+}
+
+/// Summary of a database's conditions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DatabasePhase {
+    /// Being created.
+    Provisioning,
+    /// Being restored.
+    DataRestoring,
+    /// Every member serves.
+    Ready,
+    /// The primary serves, not every member does.
+    Critical,
+    /// No client can connect.
+    NotReady,
+    /// Taken down on request; data is kept.
+    Halted,
+    /// Health checks are paused.
+    Unknown,
+}
+
+impl DatabasePhase {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Provisioning => "Provisioning",
+            Self::DataRestoring => "DataRestoring",
+            Self::Ready => "Ready",
+            Self::Critical => "Critical",
+            Self::NotReady => "NotReady",
+            Self::Halted => "Halted",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+/// Condition types of a Postgres.
+pub mod conditions {
+    /// The operator has begun to create the children.
+    pub const PROVISIONING_STARTED: &str = "ProvisioningStarted";
+    /// Every member is ready.
+    pub const REPLICA_READY: &str = "ReplicaReady";
+    /// The primary takes connections and writes.
+    pub const ACCEPTING_CONNECTION: &str = "AcceptingConnection";
+    /// A client can connect.
+    pub const READY: &str = "Ready";
+    /// The database was ready once.
+    pub const PROVISIONED: &str = "Provisioned";
+    /// The provisioner keeps off; the message names the holder of the pause.
+    pub const PAUSED: &str = "Paused";
+    /// Taken down on request.
+    pub const HALTED: &str = "Halted";
+    /// Health checks are paused.
+    pub const HEALTH_CHECK_PAUSED: &str = "HealthCheckPaused";
+    /// A restore has begun.
+    pub const DATA_RESTORE_STARTED: &str = "DataRestoreStarted";
+    /// A restore has ended.
+    pub const DATA_RESTORED: &str = "DataRestored";
+}
