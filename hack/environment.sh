@@ -10,9 +10,11 @@ ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 CACHE=${SEALWRIGHT_CACHE:-$HOME/.cache/sealwright}
 # Everything the local cluster keeps (removed by clean-cluster) and its sockets,
 # process records and mount points (gone after a reboot).
-STATE=${SEALWRIGHT_STATE:-/var/lib/sealwright}
+# Another name makes a second cluster beside the first (with another API port).
+NAME=${SEALWRIGHT_NAME:-sealwright}
+STATE=${SEALWRIGHT_STATE:-/var/lib/$NAME}
 # shellcheck disable=SC2034  # read by the files that source this one
-RUN=/run/sealwright
+RUN=/run/$NAME
 
 CLUSTER=${CLUSTER:-local}
 API_PORT=${SEALWRIGHT_API_PORT:-16443}

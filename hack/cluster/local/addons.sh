@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What a cluster has beyond Kubernetes itself: DNS, a StorageClass, cert-manager.
 
-apply() { kubectl apply --server-side --force-conflicts --field-manager=sealwright-cluster "$@" >/dev/null; }
+apply() { kubectl apply --server-side --force-conflicts --validate=false --field-manager=sealwright-cluster "$@" >/dev/null; }
 
 manifests() {
     local file

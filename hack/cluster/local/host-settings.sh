@@ -5,7 +5,7 @@
 SAVED_SYSCTLS=$RUN/sysctls
 KUBELET_SYSCTLS=(vm.overcommit_memory vm.panic_on_oom kernel.panic kernel.panic_on_oops
     kernel.keys.root_maxkeys kernel.keys.root_maxbytes)
-CGROUP=sealwright
+CGROUP=$NAME
 
 save_sysctls() {
     [[ ! -e $SAVED_SYSCTLS ]] || return 0
@@ -54,7 +54,8 @@ prepare_cgroup() { # parent, cgroup
 
 remove_cgroups() {
     local hierarchy
-    for hierarchy in $(cgroup_hierarchies); do
+    # In a hybrid layout runc makes one in the version 2 hierarchy, too.
+    for hierarchy in $(awk '$3 == "cgroup" || $3 == "cgroup2" { print $2 }' /proc/mounts); do
         [[ ! -d $hierarchy/$CGROUP ]] || find "$hierarchy/$CGROUP" -depth -type d -exec rmdir {} +
     done
 }

@@ -23,7 +23,9 @@ machine_address() {
 
 pod_subnet() { echo "10.244.${1#node}.0/24"; }
 
-namespace_of() { echo "sw-$1"; }
+# Network namespaces: sw-node1 and so on.
+if [[ $NAME == sealwright ]]; then PREFIX=sw; else PREFIX=$NAME; fi
+namespace_of() { echo "$PREFIX-$1"; }
 
 # Files of one machine: kept ($STATE) and gone after a reboot ($RUN).
 home_of() { echo "$STATE/machines/$1"; }

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # One bridge, one link per machine, routes between the Pod networks of the nodes.
 
-FABRIC=sw-fabric
+FABRIC=$(namespace_of fabric)
 OWNED=$RUN/namespaces
 
 make_namespace() {
@@ -50,7 +50,7 @@ route_machine() {
 
 make_network() {
     local machine machines=("$CONTROL_PLANE" "${WORKERS[@]}")
-    refuse_foreign_namespaces "$FABRIC" "${machines[@]/#/sw-}"
+    refuse_foreign_namespaces "$FABRIC" "${machines[@]/#/$PREFIX-}"
     make_namespace "$FABRIC"
     if ! ip -n "$FABRIC" link show br0 >/dev/null 2>&1; then
         ip -n "$FABRIC" link add br0 type bridge

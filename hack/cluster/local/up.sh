@@ -18,15 +18,17 @@ start_machines() {
 
 nodes_registered() { kubectl get "${WORKERS[@]/#/node/}"; }
 
-load_group() { # addons or databases
-    local archives
-    archives=$("$ROOT/hack/images/archives.sh" "$1")
-    # shellcheck disable=SC2086  # one path a line, without blanks
-    load_everywhere $archives
+start_nodes() {
+    seed_everywhere "$@"
+    in_parallel start_containerd "${WORKERS[@]}"
+    load_everywhere "$@"
 }
 
 need_root
 [[ -x $TOOLS/helm ]] || "$ROOT/hack/tools/build.sh"
+# Images are built before anything is started: mapfile hides a failure, so it is looked for.
+mapfile -t archives < <("$ROOT/hack/images/archives.sh" || echo failed)
+[[ ${archives[-1]} != failed ]] || fail "the images could not be made (see above)"
 take_lock
 trap interrupted INT TERM
 
@@ -37,18 +39,12 @@ step "network" make_network
 step "machines $CONTROL_PLANE, ${WORKERS[*]}" start_machines
 
 # Containerd and the images don't need the API server, so both start at once.
-(
-    in_parallel start_containerd "${WORKERS[@]}"
-    load_group addons
-) &
+start_nodes "${archives[@]}" &
 nodes=$!
 step "API server" start_control_plane
-step "containerd and the images of the add-ons on every node" wait $nodes
+step "containerd and the images on every node" wait $nodes
 step "kubelets and kube-proxies" in_parallel start_kubelet "${WORKERS[@]}"
-load_group databases &
-databases=$!
 step "DNS, storage and cert-manager applied" apply_addons
 step "nodes registered" wait_until 60 "registration of the nodes" nodes_registered
 step "nodes, DNS, storage and cert-manager ready" wait_for_addons
-step "database images on every node" wait $databases
 say "the cluster is up: export KUBECONFIG=$KUBECONFIG PATH=$TOOLS:\$PATH"
