@@ -1,1 +1,17 @@
-//! To come.
+//! The provisioner: from a `Postgres` to the objects that it consists of, and back to its status.
+//!
+//! `controller` is the table of contents. `observe` reads, `decide` judges (pure), `perform` writes, `report` tells.
+
+pub mod args;
+pub mod child;
+pub mod controller;
+pub mod decide;
+pub mod error;
+pub mod health;
+pub mod metrics;
+pub mod observe;
+mod password;
+pub mod perform;
+pub mod plan;
+pub mod report;
+pub mod world;

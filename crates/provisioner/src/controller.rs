@@ -1,0 +1,121 @@
+//! The provisioner's table of contents: what wakes it, and the five steps of a pass.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use api_types::cert_manager::Certificate;
+use api_types::vocabulary::{INSTANCE_LABEL, NAME_LABEL, NAME_VALUE};
+use api_types::{PetSet, Postgres, PostgresVersion};
+use futures::channel::mpsc;
+use k8s_openapi::api::core::v1::{Pod, Service};
+use kube::api::ListParams;
+use kube::core::DeserializeGuard;
+use kube::runtime::controller::{Action, Controller};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::watcher;
+use kube::{Api, Client, ResourceExt};
+use runtime::{Process, Recorder, error_chain, run_controller};
+
+use crate::args::Access;
+use crate::decide::decide;
+use crate::error::Error;
+use crate::health::Watchers;
+use crate::metrics::DatabaseMetrics;
+use crate::observe::observe;
+use crate::perform::perform;
+use crate::report::report;
+
+/// Longest time without a look: Secrets are not watched.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+/// A Postgres that may not be readable by this version of the operator.
+type Guarded = DeserializeGuard<Postgres>;
+
+/// What every pass needs.
+pub struct Context {
+    /// Client of the API server.
+    pub client: Client,
+    /// Publishes Events.
+    pub recorder: Recorder,
+    /// The health tasks.
+    pub watchers: Watchers,
+    /// Gauges per database.
+    pub metrics: DatabaseMetrics,
+    /// How this process reaches Secrets.
+    pub access: Access,
+}
+
+/// Runs until shutdown.
+///
+/// # Errors
+/// When a metric can't be registered.
+pub async fn operate(process: Process, access: Access) -> Result<(), runtime::prometheus::Error> {
+    let (wake, woken) = mpsc::unbounded();
+    let context = Arc::new(Context {
+        client: process.client.clone(),
+        recorder: process.recorder.clone(),
+        watchers: Watchers::new(wake),
+        metrics: DatabaseMetrics::register(&process.metrics)?,
+        access,
+    });
+    let mut controller = Controller::new(process.api::<Guarded>(), watcher::Config::default())
+        .owns(process.api::<PetSet>(), watcher::Config::default())
+        .owns(process.api::<Service>(), of_databases())
+        .watches(process.api::<Pod>(), of_databases(), |pod| database_of(&pod));
+    if has_cert_manager(&process).await {
+        controller = controller.owns(process.api::<Certificate>(), of_databases());
+    }
+    let store = controller.store();
+    let versions: Api<PostgresVersion> = Api::all(process.client.clone());
+    let controller = controller
+        .watches(versions, watcher::Config::default(), move |version| users_of(&store, &version))
+        .reconcile_on(futures::StreamExt::map(woken, |database| ObjectRef::new(&database.name).within(database.namespace.as_deref().unwrap_or_default())));
+    run_controller(&process, "postgres", controller, context, reconcile).await;
+    Ok(())
+}
+
+/// One pass over one database.
+async fn reconcile(postgres: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Error> {
+    let postgres = match &postgres.0 {
+        Ok(postgres) => Arc::new(postgres.clone()),
+        Err(invalid) => {
+            tracing::warn!(error = invalid.error, "can't read this Postgres; correct the field that the error names");
+            return Ok(Action::await_change());
+        }
+    };
+    let world = observe(&context, postgres).await?;
+    let plan = decide(&world);
+    let look_again = plan.look_again.unwrap_or(LOOK_AGAIN);
+    let done = perform(&context, &world, &plan.actions).await;
+    report(&context, &world, plan, &done).await?;
+    done.map(|_| Action::requeue(look_again))
+}
+
+/// Objects that carry the labels of some database.
+fn of_databases() -> watcher::Config {
+    watcher::Config::default().labels(&format!("{NAME_LABEL}={NAME_VALUE}"))
+}
+
+/// A Pod's owner is its PetSet, so its database is found by label.
+fn database_of(pod: &Pod) -> Option<ObjectRef<Guarded>> {
+    let name = pod.labels().get(INSTANCE_LABEL)?;
+    Some(ObjectRef::new(name).within(&pod.namespace()?))
+}
+
+/// Databases that name a version.
+fn users_of(store: &Store<Guarded>, version: &PostgresVersion) -> Vec<ObjectRef<Guarded>> {
+    let name = version.name_any();
+    let all = store.state();
+    let users = all.iter().filter(|guarded| guarded.0.as_ref().is_ok_and(|pg| pg.spec.version == name));
+    users.map(|guarded| ObjectRef::from_obj(guarded.as_ref())).collect()
+}
+
+/// Whether Certificates can be watched. A cluster without cert-manager runs databases without TLS.
+async fn has_cert_manager(process: &Process) -> bool {
+    let found = process.api::<Certificate>().list_metadata(&ListParams::default().limit(1)).await;
+    if let Err(error) = &found {
+        tracing::warn!(error = error_chain(error), "no Certificates here; install cert-manager and restart for TLS");
+    }
+    found.is_ok()
+}
+

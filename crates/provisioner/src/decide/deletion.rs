@@ -1,0 +1,115 @@
+//! Deletion: the members go first, then what the policy says, the finalizer last.
+//!
+//! Everything else is owned by the Postgres and collected when the finalizer is gone.
+
+use std::time::Duration;
+
+use api_types::Postgres;
+use api_types::postgres::DeletionPolicy;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::child::{Child, is_labelled_for};
+use crate::plan::{Action, Plan};
+use crate::world::{Secrets, World};
+
+/// Fallback while Pods or claims go; their own events wake us sooner.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+/// Condition while `DoNotTerminate` holds a deletion.
+pub const DELETION_HELD: &str = "DeletionHeld";
+
+/// Says that the finalizer stays, and how to let go.
+pub fn hold(world: &World, plan: &mut Plan) {
+    let message = format!(
+        "postgres {:?} can't be terminated. To delete, change spec.deletionPolicy (now DoNotTerminate) to Halt, Delete or WipeOut",
+        world.key(),
+    );
+    plan.set(DELETION_HELD, true, "DoNotTerminate", message.clone());
+    plan.tell(true, DELETION_HELD, message);
+}
+
+/// What this pass does about a deletion.
+pub fn plan(world: &World) -> Plan {
+    let mut plan = Plan::default();
+    if !world.has_finalizer() {
+        return plan;
+    }
+    let policy = world.deletion_policy();
+    let gone = members(world, &mut plan) && leftovers(world, policy, &mut plan) && auth(world, policy, &mut plan);
+    if gone {
+        plan.act(Action::RemoveFinalizer);
+    }
+    plan
+}
+
+/// Whether no member is left.
+fn members(world: &World, plan: &mut Plan) -> bool {
+    if let Some(pet_set) = world.pet_set() {
+        if pet_set.metadata.deletion_timestamp.is_none() {
+            plan.act(Action::Delete(Child::PetSet(Box::new(pet_set.clone()))));
+        }
+        plan.wait("the PetSet to go", LOOK_AGAIN);
+        return false;
+    }
+    if !world.pods.is_empty() {
+        plan.wait(format!("{} Pods to end", world.pods.len()), LOOK_AGAIN);
+        return false;
+    }
+    true
+}
+
+/// Whether claims and Patroni's state are as the policy says. They go together: data without Patroni's record of it can
+/// be taken up again, a record without its data keeps a new database of the same name from starting.
+fn leftovers(world: &World, policy: DeletionPolicy, plan: &mut Plan) -> bool {
+    if !matches!(policy, DeletionPolicy::Delete | DeletionPolicy::WipeOut) {
+        return true;
+    }
+    for claim in &world.leftovers.claims {
+        if claim.metadata.deletion_timestamp.is_none() {
+            plan.act(Action::DeleteClaim(Box::new(claim.clone())));
+        }
+    }
+    for map in &world.leftovers.patroni {
+        plan.act(Action::DeleteConfigMap(Box::new(map.clone())));
+    }
+    if world.leftovers.claims.is_empty() {
+        return true;
+    }
+    plan.wait(format!("{} volume claims to go", world.leftovers.claims.len()), LOOK_AGAIN);
+    false
+}
+
+/// Whether the auth Secret is as the policy says.
+fn auth(world: &World, policy: DeletionPolicy, plan: &mut Plan) -> bool {
+    let Secrets::Read(secrets) = &world.secrets else {
+        plan.act(Action::GrantSecrets);
+        plan.wait("access to the namespace's Secrets", Duration::from_millis(300));
+        return false;
+    };
+    let Some(secret) = &secrets.auth else { return true };
+    let ours = is_labelled_for(&secret.metadata, world.name()) && !externally_managed(&world.postgres);
+    if policy == DeletionPolicy::WipeOut && ours && !secrets.auth_is_shared {
+        plan.act(Action::DeleteSecret(Box::new(secret.clone())));
+    } else if is_owned_by(&secret.metadata, world.uid()) {
+        plan.act(Action::ReleaseAuthSecret(Box::new(released(secret, world.uid()))));
+    }
+    true
+}
+
+fn externally_managed(postgres: &Postgres) -> bool {
+    postgres.spec.auth_secret.as_ref().is_some_and(|secret| secret.externally_managed == Some(true))
+}
+
+fn is_owned_by(meta: &ObjectMeta, uid: &str) -> bool {
+    meta.owner_references.iter().flatten().any(|owner| owner.uid == uid)
+}
+
+/// The Secret without the Postgres as its owner.
+fn released(secret: &Secret, uid: &str) -> Secret {
+    let mut secret = secret.clone();
+    if let Some(owners) = secret.metadata.owner_references.as_mut() {
+        owners.retain(|owner| owner.uid != uid);
+    }
+    secret
+}

@@ -1,0 +1,129 @@
+//! What a user changed in the spec of a running database that a PostgresOpsRequest has to carry out.
+//!
+//! The running state is read from the live children, never remembered. Until a database was ready for the first time,
+//! and while it is down, everything follows the spec at once.
+
+use api_types::tls::{ClientAuthMode, SslMode};
+use api_types::vocabulary::{PATRONI_YML, POSTGRES_CONTAINER};
+use blueprint::{Resolved, TlsPhase, recorded_phase};
+
+use crate::child::Child;
+use crate::decide::Refusal;
+use crate::world::{World, secret_text};
+
+/// Reason of a TLS change that waits for a request.
+pub const RECONFIGURE_TLS_NEEDED: &str = "ReconfigureTLSNeeded";
+
+/// Reason of a version change that waits for a request.
+pub const UPDATE_VERSION_NEEDED: &str = "UpdateVersionNeeded";
+
+/// Why the children that carry TLS and version are left as they are; `None` when they may follow the spec.
+pub fn held(world: &World, resolved: &Resolved) -> Option<Refusal> {
+    if !world.is_provisioned() || world.pet_set().is_none() {
+        return None;
+    }
+    version(world, resolved).or_else(|| tls(world, resolved))
+}
+
+/// Whether a child is left alone while something is held: all that tell members and clients about TLS or version.
+pub fn holds(child: &Child) -> bool {
+    matches!(child, Child::Secret(_) | Child::Certificate(_) | Child::PetSet(_) | Child::AppBinding(_))
+}
+
+fn version(world: &World, resolved: &Resolved) -> Option<Refusal> {
+    let running = running_image(world)?;
+    if running == resolved.image {
+        return None;
+    }
+    let message = format!(
+        "spec.version {:?} means image {}, the members run {running}. Create a PostgresOpsRequest of type UpdateVersion, or write the old version back; the members go on as they are",
+        resolved.version_name, resolved.image,
+    );
+    Some(Refusal::new(UPDATE_VERSION_NEEDED, message))
+}
+
+fn running_image(world: &World) -> Option<&str> {
+    let template = &world.pet_set()?.spec.template;
+    let containers = &template.spec.as_ref()?.containers;
+    containers.iter().find(|container| container.name == POSTGRES_CONTAINER)?.image.as_deref()
+}
+
+fn tls(world: &World, resolved: &Resolved) -> Option<Refusal> {
+    let difference = phase(world, resolved)
+        .or_else(|| ssl_mode(world, resolved))
+        .or_else(|| client_auth_mode(world, resolved))
+        .or_else(|| issuer(world, resolved))?;
+    let message = format!(
+        "{difference}. Create a PostgresOpsRequest of type ReconfigureTLS, or write the old value back; the members go on as they are",
+    );
+    Some(Refusal::new(RECONFIGURE_TLS_NEEDED, message))
+}
+
+fn phase(world: &World, resolved: &Resolved) -> Option<String> {
+    let running = recorded_phase(&world.config_secret()?.metadata)?;
+    (running != resolved.tls.phase).then(|| {
+        let says = |phase| if phase == TlsPhase::Off { "without TLS" } else { "with TLS" };
+        format!("spec.tls asks for members {}, they run {} (phase {running})", says(resolved.tls.phase), says(running))
+    })
+}
+
+/// The AppBinding tells clients the mode, so it is the record of it.
+fn ssl_mode(world: &World, resolved: &Resolved) -> Option<String> {
+    let query = world.app_binding()?.spec.client_config.service.as_ref()?.query.as_deref()?;
+    let running = query.split('&').find_map(|pair| pair.strip_prefix("sslmode="))?;
+    (running != SslMode::as_str(resolved.ssl_mode))
+        .then(|| format!("spec.sslMode asks for {}, the members run {running}", resolved.ssl_mode.as_str()))
+}
+
+fn client_auth_mode(world: &World, resolved: &Resolved) -> Option<String> {
+    let running = recorded_auth_mode(secret_text(world.config_secret()?, PATRONI_YML)?)?;
+    (running != resolved.client_auth_mode).then(|| {
+        let (wanted, running) = (resolved.client_auth_mode.as_str(), running.as_str());
+        format!("spec.clientAuthMode asks for {wanted}, the members run {running}")
+    })
+}
+
+/// The authentication mode of a live Patroni configuration: the method of its `pg_hba` line for everybody.
+pub fn recorded_auth_mode(patroni_yml: &str) -> Option<ClientAuthMode> {
+    let method = |line: &str| {
+        let words: Vec<&str> = line.trim().trim_start_matches("- ").trim_matches(['\'', '"']).split_whitespace().collect();
+        match words.as_slice() {
+            ["host" | "hostssl", "all", "all", "0.0.0.0/0" | "all", method, ..] => match *method {
+                "md5" => Some(ClientAuthMode::Md5),
+                "scram-sha-256" => Some(ClientAuthMode::Scram),
+                "cert" => Some(ClientAuthMode::Cert),
+                _ => None,
+            },
+            _ => None,
+        }
+    };
+    patroni_yml.lines().find_map(method)
+}
+
+fn issuer(world: &World, resolved: &Resolved) -> Option<String> {
+    blueprint::certificates(resolved).into_iter().find_map(|(alias, wanted)| {
+        let live = world.certificate(wanted.metadata.name.as_deref()?)?;
+        let (now, then) = (&wanted.spec, &live.spec);
+        if now.issuer_ref == then.issuer_ref && now.secret_name == then.secret_name {
+            return None;
+        }
+        let describe = |spec: &api_types::cert_manager::CertificateSpec| {
+            let kind = spec.issuer_ref.kind.as_deref().unwrap_or("Issuer");
+            format!("{kind} {} and Secret {}", spec.issuer_ref.name, spec.secret_name)
+        };
+        Some(format!("spec.tls asks for the {} certificate from {}, it comes from {}", alias.as_str(), describe(now), describe(then)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_for_everybody_tells_the_mode() {
+        let conf = "postgresql:\n  pg_hba:\n  - local all all trust\n  - hostssl all all 127.0.0.1/32 md5\n  - hostssl all all 0.0.0.0/0 scram-sha-256\n";
+        assert_eq!(recorded_auth_mode(conf), Some(ClientAuthMode::Scram));
+        assert_eq!(recorded_auth_mode("- host replication all 0.0.0.0/0 md5"), None);
+        assert_eq!(recorded_auth_mode("- 'hostssl all all 0.0.0.0/0 cert clientcert=verify-full'"), Some(ClientAuthMode::Cert));
+    }
+}

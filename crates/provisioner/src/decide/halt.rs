@@ -1,0 +1,61 @@
+//! Halt: take the database down and keep its data, its Secrets and Patroni's record of it.
+
+use std::time::Duration;
+
+use api_types::postgres::{DeletionPolicy, conditions as types};
+
+use crate::child::Child;
+use crate::plan::{Action, Plan};
+use crate::world::World;
+
+/// Reason of every condition that a halt sets.
+pub const HALTED: &str = "DatabaseHaltedSuccessfully";
+
+/// Annotation on a Service that shall survive a halt (value `halt`).
+const KEEP_ON: &str = "kubedb.com/resource-policy-keep-on";
+
+/// Fallback while Pods end; their own events wake us sooner.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+/// Whether the spec forbids a halt.
+pub fn is_forbidden(world: &World) -> bool {
+    world.deletion_policy() == DeletionPolicy::DoNotTerminate
+}
+
+/// What this pass does about a halt.
+pub fn plan(world: &World) -> Plan {
+    let mut plan = Plan { acts_on_spec: true, ..Plan::default() };
+    let first = |child: &&Child| matches!(child, Child::PetSet(_) | Child::AppBinding(_) | Child::PodDisruptionBudget(_));
+    delete(world, first, &mut plan);
+    if world.pet_set().is_some() || !world.pods.is_empty() {
+        // The Pods' Role stays until they have ended: Patroni gives up its leadership through it.
+        plan.wait(format!("{} Pods to end", world.pods.len()), LOOK_AGAIN);
+        return plan;
+    }
+    delete(world, |child| !first(child) && !is_kept(child), &mut plan);
+    let message = format!("The PostgreSQL: {} is halted; its volumes and Secrets are kept.", world.key());
+    plan.set(types::HALTED, true, HALTED, message.clone());
+    plan.set(types::ACCEPTING_CONNECTION, false, HALTED, message.clone());
+    plan.set(types::READY, false, HALTED, message);
+    plan
+}
+
+fn delete(world: &World, which: impl Fn(&&Child) -> bool, plan: &mut Plan) {
+    for child in world.live.iter().filter(which).filter(|child| child.is_owned_by(world.uid())) {
+        if child.meta().deletion_timestamp.is_none() {
+            plan.act(Action::Delete(child.clone()));
+        }
+    }
+}
+
+/// Certificates and the config Secret stay, as KubeDB keeps them; a Service stays when its annotation says so.
+fn is_kept(child: &Child) -> bool {
+    match child {
+        Child::Secret(_) | Child::Certificate(_) => true,
+        Child::Service(service) => {
+            let annotations = service.metadata.annotations.as_ref();
+            annotations.and_then(|map| map.get(KEEP_ON)).is_some_and(|value| value == "halt")
+        }
+        _ => false,
+    }
+}

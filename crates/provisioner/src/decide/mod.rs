@@ -1,0 +1,80 @@
+//! What shall be done about a database: plain functions over what was observed. No client, no clock, no randomness.
+//!
+//! Deletion comes before the pause, as in KubeDB: a database that is being deleted is of no use to its holder.
+
+pub mod auth;
+pub mod children;
+pub mod deletion;
+pub mod drift;
+pub mod halt;
+pub mod phase;
+pub mod provision;
+pub mod renewal;
+pub mod status;
+pub mod targets;
+pub mod tls;
+
+use api_types::postgres::{DeletionPolicy, conditions as types};
+
+use crate::plan::Plan;
+use crate::world::World;
+
+/// Condition while something in the spec is not carried out; the message says why and what to do instead.
+pub const SPEC_APPLIED: &str = "SpecApplied";
+
+/// Reason of a spec that can't be carried out.
+pub const INVALID_SPEC: &str = "InvalidSpec";
+
+/// Something that the user has to change before anything is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// One word.
+    pub reason: &'static str,
+    /// What is wrong and what to write instead.
+    pub message: String,
+}
+
+impl Refusal {
+    /// A refusal with this reason and message.
+    pub fn new(reason: &'static str, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+}
+
+/// Decides one pass.
+pub fn decide(world: &World) -> Plan {
+    let policy = world.deletion_policy();
+    let held = world.is_deleting() && policy == DeletionPolicy::DoNotTerminate;
+    if world.is_deleting() && !held {
+        return deletion::plan(world);
+    }
+    let mut plan = match world.paused_by() {
+        Some(holder) => paused(holder),
+        None => unpaused(world),
+    };
+    if held {
+        deletion::hold(world, &mut plan);
+    } else {
+        plan.remove(deletion::DELETION_HELD);
+    }
+    status::observed(world, &mut plan);
+    plan
+}
+
+/// Acknowledges the pause and keeps off; health and status go on.
+fn paused(holder: &str) -> Plan {
+    let mut plan = Plan { checks_health: true, ..Plan::default() };
+    // Requests write `<name>/<uid>`, people write any name.
+    let reason = if holder.contains('/') { "PausedByOpsManager" } else { "Paused" };
+    plan.set(types::PAUSED, true, reason, format!("Paused by {holder}"));
+    plan
+}
+
+fn unpaused(world: &World) -> Plan {
+    let mut plan = match world.is_halted() && !halt::is_forbidden(world) {
+        true => halt::plan(world),
+        false => provision::plan(world),
+    };
+    plan.remove(types::PAUSED);
+    plan
+}

@@ -1,0 +1,168 @@
+//! The ordinary pass: make the database what its spec says, as far as that needs no restart.
+
+use std::time::Duration;
+
+use api_types::postgres::conditions as types;
+use api_types::vocabulary::USER_CONF;
+use blueprint::{Inputs, Invalid, LiveFacts, Resolved};
+
+use crate::child::Child;
+use crate::decide::auth::{self, Auth};
+use crate::decide::{INVALID_SPEC, Refusal, SPEC_APPLIED, children, drift, halt, renewal, tls};
+use crate::plan::{Action, Plan};
+use crate::world::{SecretFacts, Secrets, UserConf, Version, World};
+
+/// Time until a fresh RoleBinding has surely reached the API server's authorizer.
+const GRANTED_SOON: Duration = Duration::from_millis(200);
+
+/// Secrets are not watched, so what is missing in one is looked for this often.
+const SECRETS_AGAIN: Duration = Duration::from_secs(5);
+
+/// cert-manager issues in well under a second; the Certificate's status wakes us, its Secret can't.
+const CERTIFICATES_AGAIN: Duration = Duration::from_millis(500);
+
+/// What this pass does about a database that is to be up.
+pub fn plan(world: &World) -> Plan {
+    let mut plan = Plan { checks_health: true, ..Plan::default() };
+    plan.remove(types::HALTED);
+    if !world.has_finalizer() {
+        plan.act(Action::AddFinalizer);
+    }
+    let Secrets::Read(secrets) = &world.secrets else {
+        plan.act(Action::GrantSecrets);
+        plan.wait("access to the namespace's Secrets", GRANTED_SOON);
+        return plan;
+    };
+    match resolve(world, secrets) {
+        Ok(resolved) => provision(world, secrets, resolved, &mut plan),
+        Err(refusal) => refuse(world, &refusal, &mut plan),
+    }
+    plan
+}
+
+/// Everything that the builders need, or what the user has to change.
+fn resolve(world: &World, secrets: &SecretFacts) -> Result<Resolved, Refusal> {
+    let version = match &world.version {
+        Version::Found(version) => version,
+        Version::Unknown { known } => return Err(unknown_version(world, known)),
+    };
+    let superuser = match auth::judge(world, secrets) {
+        Auth::Missing => None,
+        Auth::Usable(credentials) => Some(credentials.username.to_owned()),
+        Auth::Refused(refusal) => return Err(refusal),
+    };
+    let inputs = Inputs {
+        postgres: &world.postgres,
+        version,
+        user_conf: user_conf(&secrets.user_conf)?,
+        tls: tls::inputs(world, secrets)?,
+        live: live_facts(world, superuser),
+    };
+    blueprint::resolve(&inputs).map_err(|invalid| invalid_spec(&invalid))
+}
+
+fn live_facts(world: &World, superuser: Option<String>) -> LiveFacts {
+    let account = world.live.iter().find(|child| matches!(child, Child::ServiceAccount(_)));
+    LiveFacts {
+        make_named_service_account: account.is_none_or(|account| account.is_owned_by(world.uid())),
+        ..LiveFacts::from_pet_set(world.pet_set())
+    }
+    .with_superuser(superuser)
+}
+
+fn user_conf(facts: &UserConf) -> Result<Option<&str>, Refusal> {
+    let refuse = |message| Err(Refusal::new(INVALID_SPEC, message));
+    match facts {
+        UserConf::NotNamed => Ok(None),
+        UserConf::Content(text) => Ok(Some(text)),
+        UserConf::Missing(name) => refuse(format!(
+            "spec.configuration.secretName: Secret {name:?} does not exist; create it with the key {USER_CONF}"
+        )),
+        UserConf::WithoutKey(name) => refuse(format!(
+            "spec.configuration.secretName: Secret {name:?} has no key {USER_CONF}; put PostgreSQL parameters there"
+        )),
+    }
+}
+
+fn unknown_version(world: &World, known: &[String]) -> Refusal {
+    let there_are = if known.is_empty() { "none; install the catalog chart".to_owned() } else { known.join(", ") };
+    let message =
+        format!("spec.version: there is no PostgresVersion {:?}; there are: {there_are}", world.postgres.spec.version);
+    Refusal::new("VersionNotFound", message)
+}
+
+fn invalid_spec(invalid: &[Invalid]) -> Refusal {
+    let list: Vec<String> = invalid.iter().map(ToString::to_string).collect();
+    Refusal::new(INVALID_SPEC, list.join("; "))
+}
+
+/// Nothing is changed; the user is told what to change.
+fn refuse(world: &World, refusal: &Refusal, plan: &mut Plan) {
+    if world.is_provisioned() {
+        plan.set(SPEC_APPLIED, false, refusal.reason, refusal.message.clone());
+    } else {
+        plan.set(types::PROVISIONING_STARTED, false, refusal.reason, refusal.message.clone());
+        plan.set(types::READY, false, refusal.reason, refusal.message.clone());
+        plan.checks_health = false;
+    }
+    plan.tell(true, refusal.reason, refusal.message.clone());
+    plan.acts_on_spec = true;
+    plan.soon(SECRETS_AGAIN);
+}
+
+fn provision(world: &World, secrets: &SecretFacts, resolved: Resolved, plan: &mut Plan) {
+    plan.acts_on_spec = true;
+    let message = format!("The KubeDB operator has started the provisioning of Postgres: {}", world.key());
+    plan.set(types::PROVISIONING_STARTED, true, "DatabaseProvisioningStartedSuccessfully", message);
+    credentials(world, secrets, &resolved, plan);
+
+    let mut wanted = children::ordered(&resolved);
+    let held = drift::held(world, &resolved);
+    if held.is_some() {
+        wanted.retain(|child| !drift::holds(child));
+    } else if let Some(missing) = tls::missing(world, secrets, &resolved) {
+        wanted.retain(|child| !waits_for_certificates(world, child));
+        plan.wait(missing, CERTIFICATES_AGAIN);
+    } else {
+        renewal::plan(world, secrets, &resolved, plan);
+    }
+    children::apply(world, &wanted, plan);
+    children::prune(world, &wanted, plan);
+    applied(world, held, plan);
+}
+
+/// Makes the auth Secret when there is none, and names it in the spec.
+fn credentials(world: &World, secrets: &SecretFacts, resolved: &Resolved, plan: &mut Plan) {
+    let name = world.auth_secret_name();
+    if secrets.auth.is_none() {
+        plan.act(Action::CreateAuthSecret(Box::new(resolved.clone())));
+    }
+    let named = world.postgres.spec.auth_secret.as_ref().is_some_and(|secret| secret.name == name);
+    if !named {
+        plan.act(Action::NameAuthSecret(name));
+    }
+}
+
+/// Members that never ran wait for their certificates; members that run go on with those they have.
+fn waits_for_certificates(world: &World, child: &Child) -> bool {
+    let born = world.pet_set().is_some();
+    match child {
+        Child::Secret(_) | Child::AppBinding(_) => true,
+        Child::PetSet(_) => !born,
+        _ => false,
+    }
+}
+
+fn applied(world: &World, held: Option<Refusal>, plan: &mut Plan) {
+    let forbidden_halt = || {
+        let message = "spec.halted: Can't halt, since termination policy is 'DoNotTerminate'; change spec.deletionPolicy first";
+        (world.is_halted() && halt::is_forbidden(world)).then(|| Refusal::new(INVALID_SPEC, message))
+    };
+    match held.or_else(forbidden_halt) {
+        Some(refusal) => {
+            plan.set(SPEC_APPLIED, false, refusal.reason, refusal.message.clone());
+            plan.tell(true, refusal.reason, refusal.message);
+        }
+        None => plan.remove(SPEC_APPLIED),
+    }
+}

@@ -1,0 +1,91 @@
+//! Whom a health check asks, and how it gets in.
+
+use std::time::Duration;
+
+use api_types::names;
+use api_types::postgres::conditions as types;
+use api_types::tls::CertificateAlias;
+use api_types::vocabulary::{ROLE_LABEL, ROLE_PRIMARY, TRUST_CRT};
+use blueprint::{TlsPhase, recorded_phase};
+use k8s_openapi::api::core::v1::{Pod, Secret};
+
+use crate::decide::auth;
+use crate::decide::tls::{KEY, LEAF};
+use crate::health::{Login, Target, Targets};
+use crate::plan::Plan;
+use crate::world::{SecretFacts, Secrets, World, is_ready, secret_text};
+
+/// KubeDB's default of every number in `spec.healthChecker` but the threshold.
+const SECONDS: i32 = 10;
+
+/// What to check; `None` while there is nothing to check or no way in.
+pub fn targets(world: &World, plan: &Plan) -> Option<Targets> {
+    let Secrets::Read(secrets) = &world.secrets else { return None };
+    if !plan.checks_health || world.is_deleting() && world.pods.is_empty() {
+        return None;
+    }
+    let pet_set = world.pet_set()?;
+    let checker = world.postgres.spec.health_checker.clone().unwrap_or_default();
+    let service = world.service(world.name());
+    let address = service.and_then(|service| service.spec.as_ref()?.cluster_ip.as_deref()?.parse().ok());
+    Some(Targets {
+        database: world.key(),
+        members: world.pods.iter().filter_map(|pod| target(world, pod)).collect(),
+        replicas: usize::try_from(pet_set.spec.replicas.unwrap_or(1)).unwrap_or(1),
+        service: address,
+        service_host: format!("{}.{}.svc", world.name(), world.namespace()),
+        login: login(world, secrets)?,
+        period: seconds(checker.period_seconds),
+        timeout: seconds(checker.timeout_seconds),
+        threshold: checker.failure_threshold.and_then(|n| u32::try_from(n).ok()).unwrap_or(1).max(1),
+        write_check: checker.disable_write_check != Some(true),
+        unsettled: is_unsettled(world, plan),
+        renewal: plan.renewal.clone(),
+    })
+}
+
+fn seconds(configured: Option<i32>) -> Duration {
+    let seconds = configured.filter(|seconds| *seconds > 0).unwrap_or(SECONDS);
+    Duration::from_secs(seconds.unsigned_abs().into())
+}
+
+fn target(world: &World, pod: &Pod) -> Option<Target> {
+    let name = pod.metadata.name.clone()?;
+    let role = pod.metadata.labels.as_ref().and_then(|labels| labels.get(ROLE_LABEL));
+    let address = pod.status.as_ref().and_then(|status| status.pod_ip.as_deref()?.parse().ok());
+    Some(Target {
+        host: format!("{name}.{}.{}.svc", names::governing_service(world.name()), world.namespace()),
+        address,
+        is_labelled_primary: role.is_some_and(|role| role == ROLE_PRIMARY),
+        is_ready: is_ready(pod),
+        pod: name,
+    })
+}
+
+fn login(world: &World, secrets: &SecretFacts) -> Option<Login> {
+    let credentials = auth::credentials(secrets.auth.as_ref()?)?;
+    let config = world.config_secret()?;
+    let client = secrets.certificates.get(&CertificateAlias::Client).and_then(key_pair);
+    Some(Login {
+        username: credentials.username.to_owned(),
+        password: credentials.password.to_owned(),
+        phase: recorded_phase(&config.metadata).unwrap_or(TlsPhase::Off),
+        trust: secret_text(config, TRUST_CRT).unwrap_or_default().to_owned(),
+        client,
+    })
+}
+
+fn key_pair(secret: &Secret) -> Option<(String, String)> {
+    let key = |key| secret_text(secret, key).filter(|text| !text.is_empty()).map(str::to_owned);
+    Some((key(LEAF)?, key(KEY)?))
+}
+
+/// Whether news may come any second: it is not ready, somebody holds the pause, or members shall take up new files.
+fn is_unsettled(world: &World, plan: &Plan) -> bool {
+    let ready = api_types::condition::is_true(world.conditions(), types::READY);
+    let serving_old = plan.renewal.as_ref().is_some_and(|renewal| {
+        let members = world.health.iter().flat_map(|report| report.members.values());
+        members.filter_map(|member| member.served.as_ref()).any(|served| served.fingerprint != renewal.fingerprint)
+    });
+    !ready || world.paused_by().is_some() || serving_old || world.pods.iter().any(|pod| !is_ready(pod))
+}

@@ -1,0 +1,40 @@
+//! Why a pass failed. Waiting is never an error.
+
+use runtime::{ApplyError, ReconcileError, Retry};
+
+/// A pass over a database failed and will be tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The API server did not let us read or write something.
+    #[error(transparent)]
+    Api(#[from] ApplyError),
+    /// The spec asks for TLS and nobody can issue certificates.
+    #[error("{postgres} has spec.tls, but the cluster has no cert-manager.io/v1 Certificates; install cert-manager")]
+    NoCertManager {
+        /// `<namespace>/<name>`.
+        postgres: String,
+    },
+}
+
+impl ReconcileError for Error {
+    fn category(&self) -> &'static str {
+        match self {
+            Self::Api(error) => error.category(),
+            Self::NoCertManager { .. } => "no_cert_manager",
+        }
+    }
+
+    fn retry(&self) -> Retry {
+        match self {
+            Self::Api(_) => Retry::Backoff,
+            Self::NoCertManager { .. } => Retry::After(std::time::Duration::from_secs(30)),
+        }
+    }
+}
+
+impl Error {
+    /// Whether the API server refuses what we want, so that the user should hear of it.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Api(ApplyError::Invalid { .. } | ApplyError::Forbidden { .. }) | Self::NoCertManager { .. })
+    }
+}

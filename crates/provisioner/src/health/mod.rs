@@ -1,0 +1,14 @@
+//! Health checks: one task per database, beside the reconciler, so that a hanging member never delays a decision.
+//!
+//! The reconciler hands a task its [`Targets`]; the task checks them at once and then periodically, keeps the latest
+//! [`Report`] and wakes the reconciler when it says something new.
+
+pub mod check;
+pub mod judge;
+pub mod report;
+pub mod targets;
+pub mod watchers;
+
+pub use report::{Member, Report, Served, Verdict};
+pub use targets::{Login, Renewal, Target, Targets};
+pub use watchers::Watchers;

@@ -1,0 +1,112 @@
+//! What a health check is told: whom to ask, how to get in, what to expect.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use blueprint::TlsPhase;
+
+/// Everything that the checks of one database need. Equal targets need no new check.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Targets {
+    /// `<namespace>/<name>`, for logs.
+    pub database: String,
+    /// The members' Pods, by ordinal.
+    pub members: Vec<Target>,
+    /// Number of members asked for.
+    pub replicas: usize,
+    /// Address of the primary Service; none for a Service without one.
+    pub service: Option<IpAddr>,
+    /// DNS name of the primary Service, as in the server certificate.
+    pub service_host: String,
+    /// How to get in.
+    pub login: Login,
+    /// Time between checks of a healthy database.
+    pub period: Duration,
+    /// Time for one check.
+    pub timeout: Duration,
+    /// Failures in a row until a verdict turns bad.
+    pub threshold: u32,
+    /// Whether the check writes a row.
+    pub write_check: bool,
+    /// Whether something is changing, so that checks are worth a second.
+    pub unsettled: bool,
+    /// A certificate that members shall serve and that they may have to be told about.
+    pub renewal: Option<Renewal>,
+}
+
+/// One member's Pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Name of the Pod.
+    pub pod: String,
+    /// Its address; none before it has one.
+    pub address: Option<IpAddr>,
+    /// DNS name, as in the server certificate.
+    pub host: String,
+    /// Whether Patroni's label calls it primary.
+    pub is_labelled_primary: bool,
+    /// Whether it is ready and not on its way out.
+    pub is_ready: bool,
+}
+
+/// How to get in. Not for logs: `Debug` of [`Targets`] does not exist on purpose.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Login {
+    /// Role name.
+    pub username: String,
+    /// Its password.
+    pub password: String,
+    /// What the members were told about TLS.
+    pub phase: TlsPhase,
+    /// PEM bundle of the CAs that members trust.
+    pub trust: String,
+    /// PEM client certificate and key, when there is one.
+    pub client: Option<(String, String)>,
+}
+
+/// A certificate that cert-manager renewed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Renewal {
+    /// SHA-256 of the leaf's DER, hexadecimal.
+    pub fingerprint: String,
+    /// The Secret's `tls.crt`, as it will be in the member's file.
+    pub leaf: String,
+    /// The config Secret's `trust.crt`, as it will be in the member's file.
+    pub trust: String,
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Three ready members of `pg`, the first labelled primary.
+    pub fn targets() -> Targets {
+        let member = |ordinal: u8| Target {
+            pod: format!("pg-{ordinal}"),
+            address: Some(IpAddr::from([10, 0, 0, ordinal])),
+            host: format!("pg-{ordinal}.pg-pods.shop.svc"),
+            is_labelled_primary: ordinal == 0,
+            is_ready: true,
+        };
+        Targets {
+            database: "shop/pg".into(),
+            members: (0..3).map(member).collect(),
+            replicas: 3,
+            service: None,
+            service_host: "pg.shop.svc".into(),
+            login: Login {
+                username: "postgres".into(),
+                password: String::new(),
+                phase: TlsPhase::Off,
+                trust: String::new(),
+                client: None,
+            },
+            period: Duration::from_secs(10),
+            timeout: Duration::from_secs(10),
+            threshold: 1,
+            write_check: true,
+            unsettled: false,
+            renewal: None,
+        }
+    }
+}

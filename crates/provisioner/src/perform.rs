@@ -1,0 +1,149 @@
+//! The only writer besides `report`: carries out a plan's actions, in their order.
+
+use api_types::vocabulary::{CHILDREN_MANAGER, FILES_TOKEN, FINALIZER, PROVISIONER};
+use api_types::{Postgres, names};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::Api;
+use runtime::{ApplyError, ObjectId};
+use serde_json::json;
+
+use crate::child::Child;
+use crate::controller::Context;
+use crate::error::Error;
+use crate::for_child;
+use crate::password;
+use crate::plan::Action;
+use crate::world::World;
+
+/// What was done, for Events.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Children that did not exist before, in KubeDB's words.
+    pub created: Vec<String>,
+}
+
+/// Carries out the actions; stops at the first that fails.
+///
+/// # Errors
+/// The API server's answer, naming the object.
+pub async fn perform(context: &Context, world: &World, actions: &[Action]) -> Result<Done, Error> {
+    let mut writer = Writer { context, world, postgres: world.postgres.as_ref().clone(), done: Done::default() };
+    for action in actions {
+        writer.perform(action).await?;
+    }
+    Ok(writer.done)
+}
+
+struct Writer<'a> {
+    context: &'a Context,
+    world: &'a World,
+    /// The Postgres as our own patches leave it.
+    postgres: Postgres,
+    done: Done,
+}
+
+impl Writer<'_> {
+    async fn perform(&mut self, action: &Action) -> Result<(), Error> {
+        let client = &self.context.client;
+        match action {
+            Action::AddFinalizer => self.finalizers(|list| list.push(FINALIZER.to_owned())).await?,
+            Action::RemoveFinalizer => self.finalizers(|list| list.retain(|name| name != FINALIZER)).await?,
+            Action::GrantSecrets => self.grant_secrets().await?,
+            Action::NameAuthSecret(name) => self.name_auth_secret(name).await?,
+            Action::CreateAuthSecret(resolved) => {
+                let secret = blueprint::auth_secret(resolved, &password::random(), Timestamp::now());
+                self.create_secret(secret).await?;
+            }
+            Action::ReleaseAuthSecret(secret) => {
+                let owners = secret.metadata.owner_references.clone().unwrap_or_default();
+                let patch = json!({"metadata": {"ownerReferences": owners}});
+                runtime::merge_patch(client, secret.as_ref(), patch, PROVISIONER).await?;
+            }
+            Action::Apply(child) => self.apply(child).await?,
+            Action::Delete(child) => {
+                tracing::info!(kind = child.kind(), name = child.name(), "deleting");
+                for_child!(child, object => runtime::delete(client, object).await.map(drop))?;
+            }
+            Action::DeleteSecret(secret) => drop(runtime::delete(client, secret.as_ref()).await?),
+            Action::DeleteClaim(claim) => {
+                tracing::info!(claim = claim.metadata.name, "deleting a volume claim");
+                runtime::delete(client, claim.as_ref()).await?;
+            }
+            Action::DeleteConfigMap(map) => drop(runtime::delete(client, map.as_ref()).await?),
+            Action::TouchPod { pod, token } => self.touch(pod, token).await?,
+        }
+        Ok(())
+    }
+
+    async fn finalizers(&mut self, change: impl FnOnce(&mut Vec<String>)) -> Result<(), Error> {
+        let mut list = self.postgres.metadata.finalizers.clone().unwrap_or_default();
+        change(&mut list);
+        let patch = json!({"metadata": {"finalizers": list}});
+        self.postgres = runtime::merge_patch(&self.context.client, &self.postgres, patch, PROVISIONER).await?;
+        Ok(())
+    }
+
+    async fn name_auth_secret(&mut self, name: &str) -> Result<(), Error> {
+        let kind = self.postgres.spec.auth_secret.as_ref().map(|secret| secret.kind.clone());
+        let kind = kind.filter(|kind| !kind.is_empty()).unwrap_or_else(|| "Secret".to_owned());
+        let patch = json!({"spec": {"authSecret": {"kind": kind, "name": name}}});
+        self.postgres = runtime::merge_patch(&self.context.client, &self.postgres, patch, PROVISIONER).await?;
+        Ok(())
+    }
+
+    async fn grant_secrets(&self) -> Result<(), Error> {
+        let access = &self.context.access;
+        let account = (access.service_account.0.as_str(), access.service_account.1.as_str());
+        let binding = blueprint::operator_role_binding(&self.postgres, OPERATOR, &access.cluster_role, account);
+        tracing::info!(name = names::operator_role_binding(self.world.name(), OPERATOR), "binding ourselves to Secrets");
+        runtime::apply(&self.context.client, &binding, CHILDREN_MANAGER).await?;
+        Ok(())
+    }
+
+    async fn create_secret(&self, secret: Secret) -> Result<(), Error> {
+        let id = ObjectId::of(&secret);
+        tracing::info!(name = id.name, "creating the auth Secret");
+        let api: Api<Secret> = Api::namespaced(self.context.client.clone(), &id.namespace);
+        let params = PostParams { field_manager: Some(CHILDREN_MANAGER.to_owned()), ..PostParams::default() };
+        api.create(&params, &secret).await.map_err(|source| ApplyError::new("create", id, source))?;
+        Ok(())
+    }
+
+    async fn apply(&mut self, child: &Child) -> Result<(), Error> {
+        let is_new = self.world.live_twin(child).is_none();
+        tracing::info!(kind = child.kind(), name = child.name(), is_new, "applying");
+        for_child!(child, object => {
+            runtime::apply(&self.context.client, object, CHILDREN_MANAGER).await.map(drop)
+        })?;
+        if is_new {
+            self.done.created.push(in_kubedbs_words(child, self.world.name()));
+        }
+        Ok(())
+    }
+
+    async fn touch(&self, pod: &str, token: &str) -> Result<(), Error> {
+        tracing::info!(pod, "touching a Pod so that its files are projected at once");
+        let namespace = self.world.namespace();
+        let api: Api<Pod> = Api::namespaced(self.context.client.clone(), namespace);
+        let patch = json!({"metadata": {"annotations": {FILES_TOKEN: token}}});
+        let params = PatchParams { field_manager: Some(PROVISIONER.to_owned()), ..PatchParams::default() };
+        let id = || ObjectId { kind: "Pod".into(), namespace: namespace.to_owned(), name: pod.to_owned() };
+        api.patch_metadata(pod, &params, &Patch::Merge(patch))
+            .await
+            .map_err(|source| ApplyError::new("touch", id(), source))?;
+        Ok(())
+    }
+}
+
+/// Our part in the name of the RoleBinding.
+const OPERATOR: &str = "provisioner";
+
+fn in_kubedbs_words(child: &Child, db: &str) -> String {
+    match child {
+        Child::Service(_) if child.name() == names::governing_service(db) => "governing service".to_owned(),
+        Child::AppBinding(_) => "appbinding".to_owned(),
+        child => child.kind().to_owned(),
+    }
+}

@@ -1,0 +1,117 @@
+//! What users and the ops-manager get to see: status, Events, metrics; and what the health task shall look at next.
+
+use api_types::postgres::{DatabasePhase, PostgresStatus, conditions as types};
+use api_types::vocabulary::PROVISIONER;
+use jiff::Timestamp;
+use kube::Resource;
+use kube::runtime::reflector::ObjectRef;
+use runtime::Severity;
+
+use crate::controller::Context;
+use crate::decide::phase::phase;
+use crate::decide::targets::targets;
+use crate::decide::SPEC_APPLIED;
+use crate::error::Error;
+use crate::perform::Done;
+use crate::plan::{Action, Plan, changed};
+use crate::world::World;
+
+/// What Events say about our part.
+const RECONCILE: &str = "Reconcile";
+
+/// Reports a pass. A refusal of the API server gets into the status too: the user may have to change the spec.
+///
+/// # Errors
+/// When the status could not be written.
+pub async fn report(context: &Context, world: &World, mut plan: Plan, done: &Result<Done, Error>) -> Result<(), Error> {
+    if plan.actions.contains(&Action::RemoveFinalizer) && done.is_ok() {
+        forget(context, world);
+        return Ok(());
+    }
+    if let Err(error) = done
+        && error.is_refusal()
+    {
+        plan.set(SPEC_APPLIED, false, "ApplyFailed", runtime::error_chain(error));
+    }
+    let status = status(world, &plan, Timestamp::now());
+    context.metrics.observe(world, status.phase);
+    watch(context, world, &plan);
+    if runtime::patch_status(&context.client, world.postgres.as_ref(), &status, PROVISIONER).await? {
+        log(world, &plan, &status);
+    }
+    publish(context, world, &plan, done, &status).await;
+    Ok(())
+}
+
+/// The status after this pass.
+pub fn status(world: &World, plan: &Plan, now: Timestamp) -> PostgresStatus {
+    let generation = world.postgres.metadata.generation;
+    let old = world.postgres.status.clone().unwrap_or_default();
+    let conditions = changed(world.conditions(), &plan.changes, generation, now);
+    PostgresStatus {
+        phase: phase(&conditions),
+        observed_generation: if plan.acts_on_spec { generation } else { old.observed_generation },
+        conditions,
+        auth_secret: old.auth_secret,
+    }
+}
+
+/// Tells the health task whom to ask; without targets there is none.
+fn watch(context: &Context, world: &World, plan: &Plan) {
+    match targets(world, plan) {
+        Some(targets) => {
+            context.watchers.watch(ObjectRef::from_obj(world.postgres.as_ref()), world.uid(), targets);
+        }
+        // A pass that could not see enough leaves the task as it is; one that takes the database down ends it.
+        None if !plan.checks_health => context.watchers.forget(world.uid()),
+        None => {}
+    }
+}
+
+fn forget(context: &Context, world: &World) {
+    context.watchers.forget(world.uid());
+    context.metrics.forget(world);
+}
+
+fn log(world: &World, plan: &Plan, status: &PostgresStatus) {
+    let phase = status.phase.map_or("none", DatabasePhase::as_str);
+    let condition = api_types::condition::find(&status.conditions, types::READY);
+    let ready = condition.and_then(|condition| condition.message.as_deref());
+    tracing::info!(phase, ready, waits_for = plan.waits_for, paused_by = world.paused_by(), "status written");
+}
+
+async fn publish(
+    context: &Context,
+    world: &World,
+    plan: &Plan,
+    done: &Result<Done, Error>,
+    status: &PostgresStatus,
+) {
+    let on = world.postgres.object_ref(&());
+    for created in done.iter().flat_map(|done| &done.created) {
+        let note = format!("Successfully created {created}");
+        context.recorder.publish(&on, Severity::Normal, "Successful", &note, RECONCILE).await;
+    }
+    let known = |note: &str| world.conditions().iter().any(|condition| condition.message.as_deref() == Some(note));
+    for news in plan.news.iter().filter(|news| !known(&news.note)) {
+        let severity = if news.warning { Severity::Warning } else { Severity::Normal };
+        context.recorder.publish(&on, severity, &news.reason, &news.note, RECONCILE).await;
+    }
+    if let Some((severity, note)) = transition(world, status) {
+        context.recorder.publish(&on, severity, "PhaseChanged", &note, RECONCILE).await;
+    }
+}
+
+/// News when the phase of a database that was ready once changes.
+fn transition(world: &World, status: &PostgresStatus) -> Option<(Severity, String)> {
+    let (old, new) = (world.postgres.status.as_ref()?.phase?, status.phase?);
+    if old == new || !world.is_provisioned() {
+        return None;
+    }
+    let severity = match new {
+        DatabasePhase::Critical | DatabasePhase::NotReady => Severity::Warning,
+        _ => Severity::Normal,
+    };
+    Some((severity, format!("Phase changed from {} to {}", old.as_str(), new.as_str())))
+}
+

@@ -1,0 +1,227 @@
+//! What was observed of one database: plain values, read by `observe` and judged by `decide`.
+//!
+//! `None` always means that the API server said "there is none". What could not be read never gets here as absent.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use api_types::cert_manager::Certificate;
+use api_types::condition::is_true;
+use api_types::postgres::{DeletionPolicy, conditions as types};
+use api_types::tls::CertificateAlias;
+use api_types::vocabulary::{FINALIZER, PAUSED_BY};
+use api_types::{AppBinding, Condition, PetSet, Postgres, PostgresVersion, names};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service};
+
+use crate::child::Child;
+use crate::health::Report;
+
+/// One look at a database and all that belongs to it.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// The object itself.
+    pub postgres: Arc<Postgres>,
+    /// The version that it names.
+    pub version: Version,
+    /// Secrets of its namespace.
+    pub secrets: Secrets,
+    /// Its children, as they are.
+    pub live: Vec<Child>,
+    /// Its Pods, by ordinal.
+    pub pods: Vec<Pod>,
+    /// What only matters while it is being deleted.
+    pub leftovers: Leftovers,
+    /// The latest health check; none since this process started.
+    pub health: Option<Arc<Report>>,
+}
+
+/// The PostgresVersion that a Postgres names.
+#[derive(Clone, Debug)]
+pub enum Version {
+    /// It is in the catalog.
+    Found(Box<PostgresVersion>),
+    /// It is not; these are.
+    Unknown {
+        /// Names in the catalog.
+        known: Vec<String>,
+    },
+}
+
+/// Secrets of the database's namespace, read one by one.
+#[derive(Clone, Debug)]
+pub enum Secrets {
+    /// We may not read Secrets there yet: the RoleBinding is missing.
+    Denied,
+    /// They were read.
+    Read(Box<SecretFacts>),
+}
+
+/// What the Secrets of a database say.
+#[derive(Clone, Debug, Default)]
+pub struct SecretFacts {
+    /// The superuser's credentials.
+    pub auth: Option<Secret>,
+    /// The user's configuration.
+    pub user_conf: UserConf,
+    /// The certificates' Secrets, as far as they exist.
+    pub certificates: BTreeMap<CertificateAlias, Secret>,
+    /// Whether some other Postgres of the namespace uses the same auth Secret.
+    pub auth_is_shared: bool,
+}
+
+/// The Secret that `spec.configuration.secretName` names.
+#[derive(Clone, Debug, Default)]
+pub enum UserConf {
+    /// None is named.
+    #[default]
+    NotNamed,
+    /// It is named and does not exist.
+    Missing(String),
+    /// It exists without the key `user.conf`.
+    WithoutKey(String),
+    /// The content of `user.conf`.
+    Content(String),
+}
+
+/// Objects that outlive the children.
+#[derive(Clone, Debug, Default)]
+pub struct Leftovers {
+    /// Volume claims of the members.
+    pub claims: Vec<PersistentVolumeClaim>,
+    /// Patroni's own objects.
+    pub patroni: Vec<ConfigMap>,
+}
+
+impl World {
+    /// Name of the database.
+    pub fn name(&self) -> &str {
+        self.postgres.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    /// Its namespace.
+    pub fn namespace(&self) -> &str {
+        self.postgres.metadata.namespace.as_deref().unwrap_or_default()
+    }
+
+    /// `<namespace>/<name>`, as KubeDB's messages have it.
+    pub fn key(&self) -> String {
+        format!("{}/{}", self.namespace(), self.name())
+    }
+
+    /// Its UID.
+    pub fn uid(&self) -> &str {
+        self.postgres.metadata.uid.as_deref().unwrap_or_default()
+    }
+
+    /// Who holds the pause: the annotation's value.
+    pub fn paused_by(&self) -> Option<&str> {
+        let annotations = self.postgres.metadata.annotations.as_ref()?;
+        annotations.get(PAUSED_BY).map(String::as_str)
+    }
+
+    /// Whether the object is being deleted.
+    pub fn is_deleting(&self) -> bool {
+        self.postgres.metadata.deletion_timestamp.is_some()
+    }
+
+    /// Whether the database is to be down, its data kept.
+    pub fn is_halted(&self) -> bool {
+        self.postgres.spec.halted == Some(true)
+    }
+
+    /// Whether our finalizer is on the object.
+    pub fn has_finalizer(&self) -> bool {
+        let finalizers = self.postgres.metadata.finalizers.as_deref().unwrap_or_default();
+        finalizers.iter().any(|name| name == FINALIZER)
+    }
+
+    /// What happens on deletion. A halted database counts as `Halt`, as KubeDB makes it when it halts one.
+    pub fn deletion_policy(&self) -> DeletionPolicy {
+        match self.postgres.spec.deletion_policy.unwrap_or(DeletionPolicy::Delete) {
+            DeletionPolicy::DoNotTerminate => DeletionPolicy::DoNotTerminate,
+            _ if self.is_halted() => DeletionPolicy::Halt,
+            policy => policy,
+        }
+    }
+
+    /// Number of members asked for.
+    pub fn replicas(&self) -> i32 {
+        self.postgres.spec.replicas.unwrap_or(1)
+    }
+
+    /// Name of the auth Secret: the spec's, or the one that we make.
+    pub fn auth_secret_name(&self) -> String {
+        let named = self.postgres.spec.auth_secret.as_ref().map(|secret| secret.name.as_str());
+        named.filter(|name| !name.is_empty()).map_or_else(|| names::auth_secret(self.name()), str::to_owned)
+    }
+
+    /// The conditions in the status.
+    pub fn conditions(&self) -> &[Condition] {
+        self.postgres.status.as_ref().map_or(&[], |status| status.conditions.as_slice())
+    }
+
+    /// Whether the database has been ready once: from then on nothing that needs a restart is changed from here.
+    pub fn is_provisioned(&self) -> bool {
+        is_true(self.conditions(), types::PROVISIONED)
+    }
+
+    /// The live PetSet.
+    pub fn pet_set(&self) -> Option<&PetSet> {
+        self.live.iter().find_map(|child| match child {
+            Child::PetSet(pet_set) => Some(pet_set.as_ref()),
+            _ => None,
+        })
+    }
+
+    /// The live AppBinding.
+    pub fn app_binding(&self) -> Option<&AppBinding> {
+        self.live.iter().find_map(|child| match child {
+            Child::AppBinding(binding) => Some(binding.as_ref()),
+            _ => None,
+        })
+    }
+
+    /// The live config Secret.
+    pub fn config_secret(&self) -> Option<&Secret> {
+        self.live.iter().find_map(|child| match child {
+            Child::Secret(secret) => Some(secret),
+            _ => None,
+        })
+    }
+
+    /// The live Service of this name.
+    pub fn service(&self, name: &str) -> Option<&Service> {
+        self.live.iter().find_map(|child| match child {
+            Child::Service(service) if service.metadata.name.as_deref() == Some(name) => Some(service),
+            _ => None,
+        })
+    }
+
+    /// The live Certificate of this name.
+    pub fn certificate(&self, name: &str) -> Option<&Certificate> {
+        self.live.iter().find_map(|child| match child {
+            Child::Certificate(certificate) if certificate.metadata.name.as_deref() == Some(name) => {
+                Some(certificate.as_ref())
+            }
+            _ => None,
+        })
+    }
+
+    /// The live child of the same kind and name.
+    pub fn live_twin(&self, wanted: &Child) -> Option<&Child> {
+        self.live.iter().find(|child| child.is_same(wanted))
+    }
+}
+
+/// Text of a Secret's key; none when the key is absent or is no UTF-8.
+pub fn secret_text<'a>(secret: &'a Secret, key: &str) -> Option<&'a str> {
+    let bytes = secret.data.as_ref()?.get(key)?;
+    std::str::from_utf8(&bytes.0).ok()
+}
+
+/// Whether a Pod says that it is ready and is not on its way out.
+pub fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    pod.metadata.deletion_timestamp.is_none()
+        && conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
