@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use api_types::vocabulary::AUTH_ACTIVE_FROM;
 use jiff::Timestamp;
+use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 
 use crate::labels;
@@ -23,9 +24,12 @@ pub fn auth_secret(resolved: &Resolved, password: &str, now: Timestamp) -> Secre
     Secret {
         metadata,
         type_: Some(BASIC_AUTH.to_owned()),
-        string_data: Some(BTreeMap::from([
-            ("username".to_owned(), resolved.username.clone()),
-            ("password".to_owned(), password.to_owned()),
+        data: Some(BTreeMap::from([
+            (
+                "username".to_owned(),
+                ByteString(resolved.username.clone().into_bytes()),
+            ),
+            ("password".to_owned(), ByteString(password.as_bytes().to_vec())),
         ])),
         ..Secret::default()
     }

@@ -1,10 +1,16 @@
 //! The config Secret: everything the members are told but passwords.
 
-use crate::labels;
-use crate::resolved::Resolved;
-use crate::tls::TlsPhase;
+use std::collections::BTreeMap;
+
+use api_types::vocabulary as words;
+use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::labels;
+use crate::pg::patroni;
+use crate::resolved::Resolved;
+use crate::tls::TlsPhase;
 
 /// Annotation of the config Secret: the [`TlsPhase`] it was written for.
 pub const TLS_PHASE: &str = "kubedb.com/tls-phase";
@@ -14,9 +20,27 @@ pub fn recorded_phase(meta: &ObjectMeta) -> Option<TlsPhase> {
     meta.annotations.as_ref()?.get(TLS_PHASE)?.parse().ok()
 }
 
+/// A Secret and no ConfigMap, because users write what they like into their configuration.
 pub(crate) fn secret(resolved: &Resolved) -> Secret {
+    let mut metadata = labels::child(resolved, resolved.config_secret_name());
+    metadata.annotations = Some(BTreeMap::from([(
+        TLS_PHASE.to_owned(),
+        resolved.tls.phase.to_string(),
+    )]));
+    // `data`, not `stringData`: the latter is write-only, so a reader could not compare it.
+    let entry = |key: &str, text: String| (key.to_owned(), ByteString(text.into_bytes()));
     Secret {
-        metadata: labels::child(resolved, resolved.config_secret_name()),
+        metadata,
+        type_: Some("Opaque".to_owned()),
+        data: Some(BTreeMap::from([
+            entry(words::PATRONI_YML, patroni::local_configuration(resolved)),
+            entry(words::USER_CONF, resolved.user_conf.clone().unwrap_or_default()),
+            entry(
+                words::INLINE_CONF,
+                resolved.inline_conf.clone().unwrap_or_default(),
+            ),
+            entry(words::TRUST_CRT, resolved.tls.trust.to_pem()),
+        ])),
         ..Secret::default()
     }
 }

@@ -6,23 +6,30 @@
 //! [`resolve()`] answers every open question once (defaults, references, contradictions); the builders only translate
 //! a [`Resolved`] into objects, one file per kind.
 
-pub mod app_binding;
-pub mod auth;
+mod app_binding;
+mod auth;
 pub mod ca_bundle;
 pub mod certificates;
 pub mod config;
 pub mod hash;
 pub mod labels;
 pub mod paths;
-pub mod pet_set;
 pub mod pg;
-pub mod rbac;
 pub mod resolve;
 pub mod resolved;
-pub mod services;
 pub mod tls;
 
+mod containers;
+mod duration;
+mod overlay;
 mod pdb;
+mod pet_set;
+mod pod;
+mod probes;
+mod quantity;
+mod rbac;
+mod services;
+mod volumes;
 
 use api_types::{AppBinding, PetSet};
 use k8s_openapi::api::core::v1::{Secret, Service, ServiceAccount};
@@ -35,7 +42,7 @@ pub use certificates::certificates;
 pub use config::{TLS_PHASE, recorded_phase};
 pub use hash::{hash_of, recorded_hash};
 pub use paths as tls_names;
-pub use pg::patroni::dynamic_configuration;
+pub use pg::patroni::{config_maps, dynamic_configuration};
 pub use rbac::operator_role_binding;
 pub use resolve::{Inputs, Invalid, LiveFacts, effective_defaults, kept_but_unused, resolve};
 pub use resolved::{Resolved, ResolvedCertificate, Storage};

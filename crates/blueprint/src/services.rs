@@ -1,8 +1,177 @@
 //! Services: primary, standby, governing and stats.
 
-use crate::resolved::Resolved;
-use k8s_openapi::api::core::v1::Service;
+use std::collections::BTreeMap;
 
-pub(crate) fn all(_resolved: &Resolved) -> Vec<Service> {
-    Vec::new()
+use api_types::names;
+use api_types::postgres::{ServiceAlias, ServiceTemplateSpec};
+use api_types::vocabulary as words;
+use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use crate::containers::EXPORTER_PORT_NAME;
+use crate::labels;
+use crate::resolved::Resolved;
+
+/// Value of the role label on the stats Service.
+const ROLE_STATS: &str = "stats";
+
+/// Every Service of the database.
+pub(crate) fn all(resolved: &Resolved) -> Vec<Service> {
+    let mut services = vec![primary(resolved)];
+    if resolved.has_standbys() {
+        services.push(standby(resolved));
+    }
+    services.push(governing(resolved));
+    services.extend(stats(resolved));
+    services
+}
+
+fn primary(resolved: &Resolved) -> Service {
+    let port = database_port("primary");
+    let service = member_service(resolved, &resolved.name, words::ROLE_PRIMARY, port);
+    templated(resolved, ServiceAlias::Primary, service)
+}
+
+fn standby(resolved: &Resolved) -> Service {
+    let name = names::standby_service(&resolved.name);
+    let service = member_service(resolved, &name, words::ROLE_STANDBY, database_port("standby"));
+    templated(resolved, ServiceAlias::Standby, service)
+}
+
+/// A Service for the members of one role.
+fn member_service(resolved: &Resolved, name: &str, role: &str, port: ServicePort) -> Service {
+    let mut selector = resolved.selector();
+    selector.insert(words::ROLE_LABEL.to_owned(), role.to_owned());
+    Service {
+        metadata: labels::child(resolved, name),
+        spec: Some(ServiceSpec {
+            ports: Some(vec![port]),
+            selector: Some(selector),
+            ..ServiceSpec::default()
+        }),
+        status: None,
+    }
+}
+
+/// The headless Service that gives every member its host name, before it is ready too: members need each other to start.
+fn governing(resolved: &Resolved) -> Service {
+    Service {
+        metadata: labels::child(resolved, names::governing_service(&resolved.name)),
+        spec: Some(ServiceSpec {
+            cluster_ip: Some("None".to_owned()),
+            publish_not_ready_addresses: Some(true),
+            ports: Some(vec![
+                database_port(words::POSTGRES_PORT_NAME),
+                port(
+                    words::PATRONI_PORT_NAME,
+                    words::PATRONI_PORT,
+                    words::PATRONI_PORT_NAME,
+                ),
+            ]),
+            selector: Some(resolved.selector()),
+            ..ServiceSpec::default()
+        }),
+        status: None,
+    }
+}
+
+/// The Service by which Prometheus finds the exporters.
+fn stats(resolved: &Resolved) -> Option<Service> {
+    let monitor = resolved.monitor.as_ref()?;
+    let mut metadata = labels::child(resolved, names::stats_service(&resolved.name));
+    if let Some(labels) = metadata.labels.as_mut() {
+        labels.insert(words::ROLE_LABEL.to_owned(), ROLE_STATS.to_owned());
+    }
+    let mut annotations =
+        BTreeMap::from([("monitoring.appscode.com/agent".to_owned(), monitor.agent.clone())]);
+    if monitor.agent == "prometheus.io/builtin" {
+        annotations.extend([
+            ("prometheus.io/scrape".to_owned(), "true".to_owned()),
+            ("prometheus.io/path".to_owned(), "/metrics".to_owned()),
+            ("prometheus.io/port".to_owned(), monitor.port.to_string()),
+        ]);
+    }
+    metadata.annotations = Some(annotations);
+    let service = Service {
+        metadata,
+        spec: Some(ServiceSpec {
+            ports: Some(vec![port(EXPORTER_PORT_NAME, monitor.port, EXPORTER_PORT_NAME)]),
+            selector: Some(resolved.selector()),
+            ..ServiceSpec::default()
+        }),
+        status: None,
+    };
+    Some(templated(resolved, ServiceAlias::Stats, service))
+}
+
+fn database_port(name: &str) -> ServicePort {
+    port(name, words::POSTGRES_PORT, words::POSTGRES_PORT_NAME)
+}
+
+fn port(name: &str, number: i32, target: &str) -> ServicePort {
+    ServicePort {
+        name: Some(name.to_owned()),
+        port: number,
+        protocol: Some("TCP".to_owned()),
+        target_port: Some(IntOrString::String(target.to_owned())),
+        ..ServicePort::default()
+    }
+}
+
+/// The Service with the user's template for it.
+fn templated(resolved: &Resolved, alias: ServiceAlias, mut service: Service) -> Service {
+    let Some(template) = resolved.service_template(alias) else {
+        return service;
+    };
+    if let Some(user) = &template.metadata {
+        let labels = service.metadata.labels.get_or_insert_with(BTreeMap::new);
+        for (key, value) in labels::inheritable(&user.labels) {
+            labels.insert(key, value);
+        }
+        let annotations = service.metadata.annotations.get_or_insert_with(BTreeMap::new);
+        annotations.extend(user.annotations.clone());
+    }
+    if let (Some(ours), Some(user)) = (service.spec.as_mut(), &template.spec) {
+        adapt(ours, user);
+    }
+    service
+}
+
+fn adapt(ours: &mut ServiceSpec, user: &ServiceTemplateSpec) {
+    let some = |list: &Vec<String>| (!list.is_empty()).then(|| list.clone());
+    ours.type_.clone_from(&user.type_);
+    ours.cluster_ip.clone_from(&user.cluster_ip);
+    ours.external_ips = some(&user.external_ips);
+    ours.external_traffic_policy
+        .clone_from(&user.external_traffic_policy);
+    ours.health_check_node_port = user.health_check_node_port;
+    ours.load_balancer_ip.clone_from(&user.load_balancer_ip);
+    ours.load_balancer_source_ranges = some(&user.load_balancer_source_ranges);
+    if let Some(config) = &user.session_affinity_config {
+        // The API server wants the affinity that the configuration is for.
+        ours.session_affinity = Some("ClientIP".to_owned());
+        ours.session_affinity_config = Some(config.clone());
+    }
+    for port in &user.ports {
+        adapt_port(ours.ports.get_or_insert_with(Vec::new), port);
+    }
+}
+
+/// A port of the template changes ours of the same name or else of the same number; any other port is added.
+fn adapt_port(ours: &mut Vec<ServicePort>, user: &ServicePort) {
+    let same_name = |known: &ServicePort| user.name.is_some() && known.name == user.name;
+    let at = ours
+        .iter()
+        .position(same_name)
+        .or_else(|| ours.iter().position(|known| known.port == user.port));
+    match at.map(|at| &mut ours[at]) {
+        None => ours.push(user.clone()),
+        Some(known) => {
+            if user.port > 0 {
+                known.port = user.port;
+            }
+            known.node_port = user.node_port.or(known.node_port);
+            known.app_protocol = user.app_protocol.clone().or(known.app_protocol.take());
+        }
+    }
 }

@@ -1,4 +1,6 @@
 //! PostgreSQL's and Patroni's own configuration.
 
 pub mod conf;
+pub mod hba;
+pub mod parameters;
 pub mod patroni;

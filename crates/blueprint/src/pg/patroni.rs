@@ -1,8 +1,254 @@
-//! Patroni's configuration.
+//! Patroni's configuration: the local file of every member, and the dynamic part that all members share.
+//!
+//! Passwords and what differs between members come by environment variables (see `pod.rs`), which Patroni lays over the
+//! file. A reload (`POST /reload`) takes over everything in the file but `bootstrap`, which counts at birth only.
 
-use crate::resolved::Resolved;
+use std::collections::BTreeMap;
 
-/// What Patroni takes from its dynamic configuration only (`PATCH /config`), as it should be for this database.
-pub fn dynamic_configuration(_resolved: &Resolved) -> serde_json::Value {
-    serde_json::Value::Null
+use api_types::postgres::SyncMode;
+use api_types::tls::SslMode;
+use api_types::vocabulary as words;
+use serde::Serialize;
+
+use crate::paths;
+use crate::pg::conf::Parameters;
+use crate::pg::{hba, parameters};
+use crate::resolved::{Resolved, Streaming, WalRetention};
+use crate::tls::TlsPhase;
+
+/// Seconds until a silent leader is replaced; the least that Patroni takes.
+const TTL: i32 = 20;
+/// Seconds between two looks at the cluster, and the longest that a reload takes to begin.
+const LOOP_WAIT: i32 = 3;
+/// Seconds that a member tries to reach the API server or PostgreSQL; Patroni wants `LOOP_WAIT + 2 * RETRY_TIMEOUT <= TTL`.
+const RETRY_TIMEOUT: i32 = 8;
+
+/// `patroni.yml`.
+#[derive(Serialize)]
+struct Local<'a> {
+    scope: &'a str,
+    log: Log,
+    kubernetes: Kubernetes,
+    restapi: RestApi,
+    bootstrap: Bootstrap,
+    postgresql: LocalPostgresql,
+}
+
+#[derive(Serialize)]
+struct Log {
+    level: &'static str,
+    /// One line when the state changes instead of one per look.
+    deduplicate_heartbeat_logs: bool,
+}
+
+#[derive(Serialize)]
+struct Kubernetes {
+    /// ConfigMaps hold the state: Services then select by label, and no Endpoints need to be written.
+    use_endpoints: bool,
+    labels: BTreeMap<String, String>,
+    scope_label: &'static str,
+    role_label: &'static str,
+    leader_label_value: &'static str,
+    follower_label_value: &'static str,
+    standby_leader_label_value: &'static str,
+}
+
+#[derive(Serialize)]
+struct RestApi {
+    listen: String,
+}
+
+#[derive(Serialize)]
+struct Bootstrap {
+    dcs: Dynamic,
+    initdb: Vec<InitdbOption>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum InitdbOption {
+    Flag(&'static str),
+    Value(BTreeMap<&'static str, &'static str>),
+}
+
+/// The dynamic configuration.
+#[derive(Serialize)]
+struct Dynamic {
+    ttl: i32,
+    loop_wait: i32,
+    retry_timeout: i32,
+    maximum_lag_on_failover: i64,
+    /// A primary that reaches every other member goes on while the API server is away.
+    failsafe_mode: bool,
+    synchronous_mode: &'static str,
+    synchronous_node_count: i32,
+    postgresql: DynamicPostgresql,
+}
+
+#[derive(Serialize)]
+struct DynamicPostgresql {
+    use_pg_rewind: bool,
+    use_slots: bool,
+    parameters: Parameters,
+}
+
+#[derive(Serialize)]
+struct LocalPostgresql {
+    listen: String,
+    data_dir: &'static str,
+    pgpass: &'static str,
+    use_unix_socket: bool,
+    use_unix_socket_repl: bool,
+    /// An old primary that can't be rewound is rebuilt from the new one.
+    remove_data_directory_on_rewind_failure: bool,
+    basebackup: Vec<BTreeMap<&'static str, &'static str>>,
+    authentication: Authentication,
+    pg_hba: Vec<String>,
+    parameters: Parameters,
+}
+
+/// How members connect to each other. Patroni uses `superuser` for `pg_rewind` too.
+#[derive(Serialize)]
+struct Authentication {
+    superuser: Connection,
+    replication: Connection,
+}
+
+/// libpq's TLS settings; user and password come by environment.
+#[derive(Clone, Default, Serialize)]
+struct Connection {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sslmode: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sslrootcert: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sslcert: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sslkey: Option<&'static str>,
+}
+
+/// The text of `patroni.yml`.
+pub(crate) fn local_configuration(resolved: &Resolved) -> String {
+    let local = Local {
+        scope: &resolved.name,
+        log: Log {
+            level: "INFO",
+            deduplicate_heartbeat_logs: true,
+        },
+        kubernetes: kubernetes(resolved),
+        restapi: RestApi {
+            listen: format!("0.0.0.0:{}", words::PATRONI_PORT),
+        },
+        bootstrap: Bootstrap {
+            dcs: dynamic(resolved),
+            initdb: initdb(),
+        },
+        postgresql: postgresql(resolved),
+    };
+    serde_yaml::to_string(&local).expect("maps with string keys are always YAML")
+}
+
+/// What Patroni takes from its dynamic configuration only, as it should be for this database.
+///
+/// A new database gets it at birth; a living one by `PATCH /config` on any member.
+pub fn dynamic_configuration(resolved: &Resolved) -> serde_json::Value {
+    serde_json::to_value(dynamic(resolved)).expect("maps with string keys are always JSON")
+}
+
+/// Names of the ConfigMaps that Patroni makes for a database; nothing owns them.
+pub fn config_maps(db: &str) -> [String; 4] {
+    ["config", "leader", "failover", "sync"].map(|suffix| format!("{db}-{suffix}"))
+}
+
+fn kubernetes(resolved: &Resolved) -> Kubernetes {
+    let mut labels = resolved.selector();
+    // Patroni adds the scope label by itself.
+    labels.remove(words::INSTANCE_LABEL);
+    Kubernetes {
+        use_endpoints: false,
+        labels,
+        scope_label: words::INSTANCE_LABEL,
+        role_label: words::ROLE_LABEL,
+        leader_label_value: words::ROLE_PRIMARY,
+        follower_label_value: words::ROLE_STANDBY,
+        standby_leader_label_value: words::ROLE_PRIMARY,
+    }
+}
+
+fn dynamic(resolved: &Resolved) -> Dynamic {
+    let (synchronous_mode, synchronous_node_count) = match &resolved.streaming {
+        Streaming::Asynchronous => ("off", 1),
+        Streaming::Synchronous(synchronous) => match synchronous.mode {
+            SyncMode::Any => ("quorum", synchronous.number),
+            SyncMode::First => ("on", synchronous.number),
+        },
+    };
+    Dynamic {
+        ttl: TTL,
+        loop_wait: LOOP_WAIT,
+        retry_timeout: RETRY_TIMEOUT,
+        maximum_lag_on_failover: resolved.maximum_lag,
+        failsafe_mode: true,
+        synchronous_mode,
+        synchronous_node_count,
+        postgresql: DynamicPostgresql {
+            use_pg_rewind: true,
+            use_slots: matches!(resolved.wal_retention, WalRetention::Slots(_)),
+            parameters: parameters::dynamic(resolved),
+        },
+    }
+}
+
+/// `initdb`: UTF-8, checksums (which `pg_rewind` and corruption checks want), and the same methods as `pg_hba`.
+fn initdb() -> Vec<InitdbOption> {
+    let value = |name, value| InitdbOption::Value(BTreeMap::from([(name, value)]));
+    vec![
+        value("encoding", "UTF8"),
+        value("locale", "C.UTF-8"),
+        InitdbOption::Flag("data-checksums"),
+        value("auth-local", "trust"),
+        value("auth-host", "scram-sha-256"),
+    ]
+}
+
+fn postgresql(resolved: &Resolved) -> LocalPostgresql {
+    let connection = connection(resolved);
+    LocalPostgresql {
+        listen: format!("*:{}", words::POSTGRES_PORT),
+        data_dir: words::PGDATA,
+        pgpass: paths::PGPASS,
+        use_unix_socket: true,
+        use_unix_socket_repl: true,
+        remove_data_directory_on_rewind_failure: true,
+        // Without it a new standby waits for the primary's next scheduled checkpoint.
+        basebackup: vec![BTreeMap::from([("checkpoint", "fast")])],
+        authentication: Authentication {
+            superuser: connection.clone(),
+            replication: connection,
+        },
+        pg_hba: hba::lines(resolved),
+        parameters: parameters::local(resolved),
+    }
+}
+
+/// What a member asks of the member it connects to.
+fn connection(resolved: &Resolved) -> Connection {
+    let certificate = Connection {
+        sslcert: Some(paths::CLIENT_CERT),
+        sslkey: Some(paths::CLIENT_KEY),
+        ..Connection::default()
+    };
+    match resolved.tls.phase {
+        TlsPhase::Off => Connection::default(),
+        // No root certificate: libpq would check the server by it even here, and the servers' CA may be changing.
+        TlsPhase::Accept => Connection {
+            sslmode: Some(SslMode::Prefer.as_str()),
+            ..certificate
+        },
+        TlsPhase::Enforce => Connection {
+            sslmode: Some(resolved.ssl_mode.as_str()),
+            sslrootcert: (!resolved.tls.trust.is_empty()).then_some(paths::TRUST),
+            ..certificate
+        },
+    }
 }

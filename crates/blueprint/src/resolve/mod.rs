@@ -1,7 +1,14 @@
 //! From a Postgres and what was read for it to a [`Resolved`]: KubeDB's defaults and its rules.
 
+mod certificates;
+mod configuration;
+mod rules;
+mod settings;
+mod unused;
+
 use std::fmt;
 
+use api_types::postgres::PostgresSpec;
 use api_types::tls::{ClientAuthMode, SslMode};
 use api_types::vocabulary::RESTART_TOKEN;
 use api_types::{PetSet, Postgres, PostgresVersion};
@@ -9,8 +16,13 @@ use api_types::{PetSet, Postgres, PostgresVersion};
 use crate::resolved::Resolved;
 use crate::tls::TlsInputs;
 
+pub use unused::kept_but_unused;
+
 /// Role of the superuser unless the auth Secret says otherwise.
 pub const DEFAULT_SUPERUSER: &str = "postgres";
+
+/// From this major version on, KubeDB's default authentication is SCRAM.
+const SCRAM_DEFAULT_SINCE: u32 = 18;
 
 /// Everything that [`resolve`] needs, already read from the API server by the caller.
 #[derive(Clone, Debug)]
@@ -73,12 +85,77 @@ impl fmt::Display for Invalid {
     }
 }
 
+/// What was found wrong so far.
+#[derive(Debug, Default)]
+struct Findings(Vec<Invalid>);
+
+impl Findings {
+    fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        self.0.push(Invalid {
+            field: field.into(),
+            message: message.into(),
+        });
+    }
+
+    fn add_if(&mut self, wrong: bool, field: &str, message: &str) {
+        if wrong {
+            self.add(field, message);
+        }
+    }
+}
+
+/// A Postgres in the words of `v1`, with what its rules need at hand.
+struct Question<'a> {
+    inputs: &'a Inputs<'a>,
+    /// The spec, with fields of the old API version moved to their places.
+    spec: PostgresSpec,
+    /// Major version of PostgreSQL.
+    major: u32,
+    ssl_mode: SslMode,
+    client_auth_mode: ClientAuthMode,
+}
+
+impl Question<'_> {
+    fn replicas(&self) -> i32 {
+        self.spec.replicas.unwrap_or(1)
+    }
+
+    fn name(&self) -> &str {
+        self.inputs.postgres.metadata.name.as_deref().unwrap_or_default()
+    }
+}
+
 /// Answers every open question about a database.
 ///
 /// # Errors
 /// All contradictions found, each with the field and what to write instead.
-pub fn resolve(_inputs: &Inputs<'_>) -> Result<Resolved, Vec<Invalid>> {
-    Err(Vec::new())
+pub fn resolve(inputs: &Inputs<'_>) -> Result<Resolved, Vec<Invalid>> {
+    let Some(major) = inputs.version.spec.major() else {
+        return Err(vec![Invalid {
+            field: "spec.version".to_owned(),
+            message: format!(
+                "the PostgresVersion {} does not say which PostgreSQL it runs: its spec.version is {:?}",
+                inputs.postgres.spec.version, inputs.version.spec.version
+            ),
+        }]);
+    };
+    let (ssl_mode, client_auth_mode) = effective_defaults(inputs.postgres, inputs.version);
+    let question = Question {
+        inputs,
+        spec: inputs.postgres.spec.upgraded(),
+        major,
+        ssl_mode,
+        client_auth_mode,
+    };
+    let mut findings = Findings::default();
+    rules::check(&question, &mut findings);
+    let configuration = configuration::resolve(&question, &mut findings);
+    let certificates = certificates::resolve(&question, &mut findings);
+    if findings.0.is_empty() {
+        Ok(settings::answer(&question, configuration, certificates))
+    } else {
+        Err(findings.0)
+    }
 }
 
 /// The TLS mode and the authentication mode in force: the spec's, or KubeDB's defaults.
@@ -89,19 +166,11 @@ pub fn effective_defaults(postgres: &Postgres, version: &PostgresVersion) -> (Ss
         None => SslMode::Disable,
     };
     let client_auth_mode = match version.spec.major() {
-        Some(major) if major < SCRAM_SINCE => ClientAuthMode::Md5,
+        Some(major) if major < SCRAM_DEFAULT_SINCE => ClientAuthMode::Md5,
         _ => ClientAuthMode::Scram,
     };
     (
         spec.ssl_mode.unwrap_or(ssl_mode),
         spec.client_auth_mode.unwrap_or(client_auth_mode),
     )
-}
-
-/// From this major version on, KubeDB's default authentication is SCRAM.
-const SCRAM_SINCE: u32 = 18;
-
-/// Fields that the user set, that are kept, and that nothing acts on yet.
-pub fn kept_but_unused(_postgres: &Postgres) -> Vec<String> {
-    Vec::new()
 }

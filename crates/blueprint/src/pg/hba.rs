@@ -1,0 +1,78 @@
+//! `pg_hba.conf`: who may connect how.
+
+use api_types::tls::ClientAuthMode;
+
+use crate::resolved::Resolved;
+use crate::tls::TlsPhase;
+
+/// Everybody over the Unix socket, which only the Pod's own containers reach.
+const LOCAL: [&str; 2] = ["local all all trust", "local replication all trust"];
+
+/// Addresses of the Pod itself.
+const LOOPBACK: [&str; 2] = ["127.0.0.1/32", "::1/128"];
+
+/// All addresses.
+const EVERYWHERE: [&str; 2] = ["0.0.0.0/0", "::/0"];
+
+/// Databases of a line: `all` does not contain the pseudo-database `replication`.
+const DATABASES: [&str; 2] = ["all", "replication"];
+
+/// From this major version on, `clientcert` knows `verify-full`; before, it was a switch.
+const CLIENTCERT_WORDS_SINCE: u32 = 12;
+
+/// The lines of `pg_hba.conf`, first match wins.
+///
+/// While TLS is accepted but not enforced, a connection over TLS asks for the password even where certificates will be
+/// demanded later: the lines for plaintext stay as they were, so nobody who could connect before is turned away.
+pub(crate) fn lines(resolved: &Resolved) -> Vec<String> {
+    let password = password_method(resolved.client_auth_mode);
+    let mut lines: Vec<String> = LOCAL.map(str::to_owned).into();
+    match resolved.tls.phase {
+        TlsPhase::Off => lines.extend(plaintext(resolved, password)),
+        TlsPhase::Accept => {
+            lines.extend(everywhere("hostssl", password));
+            lines.extend(plaintext(resolved, password));
+        }
+        TlsPhase::Enforce => {
+            lines.extend(everywhere("hostssl", &enforced_method(resolved)));
+        }
+    }
+    lines
+}
+
+/// The method for a password. Under `md5` PostgreSQL uses SCRAM for passwords that are stored so, as all of ours are.
+fn password_method(mode: ClientAuthMode) -> &'static str {
+    match mode {
+        ClientAuthMode::Md5 => "md5",
+        ClientAuthMode::Scram | ClientAuthMode::Cert => "scram-sha-256",
+    }
+}
+
+/// The method of clients that come over TLS once TLS is enforced.
+fn enforced_method(resolved: &Resolved) -> String {
+    match resolved.client_auth_mode {
+        ClientAuthMode::Cert if resolved.major < CLIENTCERT_WORDS_SINCE => "cert clientcert=1".to_owned(),
+        ClientAuthMode::Cert => "cert clientcert=verify-full".to_owned(),
+        mode => password_method(mode).to_owned(),
+    }
+}
+
+/// Lines for plaintext: the Pod itself is trusted (KubeDB's rule), everybody else gives a password.
+fn plaintext(resolved: &Resolved, password: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    // On the host's network, loopback is every process of the node.
+    if resolved.pod.spec.host_network != Some(true) {
+        for address in LOOPBACK {
+            lines.extend(DATABASES.map(|database| format!("host {database} all {address} trust")));
+        }
+    }
+    lines.extend(everywhere("host", password));
+    lines
+}
+
+fn everywhere(kind: &str, method: &str) -> Vec<String> {
+    EVERYWHERE
+        .iter()
+        .flat_map(|address| DATABASES.map(|database| format!("{kind} {database} all {address} {method}")))
+        .collect()
+}

@@ -1,0 +1,334 @@
+//! KubeDB's rules for a Postgres, as far as they need more than its schema can say.
+
+use std::collections::BTreeSet;
+
+use api_types::names;
+use api_types::postgres::{DeletionPolicy, StorageType, StreamingMode, WalLimitPolicy};
+use api_types::tls::{ClientAuthMode, SslMode};
+use api_types::vocabulary as words;
+use k8s_openapi::api::core::v1::Container;
+
+use super::{Findings, Question};
+use crate::containers::{KUBEDB_CONTAINERS, reserved_variable};
+use crate::quantity;
+use crate::volumes::{RESERVED_NAMES, RESERVED_PATHS};
+
+/// First major version with SCRAM.
+const SCRAM_SINCE: u32 = 11;
+/// First major version with `wal_keep_size` and `max_slot_wal_keep_size`.
+const KEEP_SIZE_SINCE: u32 = 13;
+
+pub(super) fn check(question: &Question<'_>, findings: &mut Findings) {
+    members(question, findings);
+    storage(question, findings);
+    deletion(question, findings);
+    synchronous(question, findings);
+    tls_modes(question, findings);
+    wal(question, findings);
+    election(question, findings);
+    read_replicas(question, findings);
+    pod_template(question, findings);
+    numbers(question, findings);
+}
+
+fn members(question: &Question<'_>, findings: &mut Findings) {
+    let replicas = question.replicas();
+    if replicas < 1 {
+        findings.add(
+            "spec.replicas",
+            format!("{replicas} members are none; write 1 or more"),
+        );
+    }
+    let longest = names::pod(question.name(), (replicas - 1).max(0));
+    if longest.len() > names::MAX_NAME {
+        findings.add(
+            "metadata.name",
+            format!("a member would be called {longest}, which is longer than a host name may be; choose a shorter name"),
+        );
+    }
+    let auth = question.spec.auth_secret.as_ref();
+    findings.add_if(
+        auth.is_some_and(|auth| auth.externally_managed == Some(true) && auth.name.is_empty()),
+        "spec.authSecret.name",
+        "an externally managed Secret needs a name; write the name of yours",
+    );
+}
+
+fn storage(question: &Question<'_>, findings: &mut Findings) {
+    if question.spec.storage_type == Some(StorageType::Ephemeral) {
+        return;
+    }
+    let Some(claim) = &question.spec.storage else {
+        findings.add(
+            "spec.storage",
+            "durable storage needs a claim; write spec.storage, or storageType: Ephemeral",
+        );
+        return;
+    };
+    let requests = claim
+        .resources
+        .as_ref()
+        .and_then(|resources| resources.requests.as_ref());
+    let size = requests
+        .and_then(|requests| requests.get("storage"))
+        .and_then(quantity::bytes);
+    findings.add_if(
+        size.is_none_or(|bytes| bytes <= 0),
+        "spec.storage.resources.requests.storage",
+        "the claim asks for no space; write for example 1Gi",
+    );
+}
+
+fn deletion(question: &Question<'_>, findings: &mut Findings) {
+    let spec = &question.spec;
+    let ephemeral = spec.storage_type == Some(StorageType::Ephemeral);
+    findings.add_if(
+        ephemeral && spec.deletion_policy == Some(DeletionPolicy::Halt),
+        "spec.deletionPolicy",
+        "ephemeral data can't be kept; write Delete or WipeOut",
+    );
+    findings.add_if(
+        spec.halted == Some(true) && spec.deletion_policy == Some(DeletionPolicy::DoNotTerminate),
+        "spec.halted",
+        "a database that must not be terminated can't be halted; change deletionPolicy to Halt first",
+    );
+}
+
+fn synchronous(question: &Question<'_>, findings: &mut Findings) {
+    const FIELD: &str = "spec.synchronousReplicationConfig";
+    let spec = &question.spec;
+    let is_synchronous = spec.streaming_mode == Some(StreamingMode::Synchronous);
+    let config = spec.synchronous_replication_config.clone();
+    if !is_synchronous {
+        findings.add_if(
+            config.is_some(),
+            FIELD,
+            "it has a meaning with streamingMode: Synchronous only; write that, or remove it",
+        );
+        return;
+    }
+    let config = config.unwrap_or_default();
+    let number = config.num_sync_replicas.unwrap_or(1);
+    let named = &config.standby_names;
+    let distinct: BTreeSet<&String> = named.iter().filter(|name| !name.is_empty()).collect();
+    findings.add_if(
+        config.use_wildcard == Some(true) && !named.is_empty(),
+        FIELD,
+        "useWildcard and standbyNames exclude each other; keep one",
+    );
+    findings.add_if(
+        distinct.len() < named.len(),
+        FIELD,
+        "standbyNames has empty or equal names; write each member once",
+    );
+    findings.add_if(number < 1, FIELD, "numSyncReplicas must be 1 or more");
+    let standbys = i32::try_from(named.len()).unwrap_or(i32::MAX);
+    findings.add_if(
+        !named.is_empty() && number > standbys,
+        FIELD,
+        "numSyncReplicas is larger than the number of standbyNames; name more standbys",
+    );
+    findings.add_if(
+        named.is_empty() && number >= question.replicas(),
+        FIELD,
+        "numSyncReplicas must be smaller than spec.replicas, because the primary does not confirm its own commits",
+    );
+}
+
+fn tls_modes(question: &Question<'_>, findings: &mut Findings) {
+    let has_tls = question.spec.tls.is_some();
+    let disabled = question.ssl_mode == SslMode::Disable;
+    findings.add_if(
+        has_tls && disabled,
+        "spec.sslMode",
+        "disable contradicts spec.tls; write require, verify-ca or verify-full, or remove spec.tls",
+    );
+    findings.add_if(
+        !has_tls && !disabled,
+        "spec.sslMode",
+        "without spec.tls only disable is possible; write spec.tls, or sslMode: disable",
+    );
+    findings.add_if(
+        !has_tls && question.client_auth_mode == ClientAuthMode::Cert,
+        "spec.clientAuthMode",
+        "client certificates need TLS; write spec.tls, or clientAuthMode: scram",
+    );
+    findings.add_if(
+        question.client_auth_mode == ClientAuthMode::Scram && question.major < SCRAM_SINCE,
+        "spec.clientAuthMode",
+        "PostgreSQL knows scram from version 11 on; write md5",
+    );
+}
+
+fn wal(question: &Question<'_>, findings: &mut Findings) {
+    const FIELD: &str = "spec.replication";
+    let Some(replication) = &question.spec.replication else {
+        return;
+    };
+    let by_segments = replication.wal_limit_policy == WalLimitPolicy::WALKeepSegment;
+    findings.add_if(
+        by_segments && question.major >= KEEP_SIZE_SINCE,
+        FIELD,
+        "walLimitPolicy WALKeepSegment ends with PostgreSQL 12; write WALKeepSize or ReplicationSlot",
+    );
+    findings.add_if(
+        !by_segments && question.major < KEEP_SIZE_SINCE,
+        FIELD,
+        "this walLimitPolicy begins with PostgreSQL 13; write WALKeepSegment",
+    );
+    let negative = |amount: Option<i32>, least: i32| amount.is_some_and(|amount| amount < least);
+    findings.add_if(
+        negative(replication.wal_keep_size, 0)
+            || negative(replication.wal_keep_segment, 0)
+            || negative(replication.max_slot_wal_keep_size, -1),
+        FIELD,
+        "amounts of WAL must not be negative (-1 means no limit for maxSlotWALKeepSize)",
+    );
+}
+
+fn election(question: &Question<'_>, findings: &mut Findings) {
+    let Some(election) = &question.spec.leader_election else {
+        return;
+    };
+    let heartbeat = election.heartbeat_tick.unwrap_or(1);
+    let ticks = election.election_tick.unwrap_or(10);
+    findings.add_if(
+        heartbeat < 1 || ticks <= heartbeat,
+        "spec.leaderElection",
+        "electionTick must be greater than heartbeatTick, and heartbeatTick at least 1",
+    );
+    findings.add_if(
+        election.maximum_lag_before_failover.is_some_and(|lag| lag < 0),
+        "spec.leaderElection.maximumLagBeforeFailover",
+        "a lag is not negative; write a number of bytes",
+    );
+}
+
+fn read_replicas(question: &Question<'_>, findings: &mut Findings) {
+    let mut seen = BTreeSet::new();
+    for (index, group) in question.spec.read_replicas.iter().enumerate() {
+        let field = format!("spec.readReplicas[{index}]");
+        if group.name.is_empty() || group.name == "arbiter" {
+            findings.add(&field, "a group needs a name other than arbiter");
+        }
+        if !seen.insert(&group.name) {
+            findings.add(&field, format!("the name {:?} occurs twice", group.name));
+        }
+        if group.replicas.is_some_and(|replicas| replicas < 1) {
+            findings.add(&field, "replicas must be 1 or more");
+        }
+    }
+}
+
+fn pod_template(question: &Question<'_>, findings: &mut Findings) {
+    let template = question.spec.pod_template.as_ref();
+    let Some(pod) = template.and_then(|template| template.spec.as_ref()) else {
+        return;
+    };
+    for volume in pod
+        .volumes
+        .iter()
+        .filter(|v| RESERVED_NAMES.contains(&v.name.as_str()))
+    {
+        findings.add(
+            "spec.podTemplate.spec.volumes",
+            format!("the name {} is taken; choose another", volume.name),
+        );
+    }
+    for container in pod.containers.iter().chain(&pod.init_containers) {
+        // Reserved for KubeDB's own; such a container is not run here.
+        if !KUBEDB_CONTAINERS.contains(&container.name.as_str()) {
+            mounts(container, findings);
+        }
+    }
+    if let Some(postgres) = pod
+        .containers
+        .iter()
+        .find(|c| c.name == words::POSTGRES_CONTAINER)
+    {
+        variables(postgres, findings);
+        user_and_group(question, postgres, findings);
+    }
+}
+
+fn mounts(container: &Container, findings: &mut Findings) {
+    let is_taken = |path: &str| {
+        RESERVED_PATHS
+            .iter()
+            .any(|taken| path == *taken || path.starts_with(&format!("{taken}/")))
+    };
+    for mount in container.volume_mounts.iter().flatten() {
+        let path = mount.mount_path.trim_end_matches('/');
+        // A sidecar may see our folders where the members have them; in `postgres` itself they are already there.
+        let shares =
+            container.name != words::POSTGRES_CONTAINER && RESERVED_NAMES.contains(&mount.name.as_str());
+        if is_taken(path) && !shares {
+            findings.add(
+                format!(
+                    "spec.podTemplate.spec.containers[{}].volumeMounts",
+                    container.name
+                ),
+                format!("{path} is taken; mount elsewhere"),
+            );
+        }
+    }
+}
+
+fn variables(postgres: &Container, findings: &mut Findings) {
+    for variable in postgres.env.iter().flatten() {
+        if reserved_variable(&variable.name) {
+            findings.add(
+                "spec.podTemplate.spec.containers[postgres].env",
+                format!("{} is set by the operator; remove it", variable.name),
+            );
+        }
+    }
+}
+
+fn user_and_group(question: &Question<'_>, postgres: &Container, findings: &mut Findings) {
+    let version = question.inputs.version.spec.security_context.as_ref();
+    let Some(user) = version.and_then(|context| context.run_as_user) else {
+        return;
+    };
+    let any = version.and_then(|context| context.run_as_any_non_root) == Some(true);
+    let Some(context) = &postgres.security_context else {
+        return;
+    };
+    let differs = |id: Option<i64>| id.is_some_and(|id| id != user);
+    if !any && (differs(context.run_as_user) || differs(context.run_as_group)) {
+        findings.add(
+            "spec.podTemplate.spec.containers[postgres].securityContext",
+            format!(
+                "this version's image runs as user and group {user} only; remove runAsUser and runAsGroup"
+            ),
+        );
+    }
+}
+
+fn numbers(question: &Question<'_>, findings: &mut Findings) {
+    if let Some(health) = &question.spec.health_checker {
+        let given = [
+            health.period_seconds,
+            health.timeout_seconds,
+            health.failure_threshold,
+        ];
+        findings.add_if(
+            given.into_iter().flatten().any(|number| number < 1),
+            "spec.healthChecker",
+            "periodSeconds, timeoutSeconds and failureThreshold must be 1 or more",
+        );
+    }
+    let monitor = question
+        .spec
+        .monitor
+        .as_ref()
+        .and_then(|monitor| monitor.prometheus.as_ref());
+    let port = monitor.and_then(|prometheus| prometheus.exporter.as_ref()?.port);
+    findings.add_if(
+        port.is_some_and(|port| {
+            !(1..=65535).contains(&port) || port == words::POSTGRES_PORT || port == words::PATRONI_PORT
+        }),
+        "spec.monitor.prometheus.exporter.port",
+        "no exporter can listen there; write for example 56790",
+    );
+}

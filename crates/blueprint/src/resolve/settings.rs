@@ -1,0 +1,258 @@
+//! The answers themselves, once nothing is wrong any more.
+
+use std::collections::BTreeMap;
+
+use api_types::names;
+use api_types::postgres::{
+    CommitLevel, DeletionPolicy, StandbyMode, StorageType, StreamingMode, SyncMode, WalLimitPolicy,
+};
+use api_types::vocabulary as words;
+use k8s_openapi::api::core::v1::ResourceRequirements;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+
+use super::configuration::UserConfiguration;
+use super::{DEFAULT_SUPERUSER, Question};
+use crate::labels;
+use crate::resolved::{
+    Health, Monitor, PodSettings, Resolved, ResolvedCertificate, Storage, Streaming, Synchronous,
+    WalRetention,
+};
+
+/// User and group of PostgreSQL in Debian's images.
+const DEBIAN_USER: i64 = 999;
+/// KubeDB's default of `maximumLagBeforeFailover`, in bytes: without `leaderElection`, and with one that leaves it out.
+const LAG_WITHOUT_ELECTION: i64 = 67_108_864;
+const LAG_WITH_ELECTION: i64 = 33_554_432;
+/// KubeDB's default retention: megabytes of `wal_keep_size`, or segments before PostgreSQL 13.
+const KEEP_MEGABYTES: i32 = 1536;
+const KEEP_SEGMENTS: i32 = 96;
+const KEEP_SIZE_SINCE: u32 = 13;
+/// Annotations that are about an object, not about the application: they are not copied.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+pub(super) fn answer(
+    question: &Question<'_>,
+    configuration: UserConfiguration,
+    certificates: Vec<ResolvedCertificate>,
+) -> Resolved {
+    let spec = &question.spec;
+    let meta = &question.inputs.postgres.metadata;
+    let version = &question.inputs.version.spec;
+    let live = &question.inputs.live;
+    let (service_account, makes_service_account) = service_account(question);
+    let auth = spec.auth_secret.as_ref();
+    Resolved {
+        name: question.name().to_owned(),
+        namespace: meta.namespace.clone().unwrap_or_default(),
+        uid: meta.uid.clone().unwrap_or_default(),
+        user_labels: labels::inheritable(&meta.labels.clone().unwrap_or_default()),
+        annotations: copied_annotations(&meta.annotations.clone().unwrap_or_default()),
+        version_name: spec.version.clone(),
+        version: version.version.clone(),
+        major: question.major,
+        image: version.db.image.clone(),
+        exporter_image: version.exporter.image.clone(),
+        run_as_user: run_as_user(question),
+        stash: version
+            .stash
+            .as_ref()
+            .and_then(|stash| serde_json::to_value(stash).ok()),
+        replicas: question.replicas(),
+        halted: spec.halted == Some(true),
+        deletion_policy: deletion_policy(question),
+        username: live
+            .superuser
+            .clone()
+            .unwrap_or_else(|| DEFAULT_SUPERUSER.to_owned()),
+        auth_secret: auth
+            .map(|auth| auth.name.clone())
+            .filter(|name| !name.is_empty())
+            .unwrap_or_else(|| names::auth_secret(question.name())),
+        auth_externally_managed: auth.is_some_and(|auth| auth.externally_managed == Some(true)),
+        service_account,
+        makes_service_account,
+        ssl_mode: question.ssl_mode,
+        client_auth_mode: question.client_auth_mode,
+        storage: storage(question),
+        standby_mode: spec.standby_mode.unwrap_or(StandbyMode::Hot),
+        streaming: streaming(question),
+        maximum_lag: maximum_lag(question),
+        wal_retention: wal_retention(question),
+        tls: question.inputs.tls.clone(),
+        certificates,
+        monitor: monitor(question),
+        restart_token: live.restart_token.clone(),
+        health: health(question),
+        user_conf: configuration.user_conf,
+        inline_conf: configuration.inline_conf,
+        user_parameters: configuration.parameters,
+        resources: resources(question),
+        pod: pod(question),
+        service_templates: spec.service_templates.clone(),
+    }
+}
+
+/// `<db>`, which is ours to make; or the user's, which is made only when the caller knows that nobody else has it.
+fn service_account(question: &Question<'_>) -> (String, bool) {
+    let template = question.spec.pod_template.as_ref();
+    let named = template
+        .and_then(|template| template.spec.as_ref()?.service_account_name.clone())
+        .filter(|name| !name.is_empty() && name != question.name());
+    match named {
+        Some(name) => (name, question.inputs.live.make_named_service_account),
+        None => (question.name().to_owned(), true),
+    }
+}
+
+fn copied_annotations(annotations: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let operators = |key: &str| {
+        key.split_once('/')
+            .is_some_and(|(domain, _)| domain == "kubedb.com" || domain.ends_with(".kubedb.com"))
+    };
+    annotations
+        .iter()
+        .filter(|(key, _)| *key != LAST_APPLIED && !operators(key))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
+}
+
+fn deletion_policy(question: &Question<'_>) -> DeletionPolicy {
+    if question.spec.halted == Some(true) {
+        return DeletionPolicy::Halt;
+    }
+    question.spec.deletion_policy.unwrap_or(DeletionPolicy::Delete)
+}
+
+/// The Pod's user where the user of the database gives one, else the version's.
+fn run_as_user(question: &Question<'_>) -> i64 {
+    let template = question.spec.pod_template.as_ref();
+    let pod = template.and_then(|template| template.spec.as_ref());
+    let from_pod = pod.and_then(|pod| pod.security_context.as_ref()?.run_as_user);
+    let version = question.inputs.version.spec.security_context.as_ref();
+    from_pod
+        .or_else(|| version.and_then(|context| context.run_as_user))
+        .unwrap_or(DEBIAN_USER)
+}
+
+fn storage(question: &Question<'_>) -> Storage {
+    match (question.spec.storage_type, &question.spec.storage) {
+        (Some(StorageType::Ephemeral), _) | (_, None) => Storage::Ephemeral,
+        (_, Some(claim)) => {
+            let mut claim = claim.clone();
+            // A claim without access modes is refused by the API server.
+            claim
+                .access_modes
+                .get_or_insert_with(|| vec!["ReadWriteOnce".to_owned()]);
+            Storage::Durable(Box::new(claim))
+        }
+    }
+}
+
+fn streaming(question: &Question<'_>) -> Streaming {
+    if question.spec.streaming_mode != Some(StreamingMode::Synchronous) {
+        return Streaming::Asynchronous;
+    }
+    let config = question
+        .spec
+        .synchronous_replication_config
+        .clone()
+        .unwrap_or_default();
+    Streaming::Synchronous(Synchronous {
+        mode: config.mode.unwrap_or(SyncMode::Any),
+        number: config.num_sync_replicas.unwrap_or(1),
+        commit_level: config.commit_level.unwrap_or(CommitLevel::RemoteWrite),
+        standby_names: config.standby_names,
+    })
+}
+
+fn maximum_lag(question: &Question<'_>) -> i64 {
+    match &question.spec.leader_election {
+        None => LAG_WITHOUT_ELECTION,
+        Some(election) => election.maximum_lag_before_failover.unwrap_or(LAG_WITH_ELECTION),
+    }
+}
+
+fn wal_retention(question: &Question<'_>) -> WalRetention {
+    let Some(replication) = &question.spec.replication else {
+        return if question.major < KEEP_SIZE_SINCE {
+            WalRetention::KeepSegments(KEEP_SEGMENTS)
+        } else {
+            WalRetention::KeepSize(KEEP_MEGABYTES)
+        };
+    };
+    match replication.wal_limit_policy {
+        WalLimitPolicy::WALKeepSize => {
+            WalRetention::KeepSize(replication.wal_keep_size.unwrap_or(KEEP_MEGABYTES))
+        }
+        WalLimitPolicy::WALKeepSegment => {
+            WalRetention::KeepSegments(replication.wal_keep_segment.unwrap_or(KEEP_SEGMENTS))
+        }
+        WalLimitPolicy::ReplicationSlot => {
+            WalRetention::Slots(replication.max_slot_wal_keep_size.unwrap_or(-1))
+        }
+    }
+}
+
+fn monitor(question: &Question<'_>) -> Option<Monitor> {
+    let monitor = question.spec.monitor.as_ref()?;
+    let exporter = monitor
+        .prometheus
+        .as_ref()
+        .and_then(|prometheus| prometheus.exporter.clone());
+    let exporter = exporter.unwrap_or_default();
+    Some(Monitor {
+        agent: monitor
+            .agent
+            .clone()
+            .unwrap_or_else(|| "prometheus.io".to_owned()),
+        port: exporter.port.unwrap_or(words::EXPORTER_PORT),
+        args: exporter.args,
+        env: exporter.env,
+        resources: exporter.resources,
+        security_context: exporter.security_context,
+    })
+}
+
+fn health(question: &Question<'_>) -> Health {
+    let given = question.spec.health_checker.clone().unwrap_or_default();
+    Health {
+        period_seconds: given.period_seconds.unwrap_or(10),
+        timeout_seconds: given.timeout_seconds.unwrap_or(10),
+        failure_threshold: given.failure_threshold.unwrap_or(1),
+        write_check: given.disable_write_check != Some(true),
+    }
+}
+
+/// The user's, or KubeDB's defaults: 500m and 1Gi requested, memory limited to 1Gi.
+fn resources(question: &Question<'_>) -> ResourceRequirements {
+    let template = question.spec.pod_template.as_ref();
+    let containers = template.and_then(|template| Some(&template.spec.as_ref()?.containers));
+    let given = containers
+        .into_iter()
+        .flatten()
+        .find(|container| container.name == words::POSTGRES_CONTAINER)
+        .and_then(|container| container.resources.clone());
+    given
+        .filter(|resources| *resources != ResourceRequirements::default())
+        .unwrap_or_else(|| {
+            let amount = |name: &str, amount: &str| (name.to_owned(), Quantity(amount.to_owned()));
+            ResourceRequirements {
+                requests: Some([amount("cpu", "500m"), amount("memory", "1Gi")].into()),
+                limits: Some([amount("memory", "1Gi")].into()),
+                ..ResourceRequirements::default()
+            }
+        })
+}
+
+fn pod(question: &Question<'_>) -> PodSettings {
+    let Some(template) = question.spec.pod_template.clone() else {
+        return PodSettings::default();
+    };
+    let mut spec = template.spec.unwrap_or_default();
+    spec.pod_placement_policy = spec.pod_placement_policy.filter(|policy| !policy.name.is_empty());
+    PodSettings {
+        metadata: template.metadata.unwrap_or_default(),
+        controller: template.controller.unwrap_or_default(),
+        spec,
+    }
+}

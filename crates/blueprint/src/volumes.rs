@@ -1,0 +1,175 @@
+//! Volumes of a member, and where its containers mount them.
+
+use api_types::names;
+use api_types::tls::CertificateAlias;
+use api_types::vocabulary as words;
+use k8s_openapi::api::core::v1::{
+    EmptyDirVolumeSource, KeyToPath, PersistentVolumeClaim, SecretVolumeSource, Volume, VolumeMount,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::paths;
+use crate::resolved::{Resolved, Storage};
+
+const SHARED_MEMORY: &str = "shared-memory";
+const CONFIG: &str = "custom-config";
+const SOCKET: &str = "socket";
+const TMP: &str = "tmp";
+
+/// Names that a user's volumes may not have: ours, and those that KubeDB reserves.
+pub const RESERVED_NAMES: [&str; 15] = [
+    "certs",
+    CONFIG,
+    words::DATA_VOLUME,
+    "initial-script",
+    "role-scripts",
+    "run-scripts",
+    "scripts",
+    SHARED_MEMORY,
+    SOCKET,
+    "tls-volume-client",
+    "tls-volume-exporter",
+    "tls-volume-server",
+    TMP,
+    "tls-volume-metrics-exporter",
+    "tls-volume",
+];
+
+/// Paths at or below which a user's containers may not mount anything: ours, and those that KubeDB reserves.
+pub const RESERVED_PATHS: [&str; 10] = [
+    "/dev/shm",
+    words::CONFIG_MOUNT,
+    "/role_scripts",
+    "/run_scripts",
+    "/scripts",
+    words::TLS_MOUNT,
+    "/tmp",
+    "/var/initdb",
+    words::DATA_MOUNT,
+    paths::SOCKET_DIR,
+];
+
+/// Files of Secrets are for PostgreSQL's group only; it refuses a key that others can read.
+const SECRET_MODE: i32 = 0o640;
+
+/// Volumes of the Pod template. They do not depend on whether TLS is on: the Secrets are optional.
+pub(crate) fn volumes(resolved: &Resolved) -> Vec<Volume> {
+    let mut volumes = vec![
+        config(resolved),
+        tls(resolved, CertificateAlias::Server),
+        tls(resolved, CertificateAlias::Client),
+        tls(resolved, CertificateAlias::MetricsExporter),
+        empty_dir(SHARED_MEMORY, Some("Memory")),
+        empty_dir(SOCKET, None),
+        empty_dir(TMP, None),
+    ];
+    if resolved.storage == Storage::Ephemeral {
+        volumes.push(empty_dir(words::DATA_VOLUME, None));
+    }
+    volumes
+}
+
+/// Mounts of the container `postgres`.
+pub(crate) fn postgres_mounts() -> Vec<VolumeMount> {
+    vec![
+        mount(words::DATA_VOLUME, words::DATA_MOUNT),
+        read_only(CONFIG, words::CONFIG_MOUNT),
+        read_only("tls-volume-server", paths::SERVER_MOUNT),
+        read_only("tls-volume-client", paths::CLIENT_MOUNT),
+        read_only("tls-volume-exporter", paths::EXPORTER_MOUNT),
+        mount(SHARED_MEMORY, "/dev/shm"),
+        mount(SOCKET, paths::SOCKET_DIR),
+        mount(TMP, "/tmp"),
+    ]
+}
+
+/// Mounts of the container `exporter`, which connects through the Unix socket.
+pub(crate) fn exporter_mounts() -> Vec<VolumeMount> {
+    vec![
+        read_only("tls-volume-exporter", paths::EXPORTER_MOUNT),
+        mount(SOCKET, paths::SOCKET_DIR),
+    ]
+}
+
+/// The claim made for every member; none for ephemeral storage.
+pub(crate) fn claim_templates(resolved: &Resolved) -> Vec<PersistentVolumeClaim> {
+    match &resolved.storage {
+        Storage::Ephemeral => Vec::new(),
+        Storage::Durable(spec) => vec![PersistentVolumeClaim {
+            metadata: ObjectMeta {
+                name: Some(words::DATA_VOLUME.to_owned()),
+                // Without an owner: claims outlive the Postgres unless its deletion policy says otherwise.
+                labels: Some(resolved.labels()),
+                ..ObjectMeta::default()
+            },
+            spec: Some((**spec).clone()),
+            status: None,
+        }],
+    }
+}
+
+fn config(resolved: &Resolved) -> Volume {
+    Volume {
+        name: CONFIG.to_owned(),
+        secret: Some(SecretVolumeSource {
+            secret_name: Some(names::config_secret(&resolved.name, &resolved.uid)),
+            default_mode: Some(SECRET_MODE),
+            ..SecretVolumeSource::default()
+        }),
+        ..Volume::default()
+    }
+}
+
+/// A certificate under KubeDB's file names. Absent keys and an absent Secret leave the folder empty.
+fn tls(resolved: &Resolved, alias: CertificateAlias) -> Volume {
+    let (name, cert, key) = match alias {
+        CertificateAlias::Server => ("tls-volume-server", "server.crt", "server.key"),
+        CertificateAlias::Client => ("tls-volume-client", "client.crt", "client.key"),
+        CertificateAlias::MetricsExporter => ("tls-volume-exporter", "tls.crt", "tls.key"),
+    };
+    let item = |key: &str, path: &str| KeyToPath {
+        key: key.to_owned(),
+        path: path.to_owned(),
+        mode: None,
+    };
+    Volume {
+        name: name.to_owned(),
+        secret: Some(SecretVolumeSource {
+            secret_name: Some(resolved.certificate_secret(alias)),
+            default_mode: Some(SECRET_MODE),
+            optional: Some(true),
+            items: Some(vec![
+                item("ca.crt", "ca.crt"),
+                item("tls.crt", cert),
+                item("tls.key", key),
+            ]),
+        }),
+        ..Volume::default()
+    }
+}
+
+fn empty_dir(name: &str, medium: Option<&str>) -> Volume {
+    Volume {
+        name: name.to_owned(),
+        empty_dir: Some(EmptyDirVolumeSource {
+            medium: medium.map(str::to_owned),
+            size_limit: None,
+        }),
+        ..Volume::default()
+    }
+}
+
+fn mount(volume: &str, path: &str) -> VolumeMount {
+    VolumeMount {
+        name: volume.to_owned(),
+        mount_path: path.to_owned(),
+        ..VolumeMount::default()
+    }
+}
+
+fn read_only(volume: &str, path: &str) -> VolumeMount {
+    VolumeMount {
+        read_only: Some(true),
+        ..mount(volume, path)
+    }
+}
