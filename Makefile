@@ -5,7 +5,7 @@ export CLUSTER
 ENV := . hack/environment.sh &&
 
 .DEFAULT_GOAL := help
-.PHONY: help prepare tools images operators cluster clean-cluster crds lint test unit e2e demo bench clean-cache
+.PHONY: help prepare images operators cluster clean-cluster crds lint test unit e2e demo bench clean-cache
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,12 +14,10 @@ help: ## Show this list
 	@echo "  CLUSTER=kind     a kind cluster (needs kind and a container engine; not run by us)"
 	@echo "  CLUSTER=current  the cluster of your kubeconfig (with cert-manager)"
 
-prepare: ## Install missing Debian packages, build the pinned tools
-	@hack/packages.sh
-	@hack/tools/build.sh
+prepare: ## Install missing Debian packages, build pinned tools and images
+	@hack/prepare.sh
 
 images: prepare ## Build the images of PostgreSQL, the exporter and the operators
-	@hack/images/archives.sh
 	@hack/images/operators.sh
 
 cluster: prepare ## Make the cluster, or complete and repair it

@@ -11,9 +11,8 @@ set -euo pipefail
 cd "$ROOT"
 trap where_the_time_went EXIT
 
-stage "Debian packages and toolchains" hack/packages.sh
-stage "pinned tools" hack/tools/build.sh
-stage "cluster and database images" hack/cluster/up.sh
+stage "packages, pinned tools, images" hack/prepare.sh
+stage "cluster" hack/cluster/up.sh
 stage "operators: compile, images, load" hack/images/operators.sh --load
 stage "demo: compile" cargo build --locked --quiet --package e2e --bin demo
 stage "demo" cargo run --locked --quiet --package e2e --bin demo

@@ -8,11 +8,11 @@ set -euo pipefail
 . "$ROOT/hack/console.sh"
 
 # Node: container runtime, CNI plugins, what kubelet and kube-proxy call, pid 1.
-# Images: buildah without a daemon, mmdebstrap. Tests: psql, shellcheck, Prometheus.
+# Images: buildah without a daemon, mmdebstrap. Tests: shellcheck, Prometheus.
 PACKAGES=(
     containerd runc containernetworking-plugins catatonit iptables iproute2 ipset conntrack ethtool socat
     buildah mmdebstrap debian-archive-keyring ca-certificates
-    build-essential git make openssl shellcheck prometheus postgresql-client
+    build-essential git make openssl shellcheck prometheus
 )
 
 GO_NEEDED=1.26
@@ -25,18 +25,22 @@ missing_packages() {
     done
 }
 
+# Packages must not start services: a containerd or a Prometheus of the host is not ours to run.
 install_packages() {
-    # Packages must not start services: a containerd or a Prometheus of the host is not ours to run.
-    local policy=/usr/sbin/policy-rc.d made_policy=
+    local policy=/usr/sbin/policy-rc.d made_policy='' log=$CACHE/packages.log status=0
+    mkdir -p "$CACHE"
     if [[ ! -e $policy ]]; then
         printf '#!/bin/sh\nexit 101\n' >"$policy"
         chmod +x "$policy"
         made_policy=yes
     fi
-    apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends "$@"
-    local status=$?
+    { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends "$@"; } \
+        >"$log" 2>&1 </dev/null || status=$?
     [[ -z $made_policy ]] || rm -f "$policy"
-    return $status
+    if ((status)); then
+        tail -20 "$log" >&2
+        fail "apt-get could not install the packages; its whole output is in $log"
+    fi
 }
 
 at_least() { [[ $(printf '%s\n' "$1" "$2" | sort -V | head -1) == "$1" ]]; }

@@ -28,9 +28,8 @@ unit_tests() { cargo test --locked --workspace --exclude e2e 2>&1 | tee -a "$out
 
 e2e_tests() { cargo test --locked --package e2e -- --test-threads=1 "$@" 2>&1 | tee -a "$output"; }
 
-stage "Debian packages and toolchains" hack/packages.sh
-stage "pinned tools" hack/tools/build.sh
-stage "cluster and database images" hack/cluster/up.sh
+stage "packages, pinned tools, images" hack/prepare.sh
+stage "cluster" hack/cluster/up.sh
 stage "operators: compile, images, load" hack/images/operators.sh --load
 stage "unit and golden tests" unit_tests
 stage "e2e tests" e2e_tests "$@"

@@ -15,10 +15,11 @@ need_root() {
         "Run as root, or use a cluster that you have: CLUSTER=current"
 }
 
-# One script at a time changes the cluster.
+# One script at a time changes the cluster. After an interrupted run a copy may
+# still be finishing, so the lock is waited for.
 take_lock() {
     mkdir -p "$RUN" "$STATE/logs"
     chmod 700 "$RUN" "$STATE"
     exec {LOCK}>"$RUN/lock"
-    flock --nonblock "$LOCK" || fail "another script is changing the local cluster (lock $RUN/lock)"
+    flock --timeout 60 "$LOCK" || fail "another script is changing the local cluster (lock $RUN/lock)"
 }

@@ -55,7 +55,7 @@ prepare_cgroup() { # parent, cgroup
 remove_cgroups() {
     local hierarchy
     # In a hybrid layout runc makes one in the version 2 hierarchy, too.
-    for hierarchy in $(awk '$3 == "cgroup" || $3 == "cgroup2" { print $2 }' /proc/mounts); do
+    awk '$3 == "cgroup" || $3 == "cgroup2" { print $2 }' /proc/mounts | while read -r hierarchy; do
         [[ ! -d $hierarchy/$CGROUP ]] || find "$hierarchy/$CGROUP" -depth -type d -exec rmdir {} +
     done
 }

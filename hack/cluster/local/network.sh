@@ -4,10 +4,10 @@
 FABRIC=$(namespace_of fabric)
 OWNED=$RUN/namespaces
 
+# Written down before it is made, so that an interrupted run leaves nothing unknown.
 make_namespace() {
-    [[ ! -e /run/netns/$1 ]] || return 0
-    ip netns add "$1"
-    echo "$1" >>"$OWNED"
+    grep -qxF "$1" "$OWNED" 2>/dev/null || echo "$1" >>"$OWNED"
+    [[ -e /run/netns/$1 ]] || ip netns add "$1"
     ip -n "$1" link set lo up
 }
 
@@ -20,18 +20,20 @@ refuse_foreign_namespaces() {
     done
 }
 
+# Every command may have been done before: an interrupted run is completed, and a
+# link that a test has cut is healed.
 link_machine() {
     local machine=$1 namespace
     namespace=$(namespace_of "$machine")
     make_namespace "$namespace"
-    ! ip -n "$namespace" link show eth0 >/dev/null 2>&1 || return 0
-    ip -n "$FABRIC" link add "$machine" type veth peer name eth0 netns "$namespace"
+    ip -n "$namespace" link show eth0 >/dev/null 2>&1 ||
+        ip -n "$FABRIC" link add "$machine" type veth peer name eth0 netns "$namespace"
     ip -n "$FABRIC" link set "$machine" master br0 up
-    ip -n "$namespace" addr add "$(machine_address "$machine")/24" dev eth0
+    ip -n "$namespace" addr replace "$(machine_address "$machine")/24" dev eth0
     ip -n "$namespace" link set eth0 up
 }
 
-# Routes vanish with a cut link, so they are set on every run.
+# Routes vanish with a cut link.
 route_machine() {
     local machine=$1 namespace other
     namespace=$(namespace_of "$machine")
@@ -52,16 +54,10 @@ make_network() {
     local machine machines=("$CONTROL_PLANE" "${WORKERS[@]}")
     refuse_foreign_namespaces "$FABRIC" "${machines[@]/#/$PREFIX-}"
     make_namespace "$FABRIC"
-    if ! ip -n "$FABRIC" link show br0 >/dev/null 2>&1; then
-        ip -n "$FABRIC" link add br0 type bridge
-        ip -n "$FABRIC" link set br0 up
-    fi
+    ip -n "$FABRIC" link show br0 >/dev/null 2>&1 || ip -n "$FABRIC" link add br0 type bridge
+    ip -n "$FABRIC" link set br0 up
     for machine in "${machines[@]}"; do link_machine "$machine"; done
-    for machine in "${machines[@]}"; do
-        # A link that a test has cut stays cut until somebody heals it.
-        ip -n "$(namespace_of "$machine")" link show eth0 | grep -q 'state UP' && route_machine "$machine"
-    done
-    return 0
+    for machine in "${machines[@]}"; do route_machine "$machine"; done
 }
 
 remove_network() {

@@ -39,18 +39,20 @@ seed_node() { # node, folder, archive...
     into=$(home_of "$node")/var-lib/containerd
     [[ ! -e $into/io.containerd.metadata.v1.bolt ]] || return 0
     rm -rf -- "$into.partial"
-    mkdir -p "$(dirname "$into")" "$(home_of "$node")/images"
+    mkdir -p "$into" "$(home_of "$node")/images"
+    find "$into" -mindepth 1 -delete
     # Hard links where cache and cluster are on one file system, else copies.
     cp -al -- "$folder" "$into.partial" 2>/dev/null || { rm -rf -- "$into.partial"; cp -a -- "$folder" "$into.partial"; }
     find "$into.partial" -maxdepth 2 -name '*.db' -print0 | while IFS= read -rd '' database; do
         cp --remove-destination -- "$folder/${database#"$into.partial/"}" "$database"
     done
-    # The folder itself is already mounted in the machine, so its content is moved.
-    mv -- "$into.partial"/* "$into/"
-    rmdir "$into.partial"
     for archive in "$@"; do
         archive_identity "$archive" >"$(image_mark "$node" "$archive")"
     done
+    # The machine may have this folder mounted, so its content is moved; last what tells that it is whole.
+    find "$into.partial" -mindepth 1 -maxdepth 1 -not -name io.containerd.metadata.v1.bolt -exec mv -t "$into" -- {} +
+    mv -- "$into.partial/io.containerd.metadata.v1.bolt" "$into/"
+    rmdir "$into.partial"
 }
 
 node_has_no_images() { [[ ! -e $(home_of "$1")/var-lib/containerd/io.containerd.metadata.v1.bolt ]]; }

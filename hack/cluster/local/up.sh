@@ -5,7 +5,7 @@ set -euo pipefail
 . "$(dirname -- "$0")/cluster.sh"
 
 interrupted() {
-    trap - INT TERM
+    trap - INT TERM EXIT
     say "interrupted; run again to continue, or remove what is there with: make clean-cluster"
     # shellcheck disable=SC2046
     kill $(jobs -p) 2>/dev/null || true
