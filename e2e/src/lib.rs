@@ -1,1 +1,24 @@
-//! To come.
+//! What the demo and the tests share: a real cluster, Sealwright installed on it, databases made from YAML as users
+//! write it, and judges that look from outside (TLS handshakes, `psql`, a writer that counts what it lost).
+//!
+//! Nothing here is part of an operator, and no operator's code judges itself: only the API's types are shared.
+
+pub mod checks;
+pub mod client;
+pub mod cluster;
+pub mod diagnosis;
+pub mod history;
+pub mod install;
+pub mod manifests;
+pub mod members;
+pub mod pki;
+pub mod pods;
+pub mod poll;
+pub mod progress;
+pub mod report;
+pub mod requests;
+pub mod served;
+pub mod shell;
+pub mod story;
+pub mod wait;
+pub mod writer;

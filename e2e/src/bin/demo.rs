@@ -1,0 +1,125 @@
+//! `make demo`: a three-member PostgreSQL, and its whole life with TLS, told step by step on a real cluster.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use api_types::Postgres;
+use e2e::cluster::{Cluster, TestNamespace};
+use e2e::progress::{self, Narrator};
+use e2e::story::{self, Performed, Stage};
+use e2e::writer::Writer;
+use e2e::{install, manifests, members, report, requests, wait};
+
+const NAMESPACE: &str = "demo";
+const DATABASE: &str = "ha-postgres";
+const PROVISIONING: Duration = Duration::from_secs(180);
+
+/// The operations of the story, in order: title and manifest. A request has the name of its manifest.
+const STORY: [(&str, &str, &str); 5] = [
+    ("add TLS", "add-tls", manifests::ADD_TLS),
+    ("rotate the certificates", "rotate-tls", manifests::ROTATE_TLS),
+    (
+        "move to another issuer",
+        "change-issuer",
+        manifests::CHANGE_ISSUER,
+    ),
+    (
+        "change the certificates",
+        "update-certificates",
+        manifests::UPDATE_CERTIFICATES,
+    ),
+    ("remove TLS", "remove-tls", manifests::REMOVE_TLS),
+];
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let outcome = tokio::select! {
+        outcome = tell() => outcome,
+        _ = tokio::signal::ctrl_c() => {
+            println!("\nStopped. The next `make demo` begins anew; nothing has to be cleaned up.");
+            return ExitCode::from(130);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!(
+                "\nThe demo failed: {error:#}\n\nTo look around:  kubectl -n {NAMESPACE} get pg,pgops,pods,events"
+            );
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn tell() -> Result<()> {
+    let narrator = Narrator::new();
+    let cluster = Cluster::connect().await?;
+
+    narrator.chapter("Sealwright: five Helm releases");
+    narrator.say(&format!(
+        "installing into namespace {}",
+        install::SYSTEM_NAMESPACE
+    ));
+    install::everything(&cluster).await?;
+    narrator.say("petset, provisioner and ops-manager are rolled out");
+    // What an earlier run left; its operators must be there to let go of it.
+    cluster.remove_namespace(NAMESPACE).await?;
+    let namespace = cluster.namespace(NAMESPACE).await?;
+
+    create(&narrator, &namespace).await?;
+    let writer = Writer::start(&namespace, DATABASE).await?;
+    narrator.say("an application commits a row every 20 ms through the primary Service from now on");
+    let stage = Stage {
+        namespace: &namespace,
+        database: DATABASE,
+        narrator: &narrator,
+        writer: Some(&writer),
+    };
+    let mut performed = Vec::new();
+    for (title, name, manifest) in STORY {
+        performed.push(story::perform(&stage, title, manifest, name).await?);
+    }
+    let rows = writer.finish().await?;
+    println!("\n{}", summary(&performed, rows));
+    println!("{}", farewell());
+    Ok(())
+}
+
+async fn create(narrator: &Narrator, namespace: &TestNamespace) -> Result<()> {
+    narrator.chapter("a three-member PostgreSQL, and two certificate authorities");
+    manifests::apply(namespace, manifests::HA_POSTGRES).await?;
+    narrator.say("Postgres demo/ha-postgres applied");
+    manifests::apply(namespace, manifests::ISSUERS).await?;
+    let api = namespace.api::<Postgres>();
+    progress::follow(narrator, &api, DATABASE, PROVISIONING, wait::is_ready).await?;
+    for member in members::list(namespace, DATABASE).await? {
+        let role = member.role.as_deref().unwrap_or("no role");
+        narrator.say(&format!("{} is {role}, on {}", member.name, member.node));
+    }
+    for issuer in ["pg-issuer", "pg-new-issuer"] {
+        requests::issuer_ready(namespace, issuer).await.context(issuer)?;
+    }
+    Ok(())
+}
+
+fn summary(performed: &[Performed], rows: usize) -> String {
+    format!(
+        "{}\n{rows} rows were acknowledged to the application, and all are in the database.\n\n\
+         What each member served, by a TLS handshake:\n\n{}",
+        report::operations(performed),
+        report::certificates(performed),
+    )
+}
+
+fn farewell() -> String {
+    format!(
+        "Look around:\n\
+         \x20 . hack/environment.sh\n\
+         \x20 kubectl -n {NAMESPACE} get postgres,postgresopsrequests,pods,certificates\n\
+         \x20 kubectl -n {NAMESPACE} describe postgresopsrequest change-issuer\n\
+         \x20 kubectl -n {NAMESPACE} exec -it {DATABASE}-0 -c postgres -- psql -U postgres\n\
+         Remove the cluster:\n\
+         \x20 make clean-cluster"
+    )
+}

@@ -1,0 +1,73 @@
+//! Pods of ours beside the database: PostgreSQL's client programs, as an application would run.
+
+use anyhow::{Context, Result};
+use api_types::version::PostgresVersion;
+use api_types::{Postgres, names};
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use serde_json::{Value, json};
+
+use crate::cluster::TestNamespace;
+
+/// Container of every Pod made here.
+pub const CONTAINER: &str = "client";
+
+/// The image of a database: it has `psql` and Python with a PostgreSQL driver.
+pub async fn image_of(namespace: &TestNamespace, database: &str) -> Result<String> {
+    let postgres: Postgres = namespace.api().get(database).await?;
+    let versions: Api<PostgresVersion> = Api::all(namespace.client.clone());
+    let version = versions
+        .get(&postgres.spec.version)
+        .await
+        .context("the catalog has no such version")?;
+    Ok(version.spec.db.image)
+}
+
+/// A Pod that Pod Security `restricted` admits, with the superuser's password in `PGPASSWORD`, an empty folder at
+/// `/run/writer`, and the volumes given (each mounted at `/<name>`).
+pub fn restricted(
+    name: &str,
+    image: &str,
+    database: &str,
+    command: &[&str],
+    volumes: Vec<Value>,
+) -> Result<Pod> {
+    let mounts: Vec<Value> = volumes
+        .iter()
+        .map(|v| json!({ "name": v["name"], "mountPath": format!("/{}", v["name"].as_str().unwrap_or_default()) }))
+        .chain([json!({ "name": "run", "mountPath": "/run/writer" })])
+        .collect();
+    let volumes: Vec<Value> = volumes
+        .into_iter()
+        .chain([json!({ "name": "run", "emptyDir": {} })])
+        .collect();
+    let secret = |key: &str| json!({ "secretKeyRef": { "name": names::auth_secret(database), "key": key } });
+    let pod = json!({
+        "metadata": { "name": name, "labels": { "app": name } },
+        "spec": {
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": false,
+            "terminationGracePeriodSeconds": 0,
+            "securityContext": {
+                "runAsNonRoot": true, "runAsUser": 999, "runAsGroup": 999, "fsGroup": 999,
+                "seccompProfile": { "type": "RuntimeDefault" },
+            },
+            "containers": [{
+                "name": CONTAINER, "image": image, "imagePullPolicy": "IfNotPresent", "command": command,
+                "securityContext": {
+                    "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true,
+                    "capabilities": { "drop": ["ALL"] },
+                },
+                "resources": { "requests": { "cpu": "10m", "memory": "32Mi" } },
+                "env": [
+                    { "name": "PGUSER", "valueFrom": secret("username") },
+                    { "name": "PGPASSWORD", "valueFrom": secret("password") },
+                    { "name": "HOME", "value": "/run/writer" },
+                ],
+                "volumeMounts": mounts,
+            }],
+            "volumes": volumes,
+        },
+    });
+    serde_json::from_value(pod).context("a Pod of ours")
+}

@@ -1,0 +1,66 @@
+"""Commits rows through a Service and writes down what was acknowledged.
+
+Reads /run/writer/candidates.json before every connection: connection strings, the first that works is used.
+Appends to /run/writer/log, one line per attempt:
+    ok <id> <seconds> <candidate> <server address>
+    err <seconds> <connect|commit> <message>
+A connection is used for at most a second, so that a change of the server side is met soon.
+"""
+import json
+import os
+import time
+
+import psycopg2
+
+FOLDER = "/run/writer"
+CADENCE = 0.02
+LONGEST_USE = 1.0
+TIMEOUTS = "connect_timeout=2 tcp_user_timeout=2000 keepalives_idle=1 keepalives_interval=1 keepalives_count=2"
+
+
+def one_line(error):
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def connect(log):
+    with open(f"{FOLDER}/candidates.json") as candidates:
+        strings = json.load(candidates)
+    for number, string in enumerate(strings):
+        try:
+            connection = psycopg2.connect(f"{string} {TIMEOUTS}")
+            connection.autocommit = True
+            return connection, number
+        except psycopg2.Error as error:
+            print("err", time.time(), "connect", number, one_line(error), file=log)
+    return None, None
+
+
+def main():
+    end = time.monotonic() + float(os.environ["SECONDS_TO_RUN"])
+    identity, connection, opened, candidate = 0, None, 0.0, None
+    with open(f"{FOLDER}/log", "a", buffering=1) as log:
+        while time.monotonic() < end:
+            begin = time.monotonic()
+            if connection is not None and begin - opened > LONGEST_USE:
+                connection.close()
+                connection = None
+            if connection is None:
+                connection, candidate = connect(log)
+                opened = time.monotonic()
+            if connection is not None:
+                identity += 1
+                try:
+                    with connection.cursor() as cursor:
+                        cursor.execute(
+                            "insert into written (id) values (%s) returning host(inet_server_addr())", (identity,)
+                        )
+                        address = cursor.fetchone()[0]
+                    print("ok", identity, time.time(), candidate, address, file=log)
+                except psycopg2.Error as error:
+                    print("err", time.time(), "commit", candidate, one_line(error), file=log)
+                    connection.close()
+                    connection = None
+            time.sleep(max(0.0, begin + CADENCE - time.monotonic()))
+
+
+main()

@@ -1,0 +1,340 @@
+//! An application that writes without a pause: a Pod that commits a row every 20 ms through the primary Service and
+//! writes down what was acknowledged. Afterwards we know what an operation cost it, and whether a row was lost.
+//!
+//! It connects as the AppBinding says (`sslmode`, CA bundle, client Secret), which is how an application learns of
+//! a change; a courier brings it what the AppBinding says whenever that changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use api_types::AppBinding;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use futures::{StreamExt, TryStreamExt, stream};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::runtime::{WatchStreamExt, watcher};
+use serde_json::json;
+use tokio::task::JoinHandle;
+
+use crate::cluster::{FIELD_MANAGER, TestNamespace};
+use crate::poll::{self, Look};
+use crate::{members, pods, shell};
+
+const SCRIPT: &str = include_str!("writer.py");
+const FOLDER: &str = "/run/writer";
+const START_DEADLINE: Duration = Duration::from_secs(60);
+/// The writer ends by itself after this long, whatever becomes of its test.
+const LIFETIME_SECONDS: &str = "3000";
+
+/// A running writer.
+pub struct Writer {
+    namespace: TestNamespace,
+    database: String,
+    name: String,
+    courier: JoinHandle<()>,
+}
+
+/// A place in the writer's record.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mark(usize);
+
+/// What a stretch of the record says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Stretch {
+    /// Acknowledged rows.
+    pub acknowledged: usize,
+    /// Longest time between two acknowledged rows.
+    pub longest_gap: Duration,
+    /// Failed connects and commits, by their message.
+    pub errors: BTreeMap<String, usize>,
+    /// Rows written over a connection that is not what the AppBinding says now (the fallback).
+    pub by_fallback: usize,
+    /// Addresses of the members that wrote, in order.
+    pub servers: Vec<String>,
+}
+
+impl Stretch {
+    /// All failed attempts.
+    pub fn error_count(&self) -> usize {
+        self.errors.values().sum()
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.courier.abort();
+    }
+}
+
+impl Writer {
+    /// Makes the table and the writer's Pod; returns when rows are being acknowledged.
+    pub async fn start(namespace: &TestNamespace, database: &str) -> Result<Self> {
+        let table = "create table if not exists written \
+                     (id bigint primary key, at timestamptz not null default clock_timestamp())";
+        members::sql_on_primary(namespace, database, table).await?;
+        members::sql_on_primary(namespace, database, "truncate written").await?;
+        let name = format!("writer-{database}");
+        make_pod(namespace, database, &name).await?;
+        let courier = tokio::spawn(carry(namespace.clone(), database.to_owned(), name.clone()));
+        let writer = Self {
+            namespace: namespace.clone(),
+            database: database.to_owned(),
+            name,
+            courier,
+        };
+        writer
+            .wait_for_rows(Mark(0))
+            .await
+            .context("the writer did not start")?;
+        Ok(writer)
+    }
+
+    /// Where the record is now.
+    pub async fn mark(&self) -> Result<Mark> {
+        let count = self.read("wc -l < log").await?;
+        Ok(Mark(count.trim().parse().context("not a number of lines")?))
+    }
+
+    /// What happened since the mark. The row just before the mark counts as the begin of the first gap.
+    pub async fn since(&self, mark: Mark) -> Result<Stretch> {
+        let lines = self.read(&format!("tail -n +{} log", mark.0.max(1))).await?;
+        Ok(stretch(&lines))
+    }
+
+    /// Waits until rows are acknowledged again after the mark.
+    pub async fn wait_for_rows(&self, mark: Mark) -> Result<()> {
+        poll::until(
+            "an acknowledged row",
+            START_DEADLINE,
+            Duration::from_millis(300),
+            || async {
+                let found = self.since(Mark(mark.0 + 1)).await?;
+                let words = || format!("errors only: {:?}", found.errors);
+                Ok(if found.acknowledged > 0 {
+                    Look::Found(())
+                } else {
+                    Look::NotYet(words())
+                })
+            },
+        )
+        .await
+    }
+
+    /// Errors when an acknowledged row is not in the database; then ends the writer. Returns the acknowledged rows.
+    pub async fn finish(self) -> Result<usize> {
+        self.courier.abort();
+        let rows = self.check_nothing_lost().await?;
+        let params = DeleteParams {
+            grace_period_seconds: Some(0),
+            ..DeleteParams::default()
+        };
+        self.namespace.pods().delete(&self.name, &params).await?;
+        Ok(rows)
+    }
+
+    /// Errors when a row that was acknowledged until now is not in the database.
+    pub async fn check_nothing_lost(&self) -> Result<usize> {
+        // In this order: what was acknowledged before the table is read must be in it.
+        let acknowledged = self.acknowledged().await?;
+        let present: BTreeSet<u64> =
+            members::sql_on_primary(&self.namespace, &self.database, "select id from written")
+                .await?
+                .lines()
+                .filter_map(|l| l.parse().ok())
+                .collect();
+        let missing: Vec<&u64> = acknowledged.difference(&present).collect();
+        ensure!(
+            missing.is_empty(),
+            "{} acknowledged rows are lost, first {:?}",
+            missing.len(),
+            missing.first()
+        );
+        Ok(acknowledged.len())
+    }
+
+    async fn acknowledged(&self) -> Result<BTreeSet<u64>> {
+        let lines = self.read("grep ^ok log | cut -d' ' -f2").await?;
+        Ok(lines.lines().filter_map(|l| l.parse().ok()).collect())
+    }
+
+    async fn read(&self, command: &str) -> Result<String> {
+        let command = format!("cd {FOLDER} && {command}");
+        shell::output_of(
+            &self.namespace.pods(),
+            &self.name,
+            pods::CONTAINER,
+            &["sh", "-c", &command],
+        )
+        .await
+    }
+}
+
+async fn make_pod(namespace: &TestNamespace, database: &str, name: &str) -> Result<()> {
+    let script = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name },
+        "data": { "writer.py": SCRIPT },
+    });
+    let api = namespace.api::<ConfigMap>();
+    api.patch(
+        name,
+        &PatchParams::apply(FIELD_MANAGER).force(),
+        &Patch::Apply(script),
+    )
+    .await?;
+    let image = pods::image_of(namespace, database).await?;
+    let volume = json!({ "name": "script", "configMap": { "name": name } });
+    let run = "until [ -e /run/writer/candidates.json ]; do read -t 0.1 _ <> /run/writer/wait || true; done; \
+               exec python3 /script/writer.py";
+    let run = format!("mkfifo /run/writer/wait; {run}");
+    let mut pod = pods::restricted(name, &image, database, &["bash", "-c", &run], vec![volume])?;
+    let container = pod
+        .spec
+        .iter_mut()
+        .flat_map(|s| &mut s.containers)
+        .next()
+        .context("no container")?;
+    let lifetime = json!({ "name": "SECONDS_TO_RUN", "value": LIFETIME_SECONDS });
+    container
+        .env
+        .get_or_insert_default()
+        .push(serde_json::from_value(lifetime)?);
+    namespace.pods().create(&PostParams::default(), &pod).await?;
+    crate::wait::until(
+        &namespace.pods(),
+        name,
+        "phase Running",
+        START_DEADLINE,
+        |p: &Pod| p.status.as_ref().and_then(|s| s.phase.as_deref()) == Some("Running"),
+    )
+    .await?;
+    Ok(())
+}
+
+/// Brings what the AppBinding says to the writer, at once and after every change of it or of the client Secret.
+async fn carry(namespace: TestNamespace, database: String, writer: String) {
+    let only = |name: &str| watcher::Config::default().fields(&format!("metadata.name={name}"));
+    let bindings = watcher(namespace.api::<AppBinding>(), only(&database)).default_backoff();
+    let secret = api_types::names::certificate(&database, api_types::tls::CertificateAlias::Client);
+    let secrets = watcher(namespace.api::<Secret>(), only(&secret)).default_backoff();
+    let bindings = bindings.map_ok(|_| ()).boxed();
+    let mut changes = stream::select(bindings, secrets.map_ok(|_| ()).boxed());
+    while let Some(change) = changes.next().await {
+        if change.is_ok() {
+            let brought = bring(&namespace, &database, &writer).await;
+            if let Err(error) = brought {
+                eprintln!(
+                    "{}: the writer did not get its new connection strings: {error:#}",
+                    namespace.name
+                );
+            }
+        }
+    }
+}
+
+async fn bring(namespace: &TestNamespace, database: &str, writer: &str) -> Result<()> {
+    let binding: AppBinding = namespace.api().get(database).await?;
+    let client = &binding.spec.client_config;
+    let query = client
+        .service
+        .as_ref()
+        .and_then(|s| s.query.clone())
+        .unwrap_or_default();
+    let base = format!(
+        "host={database}.{}.svc dbname=postgres application_name=writer",
+        namespace.name
+    );
+    let mut candidates = Vec::new();
+    let mut files = String::new();
+    let secret = binding
+        .spec
+        .tls_secret
+        .as_ref()
+        .map(|r| r.name.clone())
+        .unwrap_or_default();
+    let secret = namespace.api::<Secret>().get_opt(&secret).await.ok().flatten();
+    if let (Some(bundle), Some(secret)) = (&client.ca_bundle, secret) {
+        let data = secret.data.unwrap_or_default();
+        let bytes = |key: &str| data.get(key).map(|v| v.0.clone()).unwrap_or_default();
+        let bundle = BASE64_STANDARD.decode(bundle).context("caBundle")?;
+        for (name, content) in [
+            ("ca.crt", bundle),
+            ("tls.crt", bytes("tls.crt")),
+            ("tls.key", bytes("tls.key")),
+        ] {
+            files += &format!(
+                "echo {} | base64 -d > new/{name}\n",
+                BASE64_STANDARD.encode(content)
+            );
+        }
+        candidates.push(format!("{base} {}", query.replace('&', " ") + TLS_FILES));
+    }
+    // While TLS is being added or removed the AppBinding may be ahead of or behind the servers.
+    candidates.push(format!("{base} sslmode=prefer sslrootcert=/none {CLIENT_FILES}"));
+    let candidates = BASE64_STANDARD.encode(serde_json::to_string(&candidates)?);
+    let script = format!(
+        "set -e; umask 077; cd {FOLDER}; n=tls.$(date +%s%N); mkdir $n; ln -sfn $n new\n{files}\
+         ln -sfn $n tls.link; mv -T tls.link tls\n\
+         echo {candidates} | base64 -d > candidates.new; mv candidates.new candidates.json\n"
+    );
+    let run = shell::run_in(
+        &namespace.pods(),
+        writer,
+        pods::CONTAINER,
+        &["sh", "-s"],
+        Some(&script),
+    )
+    .await?;
+    ensure!(run.success, "{}", run.stderr);
+    Ok(())
+}
+
+const TLS_FILES: &str =
+    " sslrootcert=/run/writer/tls/ca.crt sslcert=/run/writer/tls/tls.crt sslkey=/run/writer/tls/tls.key";
+const CLIENT_FILES: &str = "sslcert=/run/writer/tls/tls.crt sslkey=/run/writer/tls/tls.key";
+
+fn stretch(lines: &str) -> Stretch {
+    let mut found = Stretch::default();
+    let mut last: Option<f64> = None;
+    for line in lines.lines() {
+        let words: Vec<&str> = line.splitn(5, ' ').collect();
+        match words.as_slice() {
+            ["ok", _, seconds, candidate, server] => {
+                let Ok(now) = seconds.parse::<f64>() else { continue };
+                let gap = last.map_or(0.0, |last| (now - last).max(0.0));
+                found.longest_gap = found.longest_gap.max(Duration::from_secs_f64(gap));
+                last = Some(now);
+                found.acknowledged += 1;
+                found.by_fallback += usize::from(*candidate != "0");
+                if found.servers.last().map(String::as_str) != Some(*server) {
+                    found.servers.push((*server).to_owned());
+                }
+            }
+            ["err", _, stage, _, message] => {
+                *found.errors.entry(format!("{stage}: {message}")).or_default() += 1;
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_record_is_summed_up() {
+        let lines = "ok 1 10.00 0 10.0.0.1\nok 2 10.02 0 10.0.0.1\nerr 10.1 commit 0 server closed\n\
+                     err 10.2 connect 0 refused it\nok 4 11.52 1 10.0.0.2\n";
+        let found = stretch(lines);
+        assert_eq!(
+            (found.acknowledged, found.error_count(), found.by_fallback),
+            (3, 2, 1)
+        );
+        assert_eq!(found.longest_gap.as_millis(), 1500);
+        assert_eq!(found.servers, ["10.0.0.1", "10.0.0.2"]);
+        assert_eq!(found.errors.get("connect: refused it"), Some(&1));
+    }
+}
