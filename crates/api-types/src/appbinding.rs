@@ -16,6 +16,7 @@ use crate::postgres::LocalRef;
     singular = "appbinding",
     category = "catalog",
     category = "appscode",
+    category = "all",
     namespaced,
     derive = "PartialEq",
     derive = "Default",
@@ -38,9 +39,11 @@ pub struct AppBindingSpec {
     pub client_config: ClientConfig,
     /// Secret with the credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "secret_reference")]
     pub secret: Option<LocalRef>,
     /// Secret with the client certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "secret_reference")]
     pub tls_secret: Option<LocalRef>,
     /// Parameters for tools such as backup.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -49,6 +52,19 @@ pub struct AppBindingSpec {
     /// Transformations of the Secret's keys.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secret_transforms: Vec<SecretTransform>,
+}
+
+/// A reference that may name the kind too, which the operators have no use for but a user may have written.
+fn secret_reference(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "object",
+        "required": ["name"],
+        "properties": {
+            "apiGroup": { "type": "string", "description": "API group of the kind; empty for core." },
+            "kind": { "type": "string", "description": "Secret, or the kind of a virtual Secret." },
+            "name": { "type": "string", "description": "Name of the Secret." }
+        }
+    })
 }
 
 /// The object that describes an application.
@@ -86,6 +102,7 @@ pub struct ClientConfig {
     pub insecure_skip_tls_verify: Option<bool>,
     /// PEM bundle of the CAs to trust, base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "byte"))]
     pub ca_bundle: Option<String>,
     /// Server name in the certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]

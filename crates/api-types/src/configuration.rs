@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::rules;
+
 /// PostgreSQL parameters of the user.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Configuration {
     /// Secret with the key `user.conf`.
@@ -14,6 +17,8 @@ pub struct Configuration {
     pub secret_name: Option<String>,
     /// Parameters inline; the only key is `user.conf`. They win over the Secret's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 16))]
+    #[x_kube(validation = Rule::new(rules::INLINE_KEY).message(rules::INLINE_KEY_MESSAGE))]
     pub inline: BTreeMap<String, String>,
     /// Parameters computed from the machine's size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -26,12 +31,14 @@ pub struct Configuration {
 pub struct Tuning {
     /// `web`, `oltp`, `dw`, `mixed` or `desktop`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["web", "oltp", "dw", "mixed", "desktop"]))]
     pub profile: Option<String>,
     /// `max_connections` to compute for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_connections: Option<i32>,
     /// `ssd`, `hdd` or `san`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["ssd", "hdd", "san"]))]
     pub storage_type: Option<String>,
     /// Compute nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]

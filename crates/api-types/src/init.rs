@@ -11,13 +11,16 @@ use k8s_openapi::api::core::v1::{
     SecretVolumeSource, SecurityContext, StorageOSVolumeSource, Volume, VsphereVirtualDiskVolumeSource,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::postgres::{LocalRef, NamespacedRef};
+use crate::rules;
 
 /// Initial data.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = Rule::new(rules::INIT_FIXED).message(rules::INIT_FIXED_MESSAGE))]
 #[serde(rename_all = "camelCase")]
 pub struct Init {
     /// Set by the operator once the database was initialised; `spec.init` cannot be changed from then on.

@@ -19,6 +19,7 @@ pub mod placement;
 pub mod pod_template;
 pub mod postgres;
 pub mod replication;
+mod rules;
 mod schema_parts;
 pub mod service_template;
 pub mod status;

@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use kube::CustomResource;
+use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::condition::Condition;
 use crate::postgres::{LocalRef, ReadReplica, StandbyMode, StreamingMode, Tuning};
+use crate::rules;
 use crate::tls::{CertificateSpec, ClientAuthMode, IssuerRef, SslMode, TlsConfig};
 
 /// What is to be done to which database.
-#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "ops.kubedb.com",
     version = "v1alpha1",
@@ -31,6 +32,17 @@ use crate::tls::{CertificateSpec, ClientAuthMode, IssuerRef, SslMode, TlsConfig}
     printcolumn(name = "Status", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
+#[x_kube(
+    validation = Rule::new(rules::REQUEST_FIXED).message(rules::REQUEST_FIXED_MESSAGE),
+    validation = Rule::new(rules::REQUEST_DATABASE).message(rules::REQUEST_DATABASE_MESSAGE),
+    validation = Rule::new(rules::REQUEST_TLS).message(rules::REQUEST_TLS_MESSAGE),
+    validation = Rule::new(rules::REQUEST_VERSION).message(rules::REQUEST_VERSION_MESSAGE),
+    validation = Rule::new(rules::REQUEST_SCALING).message(rules::REQUEST_SCALING_MESSAGE),
+    validation = Rule::new(rules::REQUEST_RESOURCES).message(rules::REQUEST_RESOURCES_MESSAGE),
+    validation = Rule::new(rules::REQUEST_VOLUME).message(rules::REQUEST_VOLUME_MESSAGE),
+    validation = Rule::new(rules::REQUEST_CONFIGURATION).message(rules::REQUEST_CONFIGURATION_MESSAGE),
+    validation = Rule::new(rules::REQUEST_MIGRATION).message(rules::REQUEST_MIGRATION_MESSAGE)
+)]
 #[serde(rename_all = "camelCase")]
 pub struct PostgresOpsRequestSpec {
     /// The Postgres in the same namespace.
@@ -40,12 +52,16 @@ pub struct PostgresOpsRequestSpec {
     pub type_: OpsRequestType,
     /// Whether to wait until the database is Ready. Default `IfReady`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = "IfReady"))]
     pub apply: Option<ApplyOption>,
     /// Longest time of a step, for example `5m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    #[x_kube(validation = rules::duration())]
     pub timeout: Option<String>,
     /// How often a failed operation is tried again. Default 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = 1))]
     pub max_retries: Option<i32>,
     /// For `ReconfigureTLS`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -134,7 +150,14 @@ pub enum ApplyOption {
 }
 
 /// What `ReconfigureTLS` changes.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(
+    validation = Rule::new(rules::TLS_SOMETHING).message(rules::TLS_SOMETHING_MESSAGE),
+    validation = Rule::new(rules::TLS_REMOVE_ONLY).message(rules::TLS_REMOVE_ONLY_MESSAGE),
+    validation = Rule::new(rules::TLS_REMOVE_AUTH).message(rules::TLS_REMOVE_AUTH_MESSAGE),
+    validation = Rule::new(rules::TLS_REMOVE_MODE).message(rules::TLS_REMOVE_MODE_MESSAGE),
+    validation = Rule::new(rules::TLS_DISABLE).message(rules::TLS_DISABLE_MESSAGE)
+)]
 #[serde(rename_all = "camelCase")]
 pub struct TlsRequest {
     /// The issuer to use from now on.
@@ -142,6 +165,8 @@ pub struct TlsRequest {
     pub issuer_ref: Option<IssuerRef>,
     /// Certificates to change, by alias; others stay as they are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(validation = Rule::new(rules::ALIAS_ONCE).message(rules::ALIAS_ONCE_MESSAGE))]
     pub certificates: Vec<CertificateSpec>,
     /// Issue every certificate anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -174,21 +199,39 @@ pub struct UpdateVersionRequest {
 }
 
 /// Another number of members.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = Rule::new(rules::SCALING_ONE).message(rules::SCALING_ONE_MESSAGE))]
 #[serde(rename_all = "camelCase")]
 pub struct HorizontalScalingRequest {
     /// Members, primary and standbys together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new(rules::POSITIVE).message(rules::POSITIVE_MESSAGE))]
     pub replicas: Option<i32>,
     /// `Hot` or `Warm`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = "Hot"))]
     pub standby_mode: Option<StandbyMode>,
     /// `Synchronous` or `Asynchronous`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = "Asynchronous"))]
     pub streaming_mode: Option<StreamingMode>,
     /// Groups of read-only members.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
     pub read_replicas: Vec<ReadReplicaScaling>,
+    /// Members per data centre of a distributed database; kept, and not supported by Sealwright.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub data_centers: Vec<DataCenterScaling>,
+}
+
+/// Members of a data centre.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DataCenterScaling {
+    /// Name of the data centre.
+    pub name: String,
+    /// Members in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<i32>,
 }
 
 /// Another number of read-only members.
@@ -204,11 +247,13 @@ pub struct ReadReplicaScaling {
 }
 
 /// Other resources.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = Rule::new(rules::RESOURCES_OF).message(rules::RESOURCES_OF_MESSAGE))]
 #[serde(rename_all = "camelCase")]
 pub struct VerticalScalingRequest {
     /// `Restart` or `InPlace`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["Restart", "InPlace"], "default" = "Restart"))]
     pub mode: Option<String>,
     /// Of the container `postgres`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -271,9 +316,11 @@ pub struct ReadReplicaResources {
 }
 
 /// Larger volumes.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = Rule::new(rules::VOLUME_OF).message(rules::VOLUME_OF_MESSAGE))]
 pub struct VolumeExpansionRequest {
     /// `Online` or `Offline`.
+    #[schemars(extend("enum" = ["Online", "Offline"]))]
     pub mode: String,
     /// New size of each member's volume.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -284,7 +331,8 @@ pub struct VolumeExpansionRequest {
 }
 
 /// Other PostgreSQL parameters.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = Rule::new(rules::REMOVE_WITHOUT_RESTART).message(rules::REMOVE_WITHOUT_RESTART_MESSAGE))]
 #[serde(rename_all = "camelCase")]
 pub struct ReconfigureRequest {
     /// Secret with the key `user.conf`.
@@ -292,12 +340,14 @@ pub struct ReconfigureRequest {
     pub config_secret: Option<LocalRef>,
     /// Parameters to merge, key `user.conf`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 16))]
     pub apply_config: BTreeMap<String, String>,
     /// Drop the user's parameters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remove_custom_config: Option<bool>,
     /// `auto`, `true` or `false`. Default `auto`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["auto", "true", "false"], "default" = "auto"))]
     pub restart: Option<String>,
     /// Computed parameters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -310,15 +360,32 @@ pub struct ReconfigureRequest {
 pub struct RotateAuthRequest {
     /// Secret with the new credentials; a password is made when it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secret_ref: Option<IssuerRef>,
+    pub secret_ref: Option<CredentialsRef>,
+}
+
+/// Secret with credentials.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CredentialsRef {
+    /// API group of the kind; empty for core.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = ""))]
+    pub api_group: Option<String>,
+    /// `Secret`, or the kind of a virtual Secret.
+    #[serde(default = "crate::postgres::secret_kind")]
+    pub kind: String,
+    /// Name of the Secret.
+    pub name: String,
 }
 
 /// Bring back standbys that do not stream.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReconnectStandbyRequest {
     /// How long to wait for a standby.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    #[x_kube(validation = rules::duration())]
     pub ready_time_out: Option<String>,
 }
 

@@ -100,6 +100,31 @@ pub struct ClusterSpreadConstraint {
     /// Network that joins the clusters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slice: Option<SliceRef>,
+    /// Failover between data centres; kept, and not supported by Sealwright.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failover_policy: Option<FailoverPolicy>,
+}
+
+/// Failover between data centres.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FailoverPolicy {
+    /// `TwoDC` or `ThreeDC`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+    /// What decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<FailoverTrigger>,
+}
+
+/// What decides a failover between data centres.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FailoverTrigger {
+    /// `Global` or `Group`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// Name of the group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
 }
 
 /// Which ordinals run in a cluster.
@@ -111,6 +136,9 @@ pub struct DistributionRule {
     /// Ordinals.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replica_indices: Vec<i32>,
+    /// `Member`, `Witness` or `Arbiter`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
     /// Storage class there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage_class_name: Option<String>,

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{PersistentVolumeClaimSpec, ResourceRequirements, Toleration};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::CustomResource;
+use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::legacy::Coordinator;
 use crate::pod_template::PodTemplate;
+use crate::rules;
 use crate::tls::{ClientAuthMode, SslMode, TlsConfig};
 
 pub use crate::allowed::*;
@@ -21,7 +22,7 @@ pub use crate::service_template::*;
 pub use crate::status::*;
 
 /// Desired state of a PostgreSQL database.
-#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "kubedb.com",
     version = "v1",
@@ -39,7 +40,22 @@ pub use crate::status::*;
     derive = "Default",
     printcolumn(name = "Version", type_ = "string", json_path = ".spec.version"),
     printcolumn(name = "Status", type_ = "string", json_path = ".status.phase"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new(rules::NAME).message(rules::NAME_MESSAGE)
+)]
+#[x_kube(
+    validation = Rule::new(rules::TLS_NOT_DISABLED).message(rules::TLS_NOT_DISABLED_MESSAGE),
+    validation = Rule::new(rules::SSL_MODE_NEEDS_TLS).message(rules::SSL_MODE_NEEDS_TLS_MESSAGE),
+    validation = Rule::new(rules::CERT_NEEDS_TLS).message(rules::CERT_NEEDS_TLS_MESSAGE),
+    validation = Rule::new(rules::SYNC_CONFIG).message(rules::SYNC_CONFIG_MESSAGE),
+    validation = Rule::new(rules::SYNC_STANDBYS).message(rules::SYNC_STANDBYS_MESSAGE),
+    validation = Rule::new(rules::HALT_EPHEMERAL).message(rules::HALT_EPHEMERAL_MESSAGE),
+    validation = Rule::new(rules::HALTED).message(rules::HALTED_MESSAGE),
+    validation = Rule::new(rules::DURABLE_STORAGE).message(rules::DURABLE_STORAGE_MESSAGE),
+    validation = Rule::new(rules::DISTRIBUTED).message(rules::DISTRIBUTED_MESSAGE),
+    validation = Rule::new(rules::DELETION_POLICIES).message(rules::DELETION_POLICIES_MESSAGE),
+    validation = Rule::new(rules::STORAGE_TYPE_FIXED).message(rules::STORAGE_TYPE_FIXED_MESSAGE),
+    validation = Rule::new(rules::INIT_KEPT).message(rules::INIT_FIXED_MESSAGE)
 )]
 #[serde(rename_all = "camelCase")]
 pub struct PostgresSpec {
@@ -47,6 +63,7 @@ pub struct PostgresSpec {
     pub version: String,
     /// Number of members, primary and standbys together; 1 is a standalone database. Default 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new(rules::REPLICAS).message(rules::REPLICAS_MESSAGE))]
     pub replicas: Option<i32>,
     /// Whether standbys serve reads (`Hot`) or refuse connections (`Warm`). Default `Hot`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -113,9 +130,11 @@ pub struct PostgresSpec {
     pub enforce_fs_group: Option<bool>,
     /// Namespaces whose schema objects may use this database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = {"namespaces": {"from": "Same"}}))]
     pub allowed_schemas: Option<AllowedConsumers>,
     /// How health is checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = {"periodSeconds": 10, "timeoutSeconds": 10, "failureThreshold": 1}))]
     pub health_checker: Option<HealthChecker>,
     /// Continuous archiving.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -128,6 +147,8 @@ pub struct PostgresSpec {
     pub replication: Option<Replication>,
     /// Groups of read-only members outside of the quorum.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(validation = Rule::new(rules::READ_REPLICAS).message(rules::READ_REPLICAS_MESSAGE))]
     pub read_replicas: Vec<ReadReplica>,
     /// Operations that KubeDB would request by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -135,6 +156,9 @@ pub struct PostgresSpec {
     /// Spread over several clusters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distributed: Option<bool>,
+    /// License of an enterprise image; kept, and not used by Sealwright's images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub license: Option<License>,
     /// Spelling of `deletionPolicy` in `kubedb.com/v1alpha2`; write `deletionPolicy` instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub termination_policy: Option<DeletionPolicy>,
@@ -153,21 +177,25 @@ pub enum StandbyMode {
 }
 
 /// Secret with the superuser's credentials.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AuthSecret {
-    /// `Secret`.
+    /// `Secret`, or the kind of a virtual Secret.
+    #[serde(default = "secret_kind")]
     pub kind: String,
     /// Name of the Secret.
     pub name: String,
     /// API group of the kind; empty for core.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = ""))]
     pub api_group: Option<String>,
     /// Store of a virtual Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_store_name: Option<String>,
-    /// After how long a rotation is recommended.
+    /// After how long a rotation is recommended, for example `720h`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    #[x_kube(validation = rules::duration())]
     pub rotate_after: Option<String>,
     /// Since when the password is in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -175,6 +203,42 @@ pub struct AuthSecret {
     /// The Secret is the user's: never made, changed or deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub externally_managed: Option<bool>,
+}
+
+impl Default for AuthSecret {
+    fn default() -> Self {
+        Self {
+            kind: secret_kind(),
+            name: String::new(),
+            api_group: None,
+            secret_store_name: None,
+            rotate_after: None,
+            active_from: None,
+            externally_managed: None,
+        }
+    }
+}
+
+pub(crate) fn secret_kind() -> String {
+    "Secret".to_owned()
+}
+
+/// License of an enterprise image.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct License {
+    /// Secret and key that hold the certificate.
+    pub secret_ref: SecretKey,
+}
+
+/// A key of a Secret.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SecretKey {
+    /// Name of the Secret.
+    pub name: String,
+    /// Key in the Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 /// Whether data outlives a Pod.
@@ -208,17 +272,20 @@ pub struct LocalRef {
 }
 
 /// How health is checked.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HealthChecker {
     /// Seconds between checks. Default 10.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new(rules::POSITIVE).message(rules::POSITIVE_MESSAGE))]
     pub period_seconds: Option<i32>,
     /// Seconds that a check may take. Default 10.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new(rules::POSITIVE).message(rules::POSITIVE_MESSAGE))]
     pub timeout_seconds: Option<i32>,
     /// Failed checks in a row until the condition changes. Default 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new(rules::POSITIVE).message(rules::POSITIVE_MESSAGE))]
     pub failure_threshold: Option<i32>,
     /// Don't write to the database.
     #[serde(default, skip_serializing_if = "Option::is_none")]

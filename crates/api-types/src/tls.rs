@@ -1,7 +1,10 @@
 //! TLS as written in `Postgres.spec.tls` and `PostgresOpsRequest.spec.tls`.
 
+use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::rules;
 
 /// Which TLS mode libpq clients ask for (PostgreSQL manual, 32.19.3 "Protection Provided in Different Modes").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -94,7 +97,7 @@ impl CertificateAlias {
 }
 
 /// `spec.tls` of a Postgres: its presence switches server TLS on.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TlsConfig {
     /// The Issuer or ClusterIssuer that signs the certificates.
@@ -102,6 +105,8 @@ pub struct TlsConfig {
     pub issuer_ref: Option<IssuerRef>,
     /// What differs from the defaults, per certificate alias.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(validation = Rule::new(rules::ALIAS_ONCE).message(rules::ALIAS_ONCE_MESSAGE))]
     pub certificates: Vec<CertificateSpec>,
 }
 
@@ -119,10 +124,12 @@ pub struct IssuerRef {
 }
 
 /// One certificate's deviations from the defaults.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = Rule::new(rules::RENEWAL).message(rules::RENEWAL_MESSAGE))]
 #[serde(rename_all = "camelCase")]
 pub struct CertificateSpec {
     /// `server`, `client` or `metrics-exporter`.
+    #[schemars(length(min = 1, max = 64))]
     pub alias: String,
     /// Another issuer for this certificate only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -135,15 +142,21 @@ pub struct CertificateSpec {
     pub subject: Option<X509Subject>,
     /// Lifetime, for example `2160h`; cert-manager's default is 90 days.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    #[x_kube(validation = rules::duration())]
     pub duration: Option<String>,
     /// How long before its end the certificate is renewed, for example `360h`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    #[x_kube(validation = rules::duration())]
     pub renew_before: Option<String>,
     /// DNS names besides those that Sealwright adds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dns_names: Vec<String>,
     /// IP addresses besides those that Sealwright adds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 128), inner(length(max = 64)))]
+    #[x_kube(validation = Rule::new(rules::IP_ADDRESSES).message(rules::IP_ADDRESSES_MESSAGE))]
     pub ip_addresses: Vec<String>,
     /// URI subject alternative names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -72,6 +72,17 @@ pub struct PostgresVersionSpec {
     /// KubeDB's courier images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub courier: Option<CourierImages>,
+    /// Whether the image needs a license; kept, and not used by Sealwright's images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub license: Option<VersionLicense>,
+}
+
+/// Whether the image needs a license.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct VersionLicense {
+    /// A Postgres of this version must give `spec.license`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub required: Option<bool>,
 }
 
 /// The database's image.

@@ -39,6 +39,27 @@ pub(super) fn structural<K: JsonSchema>() -> JSONSchemaProps {
     serde_json::from_value(root).expect("a structural schema is a JSONSchemaProps")
 }
 
+/// Takes every description away: the second version of a kind is explained by the first.
+pub(super) fn without_descriptions(schema: &mut JSONSchemaProps) {
+    let mut value = serde_json::to_value(&*schema).expect("a schema is plain data");
+    drop_descriptions(&mut value);
+    *schema = serde_json::from_value(value).expect("a schema without descriptions is a schema");
+}
+
+fn drop_descriptions(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            // `description` may also be the name of a property, whose value is a schema.
+            if object.get("description").is_some_and(Value::is_string) {
+                object.remove("description");
+            }
+            object.values_mut().for_each(drop_descriptions);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_descriptions),
+        _ => {}
+    }
+}
+
 /// Shortens the descriptions of one of Kubernetes' own types and says what its schema leaves out.
 fn adapt_kubernetes_type(name: &str, definition: &mut Value) {
     first_sentences(definition);
