@@ -1,0 +1,60 @@
+//! Every command that the documentation shows runs, in the order in which a newcomer meets it.
+
+use std::path::Path;
+use std::process::Command;
+
+/// Pages in reading order; each may build on those before it.
+const PAGES: [&str; 11] = [
+    "docs/install.md",
+    "docs/add-tls.md",
+    "docs/rotate.md",
+    "docs/change-issuer.md",
+    "docs/change-certificates.md",
+    "docs/remove-tls.md",
+    "docs/restart.md",
+    "docs/troubleshoot.md",
+    "docs/metrics.md",
+    "docs/coordination.md",
+    "docs/clean-up.md",
+];
+
+/// The fenced blocks of a page that are marked `sh`. Other marks are output or not meant to be run.
+fn commands(page: &str) -> Vec<String> {
+    let mut blocks = Vec::new();
+    let mut open: Option<String> = None;
+    for line in page.lines() {
+        match (&mut open, line.trim_end()) {
+            (None, "```sh") => open = Some(String::new()),
+            (Some(block), "```") => {
+                blocks.push(std::mem::take(block));
+                open = None;
+            }
+            (Some(block), line) => {
+                block.push_str(line);
+                block.push('\n');
+            }
+            (None, _) => {}
+        }
+    }
+    blocks
+}
+
+#[test]
+fn every_command_shown_in_the_documentation_runs() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let mut ran = 0;
+    for page in PAGES {
+        let text = std::fs::read_to_string(root.join(page)).unwrap_or_else(|e| panic!("{page}: {e}"));
+        for block in commands(&text) {
+            println!("{page}:\n{block}");
+            let status = Command::new("bash")
+                .args(["-euo", "pipefail", "-c", &block])
+                .current_dir(root)
+                .status()
+                .expect("bash starts");
+            assert!(status.success(), "a command of {page} failed ({status}):\n{block}");
+            ran += 1;
+        }
+    }
+    assert!(ran > PAGES.len(), "only {ran} blocks were found: the marks must have changed");
+}
