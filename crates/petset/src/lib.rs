@@ -1,1 +1,16 @@
-//! To come.
+//! The PetSet controller: Pods with a stable name, a stable volume and an order, as `apps/v1 StatefulSet` has them.
+//!
+//! `observe → resolve → decide → perform → report`: [`observe`] reads the API server, [`resolve`] and [`decide`] are
+//! plain functions over values, [`perform`] and [`report`] write. [`controller`] puts them in a row.
+
+pub mod claims;
+pub mod decide;
+pub mod identity;
+pub mod moves;
+pub mod ownership;
+pub mod placement;
+pub mod resolve;
+pub mod revision;
+pub mod rolling;
+pub mod status;
+pub mod world;

@@ -1,0 +1,292 @@
+//! The words of a decision: what to write, what is waited for, and what a person must look at. The same value makes
+//! the log line, the Event and the condition.
+
+use std::fmt;
+
+use k8s_openapi::api::apps::v1::ControllerRevision;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+
+/// One object as it was when it was looked at. A write that carries it fails when the object has changed since.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Name.
+    pub name: String,
+    /// UID.
+    pub uid: String,
+    /// `metadata.resourceVersion`.
+    pub resource_version: String,
+}
+
+/// Kinds whose owner references this controller changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnedKind {
+    /// `Pod`.
+    Pod,
+    /// `ControllerRevision`.
+    Revision,
+    /// `PersistentVolumeClaim`.
+    Claim,
+}
+
+/// Why an owner reference changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnershipChange {
+    /// A matching orphan becomes ours.
+    Adopt,
+    /// An object that no longer matches is let go.
+    Release,
+    /// A claim follows the retention policy.
+    Retention,
+}
+
+/// One write. Every move may be done twice, or be late: names and preconditions make the second time harmless.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Move {
+    /// Makes a revision.
+    CreateRevision(Box<ControllerRevision>),
+    /// Makes an old revision the newest again.
+    RenumberRevision {
+        /// Name.
+        name: String,
+        /// Its number from now on.
+        revision: i64,
+    },
+    /// Removes an old revision.
+    DeleteRevision {
+        /// Name.
+        name: String,
+        /// UID.
+        uid: String,
+    },
+    /// Sets owner references.
+    SetOwners {
+        /// Kind of the object.
+        kind: OwnedKind,
+        /// The object.
+        seen: Seen,
+        /// All owner references from now on.
+        owners: Vec<OwnerReference>,
+        /// Why.
+        change: OwnershipChange,
+    },
+    /// Gives a Pod the labels of its identity.
+    LabelPod {
+        /// The Pod.
+        seen: Seen,
+        /// Labels to add.
+        labels: Vec<(String, String)>,
+    },
+    /// Makes a claim.
+    CreateClaim(Box<PersistentVolumeClaim>),
+    /// Makes a Pod.
+    CreatePod(Box<Pod>),
+    /// Deletes a Pod.
+    DeletePod {
+        /// Name.
+        name: String,
+        /// UID; a Pod of this name with another UID stays.
+        uid: String,
+        /// Why.
+        reason: DeleteReason,
+    },
+}
+
+/// Why a Pod is deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeleteReason {
+    /// Its ordinal is not wanted.
+    ScaledDown,
+    /// It ran to its end; the phase.
+    Finished(String),
+    /// It is of an old revision.
+    Outdated {
+        /// The revision that it has.
+        from: String,
+        /// The revision of the template.
+        to: String,
+    },
+}
+
+impl fmt::Display for DeleteReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ScaledDown => write!(f, "scaled down"),
+            Self::Finished(phase) => write!(f, "phase {phase}"),
+            Self::Outdated { from, to } if from.is_empty() => write!(f, "no revision, template is {to}"),
+            Self::Outdated { from, to } => write!(f, "revision {from}, template is {to}"),
+        }
+    }
+}
+
+impl fmt::Display for Move {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CreateRevision(r) => {
+                write!(
+                    f,
+                    "create ControllerRevision {} as number {}",
+                    name(&r.metadata.name),
+                    r.revision
+                )
+            }
+            Self::RenumberRevision { name, revision } => {
+                write!(f, "make ControllerRevision {name} number {revision}")
+            }
+            Self::DeleteRevision { name, .. } => write!(f, "delete ControllerRevision {name}: history limit"),
+            Self::SetOwners {
+                kind,
+                seen,
+                owners,
+                change,
+            } => {
+                let verb = match change {
+                    OwnershipChange::Adopt => "adopt",
+                    OwnershipChange::Release => "release",
+                    OwnershipChange::Retention => "set owners of",
+                };
+                write!(f, "{verb} {kind} {}", seen.name)?;
+                if *change == OwnershipChange::Retention {
+                    let all: Vec<String> = owners.iter().map(|o| format!("{} {}", o.kind, o.name)).collect();
+                    write!(
+                        f,
+                        ": {}",
+                        if all.is_empty() {
+                            "none".to_owned()
+                        } else {
+                            all.join(", ")
+                        }
+                    )?;
+                }
+                Ok(())
+            }
+            Self::LabelPod { seen, .. } => write!(f, "label Pod {}", seen.name),
+            Self::CreateClaim(claim) => {
+                write!(f, "create PersistentVolumeClaim {}", name(&claim.metadata.name))
+            }
+            Self::CreatePod(pod) => {
+                write!(
+                    f,
+                    "create Pod {} of {}",
+                    name(&pod.metadata.name),
+                    crate::world::revision_of(pod)
+                )
+            }
+            Self::DeletePod { name, reason, .. } => write!(f, "delete Pod {name}: {reason}"),
+        }
+    }
+}
+
+impl fmt::Display for OwnedKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pod => "Pod",
+            Self::Revision => "ControllerRevision",
+            Self::Claim => "PersistentVolumeClaim",
+        })
+    }
+}
+
+fn name(name: &Option<String>) -> &str {
+    name.as_deref().unwrap_or_default()
+}
+
+/// What the controller waits for. Not an error: a watch, or the time that is given, wakes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// A Pod is being deleted; its name is not free.
+    PodGone(String),
+    /// A Pod is not ready.
+    PodReady(String),
+    /// A ready Pod has to stay ready for some more seconds.
+    PodAvailable {
+        /// The Pod.
+        pod: String,
+        /// Seconds that are left.
+        seconds: i64,
+    },
+    /// A claim is being deleted, or is about to be; no Pod may be made on it.
+    ClaimGone(String),
+    /// A Pod ended right after it was made: it is replaced only when it is some seconds old.
+    Cooldown {
+        /// The Pod.
+        pod: String,
+        /// Seconds that are left.
+        seconds: i64,
+    },
+    /// The PetSet is being deleted: the garbage collector does the rest.
+    Deleted,
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PodGone(pod) => write!(f, "Pod {pod} is being deleted"),
+            Self::PodReady(pod) => write!(f, "Pod {pod} is not ready"),
+            Self::PodAvailable { pod, seconds } => write!(f, "Pod {pod} must stay ready for {seconds} s"),
+            Self::ClaimGone(claim) => write!(f, "PersistentVolumeClaim {claim} is being deleted"),
+            Self::Cooldown { pod, seconds } => {
+                write!(f, "Pod {pod} ended as soon as it began; next try in {seconds} s")
+            }
+            Self::Deleted => write!(f, "PetSet is being deleted"),
+        }
+    }
+}
+
+/// Something that does not get better by waiting: a person has to change something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// One word for programs.
+    pub reason: &'static str,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+impl Problem {
+    /// The PetSet's spec can't be acted on.
+    pub fn invalid(invalid: &crate::resolve::Invalid) -> Self {
+        Self {
+            reason: "InvalidSpec",
+            message: invalid.to_string(),
+        }
+    }
+
+    /// The named PlacementPolicy does not exist.
+    pub fn policy_missing(pod: &str, policy: &str) -> Self {
+        Self {
+            reason: "PlacementPolicyNotFound",
+            message: format!(
+                "Pod {pod} is not created: PlacementPolicy {policy} does not exist; create it, or name another in \
+                 spec.podPlacementPolicy"
+            ),
+        }
+    }
+
+    /// The policy can't be applied.
+    pub fn unplaceable(pod: &str, why: &crate::placement::Unplaceable) -> Self {
+        Self {
+            reason: "PlacementPolicyInvalid",
+            message: format!("Pod {pod} is not created: {why}"),
+        }
+    }
+
+    /// A Pod that is not ours has the name of an ordinal.
+    pub fn name_taken(pod: &str, owner: Option<&str>) -> Self {
+        let whose = owner.map_or("has no controller and other labels".to_owned(), |o| {
+            format!("belongs to {o}")
+        });
+        Self {
+            reason: "NameTaken",
+            message: format!(
+                "Pod {pod} is not created: a Pod of that name exists and {whose}; delete or rename it, or give it the \
+                 labels of spec.selector"
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.reason, self.message)
+    }
+}
