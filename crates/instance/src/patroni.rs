@@ -1,0 +1,426 @@
+//! Patroni's REST API (4.1), plain HTTP inside the cluster network. Only calls that change something carry credentials.
+
+use std::{fmt, time::Duration};
+
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::secrecy::Password;
+
+/// A switchover is answered when the new leader is there; Patroni itself gives up after 20 s (two loops).
+const SWITCHOVER_DEADLINE: Duration = Duration::from_secs(30);
+
+/// The Patroni of one member.
+#[derive(Clone)]
+pub struct Patroni {
+    address: String,
+    user: String,
+    password: Password,
+    deadline: Duration,
+    http: Client,
+}
+
+/// `GET /patroni`: what a member says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct MemberStatus {
+    /// `running`, `starting`, `creating replica`, `stopped`, `unknown`, …
+    pub state: String,
+    /// `primary`, `replica`, `standby_leader`, `demoted`, `uninitialized`, …
+    pub role: String,
+    /// Timeline of the primary as this member knows it.
+    #[serde(default)]
+    pub timeline: Option<i64>,
+    /// For example `170002`.
+    #[serde(default)]
+    pub server_version: Option<i64>,
+    /// Whether PostgreSQL must be restarted for a parameter to take effect.
+    #[serde(default)]
+    pub pending_restart: bool,
+    /// Positions in the WAL.
+    #[serde(default)]
+    pub xlog: Xlog,
+    /// `streaming` or `in archive recovery`; only on a standby.
+    #[serde(default)]
+    pub replication_state: Option<String>,
+    /// Whether the cluster is in maintenance mode.
+    #[serde(default)]
+    pub pause: bool,
+    /// Whether nobody holds the leader lock, as this member knows.
+    #[serde(default)]
+    pub cluster_unlocked: bool,
+    /// When PostgreSQL started, in Patroni's own format; differs after every restart.
+    #[serde(default)]
+    pub postmaster_start_time: Option<String>,
+    /// Patroni itself.
+    pub patroni: Identity,
+}
+
+/// WAL positions in bytes from the beginning; those of the other role are `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Xlog {
+    /// Written by a primary.
+    #[serde(default)]
+    pub location: Option<u64>,
+    /// Received by a standby.
+    #[serde(default)]
+    pub received_location: Option<u64>,
+    /// Replayed by a standby.
+    #[serde(default)]
+    pub replayed_location: Option<u64>,
+    /// Whether replay is paused.
+    #[serde(default)]
+    pub paused: bool,
+}
+
+/// Which Patroni this is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Identity {
+    /// For example `4.1.0`.
+    pub version: String,
+    /// Name of the cluster.
+    pub scope: String,
+    /// Name of the member: its Pod.
+    #[serde(default)]
+    pub name: String,
+}
+
+/// `GET /cluster`: all members, as this member knows them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Cluster {
+    /// The members, by name.
+    pub members: Vec<Member>,
+    /// Whether the cluster is in maintenance mode.
+    #[serde(default)]
+    pub pause: bool,
+}
+
+/// One member of a [`Cluster`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Member {
+    /// Its Pod.
+    pub name: String,
+    /// `leader`, `standby_leader`, `sync_standby`, `quorum_standby` or `replica`.
+    pub role: String,
+    /// `running`; of a healthy standby `streaming`.
+    pub state: String,
+    /// Timeline.
+    #[serde(default)]
+    pub timeline: Option<i64>,
+    /// Bytes behind the leader's last known position; `None` on the leader and while unknown.
+    #[serde(default, deserialize_with = "known_number")]
+    pub lag: Option<i64>,
+    /// Whether PostgreSQL must be restarted for a parameter to take effect.
+    #[serde(default)]
+    pub pending_restart: bool,
+}
+
+impl Cluster {
+    /// The member that holds the leader lock.
+    pub fn leader(&self) -> Option<&Member> {
+        self.members
+            .iter()
+            .find(|m| matches!(m.role.as_str(), "leader" | "standby_leader"))
+    }
+
+    /// The member of this name.
+    pub fn member(&self, name: &str) -> Option<&Member> {
+        self.members.iter().find(|m| m.name == name)
+    }
+}
+
+/// Patroni writes `"unknown"` where it has no number.
+fn known_number<'de, D: Deserializer<'de>>(input: D) -> Result<Option<i64>, D::Error> {
+    Ok(Value::deserialize(input)?.as_i64())
+}
+
+/// Who gives the leadership to whom.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Switchover {
+    /// The leader now; Patroni refuses if it is another.
+    pub leader: String,
+    /// Who shall lead.
+    pub candidate: String,
+}
+
+/// Patroni did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum PatroniError {
+    /// The HTTP client can't be made.
+    #[error("cannot make an HTTP client")]
+    Client(#[source] reqwest::Error),
+    /// No answer.
+    #[error("{doing} at {address}: Patroni cannot be reached; look at the Pod")]
+    Unreachable {
+        /// What we were doing.
+        doing: &'static str,
+        /// Where.
+        address: String,
+        /// Why not.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// No answer in time: what was asked for may have happened or may still happen.
+    #[error("{doing} at {address}: no answer within {after:?}; look at the members before asking again")]
+    Deadline {
+        /// What we were doing.
+        doing: &'static str,
+        /// Where.
+        address: String,
+        /// The deadline.
+        after: Duration,
+    },
+    /// User or password is wrong.
+    #[error(
+        "{doing} at {address}: Patroni refused our credentials; its Pod may run with an older auth Secret"
+    )]
+    Unauthorized {
+        /// What we were doing.
+        doing: &'static str,
+        /// Where.
+        address: String,
+    },
+    /// It can't be done in the present state (412): wrong leader, no good candidate.
+    #[error("{doing} at {address}: not possible now: {why}; look at the cluster again")]
+    NotPossible {
+        /// What we were doing.
+        doing: &'static str,
+        /// Where.
+        address: String,
+        /// Patroni's words.
+        why: String,
+    },
+    /// Somebody else changed it at the same time (409).
+    #[error("{doing} at {address}: changed by somebody else at the same time; try again")]
+    Conflict {
+        /// What we were doing.
+        doing: &'static str,
+        /// Where.
+        address: String,
+    },
+    /// Patroni tried and did not succeed, or does not know (503).
+    #[error("{doing} at {address}: Patroni had no success: {why}; look at the cluster again")]
+    Failed {
+        /// What we were doing.
+        doing: &'static str,
+        /// Where.
+        address: String,
+        /// Patroni's words.
+        why: String,
+    },
+    /// An answer that we do not know.
+    #[error("{doing} at {address}: unexpected answer {status}: {body}")]
+    Unexpected {
+        /// What we were doing.
+        doing: &'static str,
+        /// Where.
+        address: String,
+        /// HTTP status.
+        status: u16,
+        /// The beginning of the body, or why it can't be read.
+        body: String,
+    },
+}
+
+impl Patroni {
+    /// The Patroni at `host:port`, with the credentials of the auth Secret. `deadline` is for each question.
+    ///
+    /// # Errors
+    /// When no HTTP client can be made.
+    pub fn new(
+        host: &str,
+        port: u16,
+        user: &str,
+        password: Password,
+        deadline: Duration,
+    ) -> Result<Self, PatroniError> {
+        let http = Client::builder()
+            // Members are reached directly, whatever the process' environment says about proxies.
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(PatroniError::Client)?;
+        let host = if host.contains(':') {
+            format!("[{host}]")
+        } else {
+            host.to_owned()
+        };
+        Ok(Self {
+            address: format!("{host}:{port}"),
+            user: user.to_owned(),
+            password,
+            deadline,
+            http,
+        })
+    }
+
+    /// What the member says of itself.
+    ///
+    /// # Errors
+    /// [`PatroniError`].
+    pub async fn status(&self) -> Result<MemberStatus, PatroniError> {
+        let doing = "reading the member's state";
+        self.read(doing, self.http.get(self.url("patroni"))).await
+    }
+
+    /// All members, as this one knows them.
+    ///
+    /// # Errors
+    /// [`PatroniError`].
+    pub async fn cluster(&self) -> Result<Cluster, PatroniError> {
+        let doing = "reading the members";
+        self.read(doing, self.http.get(self.url("cluster"))).await
+    }
+
+    /// The dynamic configuration, which all members share.
+    ///
+    /// # Errors
+    /// [`PatroniError`].
+    pub async fn config(&self) -> Result<Value, PatroniError> {
+        self.read("reading the configuration", self.http.get(self.url("config")))
+            .await
+    }
+
+    /// Makes the member read its local configuration again and reload PostgreSQL if that changed. It happens after the
+    /// answer: look for the effect, not for the answer.
+    ///
+    /// # Errors
+    /// [`PatroniError`].
+    pub async fn reload(&self) -> Result<(), PatroniError> {
+        let request = self.change(Method::POST, "reload");
+        self.send("the reload", request, self.deadline).await.map(drop)
+    }
+
+    /// Gives the leadership to another member; returns Patroni's words, which name the new leader. It may be another than
+    /// the candidate.
+    ///
+    /// # Errors
+    /// [`PatroniError`]; after [`PatroniError::Deadline`] and [`PatroniError::Failed`] look who leads.
+    pub async fn switchover(&self, switchover: &Switchover) -> Result<String, PatroniError> {
+        let doing = "the switchover";
+        let request = self.change(Method::POST, "switchover").json(switchover);
+        let answer = self
+            .send(doing, request, self.deadline.max(SWITCHOVER_DEADLINE))
+            .await?;
+        answer
+            .text()
+            .await
+            .map_err(|error| self.unreachable(doing, error))
+    }
+
+    /// Restarts PostgreSQL in place, without its Pod; `only_if_pending` leaves it alone if no parameter waits for that.
+    ///
+    /// # Errors
+    /// [`PatroniError`].
+    pub async fn restart(&self, only_if_pending: bool, deadline: Duration) -> Result<(), PatroniError> {
+        let body = if only_if_pending {
+            serde_json::json!({"restart_pending": true})
+        } else {
+            serde_json::json!({})
+        };
+        let request = self.change(Method::POST, "restart").json(&body);
+        self.send("the restart", request, deadline).await.map(drop)
+    }
+
+    /// Merges a patch into the dynamic configuration (null removes a key); returns the configuration after it.
+    ///
+    /// # Errors
+    /// [`PatroniError`].
+    pub async fn patch_config(&self, patch: &Value) -> Result<Value, PatroniError> {
+        self.read(
+            "changing the configuration",
+            self.change(Method::PATCH, "config").json(patch),
+        )
+        .await
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}/{path}", self.address)
+    }
+
+    fn change(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http
+            .request(method, self.url(path))
+            .basic_auth(&self.user, Some(self.password.reveal()))
+    }
+
+    async fn read<T: DeserializeOwned>(
+        &self,
+        doing: &'static str,
+        request: RequestBuilder,
+    ) -> Result<T, PatroniError> {
+        let answer = self.send(doing, request, self.deadline).await?;
+        let status = answer.status().as_u16();
+        let body = answer
+            .bytes()
+            .await
+            .map_err(|error| self.unreachable(doing, error))?;
+        serde_json::from_slice(&body).map_err(|error| PatroniError::Unexpected {
+            doing,
+            address: self.address.clone(),
+            status,
+            body: error.to_string(),
+        })
+    }
+
+    /// Sends; the deadline includes the body of the answer.
+    async fn send(
+        &self,
+        doing: &'static str,
+        request: RequestBuilder,
+        deadline: Duration,
+    ) -> Result<Response, PatroniError> {
+        let sent = request.timeout(deadline).send().await;
+        let answer = sent.map_err(|error| self.no_answer(doing, error, deadline))?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let words = answer.text().await.unwrap_or_default();
+        Err(self.refused(doing, status, words))
+    }
+
+    fn no_answer(&self, doing: &'static str, source: reqwest::Error, after: Duration) -> PatroniError {
+        if source.is_timeout() {
+            return PatroniError::Deadline {
+                doing,
+                address: self.address.clone(),
+                after,
+            };
+        }
+        self.unreachable(doing, source)
+    }
+
+    fn unreachable(&self, doing: &'static str, source: reqwest::Error) -> PatroniError {
+        PatroniError::Unreachable {
+            doing,
+            address: self.address.clone(),
+            source,
+        }
+    }
+
+    fn refused(&self, doing: &'static str, status: StatusCode, words: String) -> PatroniError {
+        let address = self.address.clone();
+        let why: String = words.chars().take(300).collect();
+        match status.as_u16() {
+            401 | 403 => PatroniError::Unauthorized { doing, address },
+            409 => PatroniError::Conflict { doing, address },
+            412 => PatroniError::NotPossible { doing, address, why },
+            503 => PatroniError::Failed { doing, address, why },
+            status => PatroniError::Unexpected {
+                doing,
+                address,
+                status,
+                body: why,
+            },
+        }
+    }
+}
+
+impl fmt::Debug for Patroni {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Patroni")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}

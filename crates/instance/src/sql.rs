@@ -1,0 +1,271 @@
+//! What a member is asked in SQL. Every name is written with its schema; the sessions' search path is `pg_catalog` only.
+
+use tokio_postgres::{Row, types::FromSql};
+
+use crate::session::{Session, SqlError};
+
+/// What a member is, by its own words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It takes writes.
+    Primary,
+    /// It replays what another wrote (`pg_is_in_recovery()`).
+    Standby,
+}
+
+/// A row of `pg_stat_replication`: a standby as its primary sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replica {
+    /// The standby's name.
+    pub application_name: String,
+    /// `streaming`, `catchup`, `startup`, `backup`; empty for other senders.
+    pub state: String,
+    /// `async`, `potential`, `sync` or `quorum`.
+    pub sync_state: String,
+    /// WAL that the standby has not replayed yet, in bytes; `None` before it has reported.
+    pub replay_lag_bytes: Option<i64>,
+    /// Whether the replication connection is encrypted.
+    pub ssl: bool,
+}
+
+/// How far a standby is behind what it has received.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Lag {
+    /// WAL received and not replayed, in bytes.
+    pub unreplayed_bytes: i64,
+    /// Age of the last replayed transaction, in seconds; `None` before the first. It grows on an idle primary too.
+    pub replayed_seconds_ago: Option<f64>,
+}
+
+/// `pg_stat_wal_receiver`: how a standby gets its WAL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WalReceiver {
+    /// `streaming`, `waiting`, `restarting`, …
+    pub status: String,
+    /// Host of the member that it streams from.
+    pub sender_host: String,
+    /// Port of that member.
+    pub sender_port: i32,
+    /// Timeline that it receives.
+    pub timeline: i32,
+}
+
+/// Sessions of clients and standbys that came over TCP, by protection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SslSessions {
+    /// With TLS.
+    pub encrypted: i64,
+    /// Without TLS.
+    pub plaintext: i64,
+}
+
+impl Session {
+    /// Whether the member takes writes or replays.
+    ///
+    /// # Errors
+    /// [`SqlError`].
+    pub async fn role(&self) -> Result<Role, SqlError> {
+        let in_recovery: bool = self
+            .value("the role", "SELECT pg_catalog.pg_is_in_recovery()")
+            .await?;
+        Ok(if in_recovery { Role::Standby } else { Role::Primary })
+    }
+
+    /// Reads something from a table, so from storage or its cache.
+    ///
+    /// # Errors
+    /// [`SqlError`].
+    pub async fn check_read(&self) -> Result<(), SqlError> {
+        let query = "SELECT pg_catalog.count(*) FROM pg_catalog.pg_database";
+        self.value::<i64>("the read check", query).await.map(drop)
+    }
+
+    /// Writes one row to `public.kubedb_write_check` (KubeDB's name of it), which is made if it is missing.
+    /// Only on a primary.
+    ///
+    /// # Errors
+    /// [`SqlError::ForeignTable`] when the table is not ours: its triggers would run as us.
+    pub async fn check_write(&self) -> Result<(), SqlError> {
+        let doing = "the write check";
+        self.ask(doing, self.client.batch_execute(WRITE_CHECK_PREPARE))
+            .await?;
+        let checked = self.write_if_ours(doing).await;
+        let end = if checked.is_ok() { "COMMIT" } else { "ROLLBACK" };
+        let ended = self.ask(doing, self.client.batch_execute(end)).await;
+        checked.and(ended)
+    }
+
+    async fn write_if_ours(&self, doing: &'static str) -> Result<(), SqlError> {
+        let row = self
+            .ask(doing, self.client.query_one(WRITE_CHECK_OWNER, &[]))
+            .await?;
+        let (ours, owner): (bool, String) = (self.field(doing, &row, 0)?, self.field(doing, &row, 1)?);
+        if !ours {
+            return Err(SqlError::ForeignTable { owner });
+        }
+        self.ask(doing, self.client.batch_execute(WRITE_CHECK_WRITE))
+            .await
+    }
+
+    /// The standbys that stream from this member.
+    ///
+    /// # Errors
+    /// [`SqlError`].
+    pub async fn replicas(&self) -> Result<Vec<Replica>, SqlError> {
+        let doing = "the list of standbys";
+        let rows = self.ask(doing, self.client.query(REPLICAS, &[])).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(Replica {
+                    application_name: self.field(doing, row, 0)?,
+                    state: self.field(doing, row, 1)?,
+                    sync_state: self.field(doing, row, 2)?,
+                    replay_lag_bytes: self.field(doing, row, 3)?,
+                    ssl: self.field(doing, row, 4)?,
+                })
+            })
+            .collect()
+    }
+
+    /// How far this standby is behind what it has received; zero on a primary.
+    ///
+    /// # Errors
+    /// [`SqlError`].
+    pub async fn lag(&self) -> Result<Lag, SqlError> {
+        let doing = "the lag";
+        let row = self.ask(doing, self.client.query_one(LAG, &[])).await?;
+        Ok(Lag {
+            unreplayed_bytes: self.field(doing, &row, 0)?,
+            replayed_seconds_ago: self.field(doing, &row, 1)?,
+        })
+    }
+
+    /// How this standby gets its WAL; `None` when it gets none now.
+    ///
+    /// # Errors
+    /// [`SqlError`].
+    pub async fn wal_receiver(&self) -> Result<Option<WalReceiver>, SqlError> {
+        let doing = "the WAL receiver";
+        let row = self.ask(doing, self.client.query_opt(WAL_RECEIVER, &[])).await?;
+        row.map(|row| {
+            Ok(WalReceiver {
+                status: self.field(doing, &row, 0)?,
+                sender_host: self.field(doing, &row, 1)?,
+                sender_port: self.field(doing, &row, 2)?,
+                timeline: self.field(doing, &row, 3)?,
+            })
+        })
+        .transpose()
+    }
+
+    /// Sessions that came over TCP, with and without TLS; this one is not counted.
+    ///
+    /// # Errors
+    /// [`SqlError`].
+    pub async fn ssl_sessions(&self) -> Result<SslSessions, SqlError> {
+        let doing = "the count of TLS sessions";
+        let row = self.ask(doing, self.client.query_one(SSL_SESSIONS, &[])).await?;
+        Ok(SslSessions {
+            encrypted: self.field(doing, &row, 0)?,
+            plaintext: self.field(doing, &row, 1)?,
+        })
+    }
+
+    /// Whether this session itself is encrypted, by the server's words.
+    ///
+    /// # Errors
+    /// [`SqlError`].
+    pub async fn encrypted(&self) -> Result<bool, SqlError> {
+        let query = "SELECT ssl FROM pg_catalog.pg_stat_ssl WHERE pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()";
+        self.value("the protection of this session", query).await
+    }
+
+    /// The value of a parameter, as `SHOW` prints it. Of `ssl` it proves nothing: see [`crate::probe`].
+    ///
+    /// # Errors
+    /// [`SqlError`]; also when there is no such parameter.
+    pub async fn show(&self, parameter: &str) -> Result<String, SqlError> {
+        let doing = "reading a parameter";
+        let query = "SELECT pg_catalog.current_setting($1)";
+        let row = self
+            .ask(doing, self.client.query_one(query, &[&parameter]))
+            .await?;
+        self.field(doing, &row, 0)
+    }
+
+    /// Makes the server read its configuration again, certificates and `pg_hba.conf` included. It happens soon after the
+    /// answer, not before.
+    ///
+    /// # Errors
+    /// [`SqlError`].
+    pub async fn reload(&self) -> Result<(), SqlError> {
+        let doing = "the reload";
+        let signalled: bool = self.value(doing, "SELECT pg_catalog.pg_reload_conf()").await?;
+        if signalled {
+            Ok(())
+        } else {
+            Err(SqlError::Unexpected {
+                doing,
+                answer: "false".to_owned(),
+            })
+        }
+    }
+
+    async fn value<T>(&self, doing: &'static str, query: &str) -> Result<T, SqlError>
+    where
+        T: for<'a> FromSql<'a>,
+    {
+        let row = self.ask(doing, self.client.query_one(query, &[])).await?;
+        self.field(doing, &row, 0)
+    }
+
+    #[allow(clippy::unused_self, reason = "reads like the other questions of a session")]
+    fn field<T>(&self, doing: &'static str, row: &Row, column: usize) -> Result<T, SqlError>
+    where
+        T: for<'a> FromSql<'a>,
+    {
+        row.try_get(column)
+            .map_err(|source| SqlError::Failed { doing, source })
+    }
+}
+
+/// Nobody can take the table away or change it between the look at its owner and the write: the lock is held until the
+/// end. Naming and locking a table runs no code of its owner.
+const WRITE_CHECK_PREPARE: &str = "BEGIN;
+    CREATE TABLE IF NOT EXISTS public.kubedb_write_check (
+        id pg_catalog.int4 PRIMARY KEY, written_at pg_catalog.timestamptz NOT NULL);
+    LOCK TABLE public.kubedb_write_check IN ROW EXCLUSIVE MODE";
+
+const WRITE_CHECK_OWNER: &str = "SELECT
+        c.relkind OPERATOR(pg_catalog.=) 'r' AND pg_catalog.pg_get_userbyid(c.relowner) OPERATOR(pg_catalog.=) CURRENT_USER,
+        pg_catalog.pg_get_userbyid(c.relowner)::pg_catalog.text
+    FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) 'public.kubedb_write_check'::pg_catalog.regclass";
+
+const WRITE_CHECK_WRITE: &str = "INSERT INTO public.kubedb_write_check (id, written_at)
+    VALUES (1, pg_catalog.now()) ON CONFLICT (id) DO UPDATE SET written_at = excluded.written_at";
+
+const REPLICAS: &str = "SELECT
+        coalesce(r.application_name, ''), coalesce(r.state, ''), coalesce(r.sync_state, ''),
+        pg_catalog.pg_wal_lsn_diff(
+            CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_receive_lsn()
+                 ELSE pg_catalog.pg_current_wal_lsn() END, r.replay_lsn)::pg_catalog.int8,
+        coalesce(s.ssl, false)
+    FROM pg_catalog.pg_stat_replication r LEFT JOIN pg_catalog.pg_stat_ssl s USING (pid)
+    ORDER BY r.application_name";
+
+const LAG: &str = "SELECT
+        CASE WHEN pg_catalog.pg_is_in_recovery() THEN coalesce(pg_catalog.pg_wal_lsn_diff(
+            pg_catalog.pg_last_wal_receive_lsn(), pg_catalog.pg_last_wal_replay_lsn()), 0)::pg_catalog.int8
+        ELSE 0::pg_catalog.int8 END,
+        CASE WHEN pg_catalog.pg_is_in_recovery() THEN
+            extract(epoch FROM pg_catalog.now() - pg_catalog.pg_last_xact_replay_timestamp())::pg_catalog.float8
+        ELSE 0::pg_catalog.float8 END";
+
+const WAL_RECEIVER: &str = "SELECT status, coalesce(sender_host, ''), coalesce(sender_port, 0), received_tli
+    FROM pg_catalog.pg_stat_wal_receiver WHERE status IS NOT NULL";
+
+/// Local connections have no `client_addr`; background processes no row in `pg_stat_ssl`.
+const SSL_SESSIONS: &str = "SELECT
+        count(*) FILTER (WHERE s.ssl), count(*) FILTER (WHERE NOT s.ssl)
+    FROM pg_catalog.pg_stat_activity a JOIN pg_catalog.pg_stat_ssl s USING (pid)
+    WHERE a.client_addr IS NOT NULL AND a.pid <> pg_catalog.pg_backend_pid()";

@@ -1,0 +1,192 @@
+//! How a TLS connection to a member is made: whom we trust, and who we are.
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+use rustls::{
+    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime},
+};
+
+use crate::certificate::{self, CertificateError};
+
+/// Whether a session uses TLS, and what it demands of the server's certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TlsMode {
+    /// No TLS.
+    Disable,
+    /// TLS with whatever the server serves; for health checks, where the certificate is judged apart.
+    AcceptAny,
+    /// TLS, and the chain leads to one of these CAs (PEM).
+    VerifyCa {
+        /// CA bundle, PEM.
+        ca: Vec<u8>,
+    },
+    /// TLS, the chain leads to one of these CAs, and the certificate is for this name.
+    VerifyFull {
+        /// CA bundle, PEM.
+        ca: Vec<u8>,
+        /// DNS name or IP address that the certificate must be for.
+        server_name: String,
+    },
+}
+
+/// A client certificate with its key; `Debug` shows no key.
+pub struct ClientIdentity {
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+}
+
+impl ClientIdentity {
+    /// A client certificate (PEM, leaf first) and its private key (PEM).
+    ///
+    /// # Errors
+    /// When one can't be read or they do not belong together.
+    pub fn from_pem(certificate: &[u8], key: &[u8]) -> Result<Self, CertificateError> {
+        let identity = Self {
+            chain: certificate::read_certificates(certificate, "client certificate")?,
+            key: certificate::read_key(key)?,
+        };
+        certificate::pair(identity.chain.clone(), identity.key.clone_key())?;
+        Ok(identity)
+    }
+}
+
+impl Clone for ClientIdentity {
+    fn clone(&self) -> Self {
+        Self {
+            chain: self.chain.clone(),
+            key: self.key.clone_key(),
+        }
+    }
+}
+
+impl fmt::Debug for ClientIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientIdentity(…)")
+    }
+}
+
+/// What a connection needs: rustls' configuration and the name to give it.
+pub(crate) struct Connector {
+    pub(crate) config: Arc<ClientConfig>,
+    pub(crate) name: ServerName<'static>,
+    /// The leaf that the server showed; kept also when the handshake fails because of it.
+    pub(crate) leaf: Arc<OnceLock<Vec<u8>>>,
+}
+
+impl Connector {
+    /// `None` when the mode is [`TlsMode::Disable`].
+    pub(crate) fn new(
+        mode: &TlsMode,
+        identity: Option<&ClientIdentity>,
+    ) -> Result<Option<Self>, CertificateError> {
+        let judge = match mode {
+            TlsMode::Disable => return Ok(None),
+            TlsMode::AcceptAny => Judge::new(None),
+            TlsMode::VerifyCa { ca } => Judge::trusting(ca, None)?,
+            TlsMode::VerifyFull { ca, server_name } => Judge::trusting(ca, Some(server_name))?,
+        };
+        // No name goes over the wire (PostgreSQL does not look at it): an address is never sent as SNI.
+        let name = ServerName::from(std::net::IpAddr::from(std::net::Ipv4Addr::UNSPECIFIED));
+        let leaf = judge.leaf.clone();
+        let builder = ClientConfig::builder_with_provider(judge.provider.clone())
+            .with_safe_default_protocol_versions()
+            .map_err(CertificateError::Key)?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(judge));
+        let mut config = match identity {
+            Some(identity) => builder
+                .with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())
+                .map_err(CertificateError::Key)?,
+            None => builder.with_no_client_auth(),
+        };
+        // Each look must see what is served now, not what an earlier session agreed on.
+        config.resumption = rustls::client::Resumption::disabled();
+        Ok(Some(Self {
+            config: Arc::new(config),
+            name,
+            leaf,
+        }))
+    }
+}
+
+/// Judges a server's certificate; in every mode the server must prove that it has the key.
+#[derive(Debug)]
+struct Judge {
+    trust: Option<(RootCertStore, Option<ServerName<'static>>)>,
+    provider: Arc<CryptoProvider>,
+    leaf: Arc<OnceLock<Vec<u8>>>,
+}
+
+impl Judge {
+    fn new(trust: Option<(RootCertStore, Option<ServerName<'static>>)>) -> Self {
+        Self {
+            trust,
+            provider: certificate::provider(),
+            leaf: Arc::default(),
+        }
+    }
+
+    fn trusting(ca: &[u8], name: Option<&String>) -> Result<Self, CertificateError> {
+        let name = name.map(|n| ServerName::try_from(n.clone())).transpose();
+        let name = name.map_err(|e| CertificateError::X509(format!("the server's name: {e}")))?;
+        Ok(Self::new(Some((certificate::roots_of_pem(ca)?, name))))
+    }
+}
+
+impl ServerCertVerifier for Judge {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _address: &ServerName<'_>,
+        _ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        // One judge judges one connection, so there is no earlier leaf.
+        let _ = self.leaf.set(leaf.to_vec());
+        if let Some((roots, name)) = &self.trust {
+            certificate::judge(leaf, intermediates, roots, name.as_ref(), now)?;
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(
+            message,
+            cert,
+            dss,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
