@@ -4,11 +4,15 @@
 //! plain functions over values, [`perform`] and [`report`] write. [`controller`] puts them in a row.
 
 pub mod claims;
+pub mod controller;
 pub mod decide;
 pub mod identity;
 pub mod moves;
+pub mod observe;
 pub mod ownership;
+pub mod perform;
 pub mod placement;
+pub mod report;
 pub mod resolve;
 pub mod revision;
 pub mod rolling;

@@ -139,7 +139,13 @@ fn name_of(revision: &ControllerRevision) -> &str {
 fn build(desired: &Desired, name: &str, revision: i64) -> ControllerRevision {
     let mut template = json!(desired.template);
     template["$patch"] = json!("replace");
-    let mut labels = desired.match_labels.clone();
+    // The template's labels, not the selector's `matchLabels`: the selector may have nothing but expressions.
+    let mut labels = desired
+        .template
+        .metadata
+        .as_ref()
+        .and_then(|m| m.labels.clone())
+        .unwrap_or_default();
     let hash = name.rsplit('-').next().unwrap_or_default();
     labels.insert(HASH_LABEL.to_owned(), hash.to_owned());
     ControllerRevision {
