@@ -1,1 +1,21 @@
-//! To come.
+//! The ops-manager: carries out `PostgresOpsRequest`s.
+//!
+//! [`controller`] is the table of contents: what it watches, and the order observe → admit or advance → persist → perform.
+
+pub mod admit;
+pub mod args;
+pub mod controller;
+pub mod effect;
+pub mod engine;
+pub mod error;
+pub mod finalizer;
+pub mod member;
+pub mod metrics;
+pub mod moves;
+pub mod observe;
+pub mod operation;
+pub mod ops;
+pub mod perform;
+pub mod report;
+pub mod step;
+pub mod world;

@@ -1,0 +1,203 @@
+//! The table of contents: what wakes a request, and what is done with it.
+//!
+//! observe → admit (not begun) or advance (running) → persist → perform. What was decided is written down before anything
+//! is done, so that whoever comes after a crash decides the same.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use api_types::ops_request::{OpsRequestPhase, PostgresOpsRequestStatus};
+use api_types::{Postgres, PostgresOpsRequest};
+use jiff::Timestamp;
+use kube::runtime::controller::{Action, Controller};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::watcher;
+use kube::{Api, Client, Resource, ResourceExt};
+use runtime::{Process, Recorder, run_controller};
+
+use crate::admit::{Admission, admit};
+use crate::args::Access;
+use crate::engine::{self, Next};
+use crate::error::Error;
+use crate::metrics::Metrics;
+use crate::operation::{self, Operation};
+use crate::{finalizer, observe, perform, report};
+
+/// How soon a running operation looks again after it did something.
+const AFTER_ACTING: Duration = Duration::from_millis(150);
+/// How soon a running operation looks again while it waits for others.
+const WHILE_WAITING: Duration = Duration::from_millis(500);
+/// How soon a request that has not begun looks again; changes of the database and of other requests wake it earlier.
+const WHILE_PENDING: Duration = Duration::from_secs(5);
+
+/// What all reconciliations share.
+struct Context {
+    client: Client,
+    recorder: Recorder,
+    metrics: Metrics,
+    access: Access,
+    requests: Store<PostgresOpsRequest>,
+}
+
+/// Runs until shutdown.
+///
+/// # Errors
+/// When the metrics can't be registered.
+pub async fn operate(process: Process, access: Access) -> Result<(), runtime::prometheus::Error> {
+    let controller = Controller::new(process.api::<PostgresOpsRequest>(), watcher::Config::default());
+    let requests = controller.store();
+    let (of_database, of_request) = (requests.clone(), requests.clone());
+    let controller = controller
+        .watches(process.api::<Postgres>(), watcher::Config::default(), move |postgres| {
+            requests_for(&of_database, &postgres.namespace().unwrap_or_default(), &postgres.name_any())
+        })
+        .watches(process.api::<PostgresOpsRequest>(), watcher::Config::default(), move |request| {
+            let namespace = request.namespace().unwrap_or_default();
+            requests_for(&of_request, &namespace, &request.spec.database_ref.name)
+        });
+    let context = Context {
+        client: process.client.clone(),
+        recorder: process.recorder.clone(),
+        metrics: Metrics::new(&process.metrics)?,
+        access,
+        requests,
+    };
+    run_controller(&process, "ops-manager", controller, Arc::new(context), reconcile).await;
+    Ok(())
+}
+
+/// The requests of a database that may have something to do.
+fn requests_for(
+    requests: &Store<PostgresOpsRequest>,
+    namespace: &str,
+    database: &str,
+) -> Vec<ObjectRef<PostgresOpsRequest>> {
+    let concerned = |request: &Arc<PostgresOpsRequest>| {
+        request.namespace().as_deref() == Some(namespace)
+            && request.spec.database_ref.name == database
+            && !phase(request).is_some_and(OpsRequestPhase::is_terminal)
+    };
+    requests.state().iter().filter(|request| concerned(request)).map(|r| ObjectRef::from_obj(&**r)).collect()
+}
+
+fn phase(request: &PostgresOpsRequest) -> Option<OpsRequestPhase> {
+    request.status.as_ref().and_then(|status| status.phase)
+}
+
+async fn reconcile(cached: Arc<PostgresOpsRequest>, context: Arc<Context>) -> Result<Action, Error> {
+    context.metrics.count(context.requests.state().iter().map(|request| &**request));
+    if phase(&cached).is_some_and(OpsRequestPhase::is_terminal) && !finalizer::is_set(&cached) {
+        return Ok(Action::await_change());
+    }
+    // The cache may not have the status that was written a moment ago, and steps must not be judged by an older one.
+    let Some(request) = read_again(&context, &cached).await? else { return Ok(Action::await_change()) };
+    let is_running = phase(&request) == Some(OpsRequestPhase::Progressing);
+    if phase(&request).is_some_and(OpsRequestPhase::is_terminal)
+        || (request.metadata.deletion_timestamp.is_some() && !is_running)
+    {
+        finalizer::clear(&context.client, &request).await?;
+        return Ok(Action::await_change());
+    }
+    match operation::parse(&request) {
+        Err(why) => refuse(&context, &request, &why).await,
+        Ok(op) if is_running => run(&context, &request, &op).await,
+        Ok(op) => queue(&context, &request, &op).await,
+    }
+}
+
+async fn read_again(context: &Context, cached: &PostgresOpsRequest) -> Result<Option<PostgresOpsRequest>, Error> {
+    let api: Api<PostgresOpsRequest> =
+        Api::namespaced(context.client.clone(), &cached.namespace().unwrap_or_default());
+    let found = api.get_opt(&cached.name_any()).await.map_err(|source| {
+        runtime::ApplyError::new("read", runtime::ObjectId::of(cached), source)
+    })?;
+    Ok(found.filter(|request| request.metadata.uid == cached.metadata.uid))
+}
+
+async fn refuse(context: &Context, request: &PostgresOpsRequest, why: &str) -> Result<Action, Error> {
+    let old = request.status.clone().unwrap_or_default();
+    let status = report::refused(&old, why, request.metadata.generation, Timestamp::now());
+    tracing::info!(why, "refused");
+    perform::persist(&context.client, request, &status).await?;
+    let note = report::refusal(why);
+    context.recorder.publish(&request.object_ref(&()), note.severity, &note.reason, &note.note, &note.action).await;
+    Ok(Action::await_change())
+}
+
+/// A request that has not begun.
+async fn queue(context: &Context, request: &PostgresOpsRequest, op: &Operation) -> Result<Action, Error> {
+    let others = observe::others(&context.client, op).await?;
+    let seen = observe::before(&context.client, op).await;
+    let admission = admit(request, op, &others, &seen.world, Timestamp::now());
+    if let Admission::Begin(_) = &admission {
+        // There before anything is done that needs an end.
+        finalizer::set(&context.client, request).await?;
+    }
+    let old = request.status.clone().unwrap_or_default();
+    let status = report::admitted(op, &old, &admission, request.metadata.generation, Timestamp::now());
+    tell(context, request, op, &old, &status).await?;
+    Ok(match admission {
+        Admission::Begin(_) => Action::requeue(Duration::ZERO),
+        Admission::Wait(waiting) => {
+            tracing::debug!(reason = waiting.reason, waiting_for = waiting.message, "pending");
+            Action::requeue(WHILE_PENDING)
+        }
+        Admission::NothingToDo(_) | Admission::Skip(_) | Admission::Refuse(_) => Action::await_change(),
+    })
+}
+
+/// A running operation: one look, one write of what was decided, then the effects.
+async fn run(context: &Context, request: &PostgresOpsRequest, op: &Operation) -> Result<Action, Error> {
+    let seen = observe::during(&context.client, op).await;
+    let old = request.status.clone().unwrap_or_default();
+    let cancelled = request.metadata.deletion_timestamp.is_some();
+    let next = engine::advance(op, &old, &seen.world, cancelled, Timestamp::now());
+    tell(context, request, op, &old, &next.status).await?;
+    if next.has_ended() {
+        // The cached request has an older version; the next turn clears the finalizer with the right one.
+        return Ok(Action::requeue(Duration::ZERO));
+    }
+    act(context, op, &seen, &next).await?;
+    if seen.needs_access() {
+        let Access { cluster_role, service_account: (namespace, name) } = &context.access;
+        perform::bind(&context.client, &seen, cluster_role, (namespace, name)).await?;
+    }
+    Ok(Action::requeue(if next.effects.is_empty() { WHILE_WAITING } else { AFTER_ACTING }))
+}
+
+async fn act(context: &Context, op: &Operation, seen: &observe::Seen, next: &Next) -> Result<(), Error> {
+    if let Some(why) = &next.waiting_for {
+        tracing::debug!(waiting_for = why, "waits");
+    }
+    for effect in &next.effects {
+        let begun = Instant::now();
+        perform::perform(&context.client, op, seen, effect).await?;
+        tracing::info!(effect = %effect, milliseconds = begun.elapsed().as_millis() as u64, "done");
+    }
+    Ok(())
+}
+
+/// Writes the status, then tells Events, metrics and the log what is new in it.
+async fn tell(
+    context: &Context,
+    request: &PostgresOpsRequest,
+    op: &Operation,
+    old: &PostgresOpsRequestStatus,
+    new: &PostgresOpsRequestStatus,
+) -> Result<(), Error> {
+    if !perform::persist(&context.client, request, new).await? {
+        return Ok(());
+    }
+    for (step, seconds) in report::completed_steps(old, new) {
+        tracing::info!(step, seconds, "step done");
+        context.metrics.step_done(op.type_().as_str(), &step, seconds);
+    }
+    if old.phase != new.phase {
+        tracing::info!(phase = new.phase.map_or("", OpsRequestPhase::as_str), "phase");
+    }
+    let on = request.object_ref(&());
+    for news in report::news(op, old, new) {
+        context.recorder.publish(&on, news.severity, &news.reason, &news.note, &news.action).await;
+    }
+    Ok(())
+}

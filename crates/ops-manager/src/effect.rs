@@ -1,0 +1,100 @@
+//! Everything an operation can do to the world. A new variant is an event: it widens what this operator may do.
+
+use std::fmt;
+
+use api_types::cert_manager::Certificate;
+use api_types::ops_request::TlsSettings;
+use api_types::{AppBinding, PetSet};
+use k8s_openapi::api::core::v1::Secret;
+
+/// One write. Doing it twice is as good as doing it once.
+#[derive(Clone, PartialEq)]
+pub enum Effect {
+    /// Write the pause annotation of this operation, if the Postgres is still as observed.
+    TakePause,
+    /// Take the pause annotation away, if it still has this value.
+    DropPause(String),
+    /// Write the TLS fields of `Postgres.spec`, if the Postgres is still as observed.
+    PatchSpec(Box<TlsSettings>),
+    /// Make a child what the blueprint says.
+    Apply(Box<Child>),
+    /// Delete the Certificate of this name, if it is the one observed.
+    DeleteCertificate(String),
+    /// Ask cert-manager to issue the Certificate of this name anew.
+    Issue(String),
+    /// Let kubelet bring changed Secrets into the Pod at once.
+    TouchFiles {
+        /// The Pod.
+        pod: String,
+        /// Value of the annotation; another one for every content of the Secrets.
+        token: String,
+    },
+    /// Let the member read its configuration and certificates again.
+    Reload(String),
+    /// Evict the Pod if it still has this UID; its PetSet makes it anew.
+    Evict {
+        /// The Pod.
+        pod: String,
+        /// Its UID.
+        uid: String,
+    },
+    /// Move the primary role, if `from` still has it.
+    Switchover {
+        /// The primary.
+        from: String,
+        /// The standby that is to take over.
+        to: String,
+    },
+}
+
+/// A child that operations change; the others do not depend on what operations do.
+#[derive(Clone, PartialEq)]
+pub enum Child {
+    /// Configuration of the members.
+    Config(Secret),
+    /// How applications connect.
+    AppBinding(AppBinding),
+    /// The members.
+    PetSet(PetSet),
+    /// A certificate.
+    Certificate(Certificate),
+}
+
+impl Child {
+    fn kind_and_name(&self) -> (&'static str, &str) {
+        let (kind, meta) = match self {
+            Self::Config(secret) => ("Secret", &secret.metadata),
+            Self::AppBinding(app_binding) => ("AppBinding", &app_binding.metadata),
+            Self::PetSet(pet_set) => ("PetSet", &pet_set.metadata),
+            Self::Certificate(certificate) => ("Certificate", &certificate.metadata),
+        };
+        (kind, meta.name.as_deref().unwrap_or_default())
+    }
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TakePause => f.write_str("take the pause"),
+            Self::DropPause(holder) => write!(f, "drop the pause of {holder}"),
+            Self::PatchSpec(_) => f.write_str("write Postgres.spec"),
+            Self::Apply(child) => {
+                let (kind, name) = child.kind_and_name();
+                write!(f, "apply {kind} {name}")
+            }
+            Self::DeleteCertificate(name) => write!(f, "delete Certificate {name}"),
+            Self::Issue(name) => write!(f, "issue Certificate {name} anew"),
+            Self::TouchFiles { pod, .. } => write!(f, "let kubelet refresh the files of {pod}"),
+            Self::Reload(pod) => write!(f, "reload {pod}"),
+            Self::Evict { pod, .. } => write!(f, "evict {pod}"),
+            Self::Switchover { from, to } => write!(f, "switch over from {from} to {to}"),
+        }
+    }
+}
+
+/// As in logs: an object's content (a user's configuration) is nobody's business there.
+impl fmt::Debug for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Effect({self})")
+    }
+}

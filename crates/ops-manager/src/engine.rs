@@ -1,0 +1,203 @@
+//! From an operation, what was persisted of it and the observed world to what is written down and done next. Pure.
+//!
+//! Every operation is `[Pause] ++ recipe ++ [Resume]`; when the recipe can't be finished, `[restore] ++ [Resume]`. A step
+//! that is seen done is latched as a condition and never looked at again, because later steps undo what earlier ones
+//! established. The caller writes [`Next::status`] before it performs [`Next::effects`].
+
+use api_types::condition::{self, Condition};
+use api_types::ops_request::{OpsRequestPhase, PostgresOpsRequestStatus};
+use jiff::Timestamp;
+
+use crate::effect::Effect;
+use crate::moves::pause;
+use crate::operation::Operation;
+use crate::step::{Progress, Step, StepName};
+use crate::world::World;
+
+/// Condition of a request that ended, or is ending, without success.
+pub const FAILED: &str = "Failed";
+/// Condition of a request that ended well.
+pub const SUCCESSFUL: &str = "Successful";
+/// Status of a step that was given up: it is not tried again, and nobody may believe that it is done.
+const GIVEN_UP: &str = "Unknown";
+
+const PAUSE: Step = Step::new(StepName::Pause, "Successfully paused database", pause::hold);
+const RESUME: Step = Step::new(StepName::Resume, "Successfully resumed database", pause::release);
+
+/// What to persist, then what to do.
+#[derive(Debug)]
+pub struct Next {
+    /// The status to write first.
+    pub status: PostgresOpsRequestStatus,
+    /// What to do then, in this order.
+    pub effects: Vec<Effect>,
+    /// What is waited for, for the log.
+    pub waiting_for: Option<String>,
+}
+
+impl Next {
+    /// Whether nothing will follow.
+    pub fn has_ended(&self) -> bool {
+        self.status.phase.is_some_and(OpsRequestPhase::is_terminal)
+    }
+}
+
+/// One look at the world. `cancelled` is set when the request is being deleted.
+pub fn advance(op: &Operation, status: &PostgresOpsRequestStatus, world: &World, cancelled: bool, now: Timestamp) -> Next {
+    let mut pass = Pass { op: op.clone(), status: status.clone(), world, now };
+    if cancelled && !pass.has_failed() && !pass.is_latched(StepName::Resume) {
+        pass.fail("the request was deleted while it ran");
+    }
+    // Each turn latches a step, makes a choice or fails the operation once, so there is an end.
+    loop {
+        if let Some(next) = pass.turn() {
+            return next;
+        }
+    }
+}
+
+struct Pass<'a> {
+    op: Operation,
+    status: PostgresOpsRequestStatus,
+    world: &'a World,
+    now: Timestamp,
+}
+
+impl Pass<'_> {
+    /// Looks at the first step that is not latched. `None`: look at the next one in the same world.
+    fn turn(&mut self) -> Option<Next> {
+        let Some(step) = self.steps().into_iter().find(|step| !self.is_latched(step.name)) else {
+            return Some(self.end());
+        };
+        self.open(step.name);
+        let progress = match self.guard(step.name) {
+            Progress::Done => (step.advance)(&self.op, self.world),
+            not_held => not_held,
+        };
+        self.mark(&step);
+        match progress {
+            Progress::Done => self.latch(step.name, step.done),
+            Progress::Choose(plan) if self.op.plan != *plan => {
+                self.status.plan = Some((*plan).clone());
+                self.op.plan = *plan;
+            }
+            Progress::Choose(_) => self.give_up(step.name, "made the same choice twice; this is a bug"),
+            Progress::Impossible(why) => self.give_up(step.name, &why),
+            Progress::Wait(why) if self.is_overdue(step.name) => self.give_up(step.name, &self.late(&why)),
+            Progress::Act(effects) if self.is_overdue(step.name) && step.name != StepName::Resume => {
+                let unfinished = effects.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                self.give_up(step.name, &self.late(&format!("still had to: {unfinished}")));
+            }
+            Progress::Wait(why) => {
+                self.say(step.name, &why);
+                return Some(self.next(Vec::new(), Some(why)));
+            }
+            Progress::Act(effects) => {
+                let doing = effects.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                self.say(step.name, &doing);
+                return Some(self.next(effects, None));
+            }
+        }
+        None
+    }
+
+    /// The steps in force. Without a pause there was nothing to touch, so there is nothing to restore.
+    fn steps(&self) -> Vec<Step> {
+        let mut steps = Vec::new();
+        if !self.has_failed() {
+            steps.push(PAUSE);
+            steps.extend_from_slice(self.op.recipe());
+        } else if self.is_latched(StepName::Pause) && !self.world.is_being_deleted() {
+            steps.extend(self.op.restore());
+        }
+        steps.push(RESUME);
+        steps
+    }
+
+    /// Between pause and resume nothing is done unless the pause is held.
+    fn guard(&self, step: StepName) -> Progress {
+        match step {
+            StepName::Pause | StepName::Resume => Progress::Done,
+            _ => pause::hold(&self.op, self.world),
+        }
+    }
+
+    fn is_latched(&self, step: StepName) -> bool {
+        condition::find(&self.status.conditions, step.as_str()).is_some_and(|condition| !condition.is_false())
+    }
+
+    fn has_failed(&self) -> bool {
+        condition::is_true(&self.status.conditions, FAILED)
+    }
+
+    /// A step that is looked at for the first time gets its place in the list; the time is the base of its deadline.
+    fn open(&mut self, step: StepName) {
+        if condition::find(&self.status.conditions, step.as_str()).is_none() {
+            self.set(step.as_str(), false, step.as_str(), "");
+        }
+    }
+
+    fn say(&mut self, step: StepName, message: &str) {
+        self.set(step.as_str(), false, step.as_str(), message);
+    }
+
+    fn latch(&mut self, step: StepName, message: &str) {
+        self.set(step.as_str(), true, step.as_str(), message);
+    }
+
+    fn set(&mut self, type_: &str, status: bool, reason: &str, message: &str) {
+        condition::set(&mut self.status.conditions, Condition::new(type_, status, reason, message, self.now));
+    }
+
+    /// Parts of a step are only ever added, and only ever become true.
+    fn mark(&mut self, step: &Step) {
+        for mark in (step.trail)(&self.op, self.world) {
+            if !condition::is_true(&self.status.conditions, &mark.type_) {
+                self.set(&mark.type_, mark.done, "", &mark.message);
+            }
+        }
+    }
+
+    fn is_overdue(&self, step: StepName) -> bool {
+        let Some(opened) = condition::find(&self.status.conditions, step.as_str()) else { return false };
+        let limit = self.op.step_timeout(self.world.replicas());
+        self.now.duration_since(opened.last_transition_time.0) > limit
+    }
+
+    fn late(&self, why: &str) -> String {
+        let limit = self.op.step_timeout(self.world.replicas());
+        format!("not done within {limit:#}: {why}")
+    }
+
+    /// A step of the recipe fails the operation; one of the closing bracket is left behind, so that the other follows.
+    fn give_up(&mut self, step: StepName, why: &str) {
+        if matches!(step, StepName::Resume | StepName::RestoreDatabase) {
+            let given_up = Condition {
+                status: GIVEN_UP.to_owned(),
+                ..Condition::new(step.as_str(), false, step.as_str(), why, self.now)
+            };
+            condition::set(&mut self.status.conditions, given_up);
+            return;
+        }
+        self.say(step, why);
+        self.fail(&format!("{}: {why}", step.as_str()));
+    }
+
+    fn fail(&mut self, why: &str) {
+        self.set(FAILED, true, FAILED, why);
+    }
+
+    fn end(&mut self) -> Next {
+        if self.has_failed() {
+            self.status.phase = Some(OpsRequestPhase::Failed);
+        } else {
+            self.set(SUCCESSFUL, true, SUCCESSFUL, self.op.succeeded());
+            self.status.phase = Some(OpsRequestPhase::Successful);
+        }
+        self.next(Vec::new(), None)
+    }
+
+    fn next(&self, effects: Vec<Effect>, waiting_for: Option<String>) -> Next {
+        Next { status: self.status.clone(), effects, waiting_for }
+    }
+}

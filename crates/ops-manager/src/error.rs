@@ -1,0 +1,39 @@
+//! What can go wrong while a request is carried out. Waiting is no error.
+
+use runtime::{ApplyError, ReconcileError, Retry};
+
+/// A look at the world or a write failed; it is tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The API server did not do what was asked.
+    #[error(transparent)]
+    Api(#[from] ApplyError),
+    /// A member did not do what was asked.
+    #[error("{action} on member {pod}")]
+    Member {
+        /// What we were doing.
+        action: &'static str,
+        /// Name of the Pod.
+        pod: String,
+        /// What it answered.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Something that was seen a moment ago is not there.
+    #[error("{0} is not there any more; looks again")]
+    Vanished(String),
+}
+
+impl ReconcileError for Error {
+    fn category(&self) -> &'static str {
+        match self {
+            Self::Api(error) => error.category(),
+            Self::Member { .. } => "member",
+            Self::Vanished(_) => "vanished",
+        }
+    }
+
+    fn retry(&self) -> Retry {
+        Retry::Backoff
+    }
+}

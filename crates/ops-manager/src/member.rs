@@ -1,0 +1,190 @@
+//! The members of a database, asked and told over the network: Patroni's REST API and the database port.
+
+pub mod wire;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use api_types::vocabulary::{FILES_TOKEN, PATRONI_PORT, POSTGRES_PORT};
+use instance::{Cluster, MemberStatus, Password, Patroni, PatroniError, Switchover};
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use runtime::error_chain;
+
+use crate::error::Error;
+use crate::observe::Seen;
+use crate::world::{Member, Observed, PatroniState};
+
+/// Label by which the petset operator notes the revision that a Pod was made from.
+const REVISION_LABEL: &str = "controller-revision-hash";
+/// How long a member may take to answer. One that does not is unknown until the next look.
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+/// Patroni's word for a PostgreSQL that runs.
+const RUNNING: &str = "running";
+/// Patroni's word for a standby that receives WAL from the primary.
+const STREAMING: &str = "streaming";
+/// Patroni's words for a member that takes writes.
+const PRIMARY: [&str; 2] = ["primary", "master"];
+
+/// What members want to hear before they obey.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// The superuser.
+    pub user: String,
+    /// Its password.
+    pub password: Password,
+}
+
+/// What all members answered.
+pub struct Asked {
+    /// By Pod name.
+    pub members: BTreeMap<String, Member>,
+    /// Who leads, as those say that know.
+    pub leader: Option<String>,
+}
+
+/// The members that were seen.
+pub struct Members<'a> {
+    seen: &'a Seen,
+    credentials: &'a Credentials,
+}
+
+impl<'a> Members<'a> {
+    /// The members, to be told something.
+    ///
+    /// # Errors
+    /// When the auth Secret was not read.
+    pub fn new(seen: &'a Seen) -> Result<Self, Error> {
+        let credentials = seen.credentials.as_ref().ok_or_else(|| Error::Vanished("the auth Secret".into()))?;
+        Ok(Self { seen, credentials })
+    }
+
+    /// Asks every member, side by side.
+    pub async fn ask(seen: &Seen) -> Asked {
+        let asked = seen.pods.iter().map(|(name, pod)| async move { (name.clone(), ask(seen, pod).await) });
+        let answers = futures::future::join_all(asked).await;
+        let leader = leader(&answers);
+        Asked { members: answers.into_iter().map(|(name, (member, _))| (name, member)).collect(), leader }
+    }
+
+    /// Makes the member read its configuration and certificates again.
+    ///
+    /// # Errors
+    /// [`Error::Member`]; a member that can't be reached now is no error: the next look tells.
+    pub async fn reload(&self, pod: &str) -> Result<(), Error> {
+        let Some(patroni) = self.patroni(pod)? else { return Ok(()) };
+        tolerant("reload", pod, patroni.reload().await)
+    }
+
+    /// Moves the primary role from one member to another. Who leads afterwards is for the next look to tell.
+    ///
+    /// # Errors
+    /// [`Error::Member`].
+    pub async fn switch_over(&self, from: &str, to: &str) -> Result<(), Error> {
+        let Some(patroni) = self.patroni(from)? else { return Ok(()) };
+        let wish = Switchover { leader: from.to_owned(), candidate: to.to_owned() };
+        tolerant("switchover", from, patroni.switchover(&wish).await.map(drop))
+    }
+
+    fn patroni(&self, pod: &str) -> Result<Option<Patroni>, Error> {
+        self.seen.pod(pod).and_then(address).map(|address| patroni(&address, pod, Some(self.credentials))).transpose()
+    }
+}
+
+/// A refusal of the moment is seen at the next look; wrong credentials are not cured by looking.
+fn tolerant(action: &'static str, pod: &str, outcome: Result<(), PatroniError>) -> Result<(), Error> {
+    match outcome {
+        Err(source @ (PatroniError::Unauthorized { .. } | PatroniError::Unexpected { .. } | PatroniError::Client(_))) => {
+            Err(Error::Member { action, pod: pod.to_owned(), source: source.into() })
+        }
+        Err(error) => {
+            tracing::info!(action, pod, why = error_chain(&error), "the member did not do it; looks again");
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
+fn patroni(address: &str, pod: &str, credentials: Option<&Credentials>) -> Result<Patroni, Error> {
+    let (user, password) = match credentials {
+        Some(credentials) => (credentials.user.as_str(), credentials.password.clone()),
+        None => ("", Password::new("")),
+    };
+    let port = u16::try_from(PATRONI_PORT).unwrap_or_default();
+    Patroni::new(address, port, user, password, ANSWER_WITHIN)
+        .map_err(|source| Error::Member { action: "reach", pod: pod.to_owned(), source: source.into() })
+}
+
+fn address(pod: &Pod) -> Option<String> {
+    pod.status.as_ref()?.pod_ip.clone().filter(|ip| !ip.is_empty())
+}
+
+async fn ask(seen: &Seen, pod: &Pod) -> (Member, Option<Cluster>) {
+    let mut member = of_pod(pod);
+    let Some(address) = address(pod).filter(|_| is_alive(pod)) else { return (member, None) };
+    let user = seen.credentials.as_ref().map_or("postgres", |credentials| credentials.user.as_str());
+    let port = u16::try_from(POSTGRES_PORT).unwrap_or_default();
+    let ((status, cluster), wire) =
+        tokio::join!(ask_patroni(&address, pod), wire::look(&address, port, user, ANSWER_WITHIN));
+    member.wire = match wire {
+        Ok(wire) => Observed::Present(wire),
+        Err(why) => Observed::Unknown(why),
+    };
+    member.patroni = match status {
+        Ok(status) => Observed::Present(state(&status, cluster.as_ref(), &pod.name_any())),
+        Err(why) => Observed::Unknown(why),
+    };
+    (member, cluster)
+}
+
+async fn ask_patroni(address: &str, pod: &Pod) -> (Result<MemberStatus, String>, Option<Cluster>) {
+    let patroni = match patroni(address, &pod.name_any(), None) {
+        Ok(patroni) => patroni,
+        Err(error) => return (Err(error_chain(&error)), None),
+    };
+    let (status, cluster) = tokio::join!(patroni.status(), patroni.cluster());
+    (status.map_err(|error| error_chain(&error)), cluster.ok())
+}
+
+fn state(status: &MemberStatus, cluster: Option<&Cluster>, pod: &str) -> PatroniState {
+    PatroniState {
+        running: status.state == RUNNING,
+        primary: PRIMARY.contains(&status.role.as_str()),
+        streaming: status.replication_state.as_deref() == Some(STREAMING),
+        lag: cluster.and_then(|cluster| cluster.member(pod)).and_then(|member| member.lag),
+    }
+}
+
+/// What the Pod itself tells.
+fn of_pod(pod: &Pod) -> Member {
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
+    let volumes = pod.spec.as_ref().and_then(|spec| spec.volumes.as_ref());
+    let secret = |volume: &k8s_openapi::api::core::v1::Volume| {
+        volume.secret.as_ref().and_then(|source| source.secret_name.clone())
+    };
+    Member {
+        uid: pod.uid().unwrap_or_default(),
+        revision: pod.labels().get(REVISION_LABEL).cloned().unwrap_or_default(),
+        ready: conditions.into_iter().flatten().any(|c| c.type_ == "Ready" && c.status == "True"),
+        terminating: pod.metadata.deletion_timestamp.is_some(),
+        files_token: pod.annotations().get(FILES_TOKEN).cloned(),
+        secrets: volumes.into_iter().flatten().filter_map(secret).collect(),
+        ..Member::default()
+    }
+}
+
+fn is_alive(pod: &Pod) -> bool {
+    pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Running")
+}
+
+/// Who leads: the member that says so itself and that the others name; a cut-off member's word alone does not count.
+fn leader(answers: &[(String, (Member, Option<Cluster>))]) -> Option<String> {
+    let takes_writes =
+        |member: &Member| member.patroni.present().is_some_and(|state| state.running && state.primary);
+    let named = |pod: &str| {
+        let voices = answers.iter().filter_map(|(_, (_, cluster))| cluster.as_ref()?.leader());
+        voices.filter(|leader| leader.name == pod).count()
+    };
+    let candidates = answers.iter().filter(|(_, (member, _))| takes_writes(member)).map(|(pod, _)| pod);
+    candidates.filter(|pod| named(pod) > 0).max_by_key(|pod| named(pod)).cloned()
+}

@@ -1,0 +1,8 @@
+//! Moves that several operations make. Each is a plain function from the operation and the observed world to what is next.
+
+pub mod certificates;
+pub mod config;
+pub mod failover;
+pub mod pause;
+pub mod proof;
+pub mod rolling;

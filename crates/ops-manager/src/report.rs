@@ -1,0 +1,141 @@
+//! From decisions to the request's status, and from a change of status to Events. Pure.
+
+use api_types::condition::{self, Condition};
+use api_types::ops_request::{OpsRequestPhase, PostgresOpsRequestStatus};
+use jiff::Timestamp;
+use runtime::Severity;
+
+use crate::admit::{Admission, Waiting, reasons};
+use crate::engine::{FAILED, SUCCESSFUL};
+use crate::operation::Operation;
+use crate::step::StepName;
+
+/// Condition of a request that a newer one makes superfluous.
+const SKIPPED: &str = "Skipped";
+
+/// The status after a decision about a request that has not begun.
+pub fn admitted(
+    op: &Operation,
+    old: &PostgresOpsRequestStatus,
+    admission: &Admission,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> PostgresOpsRequestStatus {
+    let mut status = old.clone();
+    match admission {
+        Admission::Wait(waiting) => wait(&mut status, waiting, now),
+        Admission::Begin(plan) => {
+            status.plan = Some((**plan).clone());
+            let type_ = op.type_().as_str();
+            conclude(&mut status, OpsRequestPhase::Progressing, type_, op.begun(), now);
+        }
+        Admission::NothingToDo(why) => conclude(&mut status, OpsRequestPhase::Successful, SUCCESSFUL, why, now),
+        Admission::Skip(why) => conclude(&mut status, OpsRequestPhase::Skipped, SKIPPED, why, now),
+        Admission::Refuse(why) => conclude(&mut status, OpsRequestPhase::Failed, FAILED, why, now),
+    }
+    status.observed_generation = generation;
+    status
+}
+
+/// The status of a request that can't be read as an operation.
+pub fn refused(
+    old: &PostgresOpsRequestStatus,
+    why: &str,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> PostgresOpsRequestStatus {
+    let mut status = old.clone();
+    conclude(&mut status, OpsRequestPhase::Failed, FAILED, why, now);
+    status.observed_generation = generation;
+    status
+}
+
+fn wait(status: &mut PostgresOpsRequestStatus, waiting: &Waiting, now: Timestamp) {
+    status.phase = Some(OpsRequestPhase::Pending);
+    status.conditions.retain(|c| c.type_ == waiting.reason || !reasons::ALL.contains(&c.type_.as_str()));
+    let condition = Condition::new(waiting.reason, false, waiting.reason, &waiting.message, now);
+    condition::set(&mut status.conditions, condition);
+}
+
+/// Leaves the queue behind.
+fn conclude(status: &mut PostgresOpsRequestStatus, phase: OpsRequestPhase, type_: &str, message: &str, now: Timestamp) {
+    status.phase = Some(phase);
+    status.conditions.retain(|condition| !reasons::ALL.contains(&condition.type_.as_str()));
+    condition::set(&mut status.conditions, Condition::new(type_, true, type_, message, now));
+}
+
+/// One Event to publish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct News {
+    /// How serious.
+    pub severity: Severity,
+    /// Reason of the Event.
+    pub reason: String,
+    /// Text of the Event.
+    pub note: String,
+    /// What was done; keeps Events with the same reason apart.
+    pub action: String,
+}
+
+/// The Events that a change of status is worth, in order (KubeDB's reasons and texts).
+pub fn news(op: &Operation, old: &PostgresOpsRequestStatus, new: &PostgresOpsRequestStatus) -> Vec<News> {
+    new.conditions.iter().filter_map(|now| news_of(op, condition::find(&old.conditions, &now.type_), now)).collect()
+}
+
+fn news_of(op: &Operation, old: Option<&Condition>, now: &Condition) -> Option<News> {
+    let database = format!("{}/{}", op.namespace, op.database);
+    let opened = old.is_none() && now.is_false();
+    let became_true = now.is_true() && !old.is_some_and(Condition::is_true);
+    let bracket = |reason: &str, doing: &str, done: &str| {
+        let note = if opened { doing } else { done };
+        (opened || became_true).then(|| News {
+            severity: Severity::Normal,
+            reason: reason.to_owned(),
+            note: format!("{note} {database}"),
+            action: if opened { format!("{reason}Begins") } else { reason.to_owned() },
+        })
+    };
+    if now.type_ == StepName::Pause.as_str() {
+        return bracket("PauseDatabase", "Pausing Postgres", "Successfully paused Postgres");
+    }
+    if now.type_ == StepName::Resume.as_str() {
+        return bracket("ResumeDatabase", "Resuming PostgreSQL", "Successfully resumed PostgreSQL");
+    }
+    let message = now.message.clone().unwrap_or_default();
+    if now.reason.is_none() {
+        // KubeDB's form for parts of a step: a Warning whose reason is its text.
+        let worth_telling = became_true || opened;
+        return worth_telling.then(|| News {
+            severity: Severity::Warning,
+            reason: message.clone(),
+            note: message,
+            action: now.type_.clone(),
+        });
+    }
+    became_true.then(|| News {
+        severity: if now.type_ == FAILED { Severity::Warning } else { Severity::Normal },
+        reason: now.type_.clone(),
+        note: message,
+        action: now.type_.clone(),
+    })
+}
+
+/// The Event of a request that can't be read as an operation.
+pub fn refusal(why: &str) -> News {
+    News {
+        severity: Severity::Warning,
+        reason: FAILED.to_owned(),
+        note: why.to_owned(),
+        action: FAILED.to_owned(),
+    }
+}
+
+/// Steps that a change of status completed, with the seconds that each took.
+pub fn completed_steps(old: &PostgresOpsRequestStatus, new: &PostgresOpsRequestStatus) -> Vec<(String, f64)> {
+    let took = |now: &Condition| {
+        let before = condition::find(&old.conditions, &now.type_).filter(|c| c.is_false())?;
+        let seconds = now.last_transition_time.0.duration_since(before.last_transition_time.0).as_secs_f64();
+        (now.is_true() && now.reason.is_some()).then(|| (now.type_.clone(), seconds))
+    };
+    new.conditions.iter().filter_map(took).collect()
+}

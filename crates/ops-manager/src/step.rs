@@ -1,0 +1,122 @@
+//! A step of an operation, and what it can say about the world.
+
+use api_types::ops_request::OperationPlan;
+
+use crate::effect::Effect;
+use crate::operation::Operation;
+use crate::world::World;
+
+/// What a step sees.
+#[derive(Debug, PartialEq)]
+pub enum Progress {
+    /// Nothing is left to do: it can be seen.
+    Done,
+    /// Do this, then look again.
+    Act(Vec<Effect>),
+    /// It is somebody else's turn; the sentence says whose.
+    Wait(String),
+    /// A choice that must be written down before it is acted on.
+    Choose(Box<OperationPlan>),
+    /// It will never be done; the sentence says why and what to change.
+    Impossible(String),
+}
+
+/// Shorthand for steps whose needs are checked with `?`.
+impl From<String> for Progress {
+    fn from(waiting_for: String) -> Self {
+        Self::Wait(waiting_for)
+    }
+}
+
+/// Within a step, `?` on something that is not there yet ends in a [`Progress`].
+pub type Needs<T> = Result<T, Progress>;
+
+/// Turns the two ends of a step's function into one.
+pub fn settle(outcome: Result<Progress, Progress>) -> Progress {
+    outcome.unwrap_or_else(|progress| progress)
+}
+
+/// A named part of an operation.
+#[derive(Clone, Copy)]
+pub struct Step {
+    /// Its name; also its condition's type and reason.
+    pub name: StepName,
+    /// The message of its condition when it is done.
+    pub done: &'static str,
+    /// Looks at the world and says what is next.
+    pub advance: fn(&Operation, &World) -> Progress,
+    /// What can be told about its parts.
+    pub trail: fn(&Operation, &World) -> Vec<Mark>,
+}
+
+impl Step {
+    /// A step without parts to tell about.
+    pub const fn new(name: StepName, done: &'static str, advance: fn(&Operation, &World) -> Progress) -> Self {
+        Self { name, done, advance, trail: |_, _| Vec::new() }
+    }
+
+    /// With parts to tell about.
+    pub const fn with_trail(mut self, trail: fn(&Operation, &World) -> Vec<Mark>) -> Self {
+        self.trail = trail;
+        self
+    }
+}
+
+/// A part of a step that is reported as a condition of its own (KubeDB's sub-conditions): no reason, a fixed form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Type of the condition, with the Pod: `EvictPod--ha-postgres-1`.
+    pub type_: String,
+    /// `<words>; ConditionStatus:True; PodName:<pod>`.
+    pub message: String,
+    /// Whether it is done.
+    pub done: bool,
+}
+
+impl Mark {
+    /// A part that concerns one Pod.
+    pub fn of_pod(type_: &str, words: &str, pod: &str, done: bool) -> Self {
+        Self { type_: format!("{type_}--{pod}"), message: format!("{}; PodName:{pod}", said(words, done)), done }
+    }
+
+    /// A part that concerns the whole database.
+    pub fn of_database(type_: &str, words: &str, done: bool) -> Self {
+        Self { type_: type_.to_owned(), message: said(words, done), done }
+    }
+}
+
+fn said(words: &str, done: bool) -> String {
+    format!("{words}; ConditionStatus:{}", if done { "True" } else { "False" })
+}
+
+/// The names of all steps: condition types of KubeDB where it has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum StepName {
+    Pause,
+    IssueCertificates,
+    SyncCertificates,
+    ReloadTls,
+    UpdatePetSets,
+    RestartNodes,
+    UpdateDatabase,
+    RestoreDatabase,
+    Resume,
+}
+
+impl StepName {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pause => "DatabasePauseSucceeded",
+            Self::IssueCertificates => "IssueCertificatesSucceeded",
+            Self::SyncCertificates => "CertificateSynced",
+            Self::ReloadTls => "ReloadTLS",
+            Self::UpdatePetSets => "UpdatePetSets",
+            Self::RestartNodes => "RestartNodes",
+            Self::UpdateDatabase => "UpdateDatabase",
+            Self::RestoreDatabase => "RestoreDatabase",
+            Self::Resume => "DatabaseResumeSucceeded",
+        }
+    }
+}
