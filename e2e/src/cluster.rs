@@ -13,7 +13,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config, Resource};
 use serde_json::json;
 
-use crate::{diagnosis, wait};
+use crate::{diagnosis, install, wait};
 
 /// Field manager of everything that tests and the demo write.
 pub const FIELD_MANAGER: &str = "sealwright-e2e";
@@ -163,6 +163,7 @@ where
     Fut: Future<Output = Result<()>>,
 {
     let cluster = Cluster::connect().await?;
+    install::once(&cluster).await?;
     let name = format!("{test}-{:04x}", rand::random::<u16>());
     let namespace = cluster.namespace(&name).await?;
     let result = AssertUnwindSafe(body(namespace.clone())).catch_unwind().await;

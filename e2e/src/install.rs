@@ -9,6 +9,7 @@ use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use tokio::sync::OnceCell;
 
 use crate::cluster::{Cluster, FIELD_MANAGER};
 use crate::{shell, wait};
@@ -34,6 +35,15 @@ pub async fn everything(cluster: &Cluster) -> Result<()> {
     let operators = OPERATORS.map(|operator| operator_release(cluster, operator));
     futures::future::try_join_all(operators).await?;
     Ok(())
+}
+
+/// As [`everything`], but only once in this process.
+pub async fn once(cluster: &Cluster) -> Result<()> {
+    static INSTALLED: OnceCell<()> = OnceCell::const_new();
+    INSTALLED
+        .get_or_try_init(|| everything(cluster))
+        .await
+        .map(|_| ())
 }
 
 /// Installs or upgrades one operator and waits for its rollout.

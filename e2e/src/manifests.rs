@@ -1,8 +1,9 @@
 //! The YAML that the demo shows and the tests use, written as KubeDB's documents write theirs.
 
 use anyhow::{Context, Result};
+use api_types::Postgres;
 use k8s_openapi::serde_json::Value;
-use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::GroupVersionKind;
 use kube::{Api, Client, ResourceExt};
 use serde::Deserialize;
@@ -53,6 +54,20 @@ pub async fn apply(namespace: &TestNamespace, yaml: &str) -> Result<Vec<DynamicO
     Ok(applied)
 }
 
+/// Creates a Postgres from this manifest, changed by `change`.
+pub async fn create_postgres(
+    namespace: &TestNamespace,
+    yaml: &str,
+    change: impl FnOnce(&mut Postgres),
+) -> Result<Postgres> {
+    let mut postgres: Postgres = parse(yaml)?;
+    if let Ok(version) = std::env::var(VERSION) {
+        postgres.spec.version = version;
+    }
+    change(&mut postgres);
+    Ok(namespace.api().create(&PostParams::default(), &postgres).await?)
+}
+
 async fn apply_one(client: &Client, namespace: &str, object: &DynamicObject) -> Result<DynamicObject> {
     let types = object.types.clone().context("apiVersion and kind")?;
     let kind = GroupVersionKind::try_from(&types).context("apiVersion")?;
@@ -81,7 +96,7 @@ fn choose_version(object: &mut DynamicObject) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use api_types::{Postgres, PostgresOpsRequest};
+    use api_types::PostgresOpsRequest;
 
     #[test]
     fn every_manifest_is_of_the_api() {

@@ -41,7 +41,9 @@ fn commands(page: &str) -> Vec<String> {
 
 #[test]
 fn every_command_shown_in_the_documentation_runs() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the workspace");
     let mut ran = 0;
     for page in PAGES {
         let text = std::fs::read_to_string(root.join(page)).unwrap_or_else(|e| panic!("{page}: {e}"));
@@ -52,9 +54,15 @@ fn every_command_shown_in_the_documentation_runs() {
                 .current_dir(root)
                 .status()
                 .expect("bash starts");
-            assert!(status.success(), "a command of {page} failed ({status}):\n{block}");
+            assert!(
+                status.success(),
+                "a command of {page} failed ({status}):\n{block}"
+            );
             ran += 1;
         }
     }
-    assert!(ran > PAGES.len(), "only {ran} blocks were found: the marks must have changed");
+    assert!(
+        ran > PAGES.len(),
+        "only {ran} blocks were found: the marks must have changed"
+    );
 }

@@ -1,1 +1,293 @@
+//! Every operation, from YAML to Successful, on real databases, with an application writing meanwhile.
 
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use api_types::tls::{ClientAuthMode, IssuerRef, SslMode, TlsConfig};
+use e2e::checks::{self, Tls};
+use e2e::cluster::{TestNamespace, in_namespace};
+use e2e::progress::Narrator;
+use e2e::story::{self, Performed, Stage};
+use e2e::writer::Writer;
+use e2e::{manifests, members, report, requests, wait};
+
+const PROVISIONING: Duration = Duration::from_secs(180);
+/// A switchover, while other tests share the machine's two cores.
+const LONGEST_GAP: Duration = Duration::from_secs(15);
+
+const ADD: &[&str] = &[
+    "ReconfigureTLS",
+    "CertificateSynced",
+    "UpdatePetSets",
+    "RestartNodes",
+    "Successful",
+];
+const ROTATE: &[&str] = &[
+    "ReconfigureTLS",
+    "IssueCertificatesSucceeded",
+    "CertificateSynced",
+    "RestartNodes",
+    "Successful",
+];
+const CHANGE: &[&str] = &[
+    "ReconfigureTLS",
+    "CertificateSynced",
+    "RestartNodes",
+    "Successful",
+];
+const REMOVE: &[&str] = &["ReconfigureTLS", "RestartNodes", "Successful"];
+const RESTART: &[&str] = &["Restart", "RestartNodes", "Successful"];
+
+const USER_NAMES: &[&str] = &[
+    "db.example.com",
+    "192.0.2.10",
+    "spiffe://example.com/postgres",
+    "dba@example.com",
+];
+
+fn tls(mode: ClientAuthMode, issuer: &'static [&'static str]) -> Tls {
+    Tls {
+        ssl_mode: SslMode::VerifyFull,
+        client_auth_mode: mode,
+        issuer,
+        extra_names: &[],
+    }
+}
+
+fn issuer_ref(kind: &str, name: &str) -> IssuerRef {
+    IssuerRef {
+        api_group: Some("cert-manager.io".to_owned()),
+        kind: kind.to_owned(),
+        name: name.to_owned(),
+    }
+}
+
+/// Data that must survive everything.
+async fn seed(namespace: &TestNamespace, database: &str) -> Result<()> {
+    let statement = "create table kept as select generate_series(1, 1000) as n";
+    members::sql_on_primary(namespace, database, statement)
+        .await
+        .map(|_| ())
+}
+
+async fn data_is_intact(namespace: &TestNamespace, database: &str) -> Result<()> {
+    let sum = members::sql_on_primary(namespace, database, "select count(*), sum(n) from kept").await?;
+    ensure!(sum == "1000|500500", "the table has {sum}");
+    Ok(())
+}
+
+/// Performs an operation and checks what is true after each of them.
+async fn perform(
+    stage: &Stage<'_>,
+    title: &str,
+    name: &str,
+    yaml: &str,
+    steps: &[&str],
+) -> Result<Performed> {
+    let performed = story::perform(stage, title, yaml, name).await?;
+    checks::restarted_once(stage.namespace, &performed, steps)
+        .await
+        .context(title.to_owned())?;
+    if let Some(stretch) = &performed.stretch {
+        checks::writer_served(stretch, LONGEST_GAP).context(title.to_owned())?;
+    }
+    data_is_intact(stage.namespace, stage.database).await?;
+    Ok(performed)
+}
+
+async fn ready(namespace: &TestNamespace, database: &str) -> Result<()> {
+    manifests::apply(namespace, manifests::ISSUERS).await?;
+    wait::database_ready(&namespace.api(), database, PROVISIONING).await?;
+    for issuer in ["pg-issuer", "pg-new-issuer"] {
+        requests::issuer_ready(namespace, issuer).await?;
+    }
+    seed(namespace, database).await
+}
+
+fn tell(what: &str, performed: &[Performed]) {
+    println!(
+        "\n{what}\n{}\n{}",
+        report::operations(performed),
+        report::errors(performed)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_members_get_and_lose_tls_with_client_certificates() -> Result<()> {
+    in_namespace("ops-cert", |namespace| async move {
+        with_client_certificates(&namespace).await
+    })
+    .await
+}
+
+async fn with_client_certificates(namespace: &TestNamespace) -> Result<()> {
+    let database = "ha-postgres";
+    manifests::apply(namespace, manifests::HA_POSTGRES).await?;
+    ready(namespace, database).await?;
+    checks::serves_plaintext(namespace, database).await?;
+    let writer = Writer::start(namespace, database).await?;
+    let narrator = Narrator::silent();
+    let stage = Stage {
+        namespace,
+        database,
+        narrator: &narrator,
+        writer: Some(&writer),
+    };
+
+    let add = perform(&stage, "add TLS", "add-tls", manifests::ADD_TLS, ADD).await?;
+    let mut wanted = tls(ClientAuthMode::Cert, &["CN=ca", "O=kubedb"]);
+    checks::serves_tls(namespace, database, &wanted)
+        .await
+        .context("after add")?;
+
+    let rotate = perform(&stage, "rotate", "rotate-tls", manifests::ROTATE_TLS, ROTATE).await?;
+    checks::serials_changed(&rotate, true)?;
+    checks::serves_tls(namespace, database, &wanted)
+        .await
+        .context("after rotate")?;
+
+    let change = perform(
+        &stage,
+        "change issuer",
+        "change-issuer",
+        manifests::CHANGE_ISSUER,
+        CHANGE,
+    )
+    .await?;
+    checks::serials_changed(&change, true)?;
+    wanted.issuer = &["CN=ca-updated", "O=kubedb-updated"];
+    checks::serves_tls(namespace, database, &wanted)
+        .await
+        .context("after change issuer")?;
+
+    let yaml = manifests::UPDATE_CERTIFICATES;
+    let update = perform(&stage, "change certificates", "update-certificates", yaml, CHANGE).await?;
+    checks::serials_changed(&update, true)?;
+    wanted.extra_names = USER_NAMES;
+    checks::serves_tls(namespace, database, &wanted)
+        .await
+        .context("after change certificates")?;
+
+    let restart = perform(&stage, "restart", "restart", manifests::RESTART, RESTART).await?;
+    checks::serials_changed(&restart, false)?;
+    checks::serves_tls(namespace, database, &wanted)
+        .await
+        .context("after restart")?;
+
+    let remove = perform(&stage, "remove TLS", "remove-tls", manifests::REMOVE_TLS, REMOVE).await?;
+    checks::serves_plaintext(namespace, database)
+        .await
+        .context("after remove")?;
+
+    let rows = writer.finish().await?;
+    tell(
+        "three members, client certificates",
+        &[add, rotate, change, update, restart, remove],
+    );
+    println!("{rows} acknowledged rows, none lost");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_members_born_with_tls_change_how_clients_prove_themselves() -> Result<()> {
+    in_namespace(
+        "ops-born",
+        |namespace| async move { born_with_tls(&namespace).await },
+    )
+    .await
+}
+
+/// Only `sslMode` and `clientAuthMode` are given: passwords give way to client certificates.
+const CHANGE_MODE: &str = "
+apiVersion: ops.kubedb.com/v1alpha1
+kind: PostgresOpsRequest
+metadata: {name: change-mode}
+spec:
+  type: ReconfigureTLS
+  databaseRef: {name: ha-postgres}
+  tls: {sslMode: verify-full, clientAuthMode: cert}
+";
+
+async fn born_with_tls(namespace: &TestNamespace) -> Result<()> {
+    let database = "ha-postgres";
+    manifests::create_postgres(namespace, manifests::HA_POSTGRES, |postgres| {
+        postgres.spec.tls = Some(TlsConfig {
+            issuer_ref: Some(issuer_ref("Issuer", "pg-issuer")),
+            certificates: vec![],
+        });
+        postgres.spec.client_auth_mode = Some(ClientAuthMode::Scram);
+        postgres.spec.ssl_mode = Some(SslMode::VerifyFull);
+    })
+    .await?;
+    ready(namespace, database).await?;
+    let mut wanted = tls(ClientAuthMode::Scram, &["CN=ca", "O=kubedb"]);
+    checks::serves_tls(namespace, database, &wanted)
+        .await
+        .context("at birth")?;
+    let writer = Writer::start(namespace, database).await?;
+    let narrator = Narrator::silent();
+    let stage = Stage {
+        namespace,
+        database,
+        narrator: &narrator,
+        writer: Some(&writer),
+    };
+
+    let change = perform(&stage, "change modes", "change-mode", CHANGE_MODE, REMOVE).await?;
+    checks::serials_changed(&change, false)?;
+    wanted.client_auth_mode = ClientAuthMode::Cert;
+    checks::serves_tls(namespace, database, &wanted)
+        .await
+        .context("after change of modes")?;
+
+    let rows = writer.finish().await?;
+    tell("three members, born with TLS", &[change]);
+    println!("{rows} acknowledged rows, none lost");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_single_member_gets_and_loses_tls_with_passwords() -> Result<()> {
+    in_namespace("ops-alone", |namespace| async move { alone(&namespace).await }).await
+}
+
+async fn alone(namespace: &TestNamespace) -> Result<()> {
+    let database = "standalone";
+    manifests::apply(namespace, manifests::CLUSTER_ISSUER).await?;
+    manifests::apply(namespace, manifests::STANDALONE).await?;
+    ready(namespace, database).await?;
+    let narrator = Narrator::silent();
+    let stage = Stage {
+        namespace,
+        database,
+        narrator: &narrator,
+        writer: None,
+    };
+
+    let add = perform(&stage, "add TLS", "add-tls", manifests::ADD_TLS_MD5, ADD).await?;
+    let mut wanted = tls(ClientAuthMode::Md5, &["CN=ca", "O=kubedb"]);
+    wanted.ssl_mode = SslMode::VerifyCa;
+    checks::serves_tls(namespace, database, &wanted)
+        .await
+        .context("after add")?;
+
+    let rotate = perform(&stage, "rotate", "rotate-tls", manifests::ROTATE_TLS, ROTATE).await?;
+    checks::serials_changed(&rotate, true)?;
+
+    let yaml = manifests::CHANGE_TO_CLUSTER_ISSUER;
+    let change = perform(&stage, "change to a ClusterIssuer", "change-issuer", yaml, CHANGE).await?;
+    wanted.issuer = &["CN=cluster-ca"];
+    checks::serves_tls(namespace, database, &wanted)
+        .await
+        .context("after change issuer")?;
+
+    let restart = perform(&stage, "restart", "restart", manifests::RESTART, RESTART).await?;
+    checks::serials_changed(&restart, false)?;
+
+    let remove = perform(&stage, "remove TLS", "remove-tls", manifests::REMOVE_TLS, REMOVE).await?;
+    checks::serves_plaintext(namespace, database)
+        .await
+        .context("after remove")?;
+    tell("one member, passwords", &[add, rotate, change, restart, remove]);
+    Ok(())
+}
