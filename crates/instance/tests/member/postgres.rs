@@ -1,0 +1,161 @@
+//! A real PostgreSQL on loopback, run by a user that is not root. Where the machine has none, tests say so and end.
+
+use std::{
+    fs,
+    net::TcpListener,
+    os::unix::fs::{MetadataExt, PermissionsExt, chown},
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use crate::authority::Issued;
+
+pub const PASSWORD: &str = "correct horse";
+
+pub struct Postgres {
+    folder: PathBuf,
+    bin: PathBuf,
+    pub port: u16,
+}
+
+impl Postgres {
+    /// A new server that is not started; `None`, with the reason printed, when this machine can't run one.
+    pub fn prepare(test: &str) -> Option<Self> {
+        let skip = |why: &str| eprintln!("SKIPPED {test}: {why}");
+        let Some(bin) = newest_installation() else {
+            skip("no PostgreSQL under /usr/lib/postgresql");
+            return None;
+        };
+        let folder = std::env::temp_dir().join(format!("sealwright-{test}-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let postgres = Self { folder, bin, port };
+        if am_root() && postgres.give_away(&postgres.folder).is_none() {
+            skip("this is root, and there is no user postgres to run PostgreSQL as");
+            return None;
+        }
+        postgres.write("password", PASSWORD);
+        let (data, password) = (postgres.path("data"), postgres.path("password"));
+        let made = postgres.run(
+            "initdb",
+            &[
+                "-D",
+                &data,
+                "-U",
+                "postgres",
+                "--pwfile",
+                &password,
+                "--auth",
+                "scram-sha-256",
+                "--no-sync",
+                "--no-instructions",
+                "-E",
+                "UTF8",
+                "--locale",
+                "C",
+            ],
+        );
+        assert!(
+            made.status.success(),
+            "initdb: {}",
+            String::from_utf8_lossy(&made.stderr)
+        );
+        Some(postgres)
+    }
+
+    /// Writes a file of the server, readable by it alone.
+    pub fn write(&self, name: &str, content: &str) {
+        let path = self.folder.join(name);
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        if am_root() {
+            self.give_away(&path).expect("the user postgres was there before");
+        }
+    }
+
+    /// Puts a certificate where the server reads it.
+    pub fn serve(&self, issued: &Issued) {
+        self.write("server.crt", &issued.certificate);
+        self.write("server.key", &issued.key);
+    }
+
+    pub fn start(&self, parameters: &str, hba: &str) {
+        self.write("data/pg_hba.conf", hba);
+        let settings = format!(
+            "listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = ''\nfsync = off\n\
+             ssl_cert_file = '{}'\nssl_key_file = '{}'\nssl_ca_file = '{}'\n{parameters}\n",
+            self.port,
+            self.path("server.crt"),
+            self.path("server.key"),
+            self.path("ca.crt"),
+        );
+        self.write("data/postgresql.auto.conf", &settings);
+        let (data, log) = (self.path("data"), self.path("log"));
+        let started = self.run("pg_ctl", &["-D", &data, "-l", &log, "-w", "-t", "30", "start"]);
+        assert!(
+            started.status.success(),
+            "{}",
+            fs::read_to_string(log).unwrap_or_default()
+        );
+    }
+
+    pub fn path(&self, name: &str) -> String {
+        self.folder.join(name).display().to_string()
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> Output {
+        let program = self.bin.join(program);
+        let mut command = if am_root() {
+            let mut command = Command::new("setpriv");
+            command
+                .args(["--reuid=postgres", "--regid=postgres", "--clear-groups"])
+                .arg(program);
+            command
+        } else {
+            Command::new(program)
+        };
+        // PostgreSQL must not inherit a pipe of ours, or waiting for pg_ctl would wait for the server.
+        command
+            .args(arguments)
+            .current_dir(&self.folder)
+            .stdin(std::process::Stdio::null())
+            .output()
+            .unwrap()
+    }
+
+    /// Makes the file the user postgres' own.
+    fn give_away(&self, path: &Path) -> Option<()> {
+        let passwd = fs::read_to_string("/etc/passwd").ok()?;
+        let fields: Vec<&str> = passwd
+            .lines()
+            .find(|l| l.starts_with("postgres:"))?
+            .split(':')
+            .collect();
+        chown(path, fields.get(2)?.parse().ok(), fields.get(3)?.parse().ok()).ok()
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        let data = self.path("data");
+        self.run("pg_ctl", &["-D", &data, "-m", "immediate", "-w", "stop"]);
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn am_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|m| m.uid() == 0)
+}
+
+fn newest_installation() -> Option<PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql").ok()?;
+    let bins = versions
+        .flatten()
+        .map(|v| v.path().join("bin"))
+        .filter(|bin| bin.join("initdb").exists());
+    bins.max()
+}
