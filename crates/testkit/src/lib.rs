@@ -1,1 +1,4 @@
-//! To come.
+//! What tests of several crates need. A dev-dependency only.
+
+pub mod apiserver;
+pub mod manifests;
