@@ -6,6 +6,7 @@ use api_types::vocabulary::BLUEPRINT_HASH;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use serde::Serialize;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 /// Number of hexadecimal digits of a blueprint hash.
@@ -20,9 +21,26 @@ pub fn hash_of<K: Serialize>(obj: &K) -> String {
     {
         annotations.remove(BLUEPRINT_HASH);
     }
-    // serde_json's maps are sorted, so equal objects give equal text.
-    let digest = hex::encode(Sha256::digest(value.to_string().as_bytes()));
+    let digest = hex::encode(Sha256::digest(sorted(&value).to_string().as_bytes()));
     digest[..DIGITS].to_owned()
+}
+
+/// The same value with the keys of every map in order: two binaries may be built with different orders of maps.
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let entries: BTreeMap<&String, Value> =
+                map.iter().map(|(key, value)| (key, sorted(value))).collect();
+            Value::Object(
+                entries
+                    .into_iter()
+                    .map(|(key, value)| (key.clone(), value))
+                    .collect(),
+            )
+        }
+        Value::Array(list) => Value::Array(list.iter().map(sorted).collect()),
+        other => other.clone(),
+    }
 }
 
 /// The hash that a child carries, if it does.

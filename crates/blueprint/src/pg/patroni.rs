@@ -145,7 +145,8 @@ pub(crate) fn local_configuration(resolved: &Resolved) -> String {
         },
         postgresql: postgresql(resolved),
     };
-    serde_yaml::to_string(&local).expect("maps with string keys are always YAML")
+    // JSON is YAML, and its strings stay strings: Patroni's YAML 1.1 would read a bare 12:30 as a number.
+    serde_json::to_string_pretty(&local).expect("maps with string keys are always JSON") + "\n"
 }
 
 /// What Patroni takes from its dynamic configuration only, as it should be for this database.

@@ -1,7 +1,7 @@
 //! What a user wrote, that is kept, and that nothing acts on yet.
 
 use api_types::Postgres;
-use api_types::postgres::{PostgresSpec, StandbyMode};
+use api_types::postgres::{FromNamespaces, PostgresSpec, StandbyMode};
 use api_types::vocabulary as words;
 use k8s_openapi::api::core::v1::Container;
 
@@ -237,9 +237,6 @@ fn narrows_schemas(spec: &PostgresSpec) -> bool {
     let Some(allowed) = &spec.allowed_schemas else {
         return false;
     };
-    let from = allowed
-        .namespaces
-        .as_ref()
-        .and_then(|namespaces| serde_json::to_value(namespaces).ok());
-    allowed.selector.is_some() || from.is_some_and(|from| from != serde_json::json!({"from": "Same"}))
+    let from = allowed.namespaces.as_ref().and_then(|namespaces| namespaces.from);
+    allowed.selector.is_some() || from.is_some_and(|from| from != FromNamespaces::Same)
 }
