@@ -271,7 +271,7 @@ fn do_not_terminate_forbids_a_halt() {
     let world = edit(running(json!({"deletionPolicy": "DoNotTerminate"})), |spec| spec.halted = Some(true));
     let plan = decide(&world);
     assert!(plan.actions.is_empty());
-    assert!(set(&plan, "SpecApplied").unwrap().2.contains("Can't halt"));
+    assert!(set(&plan, "SpecApplied").unwrap().2.contains("can't be halted"));
 }
 
 #[test]

@@ -86,7 +86,8 @@ fn client_auth_mode(world: &World, resolved: &Resolved) -> Option<String> {
 /// The authentication mode of a live Patroni configuration: the method of its `pg_hba` line for everybody.
 pub fn recorded_auth_mode(patroni_yml: &str) -> Option<ClientAuthMode> {
     let method = |line: &str| {
-        let words: Vec<&str> = line.trim().trim_start_matches("- ").trim_matches(['\'', '"']).split_whitespace().collect();
+        let bare = line.trim().trim_start_matches("- ").trim_matches(['\'', '"', ',']);
+        let words: Vec<&str> = bare.split_whitespace().collect();
         match words.as_slice() {
             ["host" | "hostssl", "all", "all", "0.0.0.0/0" | "all", method, ..] => match *method {
                 "md5" => Some(ClientAuthMode::Md5),
@@ -123,6 +124,7 @@ mod tests {
     fn the_line_for_everybody_tells_the_mode() {
         let conf = "postgresql:\n  pg_hba:\n  - local all all trust\n  - hostssl all all 127.0.0.1/32 md5\n  - hostssl all all 0.0.0.0/0 scram-sha-256\n";
         assert_eq!(recorded_auth_mode(conf), Some(ClientAuthMode::Scram));
+        assert_eq!(recorded_auth_mode("\"host all all 0.0.0.0/0 md5\",\n"), Some(ClientAuthMode::Md5));
         assert_eq!(recorded_auth_mode("- host replication all 0.0.0.0/0 md5"), None);
         assert_eq!(recorded_auth_mode("- 'hostssl all all 0.0.0.0/0 cert clientcert=verify-full'"), Some(ClientAuthMode::Cert));
     }

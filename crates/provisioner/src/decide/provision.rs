@@ -8,7 +8,7 @@ use blueprint::{Inputs, Invalid, LiveFacts, Resolved};
 
 use crate::child::Child;
 use crate::decide::auth::{self, Auth};
-use crate::decide::{INVALID_SPEC, Refusal, SPEC_APPLIED, children, drift, halt, renewal, tls};
+use crate::decide::{INVALID_SPEC, Refusal, SPEC_APPLIED, children, drift, renewal, tls};
 use crate::plan::{Action, Plan};
 use crate::world::{SecretFacts, Secrets, UserConf, Version, World};
 
@@ -128,7 +128,7 @@ fn provision(world: &World, secrets: &SecretFacts, resolved: Resolved, plan: &mu
     }
     children::apply(world, &wanted, plan);
     children::prune(world, &wanted, plan);
-    applied(world, held, plan);
+    applied(held, plan);
 }
 
 /// Makes the auth Secret when there is none, and names it in the spec.
@@ -153,12 +153,8 @@ fn waits_for_certificates(world: &World, child: &Child) -> bool {
     }
 }
 
-fn applied(world: &World, held: Option<Refusal>, plan: &mut Plan) {
-    let forbidden_halt = || {
-        let message = "spec.halted: Can't halt, since termination policy is 'DoNotTerminate'; change spec.deletionPolicy first";
-        (world.is_halted() && halt::is_forbidden(world)).then(|| Refusal::new(INVALID_SPEC, message))
-    };
-    match held.or_else(forbidden_halt) {
+fn applied(held: Option<Refusal>, plan: &mut Plan) {
+    match held {
         Some(refusal) => {
             plan.set(SPEC_APPLIED, false, refusal.reason, refusal.message.clone());
             plan.tell(true, refusal.reason, refusal.message);

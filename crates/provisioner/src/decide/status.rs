@@ -73,7 +73,7 @@ fn ready(world: &World, plan: &mut Plan) -> bool {
         Some(Verdict::No(why)) => plan.set(types::READY, false, NOT_READY, not_ready(why)),
         None | Some(Verdict::Open) if world.is_provisioned() => {}
         None | Some(Verdict::Open) => {
-            if let Some(for_) = plan.waits_for.clone() {
+            if let Some(for_) = plan.waits_for.clone().filter(|_| plan.acts_on_spec) {
                 plan.set(types::READY, false, NOT_READY, not_ready(&format!("It waits for {for_}")));
             }
         }

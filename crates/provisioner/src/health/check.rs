@@ -1,5 +1,6 @@
 //! One check of a database: all members side by side, then the judgement.
 
+use crate::health::ask::{self, Place};
 use crate::health::judge::{self, Answer, Answers};
 use crate::health::report::Streak;
 use crate::health::{Member, Report, Target, Targets};
@@ -41,10 +42,13 @@ fn member(answer: &Result<Answer, String>) -> Member {
     }
 }
 
-async fn ask(_targets: &Targets, _member: &Target) -> Result<Answer, String> {
-    Err("to come".to_owned())
+async fn ask(targets: &Targets, member: &Target) -> Result<Answer, String> {
+    let address = member.address.ok_or("it has no address yet")?;
+    ask::member(targets, Place { address, host: &member.host }).await
 }
 
-async fn service(_targets: &Targets) -> Result<(), String> {
-    Ok(())
+/// A primary Service without an address (headless by the user's template) has nothing to check.
+async fn service(targets: &Targets) -> Result<(), String> {
+    let Some(address) = targets.service else { return Ok(()) };
+    ask::service(targets, Place { address, host: &targets.service_host }).await
 }

@@ -3,6 +3,7 @@
 //! The reconciler hands a task its [`Targets`]; the task checks them at once and then periodically, keeps the latest
 //! [`Report`] and wakes the reconciler when it says something new.
 
+pub mod ask;
 pub mod check;
 pub mod judge;
 pub mod report;

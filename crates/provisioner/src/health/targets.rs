@@ -69,10 +69,8 @@ pub struct Login {
 pub struct Renewal {
     /// SHA-256 of the leaf's DER, hexadecimal.
     pub fingerprint: String,
-    /// The Secret's `tls.crt`, as it will be in the member's file.
-    pub leaf: String,
-    /// The config Secret's `trust.crt`, as it will be in the member's file.
-    pub trust: String,
+    /// Whether members trust more than one CA, so that Patroni has to look at its configuration again too.
+    pub changes_trust: bool,
 }
 
 #[cfg(test)]

@@ -1,0 +1,139 @@
+//! One conversation with one member: get in, look, write a row, say what was seen.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use api_types::vocabulary::{PATRONI_PORT, POSTGRES_PORT};
+use blueprint::TlsPhase;
+use instance::{ClientIdentity, Password, Patroni, Role, Session, TlsMode};
+use runtime::error_chain;
+
+use crate::health::judge::Answer;
+use crate::health::{Login, Renewal, Served, Targets};
+
+/// A member that does not let us in within this time is as good as down.
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// Where a conversation goes to.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    /// Address.
+    pub address: IpAddr,
+    /// Name that the server certificate must have.
+    pub host: &'a str,
+}
+
+/// Talks to one member.
+///
+/// # Errors
+/// Why it could not be talked to, in a sentence without secrets.
+pub async fn member(targets: &Targets, place: Place<'_>) -> Result<Answer, String> {
+    let (session, served) = tokio::join!(get_in(targets, place), served(targets, place));
+    let session = session?;
+    if let Some(renewal) = &targets.renewal
+        && served.as_ref().is_some_and(|served| served.fingerprint != renewal.fingerprint)
+    {
+        renew(targets, place, &session, renewal).await?;
+    }
+    Ok(Answer { served, ..look(&session, targets.write_check).await.map_err(|error| error_chain(&error))? })
+}
+
+/// Whether the primary Service leads to a member that takes writes.
+///
+/// # Errors
+/// Why not, in a sentence.
+pub async fn service(targets: &Targets, place: Place<'_>) -> Result<(), String> {
+    let session = get_in(targets, place).await.map_err(|why| format!("The primary Service: {why}"))?;
+    match session.role().await {
+        Ok(Role::Primary) => Ok(()),
+        Ok(Role::Standby) => Err("The primary Service leads to a member that replicates.".to_owned()),
+        Err(error) => Err(format!("The primary Service: {}", error_chain(&error))),
+    }
+}
+
+/// Gets in by the ways that members may offer in this phase, the likelier first: between plaintext and TLS some members
+/// have not been told yet.
+async fn get_in(targets: &Targets, place: Place<'_>) -> Result<Session, String> {
+    let login = &targets.login;
+    let tls = || TlsMode::VerifyFull { ca: login.trust.clone().into_bytes(), server_name: place.host.to_owned() };
+    let ways = match login.phase {
+        TlsPhase::Off if login.trust.is_empty() => vec![TlsMode::Disable],
+        TlsPhase::Off => vec![TlsMode::Disable, tls()],
+        TlsPhase::Accept => vec![tls(), TlsMode::Disable],
+        TlsPhase::Enforce => vec![tls()],
+    };
+    let mut first = None;
+    for way in ways {
+        match Session::connect(&place.address.to_string(), port(), &credentials(login, way)?, limit(targets)).await {
+            Ok(session) => return Ok(session),
+            Err(error) => first = first.or(Some(error_chain(&error))),
+        }
+    }
+    Err(first.unwrap_or_default())
+}
+
+fn credentials(login: &Login, tls: TlsMode) -> Result<instance::Login, String> {
+    let identity = match (&login.client, &tls) {
+        (None, _) | (_, TlsMode::Disable) => None,
+        (Some((certificate, key)), _) => {
+            let identity = ClientIdentity::from_pem(certificate.as_bytes(), key.as_bytes());
+            Some(identity.map_err(|error| format!("client certificate: {}", error_chain(&error)))?)
+        }
+    };
+    Ok(instance::Login {
+        user: login.username.clone(),
+        password: Some(Password::new(login.password.clone())),
+        database: "postgres".to_owned(),
+        application_name: "sealwright-health".to_owned(),
+        tls,
+        identity,
+    })
+}
+
+/// The certificate that the member's TLS handshake serves: the only proof of what it serves.
+async fn served(targets: &Targets, place: Place<'_>) -> Option<Served> {
+    if targets.login.phase == TlsPhase::Off {
+        return None;
+    }
+    let answer = instance::probe_tcp(&place.address.to_string(), port(), None, limit(targets)).await.ok()?;
+    let leaf = &answer.served()?.leaf;
+    Some(Served { fingerprint: leaf.fingerprint.clone(), not_after: leaf.not_after })
+}
+
+async fn look(session: &Session, write_check: bool) -> Result<Answer, instance::SqlError> {
+    if session.role().await? == Role::Standby {
+        session.check_read().await?;
+        return Ok(Answer { in_recovery: true, ..Answer::default() });
+    }
+    let streaming = session.replicas().await?.into_iter().filter(|replica| replica.state == "streaming");
+    let written = if write_check { session.check_write().await } else { session.check_read().await };
+    Ok(Answer {
+        in_recovery: false,
+        streaming: streaming.map(|replica| replica.application_name).collect(),
+        write_problem: written.err().map(|error| error_chain(&error)),
+        served: None,
+    })
+}
+
+/// Asks a member to take up its renewed certificate. Doing so before kubelet has projected the files changes nothing, so
+/// it is simply asked again until it serves the new leaf. A new CA may change where Patroni points PostgreSQL to.
+async fn renew(targets: &Targets, place: Place<'_>, session: &Session, renewal: &Renewal) -> Result<(), String> {
+    tracing::info!(host = place.host, leaf = renewal.fingerprint, "asking a member to take up its renewed certificate");
+    if renewal.changes_trust {
+        let (host, login) = (place.address.to_string(), &targets.login);
+        let port = u16::try_from(PATRONI_PORT).unwrap_or_default();
+        let password = Password::new(login.password.clone());
+        let patroni = Patroni::new(&host, port, &login.username, password, limit(targets));
+        let patroni = patroni.map_err(|error| error_chain(&error))?;
+        patroni.reload().await.map_err(|error| error_chain(&error))?;
+    }
+    session.reload().await.map_err(|error| error_chain(&error))
+}
+
+fn limit(targets: &Targets) -> Duration {
+    targets.timeout.min(CONNECT)
+}
+
+fn port() -> u16 {
+    u16::try_from(POSTGRES_PORT).unwrap_or_default()
+}
