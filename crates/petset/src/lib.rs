@@ -12,6 +12,7 @@ pub mod observe;
 pub mod ownership;
 pub mod perform;
 pub mod placement;
+pub mod probe;
 pub mod report;
 pub mod resolve;
 pub mod revision;

@@ -10,16 +10,23 @@ use clap::Parser;
 struct Args {
     #[command(flatten)]
     common: runtime::CommonArgs,
+    #[command(subcommand)]
+    instead: Option<petset::probe::Instead>,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let args = Args::parse();
-    runtime::run(
-        "sealwright-petset",
-        env!("CARGO_PKG_VERSION"),
-        args.common,
-        petset::controller::operate,
-    )
-    .await
+    let Args { common, instead } = Args::parse();
+    match instead {
+        Some(instead) => instead.run().await,
+        None => {
+            runtime::run(
+                "sealwright-petset",
+                env!("CARGO_PKG_VERSION"),
+                common,
+                petset::controller::operate,
+            )
+            .await
+        }
+    }
 }
