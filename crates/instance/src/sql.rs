@@ -87,9 +87,14 @@ impl Session {
     /// [`SqlError::ForeignTable`] when the table is not ours: its triggers would run as us.
     pub async fn check_write(&self) -> Result<(), SqlError> {
         let doing = "the write check";
-        self.ask(doing, self.client.batch_execute(WRITE_CHECK_PREPARE))
-            .await?;
-        let checked = self.write_if_ours(doing).await;
+        // An error leaves the transaction open, also one of the first statements: it is ended in every case.
+        let checked = match self
+            .ask(doing, self.client.batch_execute(WRITE_CHECK_PREPARE))
+            .await
+        {
+            Ok(()) => self.write_if_ours(doing).await,
+            failed => failed,
+        };
         let end = if checked.is_ok() { "COMMIT" } else { "ROLLBACK" };
         let ended = self.ask(doing, self.client.batch_execute(end)).await;
         checked.and(ended)

@@ -1,5 +1,7 @@
 //! A member as the world shows it: certificates, handshakes over loopback, Patroni, and a real PostgreSQL.
 
+#![allow(clippy::unwrap_used, reason = "a failed step fails its test")]
+
 mod authority;
 mod certificates;
 mod handshakes;
