@@ -29,7 +29,7 @@ fn file(mut crd: CustomResourceDefinition) -> File {
         .get_or_insert_default()
         .insert("helm.sh/resource-policy".into(), "keep".into());
     let plural = crd.spec.names.plural.clone();
-    let yaml = serde_yaml::to_string(&crd).expect("a definition is plain data");
+    let yaml = quoted(&serde_yaml::to_string(&crd).expect("a definition is plain data"));
     assert!(
         !yaml.contains("{{"),
         "{plural}: a description looks like a template"
@@ -37,5 +37,41 @@ fn file(mut crd: CustomResourceDefinition) -> File {
     File {
         path: PathBuf::from(format!("templates/{}_{plural}.yaml", crd.spec.group)),
         content: format!("{HEADER}{{{{- if .Values.install.{plural} }}}}\n{yaml}{{{{- end }}}}\n"),
+    }
+}
+
+/// Words that YAML 1.1, which Helm reads, takes for booleans and YAML 1.2, which is written here, does not.
+const BOOLEANS: [&str; 16] = [
+    "y", "Y", "yes", "Yes", "YES", "n", "N", "no", "No", "NO", "on", "On", "ON", "off", "Off", "OFF",
+];
+
+/// The same YAML with quotes around such words: `On` is a commit level.
+fn quoted(yaml: &str) -> String {
+    yaml.lines()
+        .map(|line| {
+            let value = match line.trim_start().strip_prefix("- ") {
+                Some(item) => item,
+                None => line.split_once(": ").map_or("", |(_, value)| value),
+            };
+            if BOOLEANS.contains(&value) {
+                format!("{}\"{value}\"\n", &line[..line.len() - value.len()])
+            } else {
+                format!("{line}\n")
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_that_helm_takes_for_booleans_are_quoted() {
+        assert_eq!(
+            quoted("enum:\n- On\n- Local\ndefault: Off\n"),
+            "enum:\n- \"On\"\n- Local\ndefault: \"Off\"\n"
+        );
+        assert_eq!(quoted("description: turned on\n"), "description: turned on\n");
     }
 }
