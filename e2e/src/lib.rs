@@ -4,10 +4,12 @@
 //! Nothing here is part of an operator, and no operator's code judges itself: only the API's types are shared.
 
 pub mod checks;
+pub mod children;
 pub mod client;
 pub mod cluster;
 pub mod diagnosis;
 pub mod history;
+pub mod hold;
 pub mod install;
 pub mod manifests;
 pub mod members;

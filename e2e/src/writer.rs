@@ -154,6 +154,14 @@ impl Writer {
         Ok(acknowledged.len())
     }
 
+    /// The node that the writer runs on.
+    pub async fn node(&self) -> Result<String> {
+        let pod = self.namespace.pods().get(&self.name).await?;
+        pod.spec
+            .and_then(|s| s.node_name)
+            .context("the writer is not scheduled")
+    }
+
     async fn acknowledged(&self) -> Result<BTreeSet<u64>> {
         let lines = self.read("grep ^ok log | cut -d' ' -f2").await?;
         Ok(lines.lines().filter_map(|l| l.parse().ok()).collect())

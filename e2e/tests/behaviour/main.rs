@@ -1,1 +1,31 @@
+//! How Sealwright behaves around operations: pauses, bad requests, deletion, metrics. These tests leave the operators
+//! and the nodes alone, and may run side by side.
 
+mod bad_requests;
+mod deletion;
+mod metrics;
+mod pause;
+
+use std::time::Duration;
+
+use anyhow::Result;
+use api_types::Postgres;
+use e2e::cluster::TestNamespace;
+use e2e::{manifests, requests, wait};
+
+/// Longest time until a database is Ready.
+const PROVISIONING: Duration = Duration::from_secs(180);
+/// How long to look whether something happens that must not.
+const NOTHING_HAPPENS: Duration = Duration::from_secs(5);
+/// The single-member database of these tests.
+const DATABASE: &str = "standalone";
+
+/// A Ready single-member database, and issuers that are Ready.
+async fn standalone(namespace: &TestNamespace) -> Result<Postgres> {
+    manifests::apply(namespace, manifests::STANDALONE).await?;
+    manifests::apply(namespace, manifests::ISSUERS).await?;
+    for issuer in ["pg-issuer", "pg-new-issuer"] {
+        requests::issuer_ready(namespace, issuer).await?;
+    }
+    wait::database_ready(&namespace.api(), DATABASE, PROVISIONING).await
+}
