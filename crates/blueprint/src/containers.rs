@@ -48,7 +48,7 @@ pub(crate) fn exporter(resolved: &Resolved) -> Option<Container> {
     let container = Container {
         name: words::EXPORTER_CONTAINER.to_owned(),
         image: Some(resolved.exporter_image.clone()),
-        args: (!monitor.args.is_empty()).then(|| monitor.args.clone()),
+        args: Some(exporter_arguments(monitor)),
         env: Some(exporter_environment(resolved, monitor)),
         ports: Some(vec![port(EXPORTER_PORT_NAME, monitor.port)]),
         resources: monitor.resources.clone(),
@@ -189,6 +189,16 @@ fn environment(resolved: &Resolved) -> Vec<EnvVar> {
     variables
 }
 
+/// Where the exporter answers, then the user's arguments. It knows no variables for these two.
+fn exporter_arguments(monitor: &Monitor) -> Vec<String> {
+    let mut arguments = vec![
+        format!("--web.listen-address=:{}", monitor.port),
+        format!("--web.telemetry-path={METRICS_PATH}"),
+    ];
+    arguments.extend(monitor.args.iter().cloned());
+    arguments
+}
+
 fn exporter_environment(resolved: &Resolved, monitor: &Monitor) -> Vec<EnvVar> {
     let dsn = format!(
         "user=$(POSTGRES_USER) host={} dbname=postgres sslmode=disable",
@@ -198,8 +208,6 @@ fn exporter_environment(resolved: &Resolved, monitor: &Monitor) -> Vec<EnvVar> {
         from_secret("POSTGRES_USER", &resolved.auth_secret, "username"),
         // The Unix socket asks for no password and knows no TLS, so nothing here changes with TLS.
         value("DATA_SOURCE_NAME", &dsn),
-        value("PG_EXPORTER_WEB_LISTEN_ADDRESS", &format!(":{}", monitor.port)),
-        value("PG_EXPORTER_WEB_TELEMETRY_PATH", METRICS_PATH),
     ];
     variables.extend(monitor.env.iter().cloned());
     variables

@@ -1,0 +1,298 @@
+//! What must hold for every database, whatever its specification.
+
+mod scenario;
+
+use std::collections::BTreeSet;
+
+use api_types::tls::CertificateAlias;
+use api_types::vocabulary as words;
+use blueprint::{CaBundle, Children, TlsPhase};
+use k8s_openapi::api::core::v1::{Container, EnvVar};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde_json::Value;
+
+use scenario::{Scenario, UID, ca, folders};
+
+const HA: &str = "version: '17.4'\nreplicas: 3\nstorage: {resources: {requests: {storage: 1Gi}}}\n";
+const TLS: &str = "tls: {issuerRef: {apiGroup: cert-manager.io, kind: Issuer, name: ca}}\n";
+
+fn scenarios() -> impl Iterator<Item = Scenario> {
+    folders().into_iter().map(|folder| Scenario::load(&folder))
+}
+
+fn patroni(children: &Children) -> Value {
+    let data = children.config_secret.data.as_ref().expect("data");
+    serde_json::from_slice(&data[words::PATRONI_YML].0).expect("JSON")
+}
+
+fn lines(children: &Children) -> Vec<String> {
+    let patroni = patroni(children);
+    let list = patroni["postgresql"]["pg_hba"]
+        .as_array()
+        .expect("pg_hba")
+        .clone();
+    list.iter()
+        .map(|line| line.as_str().expect("text").to_owned())
+        .collect()
+}
+
+fn metadata(children: &Children) -> Vec<&ObjectMeta> {
+    let mut all = vec![
+        &children.config_secret.metadata,
+        &children.pet_set.metadata,
+        &children.app_binding.metadata,
+    ];
+    all.extend(children.service_account.iter().map(|o| &o.metadata));
+    all.extend(children.role.iter().map(|o| &o.metadata));
+    all.extend(children.role_binding.iter().map(|o| &o.metadata));
+    all.extend(children.services.iter().map(|o| &o.metadata));
+    all.extend(children.pod_disruption_budget.iter().map(|o| &o.metadata));
+    all
+}
+
+fn containers(children: &Children) -> &[Container] {
+    &children
+        .pet_set
+        .spec
+        .template
+        .spec
+        .as_ref()
+        .expect("a Pod")
+        .containers
+}
+
+fn environment(children: &Children) -> impl Iterator<Item = &EnvVar> {
+    containers(children).iter().flat_map(|c| c.env.iter().flatten())
+}
+
+#[test]
+fn the_pod_template_is_the_same_in_every_phase_of_tls() {
+    let none = CaBundle::default();
+    let both = ca("one").union(&ca("two"));
+    let plain = blueprint::build(&Scenario::new(HA).resolved()).pet_set;
+    for spec in [
+        HA.to_owned(),
+        format!("{HA}{TLS}"),
+        format!("{HA}{TLS}clientAuthMode: cert\nsslMode: verify-ca\n"),
+    ] {
+        for phase in [TlsPhase::Off, TlsPhase::Accept, TlsPhase::Enforce] {
+            for trust in [&none, &ca("one"), &both] {
+                let scenario = Scenario::new(&spec).phase(phase, trust.clone());
+                let pet_set = blueprint::build(&scenario.resolved()).pet_set;
+                assert_eq!(pet_set, plain, "{phase} {spec}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_server_certificate_covers_every_host_that_anything_connects_to() {
+    for scenario in scenarios() {
+        let resolved = scenario.resolved();
+        let children = blueprint::build(&resolved);
+        let names: BTreeSet<String> = resolved.server_dns_names().into_iter().collect();
+        let covered = |host: &str| {
+            let wildcard = host.split_once('.').map(|(_, domain)| format!("*.{domain}"));
+            names.contains(host) || wildcard.is_some_and(|wildcard| names.contains(&wildcard))
+        };
+        let mut hosts: Vec<String> = children
+            .services
+            .iter()
+            .filter_map(|s| s.metadata.name.clone())
+            .collect();
+        hosts.retain(|name| !name.ends_with("-pods") && !name.ends_with("-stats"));
+        let in_cluster: Vec<String> = hosts
+            .iter()
+            .flat_map(|h| {
+                ["", ".svc", ".svc.cluster.local"].map(|end| format!("{h}.{}{end}", resolved.namespace))
+            })
+            .collect();
+        hosts.extend(in_cluster);
+        for pod in resolved.pod_names() {
+            hosts.push(resolved.pod_host(&pod));
+            for variable in environment(&children).filter(|v| v.name.ends_with("_CONNECT_ADDRESS")) {
+                let address = variable
+                    .value
+                    .as_deref()
+                    .expect("a value")
+                    .replace("$(POD_NAME)", &pod);
+                hosts.push(address.rsplit_once(':').expect("a port").0.to_owned());
+            }
+        }
+        for host in hosts {
+            assert!(covered(&host), "{host} is not in {names:?}");
+        }
+    }
+}
+
+#[test]
+fn passwords_are_in_the_auth_secret_only() {
+    for scenario in scenarios() {
+        let resolved = scenario.resolved();
+        let children = blueprint::build(&resolved);
+        for variable in environment(&children) {
+            let is_secret = variable.name.contains("PASSWORD");
+            assert!(!is_secret || variable.value.is_none(), "{}", variable.name);
+        }
+        assert_no_key(&patroni(&children), "password");
+        let secret = blueprint::auth_secret(&resolved, "hunter2", jiff::Timestamp::UNIX_EPOCH);
+        assert_eq!(secret.data.expect("data")["password"].0, b"hunter2");
+    }
+}
+
+fn assert_no_key(value: &Value, key: &str) {
+    match value {
+        Value::Object(map) => {
+            assert!(!map.contains_key(key), "{key} in {map:?}");
+            map.values().for_each(|value| assert_no_key(value, key));
+        }
+        Value::Array(list) => list.iter().for_each(|value| assert_no_key(value, key)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_child_is_owned_labelled_and_sealed() {
+    for scenario in scenarios() {
+        let resolved = scenario.resolved();
+        let children = blueprint::build(&resolved);
+        for meta in metadata(&children) {
+            let owners = meta.owner_references.as_deref().expect("owners");
+            assert_eq!(owners.len(), 1);
+            assert_eq!((owners[0].uid.as_str(), owners[0].controller), (UID, Some(true)));
+            assert_eq!(owners[0].block_owner_deletion, Some(true));
+            let labels = meta.labels.as_ref().expect("labels");
+            for (key, value) in resolved.selector() {
+                assert_eq!(labels.get(&key), Some(&value), "{:?}", meta.name);
+            }
+            assert!(blueprint::recorded_hash(meta).is_some(), "{:?}", meta.name);
+            assert!(meta.name.as_ref().is_some_and(|name| name.len() <= 63));
+        }
+        let recorded = blueprint::recorded_hash(&children.pet_set.metadata);
+        assert_eq!(recorded, Some(blueprint::hash_of(&children.pet_set).as_str()));
+        for claim in &children.pet_set.spec.volume_claim_templates {
+            assert_eq!(
+                claim.metadata.owner_references, None,
+                "claims outlive their database"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_pause_changes_no_child() {
+    for scenario in scenarios() {
+        let before = blueprint::build(&scenario.resolved());
+        let mut paused = scenario;
+        let meta = &mut paused.postgres.metadata;
+        meta.resource_version = Some("42".into());
+        meta.generation = Some(7);
+        meta.annotations
+            .get_or_insert_default()
+            .insert(words::PAUSED_BY.into(), "tls/1".into());
+        assert_eq!(blueprint::build(&paused.resolved()), before);
+    }
+}
+
+#[test]
+fn whoever_could_connect_without_tls_still_can_while_tls_is_accepted() {
+    for mode in ["md5", "scram"] {
+        let spec = format!("{HA}clientAuthMode: {mode}\n");
+        let of = |phase| {
+            lines(&blueprint::build(
+                &Scenario::new(&spec).phase(phase, ca("one")).resolved(),
+            ))
+        };
+        let (off, accept, enforce) = (of(TlsPhase::Off), of(TlsPhase::Accept), of(TlsPhase::Enforce));
+        assert!(off.iter().all(|line| accept.contains(line)), "{accept:?}");
+        assert!(enforce.iter().all(|line| accept.contains(line)), "{accept:?}");
+        assert!(!off.iter().any(|line| line.starts_with("hostssl ")));
+        assert!(
+            !enforce.iter().any(|line| line.starts_with("host ")),
+            "{enforce:?}"
+        );
+    }
+}
+
+#[test]
+fn neighbouring_phases_can_replicate_with_each_other() {
+    for mode in ["md5", "scram", "cert"] {
+        let spec = format!("{HA}{TLS}clientAuthMode: {mode}\n");
+        let of = |phase| blueprint::build(&Scenario::new(&spec).phase(phase, ca("one")).resolved());
+        let accept = of(TlsPhase::Accept);
+        let connection = patroni(&accept)["postgresql"]["authentication"]["replication"].clone();
+        // Over TLS with a client certificate where the other side enforces it, in plaintext where it has no TLS.
+        assert_eq!(connection["sslmode"], "prefer");
+        assert_eq!(connection["sslcert"], blueprint::tls_names::CLIENT_CERT);
+        assert_eq!(connection["sslrootcert"], Value::Null);
+        // A member that enforces TLS finds a line for it at one that accepts it.
+        let enforce = of(TlsPhase::Enforce);
+        let connection = patroni(&enforce)["postgresql"]["authentication"]["replication"].clone();
+        assert_eq!(connection["sslmode"], "verify-full");
+        assert!(
+            lines(&accept)
+                .iter()
+                .any(|line| line.starts_with("hostssl replication all 0.0.0.0/0 "))
+        );
+        assert!(
+            lines(&accept)
+                .iter()
+                .any(|line| line.starts_with("host replication all 0.0.0.0/0 "))
+        );
+    }
+}
+
+#[test]
+fn a_changing_ca_is_trusted_by_servers_and_standbys() {
+    let spec = format!("{HA}{TLS}clientAuthMode: cert\n");
+    let file = |trust: CaBundle| {
+        let children = blueprint::build(&Scenario::new(&spec).phase(TlsPhase::Enforce, trust).resolved());
+        patroni(&children)["postgresql"]["parameters"]["ssl_ca_file"].clone()
+    };
+    assert_eq!(file(ca("one")), "/tls/certs/server/ca.crt");
+    assert_eq!(file(ca("one").union(&ca("two"))), "/etc/config/trust.crt");
+    assert_eq!(file(CaBundle::default()), Value::Null);
+}
+
+#[test]
+fn certificates_are_what_cert_manager_takes() {
+    let name = "a".repeat(50);
+    for scenario in scenarios() {
+        let mut resolved = scenario.resolved();
+        check_certificates(&resolved);
+        resolved.name.clone_from(&name);
+        resolved.namespace.clone_from(&name);
+        check_certificates(&resolved);
+    }
+}
+
+fn check_certificates(resolved: &blueprint::Resolved) {
+    const USAGES: [&str; 4] = [
+        "digital signature",
+        "key encipherment",
+        "server auth",
+        "client auth",
+    ];
+    for (alias, certificate) in blueprint::certificates(resolved) {
+        let spec = certificate.spec;
+        let common_name = spec.common_name.expect("a common name");
+        assert!(common_name.len() <= 64, "{common_name}");
+        if alias == CertificateAlias::Client {
+            assert_eq!(common_name, resolved.username);
+        }
+        assert!(spec.usages.iter().all(|usage| USAGES.contains(&usage.as_str())));
+        assert!(spec.issuer_ref.kind.is_some() && spec.issuer_ref.group.is_some());
+        let distinct: BTreeSet<&String> = spec.dns_names.iter().collect();
+        assert_eq!(distinct.len(), spec.dns_names.len(), "{:?}", spec.dns_names);
+    }
+}
+
+#[test]
+fn a_restart_token_is_carried_over() {
+    let mut scenario = Scenario::new(HA);
+    scenario.live.restart_token = Some("uid".into());
+    let pet_set = blueprint::build(&scenario.resolved()).pet_set;
+    let facts = blueprint::LiveFacts::from_pet_set(Some(&pet_set));
+    assert_eq!(facts.restart_token.as_deref(), Some("uid"));
+    assert_eq!(blueprint::LiveFacts::from_pet_set(None).restart_token, None);
+}

@@ -1,0 +1,240 @@
+//! What is refused, with the field that the message is about; and what is kept without effect.
+
+mod scenario;
+
+use scenario::Scenario;
+
+const BASE: &str = "version: '17.4'\nreplicas: 3\nstorage: {resources: {requests: {storage: 1Gi}}}\n";
+const TLS: &str = "tls: {issuerRef: {apiGroup: cert-manager.io, kind: Issuer, name: ca}}\n";
+
+fn fields(spec: &str) -> Vec<String> {
+    match Scenario::new(spec).resolve() {
+        Ok(_) => Vec::new(),
+        Err(invalid) => invalid.into_iter().map(|i| i.field).collect(),
+    }
+}
+
+#[test]
+fn contradictions_are_refused() {
+    for (field, spec) in [
+        (
+            "spec.replicas",
+            "version: '17.4'\nreplicas: 0\nstorageType: Ephemeral",
+        ),
+        ("spec.storage", "version: '17.4'"),
+        (
+            "spec.storage.resources.requests.storage",
+            "version: '17.4'\nstorage: {}",
+        ),
+        (
+            "spec.deletionPolicy",
+            "version: '17.4'\nstorageType: Ephemeral\ndeletionPolicy: Halt",
+        ),
+        ("spec.version", "version: mine\nstorageType: Ephemeral"),
+    ] {
+        assert_eq!(fields(spec), [field], "{spec}");
+    }
+    for (field, more) in [
+        ("spec.halted", "halted: true\ndeletionPolicy: DoNotTerminate"),
+        ("spec.sslMode", "sslMode: require"),
+        (
+            "spec.sslMode",
+            "sslMode: disable\ntls: {issuerRef: {kind: Issuer, name: ca}}",
+        ),
+        ("spec.clientAuthMode", "clientAuthMode: cert"),
+        (
+            "spec.synchronousReplicationConfig",
+            "synchronousReplicationConfig: {numSyncReplicas: 1}",
+        ),
+        (
+            "spec.synchronousReplicationConfig",
+            "streamingMode: Synchronous\nsynchronousReplicationConfig: {numSyncReplicas: 3}",
+        ),
+        (
+            "spec.synchronousReplicationConfig",
+            "streamingMode: Synchronous\nsynchronousReplicationConfig: {standbyNames: [a, a]}",
+        ),
+        (
+            "spec.replication",
+            "replication: {walLimitPolicy: WALKeepSegment}",
+        ),
+        (
+            "spec.replication",
+            "replication: {walLimitPolicy: ReplicationSlot, maxSlotWALKeepSize: -2}",
+        ),
+        (
+            "spec.leaderElection",
+            "leaderElection: {electionTick: 1, heartbeatTick: 1}",
+        ),
+        (
+            "spec.authSecret.name",
+            "authSecret: {kind: Secret, name: '', externallyManaged: true}",
+        ),
+        ("spec.healthChecker", "healthChecker: {periodSeconds: 0}"),
+        ("spec.readReplicas[0]", "readReplicas: [{name: arbiter}]"),
+        (
+            "spec.monitor.prometheus.exporter.port",
+            "monitor: {prometheus: {exporter: {port: 5432}}}",
+        ),
+        (
+            "spec.configuration.inline",
+            "configuration: {inline: {pg.conf: x}}",
+        ),
+        (
+            "spec.configuration.inline",
+            "configuration: {inline: {user.conf: 'x y z'}}",
+        ),
+        (
+            "spec.configuration.inline",
+            "configuration: {inline: {user.conf: \"include 'x'\"}}",
+        ),
+        (
+            "spec.configuration",
+            "configuration: {inline: {user.conf: 'max_connections = 10'}}",
+        ),
+        (
+            "spec.configuration.secretName",
+            "configuration: {secretName: missing}",
+        ),
+        (
+            "spec.podTemplate.spec.volumes",
+            "podTemplate: {spec: {volumes: [{name: data, emptyDir: {}}]}}",
+        ),
+        (
+            "spec.podTemplate.spec.containers[x].volumeMounts",
+            "podTemplate: {spec: {containers: [{name: x, volumeMounts: [{name: v, mountPath: /var/pv/x}]}]}}",
+        ),
+        (
+            "spec.podTemplate.spec.containers[postgres].env",
+            "podTemplate: {spec: {containers: [{name: postgres, env: [{name: POSTGRES_USER, value: x}]}]}}",
+        ),
+        (
+            "spec.podTemplate.spec.containers[postgres].securityContext",
+            "podTemplate: {spec: {containers: [{name: postgres, securityContext: {runAsUser: 1}}]}}",
+        ),
+    ] {
+        assert_eq!(fields(&format!("{BASE}{more}")), [field], "{more}");
+    }
+}
+
+#[test]
+fn contradictions_in_tls_are_refused() {
+    for (field, tls) in [
+        (
+            "spec.tls.issuerRef",
+            "{issuerRef: {apiGroup: example.com, kind: Issuer, name: ca}}",
+        ),
+        ("spec.tls.issuerRef", "{issuerRef: {kind: Signer, name: ca}}"),
+        (
+            "spec.tls.certificates",
+            "{issuerRef: {kind: Issuer, name: ca}, certificates: [{alias: sever}]}",
+        ),
+        (
+            "spec.tls.certificates",
+            "{issuerRef: {kind: Issuer, name: ca}, certificates: [{alias: server}, {alias: server}]}",
+        ),
+        (
+            "spec.tls.certificates",
+            "{issuerRef: {kind: Issuer, name: ca}, certificates: [{alias: server, secretName: x}, {alias: client, secretName: x}]}",
+        ),
+        (
+            "spec.tls.certificates[server].duration",
+            "{issuerRef: {kind: Issuer, name: ca}, certificates: [{alias: server, duration: 90d}]}",
+        ),
+        (
+            "spec.tls.certificates[server].duration",
+            "{issuerRef: {kind: Issuer, name: ca}, certificates: [{alias: server, duration: 10m}]}",
+        ),
+        (
+            "spec.tls.certificates[server].renewBefore",
+            "{issuerRef: {kind: Issuer, name: ca}, certificates: [{alias: server, duration: 2h, renewBefore: 2h}]}",
+        ),
+        (
+            "spec.tls.certificates[server].ipAddresses",
+            "{issuerRef: {kind: Issuer, name: ca}, certificates: [{alias: server, ipAddresses: [10.0.0]}]}",
+        ),
+        (
+            "spec.tls.certificates[server].dnsNames",
+            "{issuerRef: {kind: Issuer, name: ca}, certificates: [{alias: server, dnsNames: ['a b']}]}",
+        ),
+    ] {
+        let found = fields(&format!("{BASE}tls: {tls}"));
+        assert!(
+            !found.is_empty() && found.iter().all(|f| f == field),
+            "{tls}: {found:?}"
+        );
+    }
+    let nobody = fields(&format!("{BASE}tls: {{}}"));
+    assert_eq!(nobody, ["spec.tls.issuerRef"; 3]);
+}
+
+#[test]
+fn every_message_says_something() {
+    let invalid = Scenario::new(&format!("{BASE}sslMode: require"))
+        .resolve()
+        .unwrap_err();
+    assert!(
+        invalid[0].to_string().starts_with("spec.sslMode: "),
+        "{}",
+        invalid[0]
+    );
+    assert!(invalid[0].message.contains("spec.tls"));
+}
+
+#[test]
+fn scram_is_the_default_from_18_on() {
+    for (version, expected) in [("17.4", "md5"), ("18.3", "scram")] {
+        let spec = format!("version: '{version}'\nstorageType: Ephemeral");
+        assert_eq!(
+            Scenario::new(&spec).resolved().client_auth_mode.as_str(),
+            expected
+        );
+    }
+    assert_eq!(
+        Scenario::new(&format!("{BASE}{TLS}"))
+            .resolved()
+            .ssl_mode
+            .as_str(),
+        "verify-full"
+    );
+}
+
+#[test]
+fn fields_of_the_old_version_count() {
+    let spec = format!(
+        "{BASE}terminationPolicy: WipeOut\npodTemplate: {{spec: {{resources: {{requests: {{memory: 2Gi}}}}}}}}"
+    );
+    let resolved = Scenario::new(&spec).resolved();
+    assert_eq!(
+        resolved.deletion_policy,
+        api_types::postgres::DeletionPolicy::WipeOut
+    );
+    assert_eq!(resolved.resources.requests.unwrap()["memory"].0, "2Gi");
+}
+
+#[test]
+fn what_has_no_effect_is_said() {
+    let unused = |more: &str| {
+        let scenario = Scenario::new(&format!("{BASE}{more}"));
+        blueprint::kept_but_unused(&scenario.postgres)
+    };
+    assert_eq!(
+        unused("allowedSchemas: {namespaces: {from: Same}}"),
+        Vec::<String>::new()
+    );
+    for more in [
+        "standbyMode: Warm",
+        "arbiter: {}",
+        "readReplicas: [{name: a}]",
+        "archiver: {ref: {name: a}}",
+        "init: {script: {configMap: {name: x}}}",
+        "distributed: true",
+        "remoteReplica: {sourceRef: {name: x, namespace: y}}",
+        "configuration: {tuning: {profile: web}}",
+        "podTemplate: {spec: {containers: [{name: pg-coordinator}]}}",
+        "monitor: {agent: prometheus.io/operator}",
+        "tls: {issuerRef: {kind: Issuer, name: ca}, certificates: [{alias: archiver}]}",
+    ] {
+        assert_eq!(unused(more).len(), 1, "{more}: {:?}", unused(more));
+    }
+}
