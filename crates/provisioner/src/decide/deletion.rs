@@ -4,8 +4,9 @@
 
 use std::time::Duration;
 
-use api_types::Postgres;
 use api_types::postgres::DeletionPolicy;
+use api_types::tls::CertificateAlias;
+use api_types::{Postgres, names};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
@@ -36,7 +37,7 @@ pub fn plan(world: &World) -> Plan {
         return plan;
     }
     let policy = world.deletion_policy();
-    let gone = members(world, &mut plan) && leftovers(world, policy, &mut plan) && auth(world, policy, &mut plan);
+    let gone = members(world, &mut plan) && certificates(world, &mut plan) && leftovers(world, policy, &mut plan) && auth(world, policy, &mut plan);
     if gone {
         plan.act(Action::RemoveFinalizer);
     }
@@ -57,6 +58,33 @@ fn members(world: &World, plan: &mut Plan) -> bool {
         return false;
     }
     true
+}
+
+/// Whether no certificate is left, nor its key. Certificates go first: cert-manager would write their Secrets anew.
+fn certificates(world: &World, plan: &mut Plan) -> bool {
+    let ours = |child: &&Child| matches!(child, Child::Certificate(_)) && child.is_owned_by(world.uid());
+    let live: Vec<&Child> = world.live.iter().filter(ours).collect();
+    for certificate in live.iter().filter(|certificate| certificate.meta().deletion_timestamp.is_none()) {
+        plan.act(Action::Delete((*certificate).clone()));
+    }
+    if !live.is_empty() {
+        plan.wait("the Certificates to go", LOOK_AGAIN);
+        return false;
+    }
+    if let Secrets::Read(secrets) = &world.secrets {
+        let issued = secrets.certificates.iter().filter(|(alias, secret)| is_issued_for(world, **alias, secret));
+        for (_, secret) in issued {
+            plan.act(Action::DeleteSecret(Box::new(secret.clone())));
+        }
+    }
+    true
+}
+
+/// Whether cert-manager wrote a Secret for our Certificate; one that the user put there is the user's.
+fn is_issued_for(world: &World, alias: CertificateAlias, secret: &Secret) -> bool {
+    let annotations = secret.metadata.annotations.as_ref();
+    let certificate = annotations.and_then(|map| map.get("cert-manager.io/certificate-name"));
+    certificate.is_some_and(|name| *name == names::certificate(world.name(), alias))
 }
 
 /// Whether claims and Patroni's state are as the policy says. They go together: data without Patroni's record of it can

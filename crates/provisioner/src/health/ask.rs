@@ -1,7 +1,6 @@
 //! One conversation with one member: get in, look, write a row, say what was seen.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use api_types::vocabulary::{PATRONI_PORT, POSTGRES_PORT};
 use blueprint::TlsPhase;
@@ -10,9 +9,6 @@ use runtime::error_chain;
 
 use crate::health::judge::Answer;
 use crate::health::{Login, Renewal, Served, Targets};
-
-/// A member that does not let us in within this time is as good as down.
-const CONNECT: Duration = Duration::from_secs(3);
 
 /// Where a conversation goes to.
 #[derive(Clone, Copy)]
@@ -64,7 +60,7 @@ async fn get_in(targets: &Targets, place: Place<'_>) -> Result<Session, String> 
     };
     let mut first = None;
     for way in ways {
-        match Session::connect(&place.address.to_string(), port(), &credentials(login, way)?, limit(targets)).await {
+        match Session::connect(&place.address.to_string(), port(), &credentials(login, way)?, targets.timeout).await {
             Ok(session) => return Ok(session),
             Err(error) => first = first.or(Some(error_chain(&error))),
         }
@@ -95,7 +91,7 @@ async fn served(targets: &Targets, place: Place<'_>) -> Option<Served> {
     if targets.login.phase == TlsPhase::Off {
         return None;
     }
-    let answer = instance::probe_tcp(&place.address.to_string(), port(), None, limit(targets)).await.ok()?;
+    let answer = instance::probe_tcp(&place.address.to_string(), port(), None, targets.timeout).await.ok()?;
     let leaf = &answer.served()?.leaf;
     Some(Served { fingerprint: leaf.fingerprint.clone(), not_after: leaf.not_after })
 }
@@ -123,16 +119,13 @@ async fn renew(targets: &Targets, place: Place<'_>, session: &Session, renewal: 
         let (host, login) = (place.address.to_string(), &targets.login);
         let port = u16::try_from(PATRONI_PORT).unwrap_or_default();
         let password = Password::new(login.password.clone());
-        let patroni = Patroni::new(&host, port, &login.username, password, limit(targets));
+        let patroni = Patroni::new(&host, port, &login.username, password, targets.timeout);
         let patroni = patroni.map_err(|error| error_chain(&error))?;
         patroni.reload().await.map_err(|error| error_chain(&error))?;
     }
     session.reload().await.map_err(|error| error_chain(&error))
 }
 
-fn limit(targets: &Targets) -> Duration {
-    targets.timeout.min(CONNECT)
-}
 
 fn port() -> u16 {
     u16::try_from(POSTGRES_PORT).unwrap_or_default()

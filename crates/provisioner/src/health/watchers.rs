@@ -82,7 +82,14 @@ async fn check_until_forgotten(
     let mut checker = Checker::default();
     loop {
         let targets = wanted.borrow_and_update().clone();
-        let report = checker.check(&targets).await;
+        // A check of members that have changed meanwhile may hang on an address that is gone: begin anew.
+        let report = tokio::select! {
+            report = checker.check(&targets) => report,
+            still_wanted = wanted.changed() => match still_wanted {
+                Ok(()) => continue,
+                Err(_) => return,
+            },
+        };
         let is_new = found.send_if_modified(|old| {
             let is_new = old.as_deref() != Some(&report);
             if is_new {
