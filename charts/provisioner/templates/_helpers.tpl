@@ -33,7 +33,17 @@ app.kubernetes.io/part-of: sealwright
 {{- end -}}
 {{- end -}}
 
+{{- define "provisioner.image" -}}
+{{- with .Values.image.registry }}{{ . }}/{{ end -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end -}}
+
+{{/* A cluster-scoped name that releases in different namespaces do not share. */}}
+{{- define "provisioner.clusterName" -}}
+{{- printf "%s:%s" .Release.Namespace (include "provisioner.fullname" .) -}}
+{{- end -}}
+
 {{/* Rights in a database's namespace; bound there by the operator itself, never cluster-wide. */}}
 {{- define "provisioner.databaseRole" -}}
-{{- printf "%s-database" (include "provisioner.fullname" .) -}}
+{{- printf "%s-database" (include "provisioner.clusterName" .) -}}
 {{- end -}}
