@@ -12,6 +12,7 @@ use crate::postgres::LocalRef;
     group = "appcatalog.appscode.com",
     version = "v1alpha1",
     kind = "AppBinding",
+    doc = "How applications reach a database.",
     plural = "appbindings",
     singular = "appbinding",
     category = "catalog",

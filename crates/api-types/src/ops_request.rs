@@ -19,6 +19,7 @@ use crate::tls::{CertificateSpec, ClientAuthMode, IssuerRef, SslMode, TlsConfig}
     group = "ops.kubedb.com",
     version = "v1alpha1",
     kind = "PostgresOpsRequest",
+    doc = "One operation on a running Postgres.",
     plural = "postgresopsrequests",
     singular = "postgresopsrequest",
     shortname = "pgops",

@@ -16,6 +16,7 @@ use crate::pod_template::PlacementPolicyRef;
     group = "apps.k8s.appscode.com",
     version = "v1",
     kind = "PetSet",
+    doc = "Pods with a stable identity and a volume each.",
     plural = "petsets",
     singular = "petset",
     namespaced,

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
     group = "apps.k8s.appscode.com",
     version = "v1",
     kind = "PlacementPolicy",
+    doc = "How the Pods of a PetSet spread over nodes and zones.",
     plural = "placementpolicies",
     singular = "placementpolicy",
     derive = "PartialEq",

@@ -27,6 +27,7 @@ pub use crate::status::*;
     group = "kubedb.com",
     version = "v1",
     kind = "Postgres",
+    doc = "A PostgreSQL database of one or more members.",
     plural = "postgreses",
     singular = "postgres",
     shortname = "pg",

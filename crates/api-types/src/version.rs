@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
     group = "catalog.kubedb.com",
     version = "v1alpha1",
     kind = "PostgresVersion",
+    doc = "A PostgreSQL that can be run, by the name that a Postgres gives in spec.version.",
     plural = "postgresversions",
     singular = "postgresversion",
     shortname = "pgversion",

@@ -192,8 +192,11 @@ impl ApiServer {
     }
 
     fn start_apiserver(&mut self, apiserver: &Path, etcd_port: u16) -> Result<(), Error> {
+        let key_pair = rcgen::KeyPair::generate()?;
         let key = self.folder.join("service-account.key");
-        fs::write(&key, rcgen::KeyPair::generate()?.serialize_pem())?;
+        fs::write(&key, key_pair.serialize_pem())?;
+        let public_key = self.folder.join("service-account.pub");
+        fs::write(&public_key, key_pair.public_key_pem())?;
         let tokens = self.folder.join("tokens.csv");
         fs::write(&tokens, format!("{TOKEN},admin,admin,system:masters\n"))?;
         let mut command = Command::new(apiserver);
@@ -203,7 +206,7 @@ impl ApiServer {
             .args(["--bind-address=127.0.0.1", "--advertise-address=127.0.0.1"])
             .arg(format!("--cert-dir={}", self.folder.join("certs").display()))
             .arg("--service-account-issuer=https://kubernetes.default.svc")
-            .arg(format!("--service-account-key-file={}", key.display()))
+            .arg(format!("--service-account-key-file={}", public_key.display()))
             .arg(format!("--service-account-signing-key-file={}", key.display()))
             .arg(format!("--token-auth-file={}", tokens.display()))
             .args([
@@ -222,7 +225,7 @@ impl ApiServer {
         Ok(())
     }
 
-    async fn wait_until_ready(&self) -> Result<(), Error> {
+    async fn wait_until_ready(&mut self) -> Result<(), Error> {
         let namespaces: Api<Namespace> = Api::all(self.client());
         let begin = Instant::now();
         let mut tick = interval(Duration::from_millis(100));
@@ -234,6 +237,13 @@ impl ApiServer {
                 Ok(Ok(_)) => return Ok(()),
                 Ok(Err(error)) => last = error.to_string(),
                 Err(elapsed) => last = elapsed.to_string(),
+            }
+            for process in &mut self.processes {
+                if let Some(status) = process.try_wait()? {
+                    let log = self.folder.display().to_string();
+                    let last = format!("a process ended with {status}");
+                    return Err(Error::NotReady { log, last });
+                }
             }
         }
         let log = self.folder.join("kube-apiserver.log").display().to_string();

@@ -37,6 +37,12 @@ pub fn all() -> Vec<CustomResourceDefinition> {
     crds
 }
 
+/// Paths of the fields of our own types in a kind, such as `.spec.tls.certificates[].alias`; for tests that have to
+/// know whether they have seen every field.
+pub fn own_fields<K: JsonSchema>() -> Vec<String> {
+    schema::own_fields::<K>()
+}
+
 /// The definition of one kind; `adapt` changes its schema.
 fn definition<K: CustomResourceExt + JsonSchema>(
     adapt: impl Fn(&mut JSONSchemaProps),

@@ -20,15 +20,7 @@ const SENTENCE: usize = 240;
 
 /// The structural schema of a type.
 pub(super) fn structural<K: JsonSchema>() -> JSONSchemaProps {
-    let mut root = SchemaSettings::draft2020_12()
-        .with(|s| s.meta_schema = None)
-        .into_generator()
-        .into_root_schema_for::<K>()
-        .to_value();
-    let mut definitions = match root.as_object_mut().and_then(|r| r.remove(DEFINITIONS)) {
-        Some(Value::Object(definitions)) => definitions,
-        _ => Map::new(),
-    };
+    let (mut root, mut definitions) = generated::<K>();
     for (name, definition) in &mut definitions {
         if name.starts_with(KUBERNETES_TYPES) {
             adapt_kubernetes_type(name, definition);
@@ -37,6 +29,62 @@ pub(super) fn structural<K: JsonSchema>() -> JSONSchemaProps {
     inline(&mut root, &definitions);
     simplify(&mut root);
     serde_json::from_value(root).expect("a structural schema is a JSONSchemaProps")
+}
+
+/// The schema of a type as it is generated, and the definitions that it refers to.
+fn generated<K: JsonSchema>() -> (Value, Map<String, Value>) {
+    let mut root = SchemaSettings::draft2020_12()
+        .with(|s| s.meta_schema = None)
+        .into_generator()
+        .into_root_schema_for::<K>()
+        .to_value();
+    match root.as_object_mut().and_then(|r| r.remove(DEFINITIONS)) {
+        Some(Value::Object(definitions)) => (root, definitions),
+        _ => (root, Map::new()),
+    }
+}
+
+/// Paths of all fields of our own types; fields inside of Kubernetes' own types are not among them. Items of a list are
+/// `[]`, values of a map `{}`.
+pub(super) fn own_fields<K: JsonSchema>() -> Vec<String> {
+    let (root, mut definitions) = generated::<K>();
+    definitions.retain(|name, _| !name.starts_with(KUBERNETES_TYPES));
+    let mut fields = Vec::new();
+    collect_fields("", &root, &definitions, &mut fields);
+    fields
+}
+
+fn collect_fields(path: &str, schema: &Value, definitions: &Map<String, Value>, fields: &mut Vec<String>) {
+    if let Some(Value::String(reference)) = schema.get("$ref") {
+        let name = reference.rsplit('/').next().unwrap_or_default();
+        if let Some(definition) = definitions.get(name) {
+            collect_fields(path, definition, definitions, fields);
+        }
+        return;
+    }
+    for choice in schema
+        .get("anyOf")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        collect_fields(path, choice, definitions, fields);
+    }
+    for (name, field) in schema
+        .get("properties")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
+        let path = format!("{path}.{name}");
+        fields.push(path.clone());
+        collect_fields(&path, field, definitions, fields);
+    }
+    for (word, step) in [("items", "[]"), ("additionalProperties", "{}")] {
+        if let Some(inner) = schema.get(word) {
+            collect_fields(&format!("{path}{step}"), inner, definitions, fields);
+        }
+    }
 }
 
 /// Takes every description away: the second version of a kind is explained by the first.
