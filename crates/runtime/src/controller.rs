@@ -21,6 +21,9 @@ use tracing::Instrument;
 
 use crate::{Process, backoff::Backoff, metrics::ControllerMetrics, telemetry::chain};
 
+/// How long one question for a full cache may wait.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
+
 /// When to look again after an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
@@ -60,8 +63,13 @@ pub async fn run_controller<K, Ctx, E, Fut>(
     let gate = process.readiness.gate(format!("cache of {name}"));
     let store = controller.store();
     let synced = tokio::spawn(async move {
-        if store.wait_until_ready().await.is_ok() {
-            gate.open();
+        // kube 5.0 wakes only the last of a store's waiters, and the controller waits for it too: so ask again.
+        loop {
+            match tokio::time::timeout(ASK_AGAIN, store.wait_until_ready()).await {
+                Ok(Ok(())) => return gate.open(),
+                Ok(Err(_)) => return,
+                Err(_) => {}
+            }
         }
     });
     let work = Arc::new(Work::<K>::new(process.metrics.controller(name)));
