@@ -181,8 +181,9 @@ fn is_number(value: &str) -> bool {
     if value.len() - digits.len() > 1 || !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
         return false;
     }
-    if digits.parse::<f64>().is_ok() {
-        return true;
+    // An exponent without a point is no number for PostgreSQL's scanner.
+    if digits.contains('.') {
+        return digits.parse::<f64>().is_ok();
     }
     let hexadecimal = digits.strip_prefix("0x");
     let unit = match hexadecimal {
@@ -224,7 +225,7 @@ mod tests {
                 "-1",
             ),
             ("random_page_cost 1.1", "random_page_cost", "1.1"),
-            ("seq_page_cost = 1e-2", "seq_page_cost", "1e-2"),
+            ("seq_page_cost = 1.0e-2", "seq_page_cost", "1.0e-2"),
             ("debug_io_direct = ''", "debug_io_direct", ""),
             ("timezone = Europe/Berlin", "timezone", "Europe/Berlin"),
             ("wal_keep_size=0x10MB", "wal_keep_size", "0x10MB"),
@@ -264,6 +265,7 @@ mod tests {
             "x = 'a' 'b'",
             "x = 1 2",
             "x == 1",
+            "seq_page_cost = 1e-2",
             "work_mem = 10 MB",
         ] {
             assert!(parse(line).is_err(), "{line:?} was read as {:?}", parse(line));
