@@ -40,7 +40,8 @@ mod tests {
 
     #[test]
     fn the_service_account_is_namespace_and_name() {
-        let parse = |account| Args::try_parse_from(["p", "--database-cluster-role=r", "--service-account", account]);
+        let parse =
+            |account| Args::try_parse_from(["p", "--database-cluster-role=r", "--service-account", account]);
         let expected = ("ops".to_owned(), "provisioner".to_owned());
         assert_eq!(parse("ops/provisioner").unwrap().access.service_account, expected);
         assert!(parse("provisioner").is_err());

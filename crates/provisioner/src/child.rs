@@ -11,6 +11,7 @@ use serde_json::Value;
 
 /// One child, live or as it should be.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "a handful per pass, never stored")]
 pub enum Child {
     /// The Pods' identity.
     ServiceAccount(ServiceAccount),
@@ -120,12 +121,20 @@ impl Child {
 /// UID of the controller owner.
 fn controller_of(meta: &ObjectMeta) -> Option<&str> {
     let owners = meta.owner_references.as_deref().unwrap_or_default();
-    owners.iter().find(|owner| owner.controller == Some(true)).map(|owner| owner.uid.as_str())
+    owners
+        .iter()
+        .find(|owner| owner.controller == Some(true))
+        .map(|owner| owner.uid.as_str())
 }
 
 /// Whether labels say that an object belongs to the database of this name.
 pub fn is_labelled_for(meta: &ObjectMeta, db: &str) -> bool {
-    let label = |key: &str| meta.labels.as_ref().and_then(|labels| labels.get(key)).map(String::as_str);
+    let label = |key: &str| {
+        meta.labels
+            .as_ref()
+            .and_then(|labels| labels.get(key))
+            .map(String::as_str)
+    };
     label(INSTANCE_LABEL) == Some(db) && label(MANAGED_BY_LABEL) == Some(MANAGED_BY_VALUE)
 }
 
@@ -134,9 +143,9 @@ pub fn is_labelled_for(meta: &ObjectMeta, db: &str) -> bool {
 fn covers(live: &Value, wanted: &Value) -> bool {
     match (live, wanted) {
         (_, wanted) if is_empty(wanted) => true,
-        (Value::Object(live), Value::Object(wanted)) => {
-            wanted.iter().all(|(key, wanted)| covers(live.get(key).unwrap_or(&Value::Null), wanted))
-        }
+        (Value::Object(live), Value::Object(wanted)) => wanted
+            .iter()
+            .all(|(key, wanted)| covers(live.get(key).unwrap_or(&Value::Null), wanted)),
         (Value::Array(live), Value::Array(wanted)) => {
             live.len() == wanted.len() && live.iter().zip(wanted).all(|(live, wanted)| covers(live, wanted))
         }

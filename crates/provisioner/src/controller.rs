@@ -76,7 +76,9 @@ pub async fn operate(process: Process, access: Access) -> Result<(), runtime::pr
     let listed = tokio::spawn(open_when_listed(process.clone(), controller.store()));
     let versions: Api<PostgresVersion> = Api::all(process.client.clone());
     let controller = controller
-        .watches(versions, watcher::Config::default(), move |version| users_of(&store, &version))
+        .watches(versions, watcher::Config::default(), move |version| {
+            users_of(&store, &version)
+        })
         .reconcile_on(woken.map(|database| {
             ObjectRef::new(&database.name).within(database.namespace.as_deref().unwrap_or_default())
         }));
@@ -102,7 +104,10 @@ async fn reconcile(postgres: Arc<Guarded>, context: Arc<Context>) -> Result<Acti
     let postgres = match &postgres.0 {
         Ok(postgres) => Arc::new(postgres.clone()),
         Err(invalid) => {
-            tracing::warn!(error = invalid.error, "can't read this Postgres; correct the field that the error names");
+            tracing::warn!(
+                error = invalid.error,
+                "can't read this Postgres; correct the field that the error names"
+            );
             return Ok(Action::await_change());
         }
     };
@@ -129,16 +134,25 @@ fn database_of(pod: &Pod) -> Option<ObjectRef<Guarded>> {
 fn users_of(store: &Store<Guarded>, version: &PostgresVersion) -> Vec<ObjectRef<Guarded>> {
     let name = version.name_any();
     let all = store.state();
-    let users = all.iter().filter(|guarded| guarded.0.as_ref().is_ok_and(|pg| pg.spec.version == name));
-    users.map(|guarded| ObjectRef::from_obj(guarded.as_ref())).collect()
+    let users = all
+        .iter()
+        .filter(|guarded| guarded.0.as_ref().is_ok_and(|pg| pg.spec.version == name));
+    users
+        .map(|guarded| ObjectRef::from_obj(guarded.as_ref()))
+        .collect()
 }
 
 /// Whether Certificates can be watched. A cluster without cert-manager runs databases without TLS.
 async fn has_cert_manager(process: &Process) -> bool {
-    let found = process.api::<Certificate>().list_metadata(&ListParams::default().limit(1)).await;
+    let found = process
+        .api::<Certificate>()
+        .list_metadata(&ListParams::default().limit(1))
+        .await;
     if let Err(error) = &found {
-        tracing::warn!(error = error_chain(error), "no Certificates here; install cert-manager and restart for TLS");
+        tracing::warn!(
+            error = error_chain(error),
+            "no Certificates here; install cert-manager and restart for TLS"
+        );
     }
     found.is_ok()
 }
-

@@ -9,7 +9,9 @@ pub enum Error {
     #[error(transparent)]
     Api(#[from] ApplyError),
     /// The spec asks for TLS and nobody can issue certificates.
-    #[error("{postgres} has spec.tls, but the cluster has no cert-manager.io/v1 Certificates; install cert-manager")]
+    #[error(
+        "{postgres} has spec.tls, but the cluster has no cert-manager.io/v1 Certificates; install cert-manager"
+    )]
     NoCertManager {
         /// `<namespace>/<name>`.
         postgres: String,
@@ -35,6 +37,9 @@ impl ReconcileError for Error {
 impl Error {
     /// Whether the API server refuses what we want, so that the user should hear of it.
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Api(ApplyError::Invalid { .. } | ApplyError::Forbidden { .. }) | Self::NoCertManager { .. })
+        matches!(
+            self,
+            Self::Api(ApplyError::Invalid { .. } | ApplyError::Forbidden { .. }) | Self::NoCertManager { .. }
+        )
     }
 }

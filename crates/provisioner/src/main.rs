@@ -7,8 +7,11 @@ use provisioner::controller::operate;
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
     let Args { common, access } = Args::parse();
-    runtime::run("sealwright-provisioner", env!("CARGO_PKG_VERSION"), common, async |process| {
-        operate(process, access).await
-    })
+    runtime::run(
+        "sealwright-provisioner",
+        env!("CARGO_PKG_VERSION"),
+        common,
+        async |process| operate(process, access).await,
+    )
     .await
 }

@@ -39,11 +39,17 @@ impl DatabaseMetrics {
     pub fn register(metrics: &Metrics) -> Result<Self, prometheus::Error> {
         let gauges = Self {
             phase: IntGaugeVec::new(
-                Opts::new("sealwright_database_phase", "1 for the phase that a database is in, else 0."),
+                Opts::new(
+                    "sealwright_database_phase",
+                    "1 for the phase that a database is in, else 0.",
+                ),
                 &["namespace", "database", "phase"],
             )?,
             paused: IntGaugeVec::new(
-                Opts::new("sealwright_databases_paused", "1 while somebody holds the pause of a database."),
+                Opts::new(
+                    "sealwright_databases_paused",
+                    "1 while somebody holds the pause of a database.",
+                ),
                 &["namespace", "database"],
             )?,
             expiry: GaugeVec::new(
@@ -73,9 +79,13 @@ impl DatabaseMetrics {
         let (namespace, name) = (world.namespace(), world.name());
         for each in PHASES {
             let value = i64::from(phase == Some(each));
-            self.phase.with_label_values(&[namespace, name, each.as_str()]).set(value);
+            self.phase
+                .with_label_values(&[namespace, name, each.as_str()])
+                .set(value);
         }
-        self.paused.with_label_values(&[namespace, name]).set(world.paused_by().is_some().into());
+        self.paused
+            .with_label_values(&[namespace, name])
+            .set(world.paused_by().is_some().into());
         for child in &world.live {
             if let Child::Certificate(certificate) = child {
                 self.issued(namespace, name, certificate);
@@ -83,15 +93,22 @@ impl DatabaseMetrics {
         }
         for (pod, member) in world.health.iter().flat_map(|report| &report.members) {
             if let Some(served) = &member.served {
-                self.served.with_label_values(&[namespace, name, pod]).set(seconds(served.not_after));
+                self.served
+                    .with_label_values(&[namespace, name, pod])
+                    .set(seconds(served.not_after));
             }
         }
     }
 
     fn issued(&self, namespace: &str, name: &str, certificate: &Certificate) {
-        let ends = certificate.status.as_ref().and_then(|status| status.not_after.as_ref());
+        let ends = certificate
+            .status
+            .as_ref()
+            .and_then(|status| status.not_after.as_ref());
         if let Some(ends) = ends {
-            self.expiry.with_label_values(&[namespace, name, &certificate.name_any()]).set(seconds(ends.0));
+            self.expiry
+                .with_label_values(&[namespace, name, &certificate.name_any()])
+                .set(seconds(ends.0));
         }
     }
 
@@ -108,7 +125,9 @@ impl DatabaseMetrics {
             let _ = self.expiry.remove_label_values(&[namespace, name, &certificate]);
         }
         for ordinal in 0..members(&world.postgres) {
-            let _ = self.served.remove_label_values(&[namespace, name, &api_types::names::pod(name, ordinal)]);
+            let _ =
+                self.served
+                    .remove_label_values(&[namespace, name, &api_types::names::pod(name, ordinal)]);
         }
     }
 }

@@ -34,8 +34,18 @@ pub async fn observe(context: &Context, postgres: Arc<Postgres>) -> Result<World
         leftovers(&reader),
     )?;
     live.extend(config.map(crate::child::Child::Secret));
-    let health = context.watchers.latest(postgres.metadata.uid.as_deref().unwrap_or_default());
-    Ok(World { version, secrets, live, pods, leftovers, health, postgres })
+    let health = context
+        .watchers
+        .latest(postgres.metadata.uid.as_deref().unwrap_or_default());
+    Ok(World {
+        version,
+        secrets,
+        live,
+        pods,
+        leftovers,
+        health,
+        postgres,
+    })
 }
 
 /// Reads objects of one database's namespace.
@@ -48,7 +58,12 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn new(client: &'a Client, postgres: &'a Postgres) -> Self {
-        Self { client, namespace: postgres.namespace().unwrap_or_default(), name: postgres.name_any(), postgres }
+        Self {
+            client,
+            namespace: postgres.namespace().unwrap_or_default(),
+            name: postgres.name_any(),
+            postgres,
+        }
     }
 
     fn api<K>(&self) -> Api<K>
@@ -61,29 +76,49 @@ impl<'a> Reader<'a> {
     /// The object of this name; `None` when there is none.
     async fn get<K>(&self, name: &str) -> Result<Option<K>, ApplyError>
     where
-        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+            + Clone
+            + Debug
+            + DeserializeOwned,
     {
-        self.api::<K>().get_opt(name).await.map_err(|source| self.unreadable::<K>(name, source))
+        self.api::<K>()
+            .get_opt(name)
+            .await
+            .map_err(|source| self.unreadable::<K>(name, source))
     }
 
     /// The objects that carry the database's labels.
     async fn list<K>(&self, labels: &str) -> Result<Vec<K>, ApplyError>
     where
-        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+            + Clone
+            + Debug
+            + DeserializeOwned,
     {
         let found = self.api::<K>().list(&ListParams::default().labels(labels)).await;
-        Ok(found.map_err(|source| self.unreadable::<K>(labels, source))?.items)
+        Ok(found
+            .map_err(|source| self.unreadable::<K>(labels, source))?
+            .items)
     }
 
     fn unreadable<K: Resource<DynamicType = ()>>(&self, name: &str, source: kube::Error) -> ApplyError {
-        let object =
-            ObjectId { kind: K::kind(&()).into_owned(), namespace: self.namespace.clone(), name: name.to_owned() };
+        let object = ObjectId {
+            kind: K::kind(&()).into_owned(),
+            namespace: self.namespace.clone(),
+            name: name.to_owned(),
+        };
         ApplyError::new("read", object, source)
     }
 
     /// Selects what belongs to the database, by KubeDB's labels.
     fn selector(&self) -> String {
-        format!("{}={},{}={}", words::NAME_LABEL, words::NAME_VALUE, words::INSTANCE_LABEL, self.name)
+        format!(
+            "{}={},{}={}",
+            words::NAME_LABEL,
+            words::NAME_VALUE,
+            words::INSTANCE_LABEL,
+            self.name
+        )
     }
 
     fn is_deleting(&self) -> bool {
@@ -95,7 +130,11 @@ async fn version(reader: &Reader<'_>) -> Result<Version, Error> {
     let api: Api<PostgresVersion> = Api::all(reader.client.clone());
     let name = &reader.postgres.spec.version;
     let unreadable = |source| {
-        let object = ObjectId { kind: "PostgresVersion".into(), namespace: String::new(), name: name.clone() };
+        let object = ObjectId {
+            kind: "PostgresVersion".into(),
+            namespace: String::new(),
+            name: name.clone(),
+        };
         ApplyError::new("read", object, source)
     };
     // An empty name would be a list, not an object.
@@ -104,8 +143,13 @@ async fn version(reader: &Reader<'_>) -> Result<Version, Error> {
     {
         return Ok(Version::Found(Box::new(version)));
     }
-    let catalog = api.list_metadata(&ListParams::default()).await.map_err(unreadable)?;
-    Ok(Version::Unknown { known: catalog.iter().map(ResourceExt::name_any).collect() })
+    let catalog = api
+        .list_metadata(&ListParams::default())
+        .await
+        .map_err(unreadable)?;
+    Ok(Version::Unknown {
+        known: catalog.iter().map(ResourceExt::name_any).collect(),
+    })
 }
 
 async fn pods(reader: &Reader<'_>) -> Result<Vec<Pod>, Error> {
@@ -130,7 +174,11 @@ async fn leftovers(reader: &Reader<'_>) -> Result<Leftovers, Error> {
     claims.retain(|claim| ordinal(&claim.name_any(), &prefix).is_some());
     let mut patroni = Vec::new();
     for suffix in ["leader", "config", "failover", "sync"] {
-        patroni.extend(reader.get::<ConfigMap>(&names::with_suffix(&reader.name, suffix)).await?);
+        patroni.extend(
+            reader
+                .get::<ConfigMap>(&names::with_suffix(&reader.name, suffix))
+                .await?,
+        );
     }
     Ok(Leftovers { claims, patroni })
 }

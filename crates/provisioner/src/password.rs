@@ -15,7 +15,10 @@ pub fn random() -> String {
 
 fn of(rng: &mut impl Rng) -> String {
     let all: Vec<u8> = [UPPER, LOWER, DIGIT].concat();
-    let mut password: Vec<u8> = [UPPER, LOWER, DIGIT].iter().filter_map(|kind| kind.choose(rng).copied()).collect();
+    let mut password: Vec<u8> = [UPPER, LOWER, DIGIT]
+        .iter()
+        .filter_map(|kind| kind.choose(rng).copied())
+        .collect();
     while password.len() < LENGTH {
         password.extend(all.choose(rng));
     }

@@ -4,8 +4,8 @@ use api_types::vocabulary::{CHILDREN_MANAGER, FILES_TOKEN, FINALIZER, PROVISIONE
 use api_types::{Postgres, names};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, Secret};
-use kube::api::{Patch, PatchParams, PostParams};
 use kube::Api;
+use kube::api::{Patch, PatchParams, PostParams};
 use runtime::{ApplyError, ObjectId};
 use serde_json::json;
 
@@ -29,7 +29,12 @@ pub struct Done {
 /// # Errors
 /// The API server's answer, naming the object.
 pub async fn perform(context: &Context, world: &World, actions: &[Action]) -> Result<Done, Error> {
-    let mut writer = Writer { context, world, postgres: world.postgres.as_ref().clone(), done: Done::default() };
+    let mut writer = Writer {
+        context,
+        world,
+        postgres: world.postgres.as_ref().clone(),
+        done: Done::default(),
+    };
     for action in actions {
         writer.perform(action).await?;
     }
@@ -49,7 +54,10 @@ impl Writer<'_> {
         let client = &self.context.client;
         match action {
             Action::AddFinalizer => self.finalizers(|list| list.push(FINALIZER.to_owned())).await?,
-            Action::RemoveFinalizer => self.finalizers(|list| list.retain(|name| name != FINALIZER)).await?,
+            Action::RemoveFinalizer => {
+                self.finalizers(|list| list.retain(|name| name != FINALIZER))
+                    .await?
+            }
             Action::GrantSecrets => self.grant_secrets().await?,
             Action::NameAuthSecret(name) => self.name_auth_secret(name).await?,
             Action::CreateAuthSecret(resolved) => {
@@ -81,23 +89,39 @@ impl Writer<'_> {
         let mut list = self.postgres.metadata.finalizers.clone().unwrap_or_default();
         change(&mut list);
         let patch = json!({"metadata": {"finalizers": list}});
-        self.postgres = runtime::merge_patch(&self.context.client, &self.postgres, patch, PROVISIONER).await?;
+        self.postgres =
+            runtime::merge_patch(&self.context.client, &self.postgres, patch, PROVISIONER).await?;
         Ok(())
     }
 
     async fn name_auth_secret(&mut self, name: &str) -> Result<(), Error> {
-        let kind = self.postgres.spec.auth_secret.as_ref().map(|secret| secret.kind.clone());
-        let kind = kind.filter(|kind| !kind.is_empty()).unwrap_or_else(|| "Secret".to_owned());
+        let kind = self
+            .postgres
+            .spec
+            .auth_secret
+            .as_ref()
+            .map(|secret| secret.kind.clone());
+        let kind = kind
+            .filter(|kind| !kind.is_empty())
+            .unwrap_or_else(|| "Secret".to_owned());
         let patch = json!({"spec": {"authSecret": {"kind": kind, "name": name}}});
-        self.postgres = runtime::merge_patch(&self.context.client, &self.postgres, patch, PROVISIONER).await?;
+        self.postgres =
+            runtime::merge_patch(&self.context.client, &self.postgres, patch, PROVISIONER).await?;
         Ok(())
     }
 
     async fn grant_secrets(&self) -> Result<(), Error> {
         let access = &self.context.access;
-        let account = (access.service_account.0.as_str(), access.service_account.1.as_str());
-        let binding = blueprint::operator_role_binding(&self.postgres, OPERATOR, &access.cluster_role, account);
-        tracing::info!(name = names::operator_role_binding(self.world.name(), OPERATOR), "binding ourselves to Secrets");
+        let account = (
+            access.service_account.0.as_str(),
+            access.service_account.1.as_str(),
+        );
+        let binding =
+            blueprint::operator_role_binding(&self.postgres, OPERATOR, &access.cluster_role, account);
+        tracing::info!(
+            name = names::operator_role_binding(self.world.name(), OPERATOR),
+            "binding ourselves to Secrets"
+        );
         runtime::apply(&self.context.client, &binding, CHILDREN_MANAGER).await?;
         Ok(())
     }
@@ -106,8 +130,13 @@ impl Writer<'_> {
         let id = ObjectId::of(&secret);
         tracing::info!(name = id.name, "creating the auth Secret");
         let api: Api<Secret> = Api::namespaced(self.context.client.clone(), &id.namespace);
-        let params = PostParams { field_manager: Some(CHILDREN_MANAGER.to_owned()), ..PostParams::default() };
-        api.create(&params, &secret).await.map_err(|source| ApplyError::new("create", id, source))?;
+        let params = PostParams {
+            field_manager: Some(CHILDREN_MANAGER.to_owned()),
+            ..PostParams::default()
+        };
+        api.create(&params, &secret)
+            .await
+            .map_err(|source| ApplyError::new("create", id, source))?;
         Ok(())
     }
 
@@ -128,8 +157,15 @@ impl Writer<'_> {
         let namespace = self.world.namespace();
         let api: Api<Pod> = Api::namespaced(self.context.client.clone(), namespace);
         let patch = json!({"metadata": {"annotations": {FILES_TOKEN: token}}});
-        let params = PatchParams { field_manager: Some(PROVISIONER.to_owned()), ..PatchParams::default() };
-        let id = || ObjectId { kind: "Pod".into(), namespace: namespace.to_owned(), name: pod.to_owned() };
+        let params = PatchParams {
+            field_manager: Some(PROVISIONER.to_owned()),
+            ..PatchParams::default()
+        };
+        let id = || ObjectId {
+            kind: "Pod".into(),
+            namespace: namespace.to_owned(),
+            name: pod.to_owned(),
+        };
         api.patch_metadata(pod, &params, &Patch::Merge(patch))
             .await
             .map_err(|source| ApplyError::new("touch", id(), source))?;

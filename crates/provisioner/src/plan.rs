@@ -103,7 +103,12 @@ impl Plan {
     /// Sets a condition.
     pub fn set(&mut self, type_: &'static str, status: bool, reason: &str, message: impl Into<String>) {
         let (reason, message) = (reason.to_owned(), message.into());
-        self.changes.push(Change::Set { type_, status, reason, message });
+        self.changes.push(Change::Set {
+            type_,
+            status,
+            reason,
+            message,
+        });
     }
 
     /// Takes a condition out.
@@ -113,7 +118,11 @@ impl Plan {
 
     /// Publishes an Event.
     pub fn tell(&mut self, warning: bool, reason: &str, note: impl Into<String>) {
-        self.news.push(News { warning, reason: reason.to_owned(), note: note.into() });
+        self.news.push(News {
+            warning,
+            reason: reason.to_owned(),
+            note: note.into(),
+        });
     }
 
     /// Says what is waited for, and looks again after this time at the latest.
@@ -129,12 +138,23 @@ impl Plan {
 }
 
 /// The conditions after these changes.
-pub fn changed(conditions: &[Condition], changes: &[Change], generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
+pub fn changed(
+    conditions: &[Condition],
+    changes: &[Change],
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Vec<Condition> {
     let mut list = conditions.to_vec();
     for change in changes {
         match change {
-            Change::Set { type_, status, reason, message } => {
-                let condition = Condition::new(type_, *status, reason, message, now).at_generation(generation);
+            Change::Set {
+                type_,
+                status,
+                reason,
+                message,
+            } => {
+                let condition =
+                    Condition::new(type_, *status, reason, message, now).at_generation(generation);
                 api_types::condition::set(&mut list, condition);
             }
             Change::Remove(type_) => {

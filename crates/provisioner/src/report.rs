@@ -8,9 +8,9 @@ use kube::runtime::reflector::ObjectRef;
 use runtime::Severity;
 
 use crate::controller::Context;
+use crate::decide::SPEC_APPLIED;
 use crate::decide::phase::phase;
 use crate::decide::targets::targets;
-use crate::decide::SPEC_APPLIED;
 use crate::error::Error;
 use crate::perform::Done;
 use crate::plan::{Action, Plan, changed};
@@ -23,7 +23,12 @@ const RECONCILE: &str = "Reconcile";
 ///
 /// # Errors
 /// When the status could not be written.
-pub async fn report(context: &Context, world: &World, mut plan: Plan, done: &Result<Done, Error>) -> Result<(), Error> {
+pub async fn report(
+    context: &Context,
+    world: &World,
+    mut plan: Plan,
+    done: &Result<Done, Error>,
+) -> Result<(), Error> {
     if plan.actions.contains(&Action::RemoveFinalizer) && done.is_ok() {
         forget(context, world);
         return Ok(());
@@ -50,7 +55,11 @@ pub fn status(world: &World, plan: &Plan, now: Timestamp) -> PostgresStatus {
     let conditions = changed(world.conditions(), &plan.changes, generation, now);
     PostgresStatus {
         phase: phase(&conditions),
-        observed_generation: if plan.acts_on_spec { generation } else { old.observed_generation },
+        observed_generation: if plan.acts_on_spec {
+            generation
+        } else {
+            old.observed_generation
+        },
         conditions,
         auth_secret: old.auth_secret,
     }
@@ -60,7 +69,9 @@ pub fn status(world: &World, plan: &Plan, now: Timestamp) -> PostgresStatus {
 fn watch(context: &Context, world: &World, plan: &Plan) {
     match targets(world, plan) {
         Some(targets) => {
-            context.watchers.watch(ObjectRef::from_obj(world.postgres.as_ref()), world.uid(), targets);
+            context
+                .watchers
+                .watch(ObjectRef::from_obj(world.postgres.as_ref()), world.uid(), targets);
         }
         // A pass that could not see enough leaves the task as it is; one that takes the database down ends it.
         None if !plan.checks_health => context.watchers.forget(world.uid()),
@@ -77,7 +88,13 @@ fn log(world: &World, plan: &Plan, status: &PostgresStatus) {
     let phase = status.phase.map_or("none", DatabasePhase::as_str);
     let condition = api_types::condition::find(&status.conditions, types::READY);
     let ready = condition.and_then(|condition| condition.message.as_deref());
-    tracing::info!(phase, ready, waits_for = plan.waits_for, paused_by = world.paused_by(), "status written");
+    tracing::info!(
+        phase,
+        ready,
+        waits_for = plan.waits_for,
+        paused_by = world.paused_by(),
+        "status written"
+    );
 }
 
 async fn publish(
@@ -90,15 +107,33 @@ async fn publish(
     let on = world.postgres.object_ref(&());
     for created in done.iter().flat_map(|done| &done.created) {
         let note = format!("Successfully created {created}");
-        context.recorder.publish(&on, Severity::Normal, "Successful", &note, RECONCILE).await;
+        context
+            .recorder
+            .publish(&on, Severity::Normal, "Successful", &note, RECONCILE)
+            .await;
     }
-    let known = |note: &str| world.conditions().iter().any(|condition| condition.message.as_deref() == Some(note));
+    let known = |note: &str| {
+        world
+            .conditions()
+            .iter()
+            .any(|condition| condition.message.as_deref() == Some(note))
+    };
     for news in plan.news.iter().filter(|news| !known(&news.note)) {
-        let severity = if news.warning { Severity::Warning } else { Severity::Normal };
-        context.recorder.publish(&on, severity, &news.reason, &news.note, RECONCILE).await;
+        let severity = if news.warning {
+            Severity::Warning
+        } else {
+            Severity::Normal
+        };
+        context
+            .recorder
+            .publish(&on, severity, &news.reason, &news.note, RECONCILE)
+            .await;
     }
     if let Some((severity, note)) = transition(world, status) {
-        context.recorder.publish(&on, severity, "PhaseChanged", &note, RECONCILE).await;
+        context
+            .recorder
+            .publish(&on, severity, "PhaseChanged", &note, RECONCILE)
+            .await;
     }
 }
 
@@ -112,6 +147,8 @@ fn transition(world: &World, status: &PostgresStatus) -> Option<(Severity, Strin
         DatabasePhase::Critical | DatabasePhase::NotReady => Severity::Warning,
         _ => Severity::Normal,
     };
-    Some((severity, format!("Phase changed from {} to {}", old.as_str(), new.as_str())))
+    Some((
+        severity,
+        format!("Phase changed from {} to {}", old.as_str(), new.as_str()),
+    ))
 }
-

@@ -137,7 +137,12 @@ impl World {
 
     /// What happens on deletion. A halted database counts as `Halt`, as KubeDB makes it when it halts one.
     pub fn deletion_policy(&self) -> DeletionPolicy {
-        match self.postgres.spec.deletion_policy.unwrap_or(DeletionPolicy::Delete) {
+        match self
+            .postgres
+            .spec
+            .deletion_policy
+            .unwrap_or(DeletionPolicy::Delete)
+        {
             DeletionPolicy::DoNotTerminate => DeletionPolicy::DoNotTerminate,
             _ if self.is_halted() => DeletionPolicy::Halt,
             policy => policy,
@@ -151,13 +156,23 @@ impl World {
 
     /// Name of the auth Secret: the spec's, or the one that we make.
     pub fn auth_secret_name(&self) -> String {
-        let named = self.postgres.spec.auth_secret.as_ref().map(|secret| secret.name.as_str());
-        named.filter(|name| !name.is_empty()).map_or_else(|| names::auth_secret(self.name()), str::to_owned)
+        let named = self
+            .postgres
+            .spec
+            .auth_secret
+            .as_ref()
+            .map(|secret| secret.name.as_str());
+        named
+            .filter(|name| !name.is_empty())
+            .map_or_else(|| names::auth_secret(self.name()), str::to_owned)
     }
 
     /// The conditions in the status.
     pub fn conditions(&self) -> &[Condition] {
-        self.postgres.status.as_ref().map_or(&[], |status| status.conditions.as_slice())
+        self.postgres
+            .status
+            .as_ref()
+            .map_or(&[], |status| status.conditions.as_slice())
     }
 
     /// Whether the database has been ready once: from then on nothing that needs a restart is changed from here.
@@ -221,7 +236,13 @@ pub fn secret_text<'a>(secret: &'a Secret, key: &str) -> Option<&'a str> {
 
 /// Whether a Pod says that it is ready and is not on its way out.
 pub fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    let conditions = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.as_deref())
+        .unwrap_or_default();
     pod.metadata.deletion_timestamp.is_none()
-        && conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+        && conditions
+            .iter()
+            .any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }

@@ -54,8 +54,15 @@ fn a_running_database_needs_nothing() {
         let world = running(spec);
         let plan = decide(&world);
         assert_eq!(actions(&plan), Vec::<String>::new());
-        assert_eq!(world.postgres.status.as_ref().and_then(|status| status.phase), Some(DatabasePhase::Ready));
-        assert_eq!(reported(world.clone(), &plan).postgres, world.postgres, "the status is settled too");
+        assert_eq!(
+            world.postgres.status.as_ref().and_then(|status| status.phase),
+            Some(DatabasePhase::Ready)
+        );
+        assert_eq!(
+            reported(world.clone(), &plan).postgres,
+            world.postgres,
+            "the status is settled too"
+        );
     }
 }
 
@@ -68,7 +75,11 @@ fn a_child_edited_by_hand_is_put_right() {
         }
     }
     assert_eq!(actions(&decide(&world)), ["apply PetSet pg"]);
-    assert_eq!(actions(&decide(&pause(world, "restart-1/uid"))), Vec::<String>::new(), "not while paused");
+    assert_eq!(
+        actions(&decide(&pause(world, "restart-1/uid"))),
+        Vec::<String>::new(),
+        "not while paused"
+    );
 }
 
 #[test]
@@ -89,7 +100,9 @@ fn the_pass_after_a_pause_changes_no_child() {
     let plan = decide(&paused);
     let mut resumed = reported(paused, &plan);
     assert!(condition(&resumed, "Paused").is_some());
-    std::sync::Arc::make_mut(&mut resumed.postgres).metadata.annotations = None;
+    std::sync::Arc::make_mut(&mut resumed.postgres)
+        .metadata
+        .annotations = None;
     let plan = decide(&resumed);
     assert!(plan.actions.is_empty() && removes(&plan, "Paused"));
 }
@@ -98,45 +111,77 @@ fn the_pass_after_a_pause_changes_no_child() {
 fn members_wait_for_their_certificates() {
     let world = fresh(tls());
     let plan = decide(&world);
-    assert!(!actions(&plan).iter().any(|it| it.contains("PetSet") || it.contains("Secret") || it.contains("AppBinding")));
+    assert!(
+        !actions(&plan)
+            .iter()
+            .any(|it| it.contains("PetSet") || it.contains("Secret") || it.contains("AppBinding"))
+    );
     assert_eq!(actions(&plan)[0], "apply Certificate pg-server-cert");
-    assert!(plan.waits_for.as_deref().unwrap().starts_with("Certificate pg-server-cert"));
+    assert!(
+        plan.waits_for
+            .as_deref()
+            .unwrap()
+            .starts_with("Certificate pg-server-cert")
+    );
 
     let mut issued = applied(world, &plan);
     let plan = decide(&issued);
-    assert_eq!(actions(&plan), ["apply Secret pg-bc1234", "apply PetSet pg", "apply AppBinding pg"]);
+    assert_eq!(
+        actions(&plan),
+        ["apply Secret pg-bc1234", "apply PetSet pg", "apply AppBinding pg"]
+    );
 
-    secrets_of(&mut issued).certificates.remove(&CertificateAlias::Client);
+    secrets_of(&mut issued)
+        .certificates
+        .remove(&CertificateAlias::Client);
     let plan = decide(&issued);
-    assert_eq!(plan.waits_for.as_deref(), Some("Certificate pg-client-cert: its Secret does not exist yet"));
+    assert_eq!(
+        plan.waits_for.as_deref(),
+        Some("Certificate pg-client-cert: its Secret does not exist yet")
+    );
 }
 
 #[test]
 fn an_unknown_version_names_those_that_exist() {
     let mut world = fresh(json!({"version": "99.1"}));
-    world.version = Version::Unknown { known: vec!["15.5".into(), "17.4".into()] };
+    world.version = Version::Unknown {
+        known: vec!["15.5".into(), "17.4".into()],
+    };
     let plan = decide(&world);
     assert!(plan.actions.is_empty());
     let (status, reason, message) = set(&plan, "ProvisioningStarted").unwrap();
-    assert!(!status && reason == "VersionNotFound" && message.contains("15.5, 17.4"), "{message}");
+    assert!(
+        !status && reason == "VersionNotFound" && message.contains("15.5, 17.4"),
+        "{message}"
+    );
     assert_eq!(set(&plan, "Ready").map(|it| it.0), Some(false));
 }
 
 #[test]
 fn a_missing_user_configuration_is_named() {
     let world = with_user_conf(fresh(json!({})), UserConf::Missing("mine".into()));
-    let (_, reason, message) = set(&decide(&world), "Ready").map(|it| (it.0, it.1.to_owned(), it.2.to_owned())).unwrap();
-    assert!(reason == "InvalidSpec" && message.contains("spec.configuration.secretName") && message.contains("mine"));
+    let (_, reason, message) = set(&decide(&world), "Ready")
+        .map(|it| (it.0, it.1.to_owned(), it.2.to_owned()))
+        .unwrap();
+    assert!(
+        reason == "InvalidSpec"
+            && message.contains("spec.configuration.secretName")
+            && message.contains("mine")
+    );
 }
 
 #[test]
 fn a_foreign_auth_secret_is_refused() {
     let mut world = fresh(json!({}));
-    secrets_of(&mut world).auth.as_mut().unwrap().metadata.labels = Some(blueprint::labels::selector("other"));
+    secrets_of(&mut world).auth.as_mut().unwrap().metadata.labels =
+        Some(blueprint::labels::selector("other"));
     let plan = decide(&world);
     assert!(plan.actions.is_empty());
     let (_, reason, message) = set(&plan, "Ready").unwrap();
-    assert!(reason == "InvalidAuthSecret" && message.contains("other"), "{message}");
+    assert!(
+        reason == "InvalidAuthSecret" && message.contains("other"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -147,7 +192,10 @@ fn tls_added_by_hand_waits_for_a_request() {
     let plan = decide(&world);
     assert_eq!(actions(&plan), Vec::<String>::new());
     let (status, reason, message) = set(&plan, "SpecApplied").unwrap();
-    assert!(!status && reason == "ReconfigureTLSNeeded" && message.contains("type ReconfigureTLS"), "{message}");
+    assert!(
+        !status && reason == "ReconfigureTLSNeeded" && message.contains("type ReconfigureTLS"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -157,11 +205,16 @@ fn other_changes_to_tls_by_hand_wait_too() {
     let issuer = edit(running(tls()), |spec| {
         spec.tls.as_mut().unwrap().issuer_ref.as_mut().unwrap().name = "other".into();
     });
-    let auth = edit(running(json!({})), |spec| spec.client_auth_mode = serde_json::from_value(json!("scram")).ok());
+    let auth = edit(running(json!({})), |spec| {
+        spec.client_auth_mode = serde_json::from_value(json!("scram")).ok()
+    });
     for world in [without, mode, issuer, auth] {
         let plan = decide(&world);
         assert_eq!(actions(&plan), Vec::<String>::new());
-        assert_eq!(set(&plan, "SpecApplied").map(|it| it.1), Some("ReconfigureTLSNeeded"));
+        assert_eq!(
+            set(&plan, "SpecApplied").map(|it| it.1),
+            Some("ReconfigureTLSNeeded")
+        );
     }
 }
 
@@ -169,7 +222,9 @@ fn other_changes_to_tls_by_hand_wait_too() {
 fn a_database_that_never_was_ready_follows_its_spec() {
     let mut world = running(json!({}));
     std::sync::Arc::make_mut(&mut world.postgres).status = None;
-    let world = edit(world, |spec| spec.tls = serde_json::from_value(tls()["tls"].clone()).unwrap());
+    let world = edit(world, |spec| {
+        spec.tls = serde_json::from_value(tls()["tls"].clone()).unwrap()
+    });
     assert_eq!(actions(&decide(&world))[0], "apply Certificate pg-server-cert");
 }
 
@@ -180,14 +235,20 @@ fn a_version_change_waits_for_a_request() {
     let plan = decide(&world);
     assert_eq!(actions(&plan), Vec::<String>::new());
     let (_, reason, message) = set(&plan, "SpecApplied").unwrap();
-    assert!(reason == "UpdateVersionNeeded" && message.contains("type UpdateVersion"), "{message}");
+    assert!(
+        reason == "UpdateVersionNeeded" && message.contains("type UpdateVersion"),
+        "{message}"
+    );
 }
 
 #[test]
 fn scaling_is_done_by_editing_replicas() {
     let down = edit(running(json!({})), |spec| spec.replicas = Some(1));
     let actions_down = actions(&decide(&down));
-    assert!(actions_down.contains(&"apply PetSet pg".to_owned()), "{actions_down:?}");
+    assert!(
+        actions_down.contains(&"apply PetSet pg".to_owned()),
+        "{actions_down:?}"
+    );
     assert!(actions_down.contains(&"delete Service pg-standby".to_owned()));
     assert!(actions_down.contains(&"delete PodDisruptionBudget pg".to_owned()));
     let up = edit(running(json!({"replicas": 1})), |spec| spec.replicas = Some(3));
@@ -198,7 +259,9 @@ fn scaling_is_done_by_editing_replicas() {
 fn deletion_follows_its_policy() {
     use DeletionPolicy::{Delete, Halt, WipeOut};
     let gone = |policy| {
-        let mut world = delete(edit(running(json!({})), |spec| spec.deletion_policy = Some(policy)));
+        let mut world = delete(edit(running(json!({})), |spec| {
+            spec.deletion_policy = Some(policy)
+        }));
         world.live.retain(|child| !matches!(child, Child::PetSet(_)));
         world.pods.clear();
         world
@@ -211,8 +274,14 @@ fn deletion_follows_its_policy() {
     assert_eq!(with_claim(Halt), ["release auth", "remove finalizer"]);
     assert_eq!(with_claim(Delete), ["delete claim data-pg-0"]);
     assert_eq!(with_claim(WipeOut), ["delete claim data-pg-0"]);
-    assert_eq!(actions(&decide(&gone(Delete))), ["release auth", "remove finalizer"]);
-    assert_eq!(actions(&decide(&gone(WipeOut))), ["delete auth", "remove finalizer"]);
+    assert_eq!(
+        actions(&decide(&gone(Delete))),
+        ["release auth", "remove finalizer"]
+    );
+    assert_eq!(
+        actions(&decide(&gone(WipeOut))),
+        ["delete auth", "remove finalizer"]
+    );
     let mut shared = gone(WipeOut);
     secrets_of(&mut shared).auth_is_shared = true;
     assert_eq!(actions(&decide(&shared)), ["release auth", "remove finalizer"]);
@@ -230,18 +299,53 @@ fn members_go_before_their_volumes() {
 }
 
 #[test]
+fn certificates_go_before_their_secrets() {
+    let mut world = delete(running(tls()));
+    world.live.retain(|child| !matches!(child, Child::PetSet(_)));
+    world.pods.clear();
+    for (alias, secret) in &mut secrets_of(&mut world).certificates {
+        let name = api_types::names::certificate("pg", *alias);
+        let annotation = ("cert-manager.io/certificate-name".to_owned(), name);
+        secret.metadata.annotations = Some([annotation].into());
+    }
+    let plan = decide(&world);
+    assert_eq!(actions(&plan)[0], "delete Certificate pg-server-cert");
+    assert_eq!(plan.actions.len(), 3);
+    let plan = decide(&applied(world, &plan));
+    let secrets = plan
+        .actions
+        .iter()
+        .filter(|action| matches!(action, Action::DeleteSecret(_)));
+    assert_eq!(secrets.count(), 3);
+    assert_eq!(
+        actions(&plan).last().map(String::as_str),
+        Some("remove finalizer")
+    );
+}
+
+#[test]
 fn do_not_terminate_holds_and_the_database_goes_on() {
     let plan = decide(&delete(running(json!({"deletionPolicy": "DoNotTerminate"}))));
     assert!(plan.actions.is_empty() && plan.checks_health);
     let (status, _, message) = set(&plan, "DeletionHeld").unwrap();
-    assert!(status && message.contains("change spec.deletionPolicy"), "{message}");
+    assert!(
+        status && message.contains("change spec.deletionPolicy"),
+        "{message}"
+    );
 }
 
 #[test]
 fn a_halt_ends_the_members_before_their_rights() {
     let world = edit(running(tls()), |spec| spec.halted = Some(true));
     let plan = decide(&world);
-    assert_eq!(actions(&plan), ["delete PodDisruptionBudget pg", "delete PetSet pg", "delete AppBinding pg"]);
+    assert_eq!(
+        actions(&plan),
+        [
+            "delete PodDisruptionBudget pg",
+            "delete PetSet pg",
+            "delete AppBinding pg"
+        ]
+    );
     assert!(set(&plan, "Halted").is_none());
 
     let mut ended = applied(world, &plan);
@@ -255,10 +359,20 @@ fn a_halt_ends_the_members_before_their_rights() {
         "delete Service pg-standby",
         "delete Service pg-pods",
     ];
-    assert_eq!(actions(&plan), expected, "Certificates and the config Secret stay");
-    assert_eq!(set(&plan, "Halted").map(|it| it.1), Some("DatabaseHaltedSuccessfully"));
+    assert_eq!(
+        actions(&plan),
+        expected,
+        "Certificates and the config Secret stay"
+    );
+    assert_eq!(
+        set(&plan, "Halted").map(|it| it.1),
+        Some("DatabaseHaltedSuccessfully")
+    );
     let halted = reported(applied(ended, &plan), &plan);
-    assert_eq!(halted.postgres.status.as_ref().and_then(|status| status.phase), Some(DatabasePhase::Halted));
+    assert_eq!(
+        halted.postgres.status.as_ref().and_then(|status| status.phase),
+        Some(DatabasePhase::Halted)
+    );
 
     let resumed = edit(halted, |spec| spec.halted = Some(false));
     let plan = decide(&resumed);
@@ -268,7 +382,9 @@ fn a_halt_ends_the_members_before_their_rights() {
 
 #[test]
 fn do_not_terminate_forbids_a_halt() {
-    let world = edit(running(json!({"deletionPolicy": "DoNotTerminate"})), |spec| spec.halted = Some(true));
+    let world = edit(running(json!({"deletionPolicy": "DoNotTerminate"})), |spec| {
+        spec.halted = Some(true)
+    });
     let plan = decide(&world);
     assert!(plan.actions.is_empty());
     assert!(set(&plan, "SpecApplied").unwrap().2.contains("can't be halted"));
@@ -277,7 +393,9 @@ fn do_not_terminate_forbids_a_halt() {
 #[test]
 fn a_renewed_certificate_touches_the_pods_that_serve_the_old_one() {
     let mut world = running(tls());
-    secrets_of(&mut world).certificates.insert(CertificateAlias::Server, certificate_secret(RENEWED));
+    secrets_of(&mut world)
+        .certificates
+        .insert(CertificateAlias::Server, certificate_secret(RENEWED));
     let old = provisioner::decide::renewal::fingerprint(LEAF).unwrap();
     let new = provisioner::decide::renewal::fingerprint(RENEWED).unwrap();
     let served = |fingerprint: &str| provisioner::health::Member {
@@ -292,9 +410,14 @@ fn a_renewed_certificate_touches_the_pods_that_serve_the_old_one() {
     world.health = Some(report.into());
     let plan = decide(&world);
     assert_eq!(actions(&plan), ["touch pg-0"], "pg-2 could not be asked");
-    assert_eq!(plan.renewal.as_ref().map(|renewal| renewal.fingerprint.clone()), Some(new));
+    assert_eq!(
+        plan.renewal.as_ref().map(|renewal| renewal.fingerprint.clone()),
+        Some(new)
+    );
 
-    let Action::TouchPod { token, .. } = &plan.actions[0] else { panic!("a touch") };
+    let Action::TouchPod { token, .. } = &plan.actions[0] else {
+        panic!("a touch")
+    };
     let annotations = world.pods[0].metadata.annotations.get_or_insert_default();
     annotations.insert("ops.kubedb.com/files-token".into(), token.clone());
     assert_eq!(actions(&decide(&world)), Vec::<String>::new(), "once is enough");

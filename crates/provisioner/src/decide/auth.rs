@@ -31,15 +31,21 @@ pub struct Credentials<'a> {
 
 impl std::fmt::Debug for Credentials<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Credentials").field("username", &self.username).finish_non_exhaustive()
+        f.debug_struct("Credentials")
+            .field("username", &self.username)
+            .finish_non_exhaustive()
     }
 }
 
 /// Judges the auth Secret.
 pub fn judge<'a>(world: &World, secrets: &'a SecretFacts) -> Auth<'a> {
     let name = world.auth_secret_name();
-    let external =
-        world.postgres.spec.auth_secret.as_ref().is_some_and(|secret| secret.externally_managed == Some(true));
+    let external = world
+        .postgres
+        .spec
+        .auth_secret
+        .as_ref()
+        .is_some_and(|secret| secret.externally_managed == Some(true));
     let refuse = |message: String| Auth::Refused(Refusal::new(INVALID_AUTH_SECRET, message));
     let Some(secret) = &secrets.auth else {
         if external {
@@ -56,14 +62,19 @@ pub fn judge<'a>(world: &World, secrets: &'a SecretFacts) -> Auth<'a> {
     }
     match credentials(secret) {
         Some(credentials) => Auth::Usable(credentials),
-        None => refuse(format!("spec.authSecret: Secret {name:?} needs non-empty keys username and password")),
+        None => refuse(format!(
+            "spec.authSecret: Secret {name:?} needs non-empty keys username and password"
+        )),
     }
 }
 
 /// The credentials in a Secret, if both are there.
 pub fn credentials(secret: &Secret) -> Option<Credentials<'_>> {
     let key = |key| secret_text(secret, key).filter(|text| !text.is_empty());
-    Some(Credentials { username: key("username")?, password: key("password")? })
+    Some(Credentials {
+        username: key("username")?,
+        password: key("password")?,
+    })
 }
 
 /// The database that a Secret's labels name.

@@ -58,7 +58,9 @@ enum Verdict {
 }
 
 fn judge(world: &World, wanted: &Child) -> Verdict {
-    let Some(live) = world.live_twin(wanted) else { return Verdict::Apply };
+    let Some(live) = world.live_twin(wanted) else {
+        return Verdict::Apply;
+    };
     let what = || format!("{} {}", live.kind(), live.name());
     if matches!(live, Child::ServiceAccount(_)) && !live.is_owned_by(world.uid()) {
         // The user's own, as KubeDB's custom RBAC has it.
@@ -70,7 +72,11 @@ fn judge(world: &World, wanted: &Child) -> Verdict {
     if live.is_owned_by_another_than(world.uid()) {
         return Verdict::Wait(format!("{}, which belongs to another object, to go", what()));
     }
-    if live.is_as(wanted) { Verdict::AsWanted } else { Verdict::Apply }
+    if live.is_as(wanted) {
+        Verdict::AsWanted
+    } else {
+        Verdict::Apply
+    }
 }
 
 /// Takes away children of ours that are no longer wanted, such as the standby Service of a database with one member.

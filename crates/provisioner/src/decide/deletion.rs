@@ -37,7 +37,10 @@ pub fn plan(world: &World) -> Plan {
         return plan;
     }
     let policy = world.deletion_policy();
-    let gone = members(world, &mut plan) && certificates(world, &mut plan) && leftovers(world, policy, &mut plan) && auth(world, policy, &mut plan);
+    let gone = members(world, &mut plan)
+        && certificates(world, &mut plan)
+        && leftovers(world, policy, &mut plan)
+        && auth(world, policy, &mut plan);
     if gone {
         plan.act(Action::RemoveFinalizer);
     }
@@ -64,7 +67,10 @@ fn members(world: &World, plan: &mut Plan) -> bool {
 fn certificates(world: &World, plan: &mut Plan) -> bool {
     let ours = |child: &&Child| matches!(child, Child::Certificate(_)) && child.is_owned_by(world.uid());
     let live: Vec<&Child> = world.live.iter().filter(ours).collect();
-    for certificate in live.iter().filter(|certificate| certificate.meta().deletion_timestamp.is_none()) {
+    for certificate in live
+        .iter()
+        .filter(|certificate| certificate.meta().deletion_timestamp.is_none())
+    {
         plan.act(Action::Delete((*certificate).clone()));
     }
     if !live.is_empty() {
@@ -72,7 +78,10 @@ fn certificates(world: &World, plan: &mut Plan) -> bool {
         return false;
     }
     if let Secrets::Read(secrets) = &world.secrets {
-        let issued = secrets.certificates.iter().filter(|(alias, secret)| is_issued_for(world, **alias, secret));
+        let issued = secrets
+            .certificates
+            .iter()
+            .filter(|(alias, secret)| is_issued_for(world, **alias, secret));
         for (_, secret) in issued {
             plan.act(Action::DeleteSecret(Box::new(secret.clone())));
         }
@@ -104,7 +113,10 @@ fn leftovers(world: &World, policy: DeletionPolicy, plan: &mut Plan) -> bool {
     if world.leftovers.claims.is_empty() {
         return true;
     }
-    plan.wait(format!("{} volume claims to go", world.leftovers.claims.len()), LOOK_AGAIN);
+    plan.wait(
+        format!("{} volume claims to go", world.leftovers.claims.len()),
+        LOOK_AGAIN,
+    );
     false
 }
 
@@ -126,11 +138,18 @@ fn auth(world: &World, policy: DeletionPolicy, plan: &mut Plan) -> bool {
 }
 
 fn externally_managed(postgres: &Postgres) -> bool {
-    postgres.spec.auth_secret.as_ref().is_some_and(|secret| secret.externally_managed == Some(true))
+    postgres
+        .spec
+        .auth_secret
+        .as_ref()
+        .is_some_and(|secret| secret.externally_managed == Some(true))
 }
 
 fn is_owned_by(meta: &ObjectMeta, uid: &str) -> bool {
-    meta.owner_references.iter().flatten().any(|owner| owner.uid == uid)
+    meta.owner_references
+        .iter()
+        .flatten()
+        .any(|owner| owner.uid == uid)
 }
 
 /// The Secret without the Postgres as its owner.

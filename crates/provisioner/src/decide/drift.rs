@@ -27,7 +27,10 @@ pub fn held(world: &World, resolved: &Resolved) -> Option<Refusal> {
 
 /// Whether a child is left alone while something is held: all that tell members and clients about TLS or version.
 pub fn holds(child: &Child) -> bool {
-    matches!(child, Child::Secret(_) | Child::Certificate(_) | Child::PetSet(_) | Child::AppBinding(_))
+    matches!(
+        child,
+        Child::Secret(_) | Child::Certificate(_) | Child::PetSet(_) | Child::AppBinding(_)
+    )
 }
 
 fn version(world: &World, resolved: &Resolved) -> Option<Refusal> {
@@ -45,7 +48,11 @@ fn version(world: &World, resolved: &Resolved) -> Option<Refusal> {
 fn running_image(world: &World) -> Option<&str> {
     let template = &world.pet_set()?.spec.template;
     let containers = &template.spec.as_ref()?.containers;
-    containers.iter().find(|container| container.name == POSTGRES_CONTAINER)?.image.as_deref()
+    containers
+        .iter()
+        .find(|container| container.name == POSTGRES_CONTAINER)?
+        .image
+        .as_deref()
 }
 
 fn tls(world: &World, resolved: &Resolved) -> Option<Refusal> {
@@ -62,17 +69,38 @@ fn tls(world: &World, resolved: &Resolved) -> Option<Refusal> {
 fn phase(world: &World, resolved: &Resolved) -> Option<String> {
     let running = recorded_phase(&world.config_secret()?.metadata)?;
     (running != resolved.tls.phase).then(|| {
-        let says = |phase| if phase == TlsPhase::Off { "without TLS" } else { "with TLS" };
-        format!("spec.tls asks for members {}, they run {} (phase {running})", says(resolved.tls.phase), says(running))
+        let says = |phase| {
+            if phase == TlsPhase::Off {
+                "without TLS"
+            } else {
+                "with TLS"
+            }
+        };
+        format!(
+            "spec.tls asks for members {}, they run {} (phase {running})",
+            says(resolved.tls.phase),
+            says(running)
+        )
     })
 }
 
 /// The AppBinding tells clients the mode, so it is the record of it.
 fn ssl_mode(world: &World, resolved: &Resolved) -> Option<String> {
-    let query = world.app_binding()?.spec.client_config.service.as_ref()?.query.as_deref()?;
+    let query = world
+        .app_binding()?
+        .spec
+        .client_config
+        .service
+        .as_ref()?
+        .query
+        .as_deref()?;
     let running = query.split('&').find_map(|pair| pair.strip_prefix("sslmode="))?;
-    (running != SslMode::as_str(resolved.ssl_mode))
-        .then(|| format!("spec.sslMode asks for {}, the members run {running}", resolved.ssl_mode.as_str()))
+    (running != SslMode::as_str(resolved.ssl_mode)).then(|| {
+        format!(
+            "spec.sslMode asks for {}, the members run {running}",
+            resolved.ssl_mode.as_str()
+        )
+    })
 }
 
 fn client_auth_mode(world: &World, resolved: &Resolved) -> Option<String> {
@@ -86,7 +114,10 @@ fn client_auth_mode(world: &World, resolved: &Resolved) -> Option<String> {
 /// The authentication mode of a live Patroni configuration: the method of its `pg_hba` line for everybody.
 pub fn recorded_auth_mode(patroni_yml: &str) -> Option<ClientAuthMode> {
     let method = |line: &str| {
-        let bare = line.trim().trim_start_matches("- ").trim_matches(['\'', '"', ',']);
+        let bare = line
+            .trim()
+            .trim_start_matches("- ")
+            .trim_matches(['\'', '"', ',']);
         let words: Vec<&str> = bare.split_whitespace().collect();
         match words.as_slice() {
             ["host" | "hostssl", "all", "all", "0.0.0.0/0" | "all", method, ..] => match *method {
@@ -102,18 +133,25 @@ pub fn recorded_auth_mode(patroni_yml: &str) -> Option<ClientAuthMode> {
 }
 
 fn issuer(world: &World, resolved: &Resolved) -> Option<String> {
-    blueprint::certificates(resolved).into_iter().find_map(|(alias, wanted)| {
-        let live = world.certificate(wanted.metadata.name.as_deref()?)?;
-        let (now, then) = (&wanted.spec, &live.spec);
-        if now.issuer_ref == then.issuer_ref && now.secret_name == then.secret_name {
-            return None;
-        }
-        let describe = |spec: &api_types::cert_manager::CertificateSpec| {
-            let kind = spec.issuer_ref.kind.as_deref().unwrap_or("Issuer");
-            format!("{kind} {} and Secret {}", spec.issuer_ref.name, spec.secret_name)
-        };
-        Some(format!("spec.tls asks for the {} certificate from {}, it comes from {}", alias.as_str(), describe(now), describe(then)))
-    })
+    blueprint::certificates(resolved)
+        .into_iter()
+        .find_map(|(alias, wanted)| {
+            let live = world.certificate(wanted.metadata.name.as_deref()?)?;
+            let (now, then) = (&wanted.spec, &live.spec);
+            if now.issuer_ref == then.issuer_ref && now.secret_name == then.secret_name {
+                return None;
+            }
+            let describe = |spec: &api_types::cert_manager::CertificateSpec| {
+                let kind = spec.issuer_ref.kind.as_deref().unwrap_or("Issuer");
+                format!("{kind} {} and Secret {}", spec.issuer_ref.name, spec.secret_name)
+            };
+            Some(format!(
+                "spec.tls asks for the {} certificate from {}, it comes from {}",
+                alias.as_str(),
+                describe(now),
+                describe(then)
+            ))
+        })
 }
 
 #[cfg(test)]
@@ -124,8 +162,14 @@ mod tests {
     fn the_line_for_everybody_tells_the_mode() {
         let conf = "postgresql:\n  pg_hba:\n  - local all all trust\n  - hostssl all all 127.0.0.1/32 md5\n  - hostssl all all 0.0.0.0/0 scram-sha-256\n";
         assert_eq!(recorded_auth_mode(conf), Some(ClientAuthMode::Scram));
-        assert_eq!(recorded_auth_mode("\"host all all 0.0.0.0/0 md5\",\n"), Some(ClientAuthMode::Md5));
+        assert_eq!(
+            recorded_auth_mode("\"host all all 0.0.0.0/0 md5\",\n"),
+            Some(ClientAuthMode::Md5)
+        );
         assert_eq!(recorded_auth_mode("- host replication all 0.0.0.0/0 md5"), None);
-        assert_eq!(recorded_auth_mode("- 'hostssl all all 0.0.0.0/0 cert clientcert=verify-full'"), Some(ClientAuthMode::Cert));
+        assert_eq!(
+            recorded_auth_mode("- 'hostssl all all 0.0.0.0/0 cert clientcert=verify-full'"),
+            Some(ClientAuthMode::Cert)
+        );
     }
 }

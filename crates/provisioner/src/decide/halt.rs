@@ -24,8 +24,16 @@ pub fn is_forbidden(world: &World) -> bool {
 
 /// What this pass does about a halt.
 pub fn plan(world: &World) -> Plan {
-    let mut plan = Plan { acts_on_spec: true, ..Plan::default() };
-    let first = |child: &&Child| matches!(child, Child::PetSet(_) | Child::AppBinding(_) | Child::PodDisruptionBudget(_));
+    let mut plan = Plan {
+        acts_on_spec: true,
+        ..Plan::default()
+    };
+    let first = |child: &&Child| {
+        matches!(
+            child,
+            Child::PetSet(_) | Child::AppBinding(_) | Child::PodDisruptionBudget(_)
+        )
+    };
     delete(world, first, &mut plan);
     if world.pet_set().is_some() || !world.pods.is_empty() {
         // The Pods' Role stays until they have ended: Patroni gives up its leadership through it.
@@ -33,7 +41,10 @@ pub fn plan(world: &World) -> Plan {
         return plan;
     }
     delete(world, |child| !first(child) && !is_kept(child), &mut plan);
-    let message = format!("The PostgreSQL: {} is halted; its volumes and Secrets are kept.", world.key());
+    let message = format!(
+        "The PostgreSQL: {} is halted; its volumes and Secrets are kept.",
+        world.key()
+    );
     plan.set(types::HALTED, true, HALTED, message.clone());
     plan.set(types::ACCEPTING_CONNECTION, false, HALTED, message.clone());
     plan.set(types::READY, false, HALTED, message);
@@ -41,7 +52,12 @@ pub fn plan(world: &World) -> Plan {
 }
 
 fn delete(world: &World, which: impl Fn(&&Child) -> bool, plan: &mut Plan) {
-    for child in world.live.iter().filter(which).filter(|child| child.is_owned_by(world.uid())) {
+    for child in world
+        .live
+        .iter()
+        .filter(which)
+        .filter(|child| child.is_owned_by(world.uid()))
+    {
         if child.meta().deletion_timestamp.is_none() {
             plan.act(Action::Delete(child.clone()));
         }
@@ -54,7 +70,9 @@ fn is_kept(child: &Child) -> bool {
         Child::Secret(_) | Child::Certificate(_) => true,
         Child::Service(service) => {
             let annotations = service.metadata.annotations.as_ref();
-            annotations.and_then(|map| map.get(KEEP_ON)).is_some_and(|value| value == "halt")
+            annotations
+                .and_then(|map| map.get(KEEP_ON))
+                .is_some_and(|value| value == "halt")
         }
         _ => false,
     }

@@ -37,7 +37,10 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal with this reason and message.
     pub fn new(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
+        Self {
+            reason,
+            message: message.into(),
+        }
     }
 }
 
@@ -63,9 +66,16 @@ pub fn decide(world: &World) -> Plan {
 
 /// Acknowledges the pause and keeps off; health and status go on.
 fn paused(holder: &str) -> Plan {
-    let mut plan = Plan { checks_health: true, ..Plan::default() };
+    let mut plan = Plan {
+        checks_health: true,
+        ..Plan::default()
+    };
     // Requests write `<name>/<uid>`, people write any name.
-    let reason = if holder.contains('/') { "PausedByOpsManager" } else { "Paused" };
+    let reason = if holder.contains('/') {
+        "PausedByOpsManager"
+    } else {
+        "Paused"
+    };
     plan.set(types::PAUSED, true, reason, format!("Paused by {holder}"));
     plan
 }

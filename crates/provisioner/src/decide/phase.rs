@@ -60,20 +60,50 @@ mod tests {
             (String::new(), None),
             ("-ProvisioningStarted -Ready".into(), None),
             (started.into(), Some(Phase::Provisioning)),
-            (format!("{started} -ReplicaReady -AcceptingConnection -Ready"), Some(Phase::Provisioning)),
+            (
+                format!("{started} -ReplicaReady -AcceptingConnection -Ready"),
+                Some(Phase::Provisioning),
+            ),
             (format!("{started} +Ready"), Some(Phase::Provisioning)),
-            (format!("{done} +ReplicaReady +AcceptingConnection +Ready"), Some(Phase::Ready)),
-            (format!("{done} +ReplicaReady +AcceptingConnection +Ready +Paused"), Some(Phase::Ready)),
-            (format!("{done} -ReplicaReady +AcceptingConnection +Ready"), Some(Phase::Critical)),
-            (format!("{done} +ReplicaReady +AcceptingConnection -Ready"), Some(Phase::Critical)),
-            (format!("{done} -ReplicaReady -AcceptingConnection -Ready"), Some(Phase::NotReady)),
+            (
+                format!("{done} +ReplicaReady +AcceptingConnection +Ready"),
+                Some(Phase::Ready),
+            ),
+            (
+                format!("{done} +ReplicaReady +AcceptingConnection +Ready +Paused"),
+                Some(Phase::Ready),
+            ),
+            (
+                format!("{done} -ReplicaReady +AcceptingConnection +Ready"),
+                Some(Phase::Critical),
+            ),
+            (
+                format!("{done} +ReplicaReady +AcceptingConnection -Ready"),
+                Some(Phase::Critical),
+            ),
+            (
+                format!("{done} -ReplicaReady -AcceptingConnection -Ready"),
+                Some(Phase::NotReady),
+            ),
             (format!("{done} +AcceptingConnection"), Some(Phase::Provisioning)),
-            (format!("{done} +Halted -AcceptingConnection -Ready"), Some(Phase::Halted)),
+            (
+                format!("{done} +Halted -AcceptingConnection -Ready"),
+                Some(Phase::Halted),
+            ),
             (format!("{done} +Halted +HealthCheckPaused"), Some(Phase::Unknown)),
-            (format!("{started} +DataRestoreStarted"), Some(Phase::DataRestoring)),
-            (format!("{done} +DataRestoreStarted -DataRestored +Ready"), Some(Phase::NotReady)),
+            (
+                format!("{started} +DataRestoreStarted"),
+                Some(Phase::DataRestoring),
+            ),
+            (
+                format!("{done} +DataRestoreStarted -DataRestored +Ready"),
+                Some(Phase::NotReady),
+            ),
             (format!("{done} -DataRestored +Ready"), Some(Phase::NotReady)),
-            (format!("{done} +DataRestoreStarted +DataRestored +Ready"), Some(Phase::Ready)),
+            (
+                format!("{done} +DataRestoreStarted +DataRestored +Ready"),
+                Some(Phase::Ready),
+            ),
         ];
         for (text, expected) in table {
             assert_eq!(phase(&conditions(&text)), expected, "{text}");

@@ -23,7 +23,10 @@ const CERTIFICATES_AGAIN: Duration = Duration::from_millis(500);
 
 /// What this pass does about a database that is to be up.
 pub fn plan(world: &World) -> Plan {
-    let mut plan = Plan { checks_health: true, ..Plan::default() };
+    let mut plan = Plan {
+        checks_health: true,
+        ..Plan::default()
+    };
     plan.remove(types::HALTED);
     if !world.has_finalizer() {
         plan.act(Action::AddFinalizer);
@@ -62,7 +65,10 @@ fn resolve(world: &World, secrets: &SecretFacts) -> Result<Resolved, Refusal> {
 }
 
 fn live_facts(world: &World, superuser: Option<String>) -> LiveFacts {
-    let account = world.live.iter().find(|child| matches!(child, Child::ServiceAccount(_)));
+    let account = world
+        .live
+        .iter()
+        .find(|child| matches!(child, Child::ServiceAccount(_)));
     LiveFacts {
         make_named_service_account: account.is_none_or(|account| account.is_owned_by(world.uid())),
         ..LiveFacts::from_pet_set(world.pet_set())
@@ -85,9 +91,15 @@ fn user_conf(facts: &UserConf) -> Result<Option<&str>, Refusal> {
 }
 
 fn unknown_version(world: &World, known: &[String]) -> Refusal {
-    let there_are = if known.is_empty() { "none; install the catalog chart".to_owned() } else { known.join(", ") };
-    let message =
-        format!("spec.version: there is no PostgresVersion {:?}; there are: {there_are}", world.postgres.spec.version);
+    let there_are = if known.is_empty() {
+        "none; install the catalog chart".to_owned()
+    } else {
+        known.join(", ")
+    };
+    let message = format!(
+        "spec.version: there is no PostgresVersion {:?}; there are: {there_are}",
+        world.postgres.spec.version
+    );
     Refusal::new("VersionNotFound", message)
 }
 
@@ -101,7 +113,12 @@ fn refuse(world: &World, refusal: &Refusal, plan: &mut Plan) {
     if world.is_provisioned() {
         plan.set(SPEC_APPLIED, false, refusal.reason, refusal.message.clone());
     } else {
-        plan.set(types::PROVISIONING_STARTED, false, refusal.reason, refusal.message.clone());
+        plan.set(
+            types::PROVISIONING_STARTED,
+            false,
+            refusal.reason,
+            refusal.message.clone(),
+        );
         plan.set(types::READY, false, refusal.reason, refusal.message.clone());
         plan.checks_health = false;
     }
@@ -112,8 +129,16 @@ fn refuse(world: &World, refusal: &Refusal, plan: &mut Plan) {
 
 fn provision(world: &World, secrets: &SecretFacts, resolved: Resolved, plan: &mut Plan) {
     plan.acts_on_spec = true;
-    let message = format!("The KubeDB operator has started the provisioning of Postgres: {}", world.key());
-    plan.set(types::PROVISIONING_STARTED, true, "DatabaseProvisioningStartedSuccessfully", message);
+    let message = format!(
+        "The KubeDB operator has started the provisioning of Postgres: {}",
+        world.key()
+    );
+    plan.set(
+        types::PROVISIONING_STARTED,
+        true,
+        "DatabaseProvisioningStartedSuccessfully",
+        message,
+    );
     credentials(world, secrets, &resolved, plan);
 
     let mut wanted = children::ordered(&resolved);
@@ -137,7 +162,12 @@ fn credentials(world: &World, secrets: &SecretFacts, resolved: &Resolved, plan: 
     if secrets.auth.is_none() {
         plan.act(Action::CreateAuthSecret(Box::new(resolved.clone())));
     }
-    let named = world.postgres.spec.auth_secret.as_ref().is_some_and(|secret| secret.name == name);
+    let named = world
+        .postgres
+        .spec
+        .auth_secret
+        .as_ref()
+        .is_some_and(|secret| secret.name == name);
     if !named {
         plan.act(Action::NameAuthSecret(name));
     }

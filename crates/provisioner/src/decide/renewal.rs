@@ -21,17 +21,27 @@ pub fn plan(world: &World, secrets: &SecretFacts, resolved: &Resolved, plan: &mu
         return;
     }
     let trust = &resolved.tls.trust;
-    let trusted = world.config_secret().and_then(|secret| secret_text(secret, TRUST_CRT));
+    let trusted = world
+        .config_secret()
+        .and_then(|secret| secret_text(secret, TRUST_CRT));
     if trusted != Some(trust.to_pem().as_str()) {
         // The config Secret is applied in this pass; the Pods are touched in the next.
         return;
     }
     let server = secrets.certificates.get(&CertificateAlias::Server);
-    let Some(fingerprint) = server.and_then(|secret| fingerprint(secret_text(secret, LEAF)?)) else { return };
+    let Some(fingerprint) = server.and_then(|secret| fingerprint(secret_text(secret, LEAF)?)) else {
+        return;
+    };
     let token = token(&fingerprint, trust);
-    let renewal = Renewal { fingerprint, changes_trust: trust.len() > 1 };
+    let renewal = Renewal {
+        fingerprint,
+        changes_trust: trust.len() > 1,
+    };
     for pod in stale(world, &renewal, &token) {
-        plan.act(Action::TouchPod { pod, token: token.clone() });
+        plan.act(Action::TouchPod {
+            pod,
+            token: token.clone(),
+        });
     }
     plan.renewal = Some(renewal);
 }
@@ -44,17 +54,26 @@ pub fn fingerprint(pem: &str) -> Option<String> {
 
 /// Pods that serve another leaf and were not touched for this one yet. A member that could not be asked is left alone.
 fn stale(world: &World, renewal: &Renewal, token: &str) -> Vec<String> {
-    let Some(report) = &world.health else { return Vec::new() };
+    let Some(report) = &world.health else {
+        return Vec::new();
+    };
     let touched = |pod: &Pod| {
         let annotations = pod.metadata.annotations.as_ref();
-        annotations.and_then(|map| map.get(FILES_TOKEN)).is_some_and(|value| value == token)
+        annotations
+            .and_then(|map| map.get(FILES_TOKEN))
+            .is_some_and(|value| value == token)
     };
     let serves_another = |name: &str| {
         let served = report.members.get(name).and_then(|member| member.served.as_ref());
         served.is_some_and(|served| served.fingerprint != renewal.fingerprint)
     };
-    let pods = world.pods.iter().filter(|pod| !touched(pod) && pod.metadata.deletion_timestamp.is_none());
-    pods.filter_map(|pod| pod.metadata.name.clone()).filter(|name| serves_another(name)).collect()
+    let pods = world
+        .pods
+        .iter()
+        .filter(|pod| !touched(pod) && pod.metadata.deletion_timestamp.is_none());
+    pods.filter_map(|pod| pod.metadata.name.clone())
+        .filter(|name| serves_another(name))
+        .collect()
 }
 
 /// Value of the annotation: names the files that shall be projected.

@@ -25,18 +25,30 @@ pub fn observed(world: &World, plan: &mut Plan) {
     let ready = ready(world, plan);
     if ready && complete && !world.is_provisioned() {
         let message = format!("The PostgreSQL: {} is successfully provisioned.", world.key());
-        plan.set(types::PROVISIONED, true, "DatabaseSuccessfullyProvisioned", message);
+        plan.set(
+            types::PROVISIONED,
+            true,
+            "DatabaseSuccessfullyProvisioned",
+            message,
+        );
         plan.tell(false, "Successful", "Successfully created Postgres");
     }
 }
 
 fn replica_ready(world: &World, plan: &mut Plan) -> bool {
-    let Some(pet_set) = world.pet_set() else { return false };
+    let Some(pet_set) = world.pet_set() else {
+        return false;
+    };
     let desired = pet_set.spec.replicas.unwrap_or(1);
     let ready = world.pods.iter().filter(|pod| is_ready(pod)).count();
     let complete = i32::try_from(ready).is_ok_and(|ready| ready >= desired);
     if complete {
-        plan.set(types::REPLICA_READY, true, "AllReplicasReady", "All desired replicas are ready.");
+        plan.set(
+            types::REPLICA_READY,
+            true,
+            "AllReplicasReady",
+            "All desired replicas are ready.",
+        );
     } else {
         let message = format!(
             "All desired replicas are not ready. For PetSet: {} desired replicas: {desired}, ready replicas: {ready}.",
@@ -56,7 +68,10 @@ fn accepting_connection(world: &World, plan: &mut Plan) {
             plan.set(type_, true, "DatabaseAcceptingConnectionRequest", message);
         }
         Some(Verdict::No(why)) => {
-            let message = format!("The PostgreSQL: {} is not accepting client requests. {why}", world.key());
+            let message = format!(
+                "The PostgreSQL: {} is not accepting client requests. {why}",
+                world.key()
+            );
             plan.set(type_, false, "DatabaseNotAcceptingConnectionRequest", message);
         }
     }
@@ -74,7 +89,12 @@ fn ready(world: &World, plan: &mut Plan) -> bool {
         None | Some(Verdict::Open) if world.is_provisioned() => {}
         None | Some(Verdict::Open) => {
             if let Some(for_) = plan.waits_for.clone().filter(|_| plan.acts_on_spec) {
-                plan.set(types::READY, false, NOT_READY, not_ready(&format!("It waits for {for_}")));
+                plan.set(
+                    types::READY,
+                    false,
+                    NOT_READY,
+                    not_ready(&format!("It waits for {for_}")),
+                );
             }
         }
     }
@@ -86,7 +106,10 @@ fn fields_not_in_use(world: &World, plan: &mut Plan) {
     if fields.is_empty() {
         plan.remove(FIELDS_NOT_IN_USE);
     } else {
-        let message = format!("These fields are kept and nothing acts on them yet: {}", fields.join(", "));
+        let message = format!(
+            "These fields are kept and nothing acts on them yet: {}",
+            fields.join(", ")
+        );
         plan.set(FIELDS_NOT_IN_USE, true, FIELDS_NOT_IN_USE, message);
     }
 }

@@ -20,7 +20,9 @@ const SECONDS: i32 = 10;
 
 /// What to check; `None` while there is nothing to check or no way in.
 pub fn targets(world: &World, plan: &Plan) -> Option<Targets> {
-    let Secrets::Read(secrets) = &world.secrets else { return None };
+    let Secrets::Read(secrets) = &world.secrets else {
+        return None;
+    };
     if !plan.checks_health || world.is_deleting() && world.pods.is_empty() {
         return None;
     }
@@ -37,7 +39,11 @@ pub fn targets(world: &World, plan: &Plan) -> Option<Targets> {
         login: login(world, secrets)?,
         period: seconds(checker.period_seconds),
         timeout: seconds(checker.timeout_seconds),
-        threshold: checker.failure_threshold.and_then(|n| u32::try_from(n).ok()).unwrap_or(1).max(1),
+        threshold: checker
+            .failure_threshold
+            .and_then(|n| u32::try_from(n).ok())
+            .unwrap_or(1)
+            .max(1),
         write_check: checker.disable_write_check != Some(true),
         unsettled: is_unsettled(world, plan),
         renewal: plan.renewal.clone(),
@@ -51,10 +57,21 @@ fn seconds(configured: Option<i32>) -> Duration {
 
 fn target(world: &World, pod: &Pod) -> Option<Target> {
     let name = pod.metadata.name.clone()?;
-    let role = pod.metadata.labels.as_ref().and_then(|labels| labels.get(ROLE_LABEL));
-    let address = pod.status.as_ref().and_then(|status| status.pod_ip.as_deref()?.parse().ok());
+    let role = pod
+        .metadata
+        .labels
+        .as_ref()
+        .and_then(|labels| labels.get(ROLE_LABEL));
+    let address = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.pod_ip.as_deref()?.parse().ok());
     Some(Target {
-        host: format!("{name}.{}.{}.svc", names::governing_service(world.name()), world.namespace()),
+        host: format!(
+            "{name}.{}.{}.svc",
+            names::governing_service(world.name()),
+            world.namespace()
+        ),
         address,
         is_labelled_primary: role.is_some_and(|role| role == ROLE_PRIMARY),
         is_ready: is_ready(pod),
@@ -65,7 +82,10 @@ fn target(world: &World, pod: &Pod) -> Option<Target> {
 fn login(world: &World, secrets: &SecretFacts) -> Option<Login> {
     let credentials = auth::credentials(secrets.auth.as_ref()?)?;
     let config = world.config_secret()?;
-    let client = secrets.certificates.get(&CertificateAlias::Client).and_then(key_pair);
+    let client = secrets
+        .certificates
+        .get(&CertificateAlias::Client)
+        .and_then(key_pair);
     Some(Login {
         username: credentials.username.to_owned(),
         password: credentials.password.to_owned(),
@@ -76,7 +96,11 @@ fn login(world: &World, secrets: &SecretFacts) -> Option<Login> {
 }
 
 fn key_pair(secret: &Secret) -> Option<(String, String)> {
-    let key = |key| secret_text(secret, key).filter(|text| !text.is_empty()).map(str::to_owned);
+    let key = |key| {
+        secret_text(secret, key)
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned)
+    };
     Some((key(LEAF)?, key(KEY)?))
 }
 
@@ -85,7 +109,9 @@ fn is_unsettled(world: &World, plan: &Plan) -> bool {
     let ready = api_types::condition::is_true(world.conditions(), types::READY);
     let serving_old = plan.renewal.as_ref().is_some_and(|renewal| {
         let members = world.health.iter().flat_map(|report| report.members.values());
-        members.filter_map(|member| member.served.as_ref()).any(|served| served.fingerprint != renewal.fingerprint)
+        members
+            .filter_map(|member| member.served.as_ref())
+            .any(|served| served.fingerprint != renewal.fingerprint)
     });
     !ready || world.paused_by().is_some() || serving_old || world.pods.iter().any(|pod| !is_ready(pod))
 }

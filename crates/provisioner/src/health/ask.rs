@@ -27,11 +27,18 @@ pub async fn member(targets: &Targets, place: Place<'_>) -> Result<Answer, Strin
     let (session, served) = tokio::join!(get_in(targets, place), served(targets, place));
     let session = session?;
     if let Some(renewal) = &targets.renewal
-        && served.as_ref().is_some_and(|served| served.fingerprint != renewal.fingerprint)
+        && served
+            .as_ref()
+            .is_some_and(|served| served.fingerprint != renewal.fingerprint)
     {
         renew(targets, place, &session, renewal).await?;
     }
-    Ok(Answer { served, ..look(&session, targets.write_check).await.map_err(|error| error_chain(&error))? })
+    Ok(Answer {
+        served,
+        ..look(&session, targets.write_check)
+            .await
+            .map_err(|error| error_chain(&error))?
+    })
 }
 
 /// Whether the primary Service leads to a member that takes writes.
@@ -39,7 +46,9 @@ pub async fn member(targets: &Targets, place: Place<'_>) -> Result<Answer, Strin
 /// # Errors
 /// Why not, in a sentence.
 pub async fn service(targets: &Targets, place: Place<'_>) -> Result<(), String> {
-    let session = get_in(targets, place).await.map_err(|why| format!("The primary Service: {why}"))?;
+    let session = get_in(targets, place)
+        .await
+        .map_err(|why| format!("The primary Service: {why}"))?;
     match session.role().await {
         Ok(Role::Primary) => Ok(()),
         Ok(Role::Standby) => Err("The primary Service leads to a member that replicates.".to_owned()),
@@ -51,7 +60,10 @@ pub async fn service(targets: &Targets, place: Place<'_>) -> Result<(), String> 
 /// have not been told yet.
 async fn get_in(targets: &Targets, place: Place<'_>) -> Result<Session, String> {
     let login = &targets.login;
-    let tls = || TlsMode::VerifyFull { ca: login.trust.clone().into_bytes(), server_name: place.host.to_owned() };
+    let tls = || TlsMode::VerifyFull {
+        ca: login.trust.clone().into_bytes(),
+        server_name: place.host.to_owned(),
+    };
     let ways = match login.phase {
         TlsPhase::Off if login.trust.is_empty() => vec![TlsMode::Disable],
         TlsPhase::Off => vec![TlsMode::Disable, tls()],
@@ -60,7 +72,14 @@ async fn get_in(targets: &Targets, place: Place<'_>) -> Result<Session, String> 
     };
     let mut first = None;
     for way in ways {
-        match Session::connect(&place.address.to_string(), port(), &credentials(login, way)?, targets.timeout).await {
+        match Session::connect(
+            &place.address.to_string(),
+            port(),
+            &credentials(login, way)?,
+            targets.timeout,
+        )
+        .await
+        {
             Ok(session) => return Ok(session),
             Err(error) => first = first.or(Some(error_chain(&error))),
         }
@@ -91,18 +110,34 @@ async fn served(targets: &Targets, place: Place<'_>) -> Option<Served> {
     if targets.login.phase == TlsPhase::Off {
         return None;
     }
-    let answer = instance::probe_tcp(&place.address.to_string(), port(), None, targets.timeout).await.ok()?;
+    let answer = instance::probe_tcp(&place.address.to_string(), port(), None, targets.timeout)
+        .await
+        .ok()?;
     let leaf = &answer.served()?.leaf;
-    Some(Served { fingerprint: leaf.fingerprint.clone(), not_after: leaf.not_after })
+    Some(Served {
+        fingerprint: leaf.fingerprint.clone(),
+        not_after: leaf.not_after,
+    })
 }
 
 async fn look(session: &Session, write_check: bool) -> Result<Answer, instance::SqlError> {
     if session.role().await? == Role::Standby {
         session.check_read().await?;
-        return Ok(Answer { in_recovery: true, ..Answer::default() });
+        return Ok(Answer {
+            in_recovery: true,
+            ..Answer::default()
+        });
     }
-    let streaming = session.replicas().await?.into_iter().filter(|replica| replica.state == "streaming");
-    let written = if write_check { session.check_write().await } else { session.check_read().await };
+    let streaming = session
+        .replicas()
+        .await?
+        .into_iter()
+        .filter(|replica| replica.state == "streaming");
+    let written = if write_check {
+        session.check_write().await
+    } else {
+        session.check_read().await
+    };
     Ok(Answer {
         in_recovery: false,
         streaming: streaming.map(|replica| replica.application_name).collect(),
@@ -113,8 +148,17 @@ async fn look(session: &Session, write_check: bool) -> Result<Answer, instance::
 
 /// Asks a member to take up its renewed certificate. Doing so before kubelet has projected the files changes nothing, so
 /// it is simply asked again until it serves the new leaf. A new CA may change where Patroni points PostgreSQL to.
-async fn renew(targets: &Targets, place: Place<'_>, session: &Session, renewal: &Renewal) -> Result<(), String> {
-    tracing::info!(host = place.host, leaf = renewal.fingerprint, "asking a member to take up its renewed certificate");
+async fn renew(
+    targets: &Targets,
+    place: Place<'_>,
+    session: &Session,
+    renewal: &Renewal,
+) -> Result<(), String> {
+    tracing::info!(
+        host = place.host,
+        leaf = renewal.fingerprint,
+        "asking a member to take up its renewed certificate"
+    );
     if renewal.changes_trust {
         let (host, login) = (place.address.to_string(), &targets.login);
         let port = u16::try_from(PATRONI_PORT).unwrap_or_default();
@@ -125,7 +169,6 @@ async fn renew(targets: &Targets, place: Place<'_>, session: &Session, renewal: 
     }
     session.reload().await.map_err(|error| error_chain(&error))
 }
-
 
 fn port() -> u16 {
     u16::try_from(POSTGRES_PORT).unwrap_or_default()

@@ -26,9 +26,14 @@ impl Checker {
         let accepting = judge::accepting(targets, answers, service);
         let ready = accepting.clone().and_then(|()| judge::complete(targets, answers));
         let report = Report {
-            accepting: self.accepting.judge(accepting, targets.threshold, &self.last.accepting),
+            accepting: self
+                .accepting
+                .judge(accepting, targets.threshold, &self.last.accepting),
             ready: self.ready.judge(ready, targets.threshold, &self.last.ready),
-            members: answers.iter().map(|(pod, answer)| (pod.clone(), member(answer))).collect(),
+            members: answers
+                .iter()
+                .map(|(pod, answer)| (pod.clone(), member(answer)))
+                .collect(),
         };
         self.last = report.clone();
         report
@@ -37,18 +42,40 @@ impl Checker {
 
 fn member(answer: &Result<Answer, String>) -> Member {
     match answer {
-        Ok(answer) => Member { served: answer.served.clone(), problem: answer.write_problem.clone() },
-        Err(why) => Member { served: None, problem: Some(why.clone()) },
+        Ok(answer) => Member {
+            served: answer.served.clone(),
+            problem: answer.write_problem.clone(),
+        },
+        Err(why) => Member {
+            served: None,
+            problem: Some(why.clone()),
+        },
     }
 }
 
 async fn ask(targets: &Targets, member: &Target) -> Result<Answer, String> {
     let address = member.address.ok_or("it has no address yet")?;
-    ask::member(targets, Place { address, host: &member.host }).await
+    ask::member(
+        targets,
+        Place {
+            address,
+            host: &member.host,
+        },
+    )
+    .await
 }
 
 /// A primary Service without an address (headless by the user's template) has nothing to check.
 async fn service(targets: &Targets) -> Result<(), String> {
-    let Some(address) = targets.service else { return Ok(()) };
-    ask::service(targets, Place { address, host: &targets.service_host }).await
+    let Some(address) = targets.service else {
+        return Ok(());
+    };
+    ask::service(
+        targets,
+        Place {
+            address,
+            host: &targets.service_host,
+        },
+    )
+    .await
 }

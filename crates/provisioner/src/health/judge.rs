@@ -27,14 +27,22 @@ pub struct Answer {
 /// Why not, in a sentence.
 pub fn accepting(targets: &Targets, answers: &Answers, service: &Result<(), String>) -> Result<(), String> {
     let pod = primary(targets, answers)?;
-    if let Some(Ok(Answer { write_problem: Some(problem), .. })) = answers.get(pod) {
+    if let Some(Ok(Answer {
+        write_problem: Some(problem),
+        ..
+    })) = answers.get(pod)
+    {
         return Err(format!("{pod}: {problem}"));
     }
     service.clone()
 }
 
 fn primary<'a>(targets: &'a Targets, answers: &Answers) -> Result<&'a str, String> {
-    let labelled: Vec<_> = targets.members.iter().filter(|it| it.is_labelled_primary && it.is_ready).collect();
+    let labelled: Vec<_> = targets
+        .members
+        .iter()
+        .filter(|it| it.is_labelled_primary && it.is_ready)
+        .collect();
     let writable: Vec<&str> = labelled
         .iter()
         .filter(|it| matches!(answers.get(&it.pod), Some(Ok(answer)) if !answer.in_recovery))
@@ -49,7 +57,10 @@ fn primary<'a>(targets: &'a Targets, answers: &Answers) -> Result<&'a str, Strin
                 _ => format!("{} is labelled primary and still replicates.", it.pod),
             },
         )),
-        several => Err(format!("More than one member takes writes: {}.", several.join(", "))),
+        several => Err(format!(
+            "More than one member takes writes: {}.",
+            several.join(", ")
+        )),
     }
 }
 
@@ -59,17 +70,26 @@ fn primary<'a>(targets: &'a Targets, answers: &Answers) -> Result<&'a str, Strin
 /// What is missing, in a sentence.
 pub fn complete(targets: &Targets, answers: &Answers) -> Result<(), String> {
     let primary = primary(targets, answers)?;
-    if let Some((pod, why)) = answers.iter().find_map(|(pod, answer)| Some((pod, answer.as_ref().err()?))) {
+    if let Some((pod, why)) = answers
+        .iter()
+        .find_map(|(pod, answer)| Some((pod, answer.as_ref().err()?)))
+    {
         return Err(format!("{pod}: {why}"));
     }
     if answers.len() < targets.replicas {
-        return Err(format!("{} of {} members are there.", answers.len(), targets.replicas));
+        return Err(format!(
+            "{} of {} members are there.",
+            answers.len(),
+            targets.replicas
+        ));
     }
     let streaming = match answers.get(primary) {
         Some(Ok(answer)) => answer.streaming.as_slice(),
         _ => &[],
     };
-    let silent = answers.keys().find(|pod| pod.as_str() != primary && !streaming.contains(pod));
+    let silent = answers
+        .keys()
+        .find(|pod| pod.as_str() != primary && !streaming.contains(pod));
     match silent {
         Some(pod) => Err(format!("{pod} does not stream from {primary}.")),
         None => Ok(()),
@@ -82,33 +102,59 @@ mod tests {
     use crate::health::targets::tests::targets;
 
     fn primary_of(standbys: &[&str]) -> Result<Answer, String> {
-        Ok(Answer { streaming: standbys.iter().map(|it| (*it).to_owned()).collect(), ..Answer::default() })
+        Ok(Answer {
+            streaming: standbys.iter().map(|it| (*it).to_owned()).collect(),
+            ..Answer::default()
+        })
     }
 
     fn standby() -> Result<Answer, String> {
-        Ok(Answer { in_recovery: true, ..Answer::default() })
+        Ok(Answer {
+            in_recovery: true,
+            ..Answer::default()
+        })
     }
 
     fn answers<const N: usize>(list: [(&str, Result<Answer, String>); N]) -> Answers {
-        list.into_iter().map(|(pod, answer)| (pod.to_owned(), answer)).collect()
+        list.into_iter()
+            .map(|(pod, answer)| (pod.to_owned(), answer))
+            .collect()
     }
 
     #[test]
     fn three_members_that_stream_are_complete() {
-        let all = answers([("pg-0", primary_of(&["pg-1", "pg-2"])), ("pg-1", standby()), ("pg-2", standby())]);
+        let all = answers([
+            ("pg-0", primary_of(&["pg-1", "pg-2"])),
+            ("pg-1", standby()),
+            ("pg-2", standby()),
+        ]);
         assert_eq!(accepting(&targets(), &all, &Ok(())), Ok(()));
         assert_eq!(complete(&targets(), &all), Ok(()));
     }
 
     #[test]
     fn a_silent_standby_leaves_the_primary_accepting() {
-        let all = answers([("pg-0", primary_of(&["pg-1"])), ("pg-1", standby()), ("pg-2", standby())]);
+        let all = answers([
+            ("pg-0", primary_of(&["pg-1"])),
+            ("pg-1", standby()),
+            ("pg-2", standby()),
+        ]);
         assert_eq!(accepting(&targets(), &all, &Ok(())), Ok(()));
-        assert_eq!(complete(&targets(), &all), Err("pg-2 does not stream from pg-0.".into()));
-        let all = answers([("pg-0", primary_of(&["pg-1"])), ("pg-1", standby()), ("pg-2", Err("timeout".into()))]);
+        assert_eq!(
+            complete(&targets(), &all),
+            Err("pg-2 does not stream from pg-0.".into())
+        );
+        let all = answers([
+            ("pg-0", primary_of(&["pg-1"])),
+            ("pg-1", standby()),
+            ("pg-2", Err("timeout".into())),
+        ]);
         assert_eq!(complete(&targets(), &all), Err("pg-2: timeout".into()));
         let all = answers([("pg-0", primary_of(&["pg-1"])), ("pg-1", standby())]);
-        assert_eq!(complete(&targets(), &all), Err("2 of 3 members are there.".into()));
+        assert_eq!(
+            complete(&targets(), &all),
+            Err("2 of 3 members are there.".into())
+        );
     }
 
     #[test]
@@ -118,7 +164,10 @@ mod tests {
         assert_eq!(why, "pg-0 is labelled primary and still replicates.");
         let mut none = targets();
         none.members[0].is_ready = false;
-        assert_eq!(accepting(&none, &all, &Ok(())).unwrap_err(), "No ready member is labelled primary.");
+        assert_eq!(
+            accepting(&none, &all, &Ok(())).unwrap_err(),
+            "No ready member is labelled primary."
+        );
     }
 
     #[test]
@@ -128,14 +177,26 @@ mod tests {
         let all = answers([("pg-0", Err("timeout".into())), ("pg-1", primary_of(&["pg-2"]))]);
         assert_eq!(accepting(&two, &all, &Ok(())), Ok(()));
         let both = answers([("pg-0", primary_of(&[])), ("pg-1", primary_of(&[]))]);
-        assert_eq!(accepting(&two, &both, &Ok(())).unwrap_err(), "More than one member takes writes: pg-0, pg-1.");
+        assert_eq!(
+            accepting(&two, &both, &Ok(())).unwrap_err(),
+            "More than one member takes writes: pg-0, pg-1."
+        );
     }
 
     #[test]
     fn a_service_that_leads_nowhere_or_a_full_disk_is_no_accepting() {
         let all = answers([("pg-0", primary_of(&[]))]);
-        assert_eq!(accepting(&targets(), &all, &Err("refused".into())), Err("refused".into()));
-        let full = Answer { write_problem: Some("no space".into()), ..Answer::default() };
-        assert_eq!(accepting(&targets(), &answers([("pg-0", Ok(full))]), &Ok(())), Err("pg-0: no space".into()));
+        assert_eq!(
+            accepting(&targets(), &all, &Err("refused".into())),
+            Err("refused".into())
+        );
+        let full = Answer {
+            write_problem: Some("no space".into()),
+            ..Answer::default()
+        };
+        assert_eq!(
+            accepting(&targets(), &answers([("pg-0", Ok(full))]), &Ok(())),
+            Err("pg-0: no space".into())
+        );
     }
 }

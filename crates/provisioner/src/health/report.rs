@@ -59,7 +59,11 @@ impl Streak {
             }
             Err(why) => {
                 self.0 = self.0.saturating_add(1);
-                if self.0 >= threshold { Verdict::No(why) } else { before.clone() }
+                if self.0 >= threshold {
+                    Verdict::No(why)
+                } else {
+                    before.clone()
+                }
             }
         }
     }
@@ -83,6 +87,9 @@ mod tests {
 
     #[test]
     fn before_the_threshold_nothing_is_known() {
-        assert_eq!(Streak::default().judge(Err("x".into()), 3, &Verdict::Open), Verdict::Open);
+        assert_eq!(
+            Streak::default().judge(Err("x".into()), 3, &Verdict::Open),
+            Verdict::Open
+        );
     }
 }

@@ -37,12 +37,17 @@ impl Drop for Watcher {
 impl Watchers {
     /// No tasks yet. `wake` gets a database when its report says something new.
     pub fn new(wake: UnboundedSender<ObjectRef<Postgres>>) -> Self {
-        Self { tasks: Mutex::default(), wake }
+        Self {
+            tasks: Mutex::default(),
+            wake,
+        }
     }
 
     /// The latest report about a database, if it was checked.
     pub fn latest(&self, uid: &str) -> Option<Arc<Report>> {
-        self.lock().get(uid).and_then(|watcher| watcher.report.borrow().clone())
+        self.lock()
+            .get(uid)
+            .and_then(|watcher| watcher.report.borrow().clone())
     }
 
     /// Checks these targets from now on: at once if they are new, then periodically.
@@ -59,7 +64,14 @@ impl Watchers {
         let (targets, wanted) = watch::channel(targets);
         let (found, report) = watch::channel(None);
         let task = tokio::spawn(check_until_forgotten(database, wanted, found, self.wake.clone()));
-        tasks.insert(uid.to_owned(), Watcher { targets, report, task });
+        tasks.insert(
+            uid.to_owned(),
+            Watcher {
+                targets,
+                report,
+                task,
+            },
+        );
     }
 
     /// Ends a database's task and forgets its report.
@@ -101,7 +113,11 @@ async fn check_until_forgotten(
             // The other end only goes with the process.
             let _ = wake.unbounded_send(database.clone());
         }
-        let pause = if targets.unsettled { UNSETTLED.min(targets.period) } else { targets.period };
+        let pause = if targets.unsettled {
+            UNSETTLED.min(targets.period)
+        } else {
+            targets.period
+        };
         // Not a pause but a deadline: new targets are checked at once.
         if let Ok(Err(_)) = tokio::time::timeout(pause, wanted.changed()).await {
             return;

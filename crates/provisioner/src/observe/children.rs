@@ -16,8 +16,11 @@ use crate::error::Error;
 pub async fn read(reader: &Reader<'_>) -> Result<Vec<Child>, Error> {
     let db = reader.name.as_str();
     let account = account(reader);
-    let (standby, governing, stats) =
-        (names::standby_service(db), names::governing_service(db), names::stats_service(db));
+    let (standby, governing, stats) = (
+        names::standby_service(db),
+        names::governing_service(db),
+        names::stats_service(db),
+    );
     let (account, role, binding, primary, standby, governing, stats, budget, pet_set, app_binding) = tokio::try_join!(
         reader.get::<ServiceAccount>(&account),
         reader.get::<Role>(db),
@@ -34,7 +37,12 @@ pub async fn read(reader: &Reader<'_>) -> Result<Vec<Child>, Error> {
     live.extend(account.map(Child::ServiceAccount));
     live.extend(role.map(Child::Role));
     live.extend(binding.map(Child::RoleBinding));
-    live.extend([primary, standby, governing, stats].into_iter().flatten().map(Child::Service));
+    live.extend(
+        [primary, standby, governing, stats]
+            .into_iter()
+            .flatten()
+            .map(Child::Service),
+    );
     live.extend(budget.map(Child::PodDisruptionBudget));
     live.extend(pet_set.map(|it| Child::PetSet(Box::new(it))));
     live.extend(app_binding.map(|it| Child::AppBinding(Box::new(it))));
@@ -44,8 +52,15 @@ pub async fn read(reader: &Reader<'_>) -> Result<Vec<Child>, Error> {
 
 /// Name of the Pods' service account: the user's, or the database's.
 fn account(reader: &Reader<'_>) -> String {
-    let pod = reader.postgres.spec.pod_template.as_ref().and_then(|template| template.spec.as_ref());
-    let named = pod.and_then(|pod| pod.service_account_name.as_deref()).filter(|name| !name.is_empty());
+    let pod = reader
+        .postgres
+        .spec
+        .pod_template
+        .as_ref()
+        .and_then(|template| template.spec.as_ref());
+    let named = pod
+        .and_then(|pod| pod.service_account_name.as_deref())
+        .filter(|name| !name.is_empty());
     named.unwrap_or(&reader.name).to_owned()
 }
 
@@ -55,18 +70,23 @@ async fn certificates(reader: &Reader<'_>) -> Result<Vec<Child>, Error> {
     }
     let mut live = Vec::new();
     for alias in CertificateAlias::ALL {
-        let found = reader.get::<Certificate>(&names::certificate(&reader.name, alias)).await;
+        let found = reader
+            .get::<Certificate>(&names::certificate(&reader.name, alias))
+            .await;
         live.extend(found.map_err(|error| without_cert_manager(reader, error))?);
     }
-    Ok(live.into_iter().map(|certificate| Child::Certificate(Box::new(certificate))).collect())
+    Ok(live
+        .into_iter()
+        .map(|certificate| Child::Certificate(Box::new(certificate)))
+        .collect())
 }
 
 /// "Not found" while asking for an object that may be absent means that its kind is.
 fn without_cert_manager(reader: &Reader<'_>, error: ApplyError) -> Error {
     match error {
-        ApplyError::Gone { .. } => {
-            Error::NoCertManager { postgres: format!("{}/{}", reader.namespace, reader.name) }
-        }
+        ApplyError::Gone { .. } => Error::NoCertManager {
+            postgres: format!("{}/{}", reader.namespace, reader.name),
+        },
         error => error.into(),
     }
 }

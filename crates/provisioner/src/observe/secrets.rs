@@ -36,8 +36,11 @@ async fn denied(reader: &Reader<'_>) -> Result<(Secrets, Option<Secret>), Error>
 async fn is_going(reader: &Reader<'_>) -> Result<bool, Error> {
     let api: Api<Namespace> = Api::all(reader.client.clone());
     let namespace = api.get_opt(&reader.namespace).await.map_err(|source| {
-        let object =
-            ObjectId { kind: "Namespace".into(), namespace: String::new(), name: reader.namespace.clone() };
+        let object = ObjectId {
+            kind: "Namespace".into(),
+            namespace: String::new(),
+            name: reader.namespace.clone(),
+        };
         ApplyError::new("read", object, source)
     })?;
     Ok(namespace.is_none_or(|namespace| namespace.metadata.deletion_timestamp.is_some()))
@@ -45,34 +48,63 @@ async fn is_going(reader: &Reader<'_>) -> Result<bool, Error> {
 
 async fn facts(reader: &Reader<'_>) -> Result<(SecretFacts, Option<Secret>), Error> {
     let auth_name = auth_name(reader.postgres);
-    let config_name = names::config_secret(&reader.name, reader.postgres.metadata.uid.as_deref().unwrap_or_default());
+    let config_name = names::config_secret(
+        &reader.name,
+        reader.postgres.metadata.uid.as_deref().unwrap_or_default(),
+    );
     let (auth, config, user_conf) = tokio::try_join!(
         async { Ok::<_, Error>(reader.get::<Secret>(&auth_name).await?) },
         async { Ok(reader.get::<Secret>(&config_name).await?) },
         user_conf(reader),
     )?;
-    let phase = config.as_ref().and_then(|secret| recorded_phase(&secret.metadata)).unwrap_or(TlsPhase::Off);
+    let phase = config
+        .as_ref()
+        .and_then(|secret| recorded_phase(&secret.metadata))
+        .unwrap_or(TlsPhase::Off);
     let certificates = match reader.postgres.spec.tls.is_some() || phase != TlsPhase::Off {
         true => certificates(reader).await?,
         false => BTreeMap::new(),
     };
     let auth_is_shared = is_shared(reader, &auth_name).await?;
-    Ok((SecretFacts { auth, user_conf, certificates, auth_is_shared }, config))
+    Ok((
+        SecretFacts {
+            auth,
+            user_conf,
+            certificates,
+            auth_is_shared,
+        },
+        config,
+    ))
 }
 
 fn auth_name(postgres: &Postgres) -> String {
-    let named = postgres.spec.auth_secret.as_ref().map(|secret| secret.name.clone());
-    named.filter(|name| !name.is_empty()).unwrap_or_else(|| names::auth_secret(&postgres.name_any()))
+    let named = postgres
+        .spec
+        .auth_secret
+        .as_ref()
+        .map(|secret| secret.name.clone());
+    named
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| names::auth_secret(&postgres.name_any()))
 }
 
 async fn user_conf(reader: &Reader<'_>) -> Result<UserConf, Error> {
     let spec = &reader.postgres.spec;
-    let configured = spec.configuration.as_ref().and_then(|configuration| configuration.secret_name.clone());
-    let old_spelling = || spec.config_secret.as_ref().map(|reference| reference.name.clone());
+    let configured = spec
+        .configuration
+        .as_ref()
+        .and_then(|configuration| configuration.secret_name.clone());
+    let old_spelling = || {
+        spec.config_secret
+            .as_ref()
+            .map(|reference| reference.name.clone())
+    };
     let Some(name) = configured.or_else(old_spelling).filter(|name| !name.is_empty()) else {
         return Ok(UserConf::NotNamed);
     };
-    let Some(secret) = reader.get::<Secret>(&name).await? else { return Ok(UserConf::Missing(name)) };
+    let Some(secret) = reader.get::<Secret>(&name).await? else {
+        return Ok(UserConf::Missing(name));
+    };
     Ok(match secret_text(&secret, USER_CONF) {
         Some(text) => UserConf::Content(text.to_owned()),
         None => UserConf::WithoutKey(name),
@@ -92,8 +124,12 @@ async fn certificates(reader: &Reader<'_>) -> Result<BTreeMap<CertificateAlias, 
 
 fn certificate_secret(reader: &Reader<'_>, alias: CertificateAlias) -> String {
     let custom = reader.postgres.spec.tls.iter().flat_map(|tls| &tls.certificates);
-    let named = custom.filter(|it| it.alias == alias.as_str()).find_map(|it| it.secret_name.clone());
-    named.filter(|name| !name.is_empty()).unwrap_or_else(|| names::certificate(&reader.name, alias))
+    let named = custom
+        .filter(|it| it.alias == alias.as_str())
+        .find_map(|it| it.secret_name.clone());
+    named
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| names::certificate(&reader.name, alias))
 }
 
 /// Whether another database of the namespace uses the same auth Secret; only asked when it may have to go.
@@ -103,6 +139,7 @@ async fn is_shared(reader: &Reader<'_>, auth_name: &str) -> Result<bool, Error> 
     }
     let found = reader.api::<Postgres>().list(&ListParams::default()).await;
     let peers = found.map_err(|source| reader.unreadable::<Postgres>("*", source))?;
-    Ok(peers.iter().any(|peer| peer.name_any() != reader.name && self::auth_name(peer) == auth_name))
+    Ok(peers
+        .iter()
+        .any(|peer| peer.name_any() != reader.name && self::auth_name(peer) == auth_name))
 }
-

@@ -42,7 +42,10 @@ pub fn fresh(more: serde_json::Value) -> World {
     World {
         postgres: Arc::new(postgres),
         version: Version::Found(Box::new(version("17.4", "17.12"))),
-        secrets: Secrets::Read(Box::new(SecretFacts { auth: Some(auth()), ..SecretFacts::default() })),
+        secrets: Secrets::Read(Box::new(SecretFacts {
+            auth: Some(auth()),
+            ..SecretFacts::default()
+        })),
         live: Vec::new(),
         pods: Vec::new(),
         leftovers: Leftovers::default(),
@@ -62,7 +65,11 @@ pub fn settle(mut world: World) -> World {
         world = applied(world, &plan);
     }
     world.pods = (0..world.replicas()).map(pod).collect();
-    world.health = Some(Arc::new(Report { accepting: Verdict::Yes, ready: Verdict::Yes, members: BTreeMap::new() }));
+    world.health = Some(Arc::new(Report {
+        accepting: Verdict::Yes,
+        ready: Verdict::Yes,
+        members: BTreeMap::new(),
+    }));
     for _ in 0..2 {
         let plan = decide(&world);
         world = reported(applied(world, &plan), &plan);
@@ -92,7 +99,8 @@ pub fn applied(mut world: World, plan: &Plan) -> World {
 fn issued(child: Child) -> Child {
     match child {
         Child::Certificate(mut certificate) => {
-            certificate.status = serde_json::from_value(json!({"conditions": [{"type": "Ready", "status": "True"}]})).ok();
+            certificate.status =
+                serde_json::from_value(json!({"conditions": [{"type": "Ready", "status": "True"}]})).ok();
             Child::Certificate(certificate)
         }
         child => child,
@@ -100,7 +108,9 @@ fn issued(child: Child) -> Child {
 }
 
 fn issue(world: &mut World, secret_name: String) {
-    let Secrets::Read(secrets) = &mut world.secrets else { return };
+    let Secrets::Read(secrets) = &mut world.secrets else {
+        return;
+    };
     for alias in CertificateAlias::ALL {
         if names::certificate("pg", alias) == secret_name {
             secrets.certificates.insert(alias, certificate_secret(LEAF));
@@ -123,15 +133,21 @@ pub fn secret(name: &str, data: &[(&str, &str)]) -> Secret {
     let mut secret = Secret::default();
     secret.metadata.name = Some(name.into());
     secret.metadata.namespace = Some("shop".into());
-    secret.data = Some(data.iter().map(|(k, v)| ((*k).into(), ByteString(v.as_bytes().to_vec()))).collect());
+    secret.data = Some(
+        data.iter()
+            .map(|(k, v)| ((*k).into(), ByteString(v.as_bytes().to_vec())))
+            .collect(),
+    );
     secret
 }
 
 pub fn auth() -> Secret {
     let mut auth = secret("pg-auth", &[("username", "postgres"), ("password", "x")]);
     auth.metadata.labels = Some(blueprint::labels::selector("pg"));
-    auth.metadata.owner_references =
-        serde_json::from_value(json!([{"apiVersion": "kubedb.com/v1", "kind": "Postgres", "name": "pg", "uid": UID}])).ok();
+    auth.metadata.owner_references = serde_json::from_value(
+        json!([{"apiVersion": "kubedb.com/v1", "kind": "Postgres", "name": "pg", "uid": UID}]),
+    )
+    .ok();
     auth
 }
 
@@ -169,7 +185,11 @@ pub fn edit(mut world: World, change: impl FnOnce(&mut api_types::postgres::Post
 
 pub fn pause(mut world: World, holder: &str) -> World {
     let postgres = Arc::make_mut(&mut world.postgres);
-    postgres.metadata.annotations.get_or_insert_default().insert(PAUSED_BY.into(), holder.into());
+    postgres
+        .metadata
+        .annotations
+        .get_or_insert_default()
+        .insert(PAUSED_BY.into(), holder.into());
     world
 }
 
@@ -201,7 +221,10 @@ fn short(action: &Action) -> String {
         Action::Apply(child) => format!("apply {} {}", child.kind(), child.name()),
         Action::Delete(child) => format!("delete {} {}", child.kind(), child.name()),
         Action::TouchPod { pod, .. } => format!("touch {pod}"),
-        Action::DeleteClaim(claim) => format!("delete claim {}", claim.metadata.name.as_deref().unwrap_or_default()),
+        Action::DeleteClaim(claim) => format!(
+            "delete claim {}",
+            claim.metadata.name.as_deref().unwrap_or_default()
+        ),
         Action::AddFinalizer => "add finalizer".into(),
         Action::RemoveFinalizer => "remove finalizer".into(),
         Action::GrantSecrets => "grant secrets".into(),
@@ -216,7 +239,12 @@ fn short(action: &Action) -> String {
 /// The condition that a plan sets: status, reason, message.
 pub fn set<'a>(plan: &'a Plan, wanted: &str) -> Option<(bool, &'a str, &'a str)> {
     plan.changes.iter().find_map(|change| match change {
-        Change::Set { type_, status, reason, message } if *type_ == wanted => Some((*status, reason.as_str(), message.as_str())),
+        Change::Set {
+            type_,
+            status,
+            reason,
+            message,
+        } if *type_ == wanted => Some((*status, reason.as_str(), message.as_str())),
         _ => None,
     })
 }
