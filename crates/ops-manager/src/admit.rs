@@ -80,12 +80,23 @@ pub fn admit(
                 op.namespace, op.database
             ));
         }
-        Observed::Unknown(why) => return wait(reasons::DEPENDENCY, format!("the Postgres could not be read: {why}")),
+        Observed::Unknown(why) => {
+            return wait(
+                reasons::DEPENDENCY,
+                format!("the Postgres could not be read: {why}"),
+            );
+        }
     };
     if world.is_being_deleted() {
-        return Admission::Refuse(format!("Postgres {}/{} is being deleted", op.namespace, op.database));
+        return Admission::Refuse(format!(
+            "Postgres {}/{} is being deleted",
+            op.namespace, op.database
+        ));
     }
-    let mut plan = OperationPlan { database_uid: postgres.metadata.uid.clone(), ..OperationPlan::default() };
+    let mut plan = OperationPlan {
+        database_uid: postgres.metadata.uid.clone(),
+        ..OperationPlan::default()
+    };
     if let What::ReconfigureTls(tls) = &op.what {
         match plan_tls(tls, world, request, now) {
             Ok(target) => plan.tls = Some(target),
@@ -98,7 +109,10 @@ pub fn admit(
 /// The place in the queue: `None` at its head.
 fn queue(request: &PostgresOpsRequest, others: &[PostgresOpsRequest]) -> Option<Admission> {
     let pending: Vec<_> = others.iter().filter(|other| is_pending(other)).collect();
-    if let Some(newest) = pending.iter().filter(|o| same_type(o, request)).max_by_key(|o| age(o))
+    if let Some(newest) = pending
+        .iter()
+        .filter(|o| same_type(o, request))
+        .max_by_key(|o| age(o))
         && age(newest) > age(request)
         && request.spec.type_ != OpsRequestType::Reconfigure
     {
@@ -110,22 +124,43 @@ fn queue(request: &PostgresOpsRequest, others: &[PostgresOpsRequest]) -> Option<
             age(newest).0,
         )));
     }
-    let running = others.iter().find(|other| phase(other) == Some(OpsRequestPhase::Progressing));
-    let ahead = running.or_else(|| survivors(&pending).into_iter().filter(|o| age(o) < age(request)).min_by_key(|o| age(o)));
+    let running = others
+        .iter()
+        .find(|other| phase(other) == Some(OpsRequestPhase::Progressing));
+    let ahead = running.or_else(|| {
+        survivors(&pending)
+            .into_iter()
+            .filter(|o| age(o) < age(request))
+            .min_by_key(|o| age(o))
+    });
     let ahead = ahead?;
-    let doing = if running.is_some() { "is Progressing" } else { "was created earlier" };
+    let doing = if running.is_some() {
+        "is Progressing"
+    } else {
+        "was created earlier"
+    };
     Some(wait(
         reasons::QUEUED,
-        format!("waits for {}/{}, which {doing}", ahead.namespace().unwrap_or_default(), ahead.name_any()),
+        format!(
+            "waits for {}/{}, which {doing}",
+            ahead.namespace().unwrap_or_default(),
+            ahead.name_any()
+        ),
     ))
 }
 
 /// Pending requests that won't be skipped: the newest of each type.
 fn survivors<'a>(pending: &[&'a PostgresOpsRequest]) -> Vec<&'a PostgresOpsRequest> {
     let newest = |candidate: &&PostgresOpsRequest| {
-        !pending.iter().any(|other| same_type(other, candidate) && age(other) > age(candidate))
+        !pending
+            .iter()
+            .any(|other| same_type(other, candidate) && age(other) > age(candidate))
     };
-    pending.iter().copied().filter(|candidate| newest(&candidate)).collect()
+    pending
+        .iter()
+        .copied()
+        .filter(|candidate| newest(&candidate))
+        .collect()
 }
 
 fn same_type(a: &PostgresOpsRequest, b: &PostgresOpsRequest) -> bool {
@@ -145,7 +180,11 @@ fn phase(request: &PostgresOpsRequest) -> Option<OpsRequestPhase> {
 
 /// Order of creation; names break ties, because creation times have whole seconds.
 fn age(request: &PostgresOpsRequest) -> (Timestamp, String) {
-    let created = request.metadata.creation_timestamp.as_ref().map_or(Timestamp::MAX, |time| time.0);
+    let created = request
+        .metadata
+        .creation_timestamp
+        .as_ref()
+        .map_or(Timestamp::MAX, |time| time.0);
     (created, request.name_any())
 }
 
@@ -160,7 +199,9 @@ fn plan_tls(
     let version = match &world.version {
         Observed::Absent => {
             let name = &postgres.spec.version;
-            return Err(Admission::Refuse(format!("PostgresVersion {name}, which the Postgres names, does not exist")));
+            return Err(Admission::Refuse(format!(
+                "PostgresVersion {name}, which the Postgres names, does not exist"
+            )));
         }
         other => other.need("the PostgresVersion").map_err(unread)?,
     };
@@ -187,13 +228,29 @@ fn issuers_are_ready(
 ) -> Result<(), Admission> {
     let Some(tls) = &plan.after.tls else { return Ok(()) };
     if tls.issuer_ref.is_none() {
-        return Err(Admission::Refuse("the Postgres has spec.tls without issuerRef; set spec.tls.issuerRef in the request".into()));
+        return Err(Admission::Refuse(
+            "the Postgres has spec.tls without issuerRef; set spec.tls.issuerRef in the request".into(),
+        ));
     }
-    let asked = tls.issuer_ref.iter().chain(tls.certificates.iter().filter_map(|certificate| certificate.issuer_ref.as_ref()));
+    let asked = tls.issuer_ref.iter().chain(
+        tls.certificates
+            .iter()
+            .filter_map(|certificate| certificate.issuer_ref.as_ref()),
+    );
     for issuer in asked {
-        let state = world.issuers.iter().find(|(known, _)| known == issuer).map(|(_, state)| state);
-        let Some(why) = issuer_trouble(issuer, state) else { continue };
-        let created = request.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0);
+        let state = world
+            .issuers
+            .iter()
+            .find(|(known, _)| known == issuer)
+            .map(|(_, state)| state);
+        let Some(why) = issuer_trouble(issuer, state) else {
+            continue;
+        };
+        let created = request
+            .metadata
+            .creation_timestamp
+            .as_ref()
+            .map_or(now, |time| time.0);
         let unread = matches!(state, Some(Observed::Unknown(_)) | None);
         return Err(if unread || now.duration_since(created) < ISSUER_GRACE {
             wait(reasons::DEPENDENCY, why)
@@ -209,9 +266,9 @@ fn issuer_trouble(issuer: &IssuerRef, state: Option<&Observed<IssuerState>>) -> 
     match state {
         None => Some(format!("{name} has not been looked for yet")),
         Some(Observed::Unknown(why)) => Some(format!("{name} could not be read: {why}")),
-        Some(Observed::Absent) => {
-            Some(format!("{name} does not exist; create it, or name another one in issuerRef, and create the request again"))
-        }
+        Some(Observed::Absent) => Some(format!(
+            "{name} does not exist; create it, or name another one in issuerRef, and create the request again"
+        )),
         Some(Observed::Present(state)) if !state.ready => Some(format!(
             "{name} is not Ready: {}; repair it, or name another one in issuerRef, and create the request again",
             state.message
@@ -226,14 +283,23 @@ fn can_be_built(plan: &api_types::ops_request::TlsPlan, world: &World) -> Result
         Ok(_) => Ok(()),
         Err(Progress::Impossible(why)) => Err(Admission::Refuse(why)),
         Err(Progress::Wait(why)) => Err(wait(reasons::DEPENDENCY, why)),
-        Err(other) => Err(wait(reasons::DEPENDENCY, format!("the proposal could not be judged: {other:?}"))),
+        Err(other) => Err(wait(
+            reasons::DEPENDENCY,
+            format!("the proposal could not be judged: {other:?}"),
+        )),
     }
 }
 
 /// What the database itself must be like.
 fn gate(op: &Operation, world: &World, request: &PostgresOpsRequest, now: Timestamp) -> Option<Admission> {
-    if let Some(holder) = world.holder().filter(|holder| *holder != op.holder() && !world.holder_is_gone) {
-        return Some(wait(reasons::PAUSED, format!("the database is paused by {holder}; waits until that pause is removed")));
+    if let Some(holder) = world
+        .holder()
+        .filter(|holder| *holder != op.holder() && !world.holder_is_gone)
+    {
+        return Some(wait(
+            reasons::PAUSED,
+            format!("the database is paused by {holder}; waits until that pause is removed"),
+        ));
     }
     if op.apply == ApplyOption::IfReady && world.phase() != Some(DatabasePhase::Ready) {
         return Some(until_ready(op, world, request, now));
@@ -245,8 +311,13 @@ fn gate(op: &Operation, world: &World, request: &PostgresOpsRequest, now: Timest
 fn until_ready(op: &Operation, world: &World, request: &PostgresOpsRequest, now: Timestamp) -> Admission {
     let database = format!("Postgres {}/{}", op.namespace, op.database);
     let phase = world.phase().map_or("not known", DatabasePhase::as_str);
-    let conditions = request.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    let since = condition::find(conditions, reasons::DATABASE_READY).map(|condition| condition.last_transition_time.0);
+    let conditions = request
+        .status
+        .as_ref()
+        .map(|status| status.conditions.as_slice())
+        .unwrap_or_default();
+    let since = condition::find(conditions, reasons::DATABASE_READY)
+        .map(|condition| condition.last_transition_time.0);
     let limit = op.step_timeout(world.replicas());
     if since.is_some_and(|since| now.duration_since(since) > limit) {
         return Admission::Refuse(format!(
@@ -254,5 +325,8 @@ fn until_ready(op: &Operation, world: &World, request: &PostgresOpsRequest, now:
              the request again"
         ));
     }
-    wait(reasons::DATABASE_READY, format!("waits until {database} is Ready (it is {phase}); apply: Always would not wait"))
+    wait(
+        reasons::DATABASE_READY,
+        format!("waits until {database} is Ready (it is {phase}); apply: Always would not wait"),
+    )
 }

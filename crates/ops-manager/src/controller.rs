@@ -48,13 +48,25 @@ pub async fn operate(process: Process, access: Access) -> Result<(), runtime::pr
     let requests = controller.store();
     let (of_database, of_request) = (requests.clone(), requests.clone());
     let controller = controller
-        .watches(process.api::<Postgres>(), watcher::Config::default(), move |postgres| {
-            requests_for(&of_database, &postgres.namespace().unwrap_or_default(), &postgres.name_any())
-        })
-        .watches(process.api::<PostgresOpsRequest>(), watcher::Config::default(), move |request| {
-            let namespace = request.namespace().unwrap_or_default();
-            requests_for(&of_request, &namespace, &request.spec.database_ref.name)
-        });
+        .watches(
+            process.api::<Postgres>(),
+            watcher::Config::default(),
+            move |postgres| {
+                requests_for(
+                    &of_database,
+                    &postgres.namespace().unwrap_or_default(),
+                    &postgres.name_any(),
+                )
+            },
+        )
+        .watches(
+            process.api::<PostgresOpsRequest>(),
+            watcher::Config::default(),
+            move |request| {
+                let namespace = request.namespace().unwrap_or_default();
+                requests_for(&of_request, &namespace, &request.spec.database_ref.name)
+            },
+        );
     let context = Context {
         client: process.client.clone(),
         recorder: process.recorder.clone(),
@@ -77,7 +89,12 @@ fn requests_for(
             && request.spec.database_ref.name == database
             && !phase(request).is_some_and(OpsRequestPhase::is_terminal)
     };
-    requests.state().iter().filter(|request| concerned(request)).map(|r| ObjectRef::from_obj(&**r)).collect()
+    requests
+        .state()
+        .iter()
+        .filter(|request| concerned(request))
+        .map(|r| ObjectRef::from_obj(&**r))
+        .collect()
 }
 
 fn phase(request: &PostgresOpsRequest) -> Option<OpsRequestPhase> {
@@ -85,12 +102,16 @@ fn phase(request: &PostgresOpsRequest) -> Option<OpsRequestPhase> {
 }
 
 async fn reconcile(cached: Arc<PostgresOpsRequest>, context: Arc<Context>) -> Result<Action, Error> {
-    context.metrics.count(context.requests.state().iter().map(|request| &**request));
+    context
+        .metrics
+        .count(context.requests.state().iter().map(|request| &**request));
     if phase(&cached).is_some_and(OpsRequestPhase::is_terminal) && !finalizer::is_set(&cached) {
         return Ok(Action::await_change());
     }
     // The cache may not have the status that was written a moment ago, and steps must not be judged by an older one.
-    let Some(request) = read_again(&context, &cached).await? else { return Ok(Action::await_change()) };
+    let Some(request) = read_again(&context, &cached).await? else {
+        return Ok(Action::await_change());
+    };
     let is_running = phase(&request) == Some(OpsRequestPhase::Progressing);
     if phase(&request).is_some_and(OpsRequestPhase::is_terminal)
         || (request.metadata.deletion_timestamp.is_some() && !is_running)
@@ -105,12 +126,16 @@ async fn reconcile(cached: Arc<PostgresOpsRequest>, context: Arc<Context>) -> Re
     }
 }
 
-async fn read_again(context: &Context, cached: &PostgresOpsRequest) -> Result<Option<PostgresOpsRequest>, Error> {
+async fn read_again(
+    context: &Context,
+    cached: &PostgresOpsRequest,
+) -> Result<Option<PostgresOpsRequest>, Error> {
     let api: Api<PostgresOpsRequest> =
         Api::namespaced(context.client.clone(), &cached.namespace().unwrap_or_default());
-    let found = api.get_opt(&cached.name_any()).await.map_err(|source| {
-        runtime::ApplyError::new("read", runtime::ObjectId::of(cached), source)
-    })?;
+    let found = api
+        .get_opt(&cached.name_any())
+        .await
+        .map_err(|source| runtime::ApplyError::new("read", runtime::ObjectId::of(cached), source))?;
     Ok(found.filter(|request| request.metadata.uid == cached.metadata.uid))
 }
 
@@ -120,7 +145,16 @@ async fn refuse(context: &Context, request: &PostgresOpsRequest, why: &str) -> R
     tracing::info!(why, "refused");
     perform::persist(&context.client, request, &status).await?;
     let note = report::refusal(why);
-    context.recorder.publish(&request.object_ref(&()), note.severity, &note.reason, &note.note, &note.action).await;
+    context
+        .recorder
+        .publish(
+            &request.object_ref(&()),
+            note.severity,
+            &note.reason,
+            &note.note,
+            &note.action,
+        )
+        .await;
     Ok(Action::await_change())
 }
 
@@ -134,7 +168,13 @@ async fn queue(context: &Context, request: &PostgresOpsRequest, op: &Operation) 
         finalizer::set(&context.client, request).await?;
     }
     let old = request.status.clone().unwrap_or_default();
-    let status = report::admitted(op, &old, &admission, request.metadata.generation, Timestamp::now());
+    let status = report::admitted(
+        op,
+        &old,
+        &admission,
+        request.metadata.generation,
+        Timestamp::now(),
+    );
     tell(context, request, op, &old, &status).await?;
     Ok(match admission {
         Admission::Begin(_) => Action::requeue(Duration::ZERO),
@@ -159,10 +199,17 @@ async fn run(context: &Context, request: &PostgresOpsRequest, op: &Operation) ->
     }
     act(context, op, &seen, &next).await?;
     if seen.needs_access() {
-        let Access { cluster_role, service_account: (namespace, name) } = &context.access;
+        let Access {
+            cluster_role,
+            service_account: (namespace, name),
+        } = &context.access;
         perform::bind(&context.client, &seen, cluster_role, (namespace, name)).await?;
     }
-    Ok(Action::requeue(if next.effects.is_empty() { WHILE_WAITING } else { AFTER_ACTING }))
+    Ok(Action::requeue(if next.effects.is_empty() {
+        WHILE_WAITING
+    } else {
+        AFTER_ACTING
+    }))
 }
 
 async fn act(context: &Context, op: &Operation, seen: &observe::Seen, next: &Next) -> Result<(), Error> {
@@ -197,7 +244,10 @@ async fn tell(
     }
     let on = request.object_ref(&());
     for news in report::news(op, old, new) {
-        context.recorder.publish(&on, news.severity, &news.reason, &news.note, &news.action).await;
+        context
+            .recorder
+            .publish(&on, news.severity, &news.reason, &news.note, &news.action)
+            .await;
     }
     Ok(())
 }

@@ -43,8 +43,19 @@ impl Next {
 }
 
 /// One look at the world. `cancelled` is set when the request is being deleted.
-pub fn advance(op: &Operation, status: &PostgresOpsRequestStatus, world: &World, cancelled: bool, now: Timestamp) -> Next {
-    let mut pass = Pass { op: op.clone(), status: status.clone(), world, now };
+pub fn advance(
+    op: &Operation,
+    status: &PostgresOpsRequestStatus,
+    world: &World,
+    cancelled: bool,
+    now: Timestamp,
+) -> Next {
+    let mut pass = Pass {
+        op: op.clone(),
+        status: status.clone(),
+        world,
+        now,
+    };
     if cancelled && !pass.has_failed() && !pass.is_latched(StepName::Resume) {
         pass.fail("the request was deleted while it ran");
     }
@@ -85,7 +96,11 @@ impl Pass<'_> {
             Progress::Impossible(why) => self.give_up(step.name, &why),
             Progress::Wait(why) if self.is_overdue(step.name) => self.give_up(step.name, &self.late(&why)),
             Progress::Act(effects) if self.is_overdue(step.name) && step.name != StepName::Resume => {
-                let unfinished = effects.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                let unfinished = effects
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join(", ");
                 self.give_up(step.name, &self.late(&format!("still had to: {unfinished}")));
             }
             Progress::Wait(why) => {
@@ -93,7 +108,11 @@ impl Pass<'_> {
                 return Some(self.next(Vec::new(), Some(why)));
             }
             Progress::Act(effects) => {
-                let doing = effects.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                let doing = effects
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join(", ");
                 self.say(step.name, &doing);
                 return Some(self.next(effects, None));
             }
@@ -146,7 +165,10 @@ impl Pass<'_> {
     }
 
     fn set(&mut self, type_: &str, status: bool, reason: &str, message: &str) {
-        condition::set(&mut self.status.conditions, Condition::new(type_, status, reason, message, self.now));
+        condition::set(
+            &mut self.status.conditions,
+            Condition::new(type_, status, reason, message, self.now),
+        );
     }
 
     /// Parts of a step are only ever added, and only ever become true.
@@ -159,7 +181,9 @@ impl Pass<'_> {
     }
 
     fn is_overdue(&self, step: StepName) -> bool {
-        let Some(opened) = condition::find(&self.status.conditions, step.as_str()) else { return false };
+        let Some(opened) = condition::find(&self.status.conditions, step.as_str()) else {
+            return false;
+        };
         let limit = self.op.step_timeout(self.world.replicas());
         self.now.duration_since(opened.last_transition_time.0) > limit
     }
@@ -198,6 +222,10 @@ impl Pass<'_> {
     }
 
     fn next(&self, effects: Vec<Effect>, waiting_for: Option<String>) -> Next {
-        Next { status: self.status.clone(), effects, waiting_for }
+        Next {
+            status: self.status.clone(),
+            effects,
+            waiting_for,
+        }
     }
 }

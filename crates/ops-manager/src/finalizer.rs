@@ -12,7 +12,10 @@ use serde_json::json;
 
 /// Whether the finalizer is there.
 pub fn is_set(request: &PostgresOpsRequest) -> bool {
-    request.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
+    request
+        .finalizers()
+        .iter()
+        .any(|finalizer| finalizer == FINALIZER)
 }
 
 /// Puts the finalizer there, before anything is done that needs an end.
@@ -25,7 +28,13 @@ pub async fn set(client: &Client, request: &PostgresOpsRequest) -> Result<Postgr
     }
     let mut finalizers = request.finalizers().to_vec();
     finalizers.push(FINALIZER.to_owned());
-    merge_patch(client, request, json!({"metadata": {"finalizers": finalizers}}), OPS_MANAGER).await
+    merge_patch(
+        client,
+        request,
+        json!({"metadata": {"finalizers": finalizers}}),
+        OPS_MANAGER,
+    )
+    .await
 }
 
 /// Takes the finalizer away: nothing of the request is left in the world.
@@ -36,8 +45,19 @@ pub async fn clear(client: &Client, request: &PostgresOpsRequest) -> Result<(), 
     if !is_set(request) {
         return Ok(());
     }
-    let finalizers: Vec<_> = request.finalizers().iter().filter(|finalizer| *finalizer != FINALIZER).collect();
-    match merge_patch(client, request, json!({"metadata": {"finalizers": finalizers}}), OPS_MANAGER).await {
+    let finalizers: Vec<_> = request
+        .finalizers()
+        .iter()
+        .filter(|finalizer| *finalizer != FINALIZER)
+        .collect();
+    match merge_patch(
+        client,
+        request,
+        json!({"metadata": {"finalizers": finalizers}}),
+        OPS_MANAGER,
+    )
+    .await
+    {
         Ok(_) | Err(ApplyError::Gone { .. }) => Ok(()),
         Err(error) => Err(error),
     }

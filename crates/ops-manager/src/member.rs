@@ -55,16 +55,28 @@ impl<'a> Members<'a> {
     /// # Errors
     /// When the auth Secret was not read.
     pub fn new(seen: &'a Seen) -> Result<Self, Error> {
-        let credentials = seen.credentials.as_ref().ok_or_else(|| Error::Vanished("the auth Secret".into()))?;
+        let credentials = seen
+            .credentials
+            .as_ref()
+            .ok_or_else(|| Error::Vanished("the auth Secret".into()))?;
         Ok(Self { seen, credentials })
     }
 
     /// Asks every member, side by side.
     pub async fn ask(seen: &Seen) -> Asked {
-        let asked = seen.pods.iter().map(|(name, pod)| async move { (name.clone(), ask(seen, pod).await) });
+        let asked = seen
+            .pods
+            .iter()
+            .map(|(name, pod)| async move { (name.clone(), ask(seen, pod).await) });
         let answers = futures::future::join_all(asked).await;
         let leader = leader(&answers);
-        Asked { members: answers.into_iter().map(|(name, (member, _))| (name, member)).collect(), leader }
+        Asked {
+            members: answers
+                .into_iter()
+                .map(|(name, (member, _))| (name, member))
+                .collect(),
+            leader,
+        }
     }
 
     /// Makes the member read its configuration and certificates again.
@@ -72,7 +84,9 @@ impl<'a> Members<'a> {
     /// # Errors
     /// [`Error::Member`]; a member that can't be reached now is no error: the next look tells.
     pub async fn reload(&self, pod: &str) -> Result<(), Error> {
-        let Some(patroni) = self.patroni(pod)? else { return Ok(()) };
+        let Some(patroni) = self.patroni(pod)? else {
+            return Ok(());
+        };
         tolerant("reload", pod, patroni.reload().await)
     }
 
@@ -81,24 +95,44 @@ impl<'a> Members<'a> {
     /// # Errors
     /// [`Error::Member`].
     pub async fn switch_over(&self, from: &str, to: &str) -> Result<(), Error> {
-        let Some(patroni) = self.patroni(from)? else { return Ok(()) };
-        let wish = Switchover { leader: from.to_owned(), candidate: to.to_owned() };
+        let Some(patroni) = self.patroni(from)? else {
+            return Ok(());
+        };
+        let wish = Switchover {
+            leader: from.to_owned(),
+            candidate: to.to_owned(),
+        };
         tolerant("switchover", from, patroni.switchover(&wish).await.map(drop))
     }
 
     fn patroni(&self, pod: &str) -> Result<Option<Patroni>, Error> {
-        self.seen.pod(pod).and_then(address).map(|address| patroni(&address, pod, Some(self.credentials))).transpose()
+        self.seen
+            .pod(pod)
+            .and_then(address)
+            .map(|address| patroni(&address, pod, Some(self.credentials)))
+            .transpose()
     }
 }
 
 /// A refusal of the moment is seen at the next look; wrong credentials are not cured by looking.
 fn tolerant(action: &'static str, pod: &str, outcome: Result<(), PatroniError>) -> Result<(), Error> {
     match outcome {
-        Err(source @ (PatroniError::Unauthorized { .. } | PatroniError::Unexpected { .. } | PatroniError::Client(_))) => {
-            Err(Error::Member { action, pod: pod.to_owned(), source: source.into() })
-        }
+        Err(
+            source @ (PatroniError::Unauthorized { .. }
+            | PatroniError::Unexpected { .. }
+            | PatroniError::Client(_)),
+        ) => Err(Error::Member {
+            action,
+            pod: pod.to_owned(),
+            source: source.into(),
+        }),
         Err(error) => {
-            tracing::info!(action, pod, why = error_chain(&error), "the member did not do it; looks again");
+            tracing::info!(
+                action,
+                pod,
+                why = error_chain(&error),
+                "the member did not do it; looks again"
+            );
             Ok(())
         }
         Ok(()) => Ok(()),
@@ -111,8 +145,11 @@ fn patroni(address: &str, pod: &str, credentials: Option<&Credentials>) -> Resul
         None => ("", Password::new("")),
     };
     let port = u16::try_from(PATRONI_PORT).unwrap_or_default();
-    Patroni::new(address, port, user, password, ANSWER_WITHIN)
-        .map_err(|source| Error::Member { action: "reach", pod: pod.to_owned(), source: source.into() })
+    Patroni::new(address, port, user, password, ANSWER_WITHIN).map_err(|source| Error::Member {
+        action: "reach",
+        pod: pod.to_owned(),
+        source: source.into(),
+    })
 }
 
 fn address(pod: &Pod) -> Option<String> {
@@ -121,11 +158,18 @@ fn address(pod: &Pod) -> Option<String> {
 
 async fn ask(seen: &Seen, pod: &Pod) -> (Member, Option<Cluster>) {
     let mut member = of_pod(pod);
-    let Some(address) = address(pod).filter(|_| is_alive(pod)) else { return (member, None) };
-    let user = seen.credentials.as_ref().map_or("postgres", |credentials| credentials.user.as_str());
+    let Some(address) = address(pod).filter(|_| is_alive(pod)) else {
+        return (member, None);
+    };
+    let user = seen
+        .credentials
+        .as_ref()
+        .map_or("postgres", |credentials| credentials.user.as_str());
     let port = u16::try_from(POSTGRES_PORT).unwrap_or_default();
-    let ((status, cluster), wire) =
-        tokio::join!(ask_patroni(&address, pod), wire::look(&address, port, user, ANSWER_WITHIN));
+    let ((status, cluster), wire) = tokio::join!(
+        ask_patroni(&address, pod),
+        wire::look(&address, port, user, ANSWER_WITHIN)
+    );
     member.wire = match wire {
         Ok(wire) => Observed::Present(wire),
         Err(why) => Observed::Unknown(why),
@@ -151,7 +195,9 @@ fn state(status: &MemberStatus, cluster: Option<&Cluster>, pod: &str) -> Patroni
         running: status.state == RUNNING,
         primary: PRIMARY.contains(&status.role.as_str()),
         streaming: status.replication_state.as_deref() == Some(STREAMING),
-        lag: cluster.and_then(|cluster| cluster.member(pod)).and_then(|member| member.lag),
+        lag: cluster
+            .and_then(|cluster| cluster.member(pod))
+            .and_then(|member| member.lag),
     }
 }
 
@@ -160,12 +206,18 @@ fn of_pod(pod: &Pod) -> Member {
     let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
     let volumes = pod.spec.as_ref().and_then(|spec| spec.volumes.as_ref());
     let secret = |volume: &k8s_openapi::api::core::v1::Volume| {
-        volume.secret.as_ref().and_then(|source| source.secret_name.clone())
+        volume
+            .secret
+            .as_ref()
+            .and_then(|source| source.secret_name.clone())
     };
     Member {
         uid: pod.uid().unwrap_or_default(),
         revision: pod.labels().get(REVISION_LABEL).cloned().unwrap_or_default(),
-        ready: conditions.into_iter().flatten().any(|c| c.type_ == "Ready" && c.status == "True"),
+        ready: conditions
+            .into_iter()
+            .flatten()
+            .any(|c| c.type_ == "Ready" && c.status == "True"),
         terminating: pod.metadata.deletion_timestamp.is_some(),
         files_token: pod.annotations().get(FILES_TOKEN).cloned(),
         secrets: volumes.into_iter().flatten().filter_map(secret).collect(),
@@ -179,12 +231,24 @@ fn is_alive(pod: &Pod) -> bool {
 
 /// Who leads: the member that says so itself and that the others name; a cut-off member's word alone does not count.
 fn leader(answers: &[(String, (Member, Option<Cluster>))]) -> Option<String> {
-    let takes_writes =
-        |member: &Member| member.patroni.present().is_some_and(|state| state.running && state.primary);
+    let takes_writes = |member: &Member| {
+        member
+            .patroni
+            .present()
+            .is_some_and(|state| state.running && state.primary)
+    };
     let named = |pod: &str| {
-        let voices = answers.iter().filter_map(|(_, (_, cluster))| cluster.as_ref()?.leader());
+        let voices = answers
+            .iter()
+            .filter_map(|(_, (_, cluster))| cluster.as_ref()?.leader());
         voices.filter(|leader| leader.name == pod).count()
     };
-    let candidates = answers.iter().filter(|(_, (member, _))| takes_writes(member)).map(|(pod, _)| pod);
-    candidates.filter(|pod| named(pod) > 0).max_by_key(|pod| named(pod)).cloned()
+    let candidates = answers
+        .iter()
+        .filter(|(_, (member, _))| takes_writes(member))
+        .map(|(pod, _)| pod);
+    candidates
+        .filter(|pod| named(pod) > 0)
+        .max_by_key(|pod| named(pod))
+        .cloned()
 }

@@ -25,15 +25,26 @@ impl Metrics {
     pub fn new(process: &runtime::Metrics) -> Result<Self, prometheus::Error> {
         let metrics = Self {
             requests: IntGaugeVec::new(
-                Opts::new("sealwright_ops_requests", "PostgresOpsRequests that exist, by type and phase."),
+                Opts::new(
+                    "sealwright_ops_requests",
+                    "PostgresOpsRequests that exist, by type and phase.",
+                ),
                 &["type", "phase"],
             )?,
             steps: HistogramVec::new(
-                HistogramOpts::new("sealwright_ops_step_duration_seconds", "How long steps of operations took.")
-                    .buckets(vec![0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 900.0]),
+                HistogramOpts::new(
+                    "sealwright_ops_step_duration_seconds",
+                    "How long steps of operations took.",
+                )
+                .buckets(vec![
+                    0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 900.0,
+                ]),
                 &["type", "step"],
             )?,
-            pauses: IntGauge::new("sealwright_pauses_held", "Databases that a running operation holds paused.")?,
+            pauses: IntGauge::new(
+                "sealwright_pauses_held",
+                "Databases that a running operation holds paused.",
+            )?,
         };
         process.register(metrics.requests.clone())?;
         process.register(metrics.steps.clone())?;
@@ -51,8 +62,14 @@ impl Metrics {
         let mut by_type_and_phase: BTreeMap<(&str, &str), i64> = BTreeMap::new();
         let mut pauses = 0;
         for request in requests {
-            let phase = request.status.as_ref().and_then(|status| status.phase).unwrap_or(OpsRequestPhase::Pending);
-            *by_type_and_phase.entry((request.spec.type_.as_str(), phase.as_str())).or_default() += 1;
+            let phase = request
+                .status
+                .as_ref()
+                .and_then(|status| status.phase)
+                .unwrap_or(OpsRequestPhase::Pending);
+            *by_type_and_phase
+                .entry((request.spec.type_.as_str(), phase.as_str()))
+                .or_default() += 1;
             pauses += i64::from(holds_pause(request, phase));
         }
         self.requests.reset();
@@ -64,7 +81,11 @@ impl Metrics {
 }
 
 fn holds_pause(request: &PostgresOpsRequest, phase: OpsRequestPhase) -> bool {
-    let conditions = request.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let conditions = request
+        .status
+        .as_ref()
+        .map(|status| status.conditions.as_slice())
+        .unwrap_or_default();
     phase == OpsRequestPhase::Progressing
         && condition::is_true(conditions, StepName::Pause.as_str())
         && !condition::is_true(conditions, StepName::Resume.as_str())

@@ -41,12 +41,17 @@ impl Seen {
 
     /// Whether Secrets could not be read: then the RoleBinding that allows it may be missing.
     pub fn needs_access(&self) -> bool {
-        matches!(self.world.superuser, Observed::Unknown(_)) || matches!(self.world.config, Observed::Unknown(_))
+        matches!(self.world.superuser, Observed::Unknown(_))
+            || matches!(self.world.config, Observed::Unknown(_))
     }
 
     /// The Certificate of this name, as it was seen.
     pub fn certificate(&self, name: &str) -> Option<&Certificate> {
-        self.world.certificates.values().filter_map(Observed::present).find(|it| it.name_any() == name)
+        self.world
+            .certificates
+            .values()
+            .filter_map(Observed::present)
+            .find(|it| it.name_any() == name)
     }
 }
 
@@ -54,19 +59,30 @@ impl Seen {
 pub async fn before(client: &kube::Client, op: &Operation) -> Seen {
     let reader = Reader::new(client, &op.namespace);
     let postgres = reader.look::<Postgres>(&op.database).await;
-    let mut world = World { postgres, ..World::default() };
-    let (version, holder_is_gone, issuers) =
-        tokio::join!(version(&reader, &world), holder_is_gone(&reader, &world, op), issuers(&reader, &world, op));
+    let mut world = World {
+        postgres,
+        ..World::default()
+    };
+    let (version, holder_is_gone, issuers) = tokio::join!(
+        version(&reader, &world),
+        holder_is_gone(&reader, &world, op),
+        issuers(&reader, &world, op)
+    );
     world.version = version;
     world.holder_is_gone = holder_is_gone;
     world.issuers = issuers;
-    Seen { world, ..Seen::default() }
+    Seen {
+        world,
+        ..Seen::default()
+    }
 }
 
 /// What a running operation looks at.
 pub async fn during(client: &kube::Client, op: &Operation) -> Seen {
     let mut seen = before(client, op).await;
-    let Some(postgres) = seen.world.postgres.present().cloned() else { return seen };
+    let Some(postgres) = seen.world.postgres.present().cloned() else {
+        return seen;
+    };
     let reader = Reader::new(client, &op.namespace);
     let db = op.database.as_str();
     let secret_names = certificate_secrets(op, &postgres);
@@ -109,14 +125,22 @@ async fn version(reader: &Reader<'_>, world: &World) -> Observed<PostgresVersion
 
 /// Whether the pause is held by a request that is gone, is another one by now, or has ended.
 async fn holder_is_gone(reader: &Reader<'_>, world: &World, op: &Operation) -> bool {
-    let Some(holder) = world.holder().filter(|holder| *holder != op.holder()) else { return false };
+    let Some(holder) = world.holder().filter(|holder| *holder != op.holder()) else {
+        return false;
+    };
     // A human writes a name only; such a pause is nobody's to clear.
-    let Some((name, uid)) = holder.split_once('/') else { return false };
+    let Some((name, uid)) = holder.split_once('/') else {
+        return false;
+    };
     match reader.look::<PostgresOpsRequest>(name).await {
         Observed::Unknown(_) => false,
         Observed::Absent => true,
         Observed::Present(request) => {
-            let ended = request.status.as_ref().and_then(|status| status.phase).is_some_and(OpsRequestPhase::is_terminal);
+            let ended = request
+                .status
+                .as_ref()
+                .and_then(|status| status.phase)
+                .is_some_and(OpsRequestPhase::is_terminal);
             request.metadata.uid.as_deref() != Some(uid) || ended
         }
     }
@@ -128,11 +152,22 @@ async fn issuers(
     world: &World,
     op: &Operation,
 ) -> Vec<(IssuerRef, Observed<crate::world::IssuerState>)> {
-    let What::ReconfigureTls(request) = &op.what else { return Vec::new() };
-    let own = world.postgres.present().and_then(|postgres| postgres.spec.tls.as_ref());
+    let What::ReconfigureTls(request) = &op.what else {
+        return Vec::new();
+    };
+    let own = world
+        .postgres
+        .present()
+        .and_then(|postgres| postgres.spec.tls.as_ref());
     let mut named: Vec<IssuerRef> = Vec::new();
-    let certificates = request.certificates.iter().chain(own.iter().flat_map(|tls| &tls.certificates));
-    let all = request.issuer_ref.iter().chain(own.and_then(|tls| tls.issuer_ref.as_ref()));
+    let certificates = request
+        .certificates
+        .iter()
+        .chain(own.iter().flat_map(|tls| &tls.certificates));
+    let all = request
+        .issuer_ref
+        .iter()
+        .chain(own.and_then(|tls| tls.issuer_ref.as_ref()));
     for issuer in all.chain(certificates.filter_map(|certificate| certificate.issuer_ref.as_ref())) {
         let group = issuer.api_group.as_deref().filter(|group| !group.is_empty());
         if group.is_none_or(|group| group == CERT_MANAGER_GROUP) && !named.contains(issuer) {
@@ -150,10 +185,15 @@ fn config_facts(secret: Observed<Secret>) -> Observed<ConfigSecret> {
     match secret {
         Observed::Absent => Observed::Absent,
         Observed::Unknown(why) => Observed::Unknown(why),
-        Observed::Present(secret) => match CaBundle::from_pem(secrets::text(&secret, TRUST_CRT).unwrap_or_default()) {
-            Ok(trust) => Observed::Present(ConfigSecret { trust, meta: secret.metadata }),
-            Err(error) => Observed::Unknown(format!("its {TRUST_CRT} is damaged: {error}")),
-        },
+        Observed::Present(secret) => {
+            match CaBundle::from_pem(secrets::text(&secret, TRUST_CRT).unwrap_or_default()) {
+                Ok(trust) => Observed::Present(ConfigSecret {
+                    trust,
+                    meta: secret.metadata,
+                }),
+                Err(error) => Observed::Unknown(format!("its {TRUST_CRT} is damaged: {error}")),
+            }
+        }
     }
 }
 
@@ -168,9 +208,14 @@ async fn certificates(reader: &Reader<'_>, db: &str) -> BTreeMap<CertificateAlia
 /// The Secrets of certificates that the spec names now, and that it will name.
 fn certificate_secrets(op: &Operation, postgres: &Postgres) -> Vec<String> {
     let plan = op.plan.tls.as_ref();
-    let planned = plan.into_iter().flat_map(|plan| [plan.before.tls.as_ref(), plan.after.tls.as_ref()]).flatten();
+    let planned = plan
+        .into_iter()
+        .flat_map(|plan| [plan.before.tls.as_ref(), plan.after.tls.as_ref()])
+        .flatten();
     let all = planned.chain(postgres.spec.tls.as_ref());
-    let named = all.flat_map(|tls| &tls.certificates).filter_map(|certificate| certificate.secret_name.clone());
+    let named = all
+        .flat_map(|tls| &tls.certificates)
+        .filter_map(|certificate| certificate.secret_name.clone());
     let default = CertificateAlias::ALL.map(|alias| names::certificate(&op.database, alias));
     let mut found: Vec<String> = named.filter(|name| !name.is_empty()).chain(default).collect();
     found.sort();
@@ -183,15 +228,26 @@ async fn pods(reader: &Reader<'_>, db: &str) -> BTreeMap<String, Pod> {
     let pods = reader.list::<Pod>(&selector).await.unwrap_or_default();
     let is_member = |pod: &Pod| {
         let name = pod.name_any();
-        name.strip_prefix(db).and_then(|rest| rest.strip_prefix('-')).is_some_and(|n| n.parse::<u32>().is_ok())
+        name.strip_prefix(db)
+            .and_then(|rest| rest.strip_prefix('-'))
+            .is_some_and(|n| n.parse::<u32>().is_ok())
     };
-    pods.into_iter().filter(is_member).map(|pod| (pod.name_any(), pod)).collect()
+    pods.into_iter()
+        .filter(is_member)
+        .map(|pod| (pod.name_any(), pod))
+        .collect()
 }
 
 /// Whether the service account that the user names is this database's own; must be read as provisioner reads it.
 async fn makes_named_service_account(reader: &Reader<'_>, postgres: &Postgres) -> bool {
-    let pod = postgres.spec.pod_template.as_ref().and_then(|template| template.spec.as_ref());
-    let named = pod.and_then(|pod| pod.service_account_name.as_deref()).filter(|name| !name.is_empty());
+    let pod = postgres
+        .spec
+        .pod_template
+        .as_ref()
+        .and_then(|template| template.spec.as_ref());
+    let named = pod
+        .and_then(|pod| pod.service_account_name.as_deref())
+        .filter(|name| !name.is_empty());
     let Some(name) = named else { return false };
     match reader.look::<ServiceAccount>(name).await {
         Observed::Absent => true,
@@ -201,18 +257,26 @@ async fn makes_named_service_account(reader: &Reader<'_>, postgres: &Postgres) -
 }
 
 fn is_owned_by(meta: &ObjectMeta, postgres: &Postgres) -> bool {
-    meta.owner_references.iter().flatten().any(|owner| Some(&owner.uid) == postgres.metadata.uid.as_ref())
+    meta.owner_references
+        .iter()
+        .flatten()
+        .any(|owner| Some(&owner.uid) == postgres.metadata.uid.as_ref())
 }
 
 /// The other requests for the same database, read anew: the queue must not be decided by an old list.
 ///
 /// # Errors
 /// When they could not be read.
-pub async fn others(client: &kube::Client, op: &Operation) -> Result<Vec<PostgresOpsRequest>, runtime::ApplyError> {
+pub async fn others(
+    client: &kube::Client,
+    op: &Operation,
+) -> Result<Vec<PostgresOpsRequest>, runtime::ApplyError> {
     let reader = Reader::new(client, &op.namespace);
     let all = reader.list::<PostgresOpsRequest>("").await?;
     Ok(all
         .into_iter()
-        .filter(|other| other.spec.database_ref.name == op.database && other.metadata.uid.as_deref() != Some(&op.uid))
+        .filter(|other| {
+            other.spec.database_ref.name == op.database && other.metadata.uid.as_deref() != Some(&op.uid)
+        })
         .collect())
 }

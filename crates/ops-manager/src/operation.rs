@@ -61,7 +61,10 @@ pub fn parse(request: &PostgresOpsRequest) -> Result<Operation, String> {
             What::ReconfigureTls(Box::new(tls.clone()))
         }
         (OpsRequestType::ReconfigureTLS, None) => {
-            return Err("`spec.tls` nil not supported in ReconfigureTLS type; set spec.tls to what is to change".into());
+            return Err(
+                "`spec.tls` nil not supported in ReconfigureTLS type; set spec.tls to what is to change"
+                    .into(),
+            );
         }
         (other, _) => return Err(unsupported(other)),
     };
@@ -96,7 +99,9 @@ fn parse_timeout(text: &str) -> Result<SignedDuration, String> {
     text.parse::<SignedDuration>()
         .ok()
         .filter(SignedDuration::is_positive)
-        .ok_or_else(|| format!("spec.timeout {text:?} is not a positive duration; write for example 5m or 1h30m"))
+        .ok_or_else(|| {
+            format!("spec.timeout {text:?} is not a positive duration; write for example 5m or 1h30m")
+        })
 }
 
 impl Operation {
@@ -147,7 +152,9 @@ impl Operation {
 
     /// Longest time of a step on a database with this many members.
     pub fn step_timeout(&self, replicas: i32) -> SignedDuration {
-        self.timeout.unwrap_or_else(|| SignedDuration::from_mins(DEFAULT_MINUTES_PER_MEMBER * i64::from(replicas.max(1))))
+        self.timeout.unwrap_or_else(|| {
+            SignedDuration::from_mins(DEFAULT_MINUTES_PER_MEMBER * i64::from(replicas.max(1)))
+        })
     }
 }
 

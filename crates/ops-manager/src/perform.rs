@@ -31,24 +31,34 @@ pub async fn perform(client: &Client, op: &Operation, seen: &Seen, effect: &Effe
         Effect::PatchSpec(settings) => patch_spec(client, seen, settings).await,
         Effect::Apply(child) => apply_child(client, child).await,
         Effect::DeleteCertificate(name) => {
-            let Some(certificate) = seen.certificate(name) else { return Ok(()) };
+            let Some(certificate) = seen.certificate(name) else {
+                return Ok(());
+            };
             delete(client, certificate).await?;
             Ok(())
         }
         Effect::Issue(name) => {
-            let certificate = seen.certificate(name).ok_or_else(|| Error::Vanished(format!("Certificate {name}")))?;
+            let certificate = seen
+                .certificate(name)
+                .ok_or_else(|| Error::Vanished(format!("Certificate {name}")))?;
             issue(client, certificate).await
         }
         Effect::TouchFiles { pod, token } => {
-            let pod = seen.pod(pod).ok_or_else(|| Error::Vanished(format!("Pod {pod}")))?;
+            let pod = seen
+                .pod(pod)
+                .ok_or_else(|| Error::Vanished(format!("Pod {pod}")))?;
             touch(client, pod, token).await
         }
         Effect::Reload(pod) => Members::new(seen)?.reload(pod).await,
         Effect::Evict { pod, uid } => {
-            let Some(pod) = seen.pod(pod).filter(|pod| pod.metadata.uid.as_ref() == Some(uid)) else { return Ok(()) };
+            let Some(pod) = seen.pod(pod).filter(|pod| pod.metadata.uid.as_ref() == Some(uid)) else {
+                return Ok(());
+            };
             match evict(client, pod).await? {
                 Eviction::Accepted | Eviction::Gone => {}
-                Eviction::Blocked(why) => tracing::info!(pod = pod.name_any(), why, "eviction is not allowed now"),
+                Eviction::Blocked(why) => {
+                    tracing::info!(pod = pod.name_any(), why, "eviction is not allowed now")
+                }
             }
             Ok(())
         }
@@ -57,7 +67,10 @@ pub async fn perform(client: &Client, op: &Operation, seen: &Seen, effect: &Effe
 }
 
 fn postgres(seen: &Seen) -> Result<&Postgres, Error> {
-    seen.world.postgres.present().ok_or_else(|| Error::Vanished("the Postgres".into()))
+    seen.world
+        .postgres
+        .present()
+        .ok_or_else(|| Error::Vanished("the Postgres".into()))
 }
 
 async fn set_pause(client: &Client, seen: &Seen, value: Value) -> Result<(), Error> {
@@ -77,7 +90,9 @@ async fn patch_spec(client: &Client, seen: &Seen, settings: &TlsSettings) -> Res
     let observed = postgres(seen)?;
     let old = serde_json::to_value(settings_of(&observed.spec)).unwrap_or_default();
     let new = serde_json::to_value(settings).unwrap_or_default();
-    let Some(change) = merge_patch_between(&old, &new) else { return Ok(()) };
+    let Some(change) = merge_patch_between(&old, &new) else {
+        return Ok(());
+    };
     merge_patch(client, observed, json!({"spec": change}), OPS_MANAGER).await?;
     Ok(())
 }
@@ -128,7 +143,10 @@ async fn issue(client: &Client, certificate: &Certificate) -> Result<(), Error> 
         "status": {"conditions": conditions},
     });
     let api: Api<Certificate> = Api::namespaced(client.clone(), &certificate.namespace().unwrap_or_default());
-    let params = PatchParams { field_manager: Some(OPS_MANAGER.to_owned()), ..PatchParams::default() };
+    let params = PatchParams {
+        field_manager: Some(OPS_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
     api.patch_status(&certificate.name_any(), &params, &Patch::Merge(&patch))
         .await
         .map_err(|source| ApplyError::new("issue", ObjectId::of(certificate), source))?;
@@ -139,7 +157,10 @@ async fn issue(client: &Client, certificate: &Certificate) -> Result<(), Error> 
 async fn touch(client: &Client, pod: &Pod, token: &str) -> Result<(), Error> {
     let api: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
     let patch = json!({"metadata": {"uid": pod.metadata.uid, "annotations": {FILES_TOKEN: token}}});
-    let params = PatchParams { field_manager: Some(OPS_MANAGER.to_owned()), ..PatchParams::default() };
+    let params = PatchParams {
+        field_manager: Some(OPS_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
     match api.patch(&pod.name_any(), &params, &Patch::Merge(&patch)).await {
         Ok(_) => Ok(()),
         Err(source) => match ApplyError::new("touch", ObjectId::of(pod), source) {
@@ -153,7 +174,12 @@ async fn touch(client: &Client, pod: &Pod, token: &str) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error`], when the binding could not be made.
-pub async fn bind(client: &Client, seen: &Seen, cluster_role: &str, account: (&str, &str)) -> Result<(), Error> {
+pub async fn bind(
+    client: &Client,
+    seen: &Seen,
+    cluster_role: &str,
+    account: (&str, &str),
+) -> Result<(), Error> {
     let binding = blueprint::operator_role_binding(postgres(seen)?, OPERATOR, cluster_role, account);
     apply(client, &binding, CHILDREN_MANAGER).await?;
     Ok(())
@@ -189,6 +215,9 @@ mod tests {
             }))
         );
         assert_eq!(merge_patch_between(&old, &old), None);
-        assert_eq!(merge_patch_between(&json!({"tls": {"a": 1}}), &json!({})), Some(json!({"tls": null})));
+        assert_eq!(
+            merge_patch_between(&json!({"tls": {"a": 1}}), &json!({})),
+            Some(json!({"tls": null}))
+        );
     }
 }

@@ -29,7 +29,9 @@ pub fn admitted(
             let type_ = op.type_().as_str();
             conclude(&mut status, OpsRequestPhase::Progressing, type_, op.begun(), now);
         }
-        Admission::NothingToDo(why) => conclude(&mut status, OpsRequestPhase::Successful, SUCCESSFUL, why, now),
+        Admission::NothingToDo(why) => {
+            conclude(&mut status, OpsRequestPhase::Successful, SUCCESSFUL, why, now)
+        }
         Admission::Skip(why) => conclude(&mut status, OpsRequestPhase::Skipped, SKIPPED, why, now),
         Admission::Refuse(why) => conclude(&mut status, OpsRequestPhase::Failed, FAILED, why, now),
     }
@@ -52,16 +54,29 @@ pub fn refused(
 
 fn wait(status: &mut PostgresOpsRequestStatus, waiting: &Waiting, now: Timestamp) {
     status.phase = Some(OpsRequestPhase::Pending);
-    status.conditions.retain(|c| c.type_ == waiting.reason || !reasons::ALL.contains(&c.type_.as_str()));
+    status
+        .conditions
+        .retain(|c| c.type_ == waiting.reason || !reasons::ALL.contains(&c.type_.as_str()));
     let condition = Condition::new(waiting.reason, false, waiting.reason, &waiting.message, now);
     condition::set(&mut status.conditions, condition);
 }
 
 /// Leaves the queue behind.
-fn conclude(status: &mut PostgresOpsRequestStatus, phase: OpsRequestPhase, type_: &str, message: &str, now: Timestamp) {
+fn conclude(
+    status: &mut PostgresOpsRequestStatus,
+    phase: OpsRequestPhase,
+    type_: &str,
+    message: &str,
+    now: Timestamp,
+) {
     status.phase = Some(phase);
-    status.conditions.retain(|condition| !reasons::ALL.contains(&condition.type_.as_str()));
-    condition::set(&mut status.conditions, Condition::new(type_, true, type_, message, now));
+    status
+        .conditions
+        .retain(|condition| !reasons::ALL.contains(&condition.type_.as_str()));
+    condition::set(
+        &mut status.conditions,
+        Condition::new(type_, true, type_, message, now),
+    );
 }
 
 /// One Event to publish.
@@ -79,7 +94,10 @@ pub struct News {
 
 /// The Events that a change of status is worth, in order (KubeDB's reasons and texts).
 pub fn news(op: &Operation, old: &PostgresOpsRequestStatus, new: &PostgresOpsRequestStatus) -> Vec<News> {
-    new.conditions.iter().filter_map(|now| news_of(op, condition::find(&old.conditions, &now.type_), now)).collect()
+    new.conditions
+        .iter()
+        .filter_map(|now| news_of(op, condition::find(&old.conditions, &now.type_), now))
+        .collect()
 }
 
 fn news_of(op: &Operation, old: Option<&Condition>, now: &Condition) -> Option<News> {
@@ -92,14 +110,26 @@ fn news_of(op: &Operation, old: Option<&Condition>, now: &Condition) -> Option<N
             severity: Severity::Normal,
             reason: reason.to_owned(),
             note: format!("{note} {database}"),
-            action: if opened { format!("{reason}Begins") } else { reason.to_owned() },
+            action: if opened {
+                format!("{reason}Begins")
+            } else {
+                reason.to_owned()
+            },
         })
     };
     if now.type_ == StepName::Pause.as_str() {
-        return bracket("PauseDatabase", "Pausing Postgres", "Successfully paused Postgres");
+        return bracket(
+            "PauseDatabase",
+            "Pausing Postgres",
+            "Successfully paused Postgres",
+        );
     }
     if now.type_ == StepName::Resume.as_str() {
-        return bracket("ResumeDatabase", "Resuming PostgreSQL", "Successfully resumed PostgreSQL");
+        return bracket(
+            "ResumeDatabase",
+            "Resuming PostgreSQL",
+            "Successfully resumed PostgreSQL",
+        );
     }
     let message = now.message.clone().unwrap_or_default();
     if now.reason.is_none() {
@@ -113,7 +143,11 @@ fn news_of(op: &Operation, old: Option<&Condition>, now: &Condition) -> Option<N
         });
     }
     became_true.then(|| News {
-        severity: if now.type_ == FAILED { Severity::Warning } else { Severity::Normal },
+        severity: if now.type_ == FAILED {
+            Severity::Warning
+        } else {
+            Severity::Normal
+        },
         reason: now.type_.clone(),
         note: message,
         action: now.type_.clone(),
@@ -134,7 +168,11 @@ pub fn refusal(why: &str) -> News {
 pub fn completed_steps(old: &PostgresOpsRequestStatus, new: &PostgresOpsRequestStatus) -> Vec<(String, f64)> {
     let took = |now: &Condition| {
         let before = condition::find(&old.conditions, &now.type_).filter(|c| c.is_false())?;
-        let seconds = now.last_transition_time.0.duration_since(before.last_transition_time.0).as_secs_f64();
+        let seconds = now
+            .last_transition_time
+            .0
+            .duration_since(before.last_transition_time.0)
+            .as_secs_f64();
         (now.is_true() && now.reason.is_some()).then(|| (now.type_.clone(), seconds))
     };
     new.conditions.iter().filter_map(took).collect()

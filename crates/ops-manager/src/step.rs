@@ -51,8 +51,17 @@ pub struct Step {
 
 impl Step {
     /// A step without parts to tell about.
-    pub const fn new(name: StepName, done: &'static str, advance: fn(&Operation, &World) -> Progress) -> Self {
-        Self { name, done, advance, trail: |_, _| Vec::new() }
+    pub const fn new(
+        name: StepName,
+        done: &'static str,
+        advance: fn(&Operation, &World) -> Progress,
+    ) -> Self {
+        Self {
+            name,
+            done,
+            advance,
+            trail: |_, _| Vec::new(),
+        }
     }
 
     /// With parts to tell about.
@@ -76,12 +85,20 @@ pub struct Mark {
 impl Mark {
     /// A part that concerns one Pod.
     pub fn of_pod(type_: &str, words: &str, pod: &str, done: bool) -> Self {
-        Self { type_: format!("{type_}--{pod}"), message: format!("{}; PodName:{pod}", said(words, done)), done }
+        Self {
+            type_: format!("{type_}--{pod}"),
+            message: format!("{}; PodName:{pod}", said(words, done)),
+            done,
+        }
     }
 
     /// A part that concerns the whole database.
     pub fn of_database(type_: &str, words: &str, done: bool) -> Self {
-        Self { type_: type_.to_owned(), message: said(words, done), done }
+        Self {
+            type_: type_.to_owned(),
+            message: said(words, done),
+            done,
+        }
     }
 }
 

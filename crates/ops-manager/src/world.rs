@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use api_types::cert_manager::Certificate;
 use api_types::condition;
-use api_types::postgres::conditions::PAUSED;
 use api_types::postgres::DatabasePhase;
+use api_types::postgres::conditions::PAUSED;
 use api_types::tls::{CertificateAlias, IssuerRef};
 use api_types::vocabulary::PAUSED_BY;
 use api_types::{PetSet, Postgres, PostgresVersion};
@@ -172,12 +172,16 @@ impl World {
     /// Who holds the pause, as the annotation says.
     pub fn holder(&self) -> Option<&str> {
         let annotations = self.postgres.present()?.metadata.annotations.as_ref()?;
-        annotations.get(PAUSED_BY).map(String::as_str).filter(|value| !value.is_empty())
+        annotations
+            .get(PAUSED_BY)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
     }
 
     /// Whether the provisioner has said that it keeps off for this holder.
     pub fn acknowledged(&self, holder: &str) -> bool {
-        self.paused_message().is_some_and(|message| message.contains(holder))
+        self.paused_message()
+            .is_some_and(|message| message.contains(holder))
     }
 
     /// What the provisioner says about a pause that it keeps.
@@ -194,12 +198,17 @@ impl World {
 
     /// Whether the database is on its way out.
     pub fn is_being_deleted(&self) -> bool {
-        self.postgres.present().is_some_and(|pg| pg.metadata.deletion_timestamp.is_some())
+        self.postgres
+            .present()
+            .is_some_and(|pg| pg.metadata.deletion_timestamp.is_some())
     }
 
     /// Number of members that the spec asks for.
     pub fn replicas(&self) -> i32 {
-        self.postgres.present().and_then(|pg| pg.spec.replicas).unwrap_or(1)
+        self.postgres
+            .present()
+            .and_then(|pg| pg.spec.replicas)
+            .unwrap_or(1)
     }
 
     /// The CAs of the issued Secrets of these names, in this order.
@@ -207,9 +216,11 @@ impl World {
     /// # Errors
     /// What is waited for: a Secret that is absent or could not be read.
     pub fn issued_cas<'a>(&self, secrets: impl Iterator<Item = &'a str>) -> Result<CaBundle, String> {
-        secrets.map(|name| self.issued(name)).try_fold(CaBundle::default(), |all, secret| {
-            secret.map(|secret| all.union(&secret.ca))
-        })
+        secrets
+            .map(|name| self.issued(name))
+            .try_fold(CaBundle::default(), |all, secret| {
+                secret.map(|secret| all.union(&secret.ca))
+            })
     }
 
     /// The issued Secret of this name.
@@ -217,7 +228,10 @@ impl World {
     /// # Errors
     /// What is waited for.
     pub fn issued(&self, secret: &str) -> Result<&IssuedSecret, String> {
-        self.secrets.get(secret).unwrap_or(&Observed::Absent).need(&format!("Secret {secret}"))
+        self.secrets
+            .get(secret)
+            .unwrap_or(&Observed::Absent)
+            .need(&format!("Secret {secret}"))
     }
 }
 
@@ -243,6 +257,9 @@ impl Member {
 
     /// Bytes of WAL that it has yet to replay; unknown counts as most.
     pub fn lag(&self) -> i64 {
-        self.patroni.present().and_then(|state| state.lag).unwrap_or(i64::MAX)
+        self.patroni
+            .present()
+            .and_then(|state| state.lag)
+            .unwrap_or(i64::MAX)
     }
 }

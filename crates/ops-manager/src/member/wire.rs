@@ -31,14 +31,25 @@ pub async fn look(host: &str, port: u16, user: &str, within: Duration) -> Result
     let both = async {
         let (tls, plaintext) = tokio::join!(ask_for_tls(host, port), ask_in_plaintext(host, port, user));
         let (served, trusted_subjects) = tls?;
-        Ok(Wire { served, trusted_subjects, plaintext: plaintext.ok().flatten() })
+        Ok(Wire {
+            served,
+            trusted_subjects,
+            plaintext: plaintext.ok().flatten(),
+        })
     };
-    tokio::time::timeout(within, both).await.unwrap_or_else(|_| Err(format!("no answer within {within:?}")))
+    tokio::time::timeout(within, both)
+        .await
+        .unwrap_or_else(|_| Err(format!("no answer within {within:?}")))
 }
 
 async fn ask_for_tls(host: &str, port: u16) -> Result<(Option<String>, BTreeSet<Vec<u8>>), String> {
-    let mut stream = TcpStream::connect((host, port)).await.map_err(|error| error.to_string())?;
-    stream.write_all(&SSL_REQUEST).await.map_err(|error| error.to_string())?;
+    let mut stream = TcpStream::connect((host, port))
+        .await
+        .map_err(|error| error.to_string())?;
+    stream
+        .write_all(&SSL_REQUEST)
+        .await
+        .map_err(|error| error.to_string())?;
     match stream.read_u8().await.map_err(|error| error.to_string())? {
         b'S' => {}
         b'N' => return Ok((None, BTreeSet::new())),
@@ -48,8 +59,15 @@ async fn ask_for_tls(host: &str, port: u16) -> Result<(Option<String>, BTreeSet<
     let connector = TlsConnector::from(Arc::new(config(hints.clone())?));
     // An address is never sent as a server name; PostgreSQL looks at none.
     let name = ServerName::from(std::net::IpAddr::from(std::net::Ipv4Addr::UNSPECIFIED));
-    let mut tls = connector.connect(name, stream).await.map_err(|error| format!("the TLS handshake failed: {error}"))?;
-    let leaf = tls.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    let mut tls = connector
+        .connect(name, stream)
+        .await
+        .map_err(|error| format!("the TLS handshake failed: {error}"))?;
+    let leaf = tls
+        .get_ref()
+        .1
+        .peer_certificates()
+        .and_then(|chain| chain.first());
     let fingerprint = leaf.ok_or("it serves no certificate")?;
     let facts = instance::facts_of_der(fingerprint).map_err(|error| error.to_string())?;
     // Courtesy only: what we came for is read.
@@ -62,7 +80,9 @@ async fn ask_in_plaintext(host: &str, port: u16, user: &str) -> Result<Option<bo
     let mut stream = TcpStream::connect((host, port)).await?;
     stream.write_all(&startup_message(user)).await?;
     let kind = stream.read_u8().await?;
-    let length = usize::try_from(stream.read_i32().await?.saturating_sub(4)).unwrap_or(0).min(4096);
+    let length = usize::try_from(stream.read_i32().await?.saturating_sub(4))
+        .unwrap_or(0)
+        .min(4096);
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await?;
     // Terminate, so that the server does not log a broken connection.
@@ -77,7 +97,14 @@ async fn ask_in_plaintext(host: &str, port: u16, user: &str) -> Result<Option<bo
 
 fn startup_message(user: &str) -> Vec<u8> {
     let mut body = PROTOCOL.to_be_bytes().to_vec();
-    for word in ["user", user, "database", "postgres", "application_name", "sealwright-ops-manager"] {
+    for word in [
+        "user",
+        user,
+        "database",
+        "postgres",
+        "application_name",
+        "sealwright-ops-manager",
+    ] {
         body.extend_from_slice(word.as_bytes());
         body.push(0);
     }
@@ -143,7 +170,12 @@ impl ServerCertVerifier for AnyCertificate {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+        verify_tls12_signature(
+            message,
+            certificate,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -152,7 +184,12 @@ impl ServerCertVerifier for AnyCertificate {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+        verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -43,7 +43,11 @@ pub fn issue_anew(op: &Operation, world: &World, settings: &TlsSettings) -> Resu
             effects.push(Effect::Issue(name(certificate)));
         }
     }
-    Ok(if effects.is_empty() { Progress::Done } else { Progress::Act(effects) })
+    Ok(if effects.is_empty() {
+        Progress::Done
+    } else {
+        Progress::Act(effects)
+    })
 }
 
 /// The revisions before the operation, written down so that a rotation is never asked for twice.
@@ -52,13 +56,18 @@ fn remember_revisions(
     world: &World,
     wanted: &[(CertificateAlias, Certificate)],
 ) -> Needs<Option<Progress>> {
-    if wanted.iter().all(|(alias, _)| op.plan.certificate_revisions.contains_key(alias.as_str())) {
+    if wanted
+        .iter()
+        .all(|(alias, _)| op.plan.certificate_revisions.contains_key(alias.as_str()))
+    {
         return Ok(None);
     }
     let mut plan = op.plan.clone();
     for (alias, certificate) in wanted {
         let now = revision(live(world, *alias, certificate)?);
-        plan.certificate_revisions.entry(alias.as_str().to_owned()).or_insert(now);
+        plan.certificate_revisions
+            .entry(alias.as_str().to_owned())
+            .or_insert(now);
     }
     Ok(Some(Progress::Choose(Box::new(plan))))
 }
@@ -93,22 +102,42 @@ fn apply(world: &World, wanted: &[(CertificateAlias, Certificate)]) -> Needs<Vec
 fn check_issued(op: &Operation, world: &World, alias: CertificateAlias, wanted: &Certificate) -> Needs<()> {
     let live = live(world, alias, wanted)?;
     if let Some(why) = failure(live, op.began) {
-        return Err(Progress::Impossible(format!("{} could not be issued: {why}", title(wanted))));
+        return Err(Progress::Impossible(format!(
+            "{} could not be issued: {why}",
+            title(wanted)
+        )));
     }
     if is_issuing(live) {
-        return Err(Progress::Wait(format!("waits for cert-manager to issue {}", title(wanted))));
+        return Err(Progress::Wait(format!(
+            "waits for cert-manager to issue {}",
+            title(wanted)
+        )));
     }
     let ready = find(live, READY).filter(|condition| condition.status == "True");
     let Some(ready) = ready else {
-        let why = find(live, READY).and_then(|condition| condition.message.clone()).unwrap_or_default();
-        return Err(Progress::Wait(format!("waits for {} to be Ready: {why}", title(wanted))));
+        let why = find(live, READY)
+            .and_then(|condition| condition.message.clone())
+            .unwrap_or_default();
+        return Err(Progress::Wait(format!(
+            "waits for {} to be Ready: {why}",
+            title(wanted)
+        )));
     };
-    if ready.observed_generation.is_some_and(|seen| Some(seen) < live.metadata.generation) {
-        return Err(Progress::Wait(format!("waits for cert-manager to see the change of {}", title(wanted))));
+    if ready
+        .observed_generation
+        .is_some_and(|seen| Some(seen) < live.metadata.generation)
+    {
+        return Err(Progress::Wait(format!(
+            "waits for cert-manager to see the change of {}",
+            title(wanted)
+        )));
     }
     let before = op.plan.certificate_revisions.get(alias.as_str());
     if before.is_some_and(|before| revision(live) <= *before) {
-        return Err(Progress::Wait(format!("waits for a new revision of {}", title(wanted))));
+        return Err(Progress::Wait(format!(
+            "waits for a new revision of {}",
+            title(wanted)
+        )));
     }
     check_secret(world.issued(&wanted.spec.secret_name)?, wanted)
 }
@@ -119,25 +148,44 @@ fn check_secret(secret: &IssuedSecret, wanted: &Certificate) -> Needs<()> {
     if let Some(fault) = &secret.fault {
         return Err(Progress::Wait(format!("Secret {name} can't be used: {fault}")));
     }
-    if secret.issuer.as_ref().is_some_and(|issuer| *issuer != wanted.spec.issuer_ref.name) {
+    if secret
+        .issuer
+        .as_ref()
+        .is_some_and(|issuer| *issuer != wanted.spec.issuer_ref.name)
+    {
         let issuer = &wanted.spec.issuer_ref.name;
-        return Err(Progress::Wait(format!("waits for a certificate of issuer {issuer} in Secret {name}")));
+        return Err(Progress::Wait(format!(
+            "waits for a certificate of issuer {issuer} in Secret {name}"
+        )));
     }
-    let asked: BTreeSet<String> =
-        wanted.spec.dns_names.iter().chain(&wanted.spec.ip_addresses).cloned().collect();
+    let asked: BTreeSet<String> = wanted
+        .spec
+        .dns_names
+        .iter()
+        .chain(&wanted.spec.ip_addresses)
+        .cloned()
+        .collect();
     let missing: Vec<_> = asked.difference(&secret.names).map(String::as_str).collect();
     if !missing.is_empty() {
-        return Err(Progress::Wait(format!("the certificate in Secret {name} is not for {}", missing.join(", "))));
+        return Err(Progress::Wait(format!(
+            "the certificate in Secret {name} is not for {}",
+            missing.join(", ")
+        )));
     }
     Ok(())
 }
 
 /// Certificates that a database with these settings does not have.
 pub fn obsolete(world: &World, settings: &TlsSettings) -> Needs<Vec<Effect>> {
-    let kept: BTreeSet<_> = wanted(world, settings)?.into_iter().map(|(alias, _)| alias).collect();
+    let kept: BTreeSet<_> = wanted(world, settings)?
+        .into_iter()
+        .map(|(alias, _)| alias)
+        .collect();
     let mut effects = Vec::new();
     for (alias, certificate) in &world.certificates {
-        let Observed::Present(certificate) = certificate else { continue };
+        let Observed::Present(certificate) = certificate else {
+            continue;
+        };
         if !kept.contains(alias) && is_ours(world, certificate) {
             effects.push(Effect::DeleteCertificate(name(certificate)));
         }
@@ -147,11 +195,20 @@ pub fn obsolete(world: &World, settings: &TlsSettings) -> Needs<Vec<Effect>> {
 
 fn is_ours(world: &World, certificate: &Certificate) -> bool {
     let uid = world.postgres.present().and_then(|pg| pg.metadata.uid.as_ref());
-    certificate.metadata.owner_references.iter().flatten().any(|owner| Some(&owner.uid) == uid)
+    certificate
+        .metadata
+        .owner_references
+        .iter()
+        .flatten()
+        .any(|owner| Some(&owner.uid) == uid)
 }
 
 fn live<'a>(world: &'a World, alias: CertificateAlias, wanted: &Certificate) -> Needs<&'a Certificate> {
-    Ok(world.certificates.get(&alias).unwrap_or(&Observed::Absent).need(&title(wanted))?)
+    Ok(world
+        .certificates
+        .get(&alias)
+        .unwrap_or(&Observed::Absent)
+        .need(&title(wanted))?)
 }
 
 /// Why cert-manager gave up on a Certificate during this operation.
@@ -168,15 +225,28 @@ pub fn is_issuing(certificate: &Certificate) -> bool {
 }
 
 fn find<'a>(certificate: &'a Certificate, type_: &str) -> Option<&'a IssuerCondition> {
-    certificate.status.as_ref()?.conditions.iter().find(|condition| condition.type_ == type_)
+    certificate
+        .status
+        .as_ref()?
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == type_)
 }
 
 fn revision(certificate: &Certificate) -> i64 {
-    certificate.status.as_ref().and_then(|status| status.revision).unwrap_or(0)
+    certificate
+        .status
+        .as_ref()
+        .and_then(|status| status.revision)
+        .unwrap_or(0)
 }
 
 fn recorded(op: &Operation, alias: CertificateAlias) -> i64 {
-    op.plan.certificate_revisions.get(alias.as_str()).copied().unwrap_or(i64::MIN)
+    op.plan
+        .certificate_revisions
+        .get(alias.as_str())
+        .copied()
+        .unwrap_or(i64::MIN)
 }
 
 fn name(certificate: &Certificate) -> String {
@@ -184,5 +254,8 @@ fn name(certificate: &Certificate) -> String {
 }
 
 fn title(certificate: &Certificate) -> String {
-    format!("Certificate {}", certificate.metadata.name.as_deref().unwrap_or_default())
+    format!(
+        "Certificate {}",
+        certificate.metadata.name.as_deref().unwrap_or_default()
+    )
 }

@@ -52,7 +52,14 @@ pub fn resolved_without_secrets(world: &World, settings: &TlsSettings) -> Needs<
     let postgres = &proposed(world, settings)?;
     let version = world.version.need("the PostgresVersion")?;
     let (tls, live) = (TlsInputs::default(), LiveFacts::default());
-    blueprint::resolve(&Inputs { postgres, version, user_conf: None, tls, live }).map_err(refused)
+    blueprint::resolve(&Inputs {
+        postgres,
+        version,
+        user_conf: None,
+        tls,
+        live,
+    })
+    .map_err(refused)
 }
 
 fn resolve(
@@ -68,7 +75,14 @@ fn resolve(
     };
     let mut live = live_facts(world)?;
     live.restart_token = token.map(str::to_owned).or(live.restart_token);
-    blueprint::resolve(&Inputs { postgres, version, user_conf, tls, live }).map_err(refused)
+    blueprint::resolve(&Inputs {
+        postgres,
+        version,
+        user_conf,
+        tls,
+        live,
+    })
+    .map_err(refused)
 }
 
 fn refused(all: Vec<Invalid>) -> Progress {
@@ -92,7 +106,11 @@ pub fn config_effects(world: &World, stage: &Stage) -> Needs<Vec<Effect>> {
         Observed::Absent => None,
         other => Some(&other.need("the config Secret")?.meta),
     };
-    Ok(effect_if_changed(live, &config.metadata, || Child::Config(config.clone())).into_iter().collect())
+    Ok(
+        effect_if_changed(live, &config.metadata, || Child::Config(config.clone()))
+            .into_iter()
+            .collect(),
+    )
 }
 
 /// Applies the AppBinding if it is not as the stage wants it.
@@ -102,18 +120,28 @@ pub fn app_binding_effects(world: &World, stage: &Stage) -> Needs<Vec<Effect>> {
         Observed::Absent => None,
         other => Some(other.need("the AppBinding")?),
     };
-    Ok(effect_if_changed(live, &wanted.metadata, || Child::AppBinding(wanted.clone())).into_iter().collect())
+    Ok(
+        effect_if_changed(live, &wanted.metadata, || Child::AppBinding(wanted.clone()))
+            .into_iter()
+            .collect(),
+    )
 }
 
 /// Applies the PetSet if it is not as the stage wants it.
 pub fn pet_set_effects(world: &World, stage: &Stage) -> Needs<Vec<Effect>> {
     let wanted = &stage.children.pet_set;
     let live = world.pet_set.need("the PetSet")?;
-    let effect = effect_if_changed(Some(&live.metadata), &wanted.metadata, || Child::PetSet(wanted.clone()));
+    let effect = effect_if_changed(Some(&live.metadata), &wanted.metadata, || {
+        Child::PetSet(wanted.clone())
+    });
     Ok(effect.into_iter().collect())
 }
 
-fn effect_if_changed(live: Option<&ObjectMeta>, wanted: &ObjectMeta, child: impl FnOnce() -> Child) -> Option<Effect> {
+fn effect_if_changed(
+    live: Option<&ObjectMeta>,
+    wanted: &ObjectMeta,
+    child: impl FnOnce() -> Child,
+) -> Option<Effect> {
     runtime::needs_apply(live, wanted).then(|| Effect::Apply(Box::new(child())))
 }
 

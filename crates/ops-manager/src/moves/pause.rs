@@ -14,9 +14,13 @@ pub fn hold(op: &Operation, world: &World) -> Progress {
     let own = op.holder();
     match world.holder() {
         Some(holder) if holder == own && world.acknowledged(&own) => Progress::Done,
-        Some(holder) if holder == own => Progress::Wait("waits for provisioner to acknowledge the pause".into()),
+        Some(holder) if holder == own => {
+            Progress::Wait("waits for provisioner to acknowledge the pause".into())
+        }
         Some(holder) if world.holder_is_gone => Progress::Act(vec![Effect::DropPause(holder.to_owned())]),
-        Some(holder) => Progress::Wait(format!("the database is paused by {holder}; waits until that pause is removed")),
+        Some(holder) => Progress::Wait(format!(
+            "the database is paused by {holder}; waits until that pause is removed"
+        )),
         None => Progress::Act(vec![Effect::TakePause]),
     }
 }
@@ -27,7 +31,9 @@ pub fn release(op: &Operation, world: &World) -> Progress {
     match &world.postgres {
         Observed::Absent => Progress::Done,
         Observed::Unknown(why) => Progress::Wait(format!("the Postgres could not be read: {why}")),
-        Observed::Present(_) if world.holder() == Some(own.as_str()) => Progress::Act(vec![Effect::DropPause(own)]),
+        Observed::Present(_) if world.holder() == Some(own.as_str()) => {
+            Progress::Act(vec![Effect::DropPause(own)])
+        }
         Observed::Present(_) if world.is_being_deleted() => Progress::Done,
         Observed::Present(_) if world.acknowledged(&own) => {
             Progress::Wait("waits for provisioner to see that the pause has ended".into())
@@ -39,7 +45,11 @@ pub fn release(op: &Operation, world: &World) -> Progress {
 fn database_is_there(op: &Operation, world: &World) -> Result<(), Progress> {
     let database = format!("Postgres {}/{}", op.namespace, op.database);
     let postgres = match &world.postgres {
-        Observed::Absent => return Err(Progress::Impossible(format!("{database} was deleted during the operation"))),
+        Observed::Absent => {
+            return Err(Progress::Impossible(format!(
+                "{database} was deleted during the operation"
+            )));
+        }
         Observed::Unknown(why) => return Err(Progress::Wait(format!("{database} could not be read: {why}"))),
         Observed::Present(postgres) => postgres,
     };
@@ -47,7 +57,8 @@ fn database_is_there(op: &Operation, world: &World) -> Result<(), Progress> {
         return Err(Progress::Impossible(format!("{database} is being deleted")));
     }
     if op.plan.database_uid.is_some() && op.plan.database_uid != postgres.metadata.uid {
-        let text = format!("{database} was deleted and made anew during the operation; create the request again");
+        let text =
+            format!("{database} was deleted and made anew during the operation; create the request again");
         return Err(Progress::Impossible(text));
     }
     Ok(())

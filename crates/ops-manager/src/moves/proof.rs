@@ -153,7 +153,10 @@ fn bring_up_to_date(pod: &str, member: &Member, files: &str) -> Vec<Effect> {
     }
     let mut effects = Vec::new();
     if member.files_token.as_deref() != Some(files) {
-        effects.push(Effect::TouchFiles { pod: pod.to_owned(), token: files.to_owned() });
+        effects.push(Effect::TouchFiles {
+            pod: pod.to_owned(),
+            token: files.to_owned(),
+        });
     }
     if member.patroni.present().is_some() {
         effects.push(Effect::Reload(pod.to_owned()));
@@ -172,7 +175,9 @@ fn all_there(world: &World) -> Needs<Option<String>> {
 pub fn files_token(world: &World, resolved: &Resolved, config_hash: &str) -> String {
     let versions = CertificateAlias::ALL.iter().map(|alias| {
         let secret = world.secrets.get(&resolved.certificate_secret(*alias));
-        secret.and_then(Observed::present).map_or("-", |secret| secret.resource_version.as_str())
+        secret
+            .and_then(Observed::present)
+            .map_or("-", |secret| secret.resource_version.as_str())
     });
     let parts: Vec<&str> = std::iter::once(config_hash).chain(versions).collect();
     parts.join(".")

@@ -40,7 +40,9 @@ struct Rollout<'a> {
 impl<'a> Rollout<'a> {
     fn new(world: &'a World) -> Needs<Self> {
         let status = world.pet_set.need("the PetSet")?.status.as_ref();
-        let revision = status.and_then(|status| status.update_revision.as_deref()).unwrap_or_default();
+        let revision = status
+            .and_then(|status| status.update_revision.as_deref())
+            .unwrap_or_default();
         let members = world.members.iter().map(|(pod, member)| (pod.as_str(), member));
         let (old, new) = members.partition(|(_, member)| member.revision != revision);
         Ok(Self { world, old, new })
@@ -56,7 +58,11 @@ impl<'a> Rollout<'a> {
             return None;
         }
         let mut plan = op.plan.clone();
-        plan.pods = self.old.iter().map(|(pod, member)| ((*pod).to_owned(), member.uid.clone())).collect();
+        plan.pods = self
+            .old
+            .iter()
+            .map(|(pod, member)| ((*pod).to_owned(), member.uid.clone()))
+            .collect();
         plan.old_primary.clone_from(&self.world.leader);
         Some(Progress::Choose(Box::new(plan)))
     }
@@ -70,7 +76,9 @@ impl<'a> Rollout<'a> {
     /// What a Pod that was made anew still lacks.
     fn unfinished(&self, proof: &dyn Fn(&str, &Member) -> Result<(), String>) -> Option<String> {
         self.new.iter().find_map(|(pod, member)| {
-            let trouble = member.trouble(self.is_leader(pod)).or_else(|| proof(pod, member).err());
+            let trouble = member
+                .trouble(self.is_leader(pod))
+                .or_else(|| proof(pod, member).err());
             trouble.map(|trouble| format!("waits for {pod}: {trouble}"))
         })
     }
@@ -83,7 +91,11 @@ impl<'a> Rollout<'a> {
         let mut standbys: Vec<_> = self.old.iter().filter(|(pod, _)| !self.is_leader(pod)).collect();
         // Who is behind most has most to gain; a member in trouble may be cured by its restart.
         standbys.sort_by_key(|(pod, member)| {
-            (std::cmp::Reverse(member.trouble(false).is_some()), std::cmp::Reverse(member.lag()), *pod)
+            (
+                std::cmp::Reverse(member.trouble(false).is_some()),
+                std::cmp::Reverse(member.lag()),
+                *pod,
+            )
         });
         match (standbys.first(), self.old.first()) {
             (Some((pod, member)), _) => self.evict_if_others_serve(pod, member),
@@ -95,23 +107,34 @@ impl<'a> Rollout<'a> {
     }
 
     fn standbys(&self) -> Vec<&'a str> {
-        self.new.iter().map(|(pod, _)| *pod).filter(|pod| !self.is_leader(pod)).collect()
+        self.new
+            .iter()
+            .map(|(pod, _)| *pod)
+            .filter(|pod| !self.is_leader(pod))
+            .collect()
     }
 
     fn evict_if_others_serve(&self, pod: &str, member: &Member) -> Progress {
         if self.world.leader.is_none() && self.world.replicas() > 1 {
             return Progress::Wait("waits for a primary".into());
         }
-        let trouble = self.old.iter().filter(|(other, _)| *other != pod).find_map(|(other, member)| {
-            let trouble = member.trouble(self.is_leader(other))?;
-            Some(format!("{pod} is next; waits for {other}: {trouble}"))
-        });
+        let trouble = self
+            .old
+            .iter()
+            .filter(|(other, _)| *other != pod)
+            .find_map(|(other, member)| {
+                let trouble = member.trouble(self.is_leader(other))?;
+                Some(format!("{pod} is next; waits for {other}: {trouble}"))
+            });
         trouble.map_or_else(|| evict(pod, member), Progress::Wait)
     }
 }
 
 fn evict(pod: &str, member: &Member) -> Progress {
-    Progress::Act(vec![Effect::Evict { pod: pod.to_owned(), uid: member.uid.clone() }])
+    Progress::Act(vec![Effect::Evict {
+        pod: pod.to_owned(),
+        uid: member.uid.clone(),
+    }])
 }
 
 /// What can be told about each Pod and about the change of primary (KubeDB's sub-conditions).
@@ -125,10 +148,21 @@ pub fn trail(op: &Operation, world: &World) -> Vec<Mark> {
         }
         marks.push(Mark::of_pod("EvictPod", "evict pod", pod, true));
         let made_anew = member.filter(|member| member.uid != *old_uid);
-        marks.push(Mark::of_pod("CheckPodReady", "check pod ready", pod, made_anew.is_some_and(|m| m.ready)));
+        marks.push(Mark::of_pod(
+            "CheckPodReady",
+            "check pod ready",
+            pod,
+            made_anew.is_some_and(|m| m.ready),
+        ));
         if made_anew.is_some_and(|member| member.ready) && op.plan.pods.len() > 1 {
-            let streams = made_anew.is_some_and(|member| member.trouble(world.leader.as_deref() == Some(pod)).is_none());
-            marks.push(Mark::of_pod("CheckReplicaFunc", "check replica func", pod, streams));
+            let streams = made_anew
+                .is_some_and(|member| member.trouble(world.leader.as_deref() == Some(pod)).is_none());
+            marks.push(Mark::of_pod(
+                "CheckReplicaFunc",
+                "check replica func",
+                pod,
+                streams,
+            ));
         }
     }
     marks.extend(trail_of_switchover(op, world));
@@ -136,13 +170,19 @@ pub fn trail(op: &Operation, world: &World) -> Vec<Mark> {
 }
 
 fn trail_of_switchover(op: &Operation, world: &World) -> Vec<Mark> {
-    let (Some(candidate), Some(_)) = (&op.plan.candidate, &op.plan.old_primary) else { return Vec::new() };
+    let (Some(candidate), Some(_)) = (&op.plan.candidate, &op.plan.old_primary) else {
+        return Vec::new();
+    };
     let moved = world.leader.as_ref() == Some(candidate);
     let mut marks = vec![Mark::of_database("GetPrimary", "get primary", true)];
     marks.push(Mark::of_database("TransferLeader", "transfer leader", moved));
     if moved {
         marks.push(Mark::of_database("CheckIsMaster", "check is master", true));
-        marks.push(Mark::of_database("FailoverDone", "failover is done successfully", true));
+        marks.push(Mark::of_database(
+            "FailoverDone",
+            "failover is done successfully",
+            true,
+        ));
     }
     marks
 }

@@ -46,21 +46,27 @@ impl<'a> Reader<'a> {
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
     {
         let api: Api<K> = Api::namespaced(self.client.clone(), self.namespace);
-        let found = api.list(&ListParams::default().labels(labels)).await.map_err(|source| {
-            let object = ObjectId {
-                kind: K::kind(&()).into_owned(),
-                namespace: self.namespace.to_owned(),
-                name: labels.to_owned(),
-            };
-            ApplyError::new("list", object, source)
-        })?;
+        let found = api
+            .list(&ListParams::default().labels(labels))
+            .await
+            .map_err(|source| {
+                let object = ObjectId {
+                    kind: K::kind(&()).into_owned(),
+                    namespace: self.namespace.to_owned(),
+                    name: labels.to_owned(),
+                };
+                ApplyError::new("list", object, source)
+            })?;
         Ok(found.items)
     }
 
     /// Whether an issuer can sign.
     pub async fn issuer(&self, issuer: &IssuerRef) -> Observed<IssuerState> {
         match issuer.kind.as_str() {
-            "ClusterIssuer" => self.look_in_cluster::<ClusterIssuer>(&issuer.name).await.map(|it| state(it.status)),
+            "ClusterIssuer" => self
+                .look_in_cluster::<ClusterIssuer>(&issuer.name)
+                .await
+                .map(|it| state(it.status)),
             _ => self.look::<Issuer>(&issuer.name).await.map(|it| state(it.status)),
         }
     }
@@ -69,10 +75,14 @@ impl<'a> Reader<'a> {
 fn state(status: Option<IssuerStatus>) -> IssuerState {
     let conditions = status.unwrap_or_default().conditions;
     match conditions.iter().find(|condition| condition.type_ == "Ready") {
-        Some(ready) => {
-            IssuerState { ready: ready.status == "True", message: ready.message.clone().unwrap_or_default() }
-        }
-        None => IssuerState { ready: false, message: "cert-manager has not said so yet".to_owned() },
+        Some(ready) => IssuerState {
+            ready: ready.status == "True",
+            message: ready.message.clone().unwrap_or_default(),
+        },
+        None => IssuerState {
+            ready: false,
+            message: "cert-manager has not said so yet".to_owned(),
+        },
     }
 }
 

@@ -24,15 +24,24 @@ pub fn text<'a>(secret: &'a Secret, key: &str) -> Option<&'a str> {
 
 /// Name of the Secret with the superuser's credentials.
 pub fn auth_name(postgres: &Postgres) -> String {
-    let named = postgres.spec.auth_secret.as_ref().map(|secret| secret.name.clone());
-    named.filter(|name| !name.is_empty()).unwrap_or_else(|| names::auth_secret(&postgres.name_any()))
+    let named = postgres
+        .spec
+        .auth_secret
+        .as_ref()
+        .map(|secret| secret.name.clone());
+    named
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| names::auth_secret(&postgres.name_any()))
 }
 
 /// What Patroni and PostgreSQL want to hear.
 pub fn credentials(auth: &Observed<Secret>) -> Option<Credentials> {
     let secret = auth.present()?;
     let password = Password::new(text(secret, "password")?);
-    Some(Credentials { user: text(secret, "username")?.to_owned(), password })
+    Some(Credentials {
+        user: text(secret, "username")?.to_owned(),
+        password,
+    })
 }
 
 /// The superuser's name.
@@ -40,15 +49,24 @@ pub fn superuser(auth: &Observed<Secret>) -> Observed<String> {
     match auth {
         Observed::Absent => Observed::Absent,
         Observed::Unknown(why) => Observed::Unknown(why.clone()),
-        Observed::Present(secret) => Observed::Present(text(secret, "username").unwrap_or_default().to_owned()),
+        Observed::Present(secret) => {
+            Observed::Present(text(secret, "username").unwrap_or_default().to_owned())
+        }
     }
 }
 
 /// `user.conf` of the user's own Secret.
 pub async fn user_conf(reader: &Reader<'_>, postgres: &Postgres) -> Observed<String> {
     let spec = &postgres.spec;
-    let configured = spec.configuration.as_ref().and_then(|configuration| configuration.secret_name.clone());
-    let old_spelling = || spec.config_secret.as_ref().map(|reference| reference.name.clone());
+    let configured = spec
+        .configuration
+        .as_ref()
+        .and_then(|configuration| configuration.secret_name.clone());
+    let old_spelling = || {
+        spec.config_secret
+            .as_ref()
+            .map(|reference| reference.name.clone())
+    };
     let Some(name) = configured.or_else(old_spelling).filter(|name| !name.is_empty()) else {
         return Observed::Absent;
     };
@@ -89,17 +107,25 @@ pub fn facts(secret: &Secret) -> IssuedSecret {
 }
 
 fn read_into(facts: &mut IssuedSecret, secret: &Secret) -> Result<(), String> {
-    let crt = text(secret, "tls.crt").filter(|pem| !pem.is_empty()).ok_or("it has no tls.crt")?;
+    let crt = text(secret, "tls.crt")
+        .filter(|pem| !pem.is_empty())
+        .ok_or("it has no tls.crt")?;
     let of_crt = |error: CertificateError| format!("its tls.crt: {error}");
     let chain = chain_of_pem(crt.as_bytes()).map_err(of_crt)?;
     let leaf = facts_of_pem(crt.as_bytes()).map_err(of_crt)?;
     facts.fingerprint = leaf.fingerprint;
-    facts.names = leaf.dns_names.into_iter().chain(leaf.ip_addresses.iter().map(ToString::to_string)).collect();
+    facts.names = leaf
+        .dns_names
+        .into_iter()
+        .chain(leaf.ip_addresses.iter().map(ToString::to_string))
+        .collect();
     let ca = text(secret, "ca.crt").filter(|pem| !pem.is_empty());
     let ca = ca.ok_or("it has no ca.crt; use an issuer that publishes its CA")?;
     facts.ca = CaBundle::from_pem(ca).map_err(|error| format!("its ca.crt: {error}"))?;
     check_issuer(&chain, &facts.ca)?;
-    let key = text(secret, "tls.key").filter(|pem| !pem.is_empty()).ok_or("it has no tls.key")?;
+    let key = text(secret, "tls.key")
+        .filter(|pem| !pem.is_empty())
+        .ok_or("it has no tls.key")?;
     match key_matches(crt.as_bytes(), key.as_bytes()) {
         // A kind of key that is not known here is for PostgreSQL to judge.
         Ok(()) | Err(CertificateError::Key(_)) => Ok(()),
@@ -110,7 +136,8 @@ fn read_into(facts: &mut IssuedSecret, secret: &Secret) -> Result<(), String> {
 /// The end of the chain names one of the CAs as its issuer.
 fn check_issuer(chain: &[Vec<u8>], ca: &CaBundle) -> Result<(), String> {
     let last = chain.last().ok_or("its tls.crt has no certificate")?;
-    let (_, last) = X509Certificate::from_der(last).map_err(|_| "its tls.crt is no X.509 certificate".to_owned())?;
+    let (_, last) =
+        X509Certificate::from_der(last).map_err(|_| "its tls.crt is no X.509 certificate".to_owned())?;
     let subjects = crate::moves::proof::subjects_of(ca);
     if subjects.contains(last.issuer().as_raw()) || subjects.contains(last.subject().as_raw()) {
         return Ok(());
@@ -138,13 +165,19 @@ mod tests {
         let key = KeyPair::generate().expect("a key");
         let names = vec!["pg.demo.svc".to_owned(), "127.0.0.1".to_owned()];
         let params = CertificateParams::new(names).expect("parameters");
-        (params.signed_by(&key, ca).expect("a certificate").pem(), key.serialize_pem())
+        (
+            params.signed_by(&key, ca).expect("a certificate").pem(),
+            key.serialize_pem(),
+        )
     }
 
     fn secret(crt: &str, key: &str, ca: &str) -> Secret {
         let data = [("tls.crt", crt), ("tls.key", key), ("ca.crt", ca)];
         let data = data.map(|(name, text)| (name.to_owned(), ByteString(text.as_bytes().to_vec())));
-        Secret { data: Some(BTreeMap::from(data)), ..Secret::default() }
+        Secret {
+            data: Some(BTreeMap::from(data)),
+            ..Secret::default()
+        }
     }
 
     #[test]

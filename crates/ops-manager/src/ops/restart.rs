@@ -7,8 +7,17 @@ use crate::world::{Member, World};
 
 /// The steps of a restart.
 pub const RECIPE: &[Step] = &[
-    Step::new(StepName::UpdatePetSets, "Successfully updated petsets for restart type", ask_for_new_pods),
-    Step::new(StepName::RestartNodes, "Successfully restarted all nodes", restart).with_trail(rolling::trail),
+    Step::new(
+        StepName::UpdatePetSets,
+        "Successfully updated petsets for restart type",
+        ask_for_new_pods,
+    ),
+    Step::new(
+        StepName::RestartNodes,
+        "Successfully restarted all nodes",
+        restart,
+    )
+    .with_trail(rolling::trail),
 ];
 
 /// The PetSet's template gets this request's token, so that every Pod is of an old revision.

@@ -23,20 +23,27 @@ const ISSUE: Step = Step::new(
     "successfully add issuing condition to all the certificates",
     |op, world| settle(issue(op, world)),
 );
-const SYNC: Step = Step::new(StepName::SyncCertificates, "Successfully synced all certificates", |op, world| {
-    settle(sync(op, world))
-});
+const SYNC: Step = Step::new(
+    StepName::SyncCertificates,
+    "Successfully synced all certificates",
+    |op, world| settle(sync(op, world)),
+);
 const RELOAD: Step = Step::new(
     StepName::ReloadTls,
     "Successfully reloaded TLS: every member was seen to accept the old and the new settings",
     |op, world| settle(reload(op, world)),
 );
-const UPDATE: Step = Step::new(StepName::UpdatePetSets, "successfully reconciled the Postgres with TLS", |op, world| {
-    settle(commit(op, world))
-});
-const RESTART: Step =
-    Step::new(StepName::RestartNodes, "Successfully restarted all nodes", |op, world| settle(restart(op, world)))
-        .with_trail(rolling::trail);
+const UPDATE: Step = Step::new(
+    StepName::UpdatePetSets,
+    "successfully reconciled the Postgres with TLS",
+    |op, world| settle(commit(op, world)),
+);
+const RESTART: Step = Step::new(
+    StepName::RestartNodes,
+    "Successfully restarted all nodes",
+    |op, world| settle(restart(op, world)),
+)
+.with_trail(rolling::trail);
 const FINISH: Step = Step::new(
     StepName::UpdateDatabase,
     "Successfully updated Postgres: every member was seen to serve what the spec says",
@@ -148,7 +155,11 @@ fn finish(op: &Operation, world: &World) -> Result<Progress, Progress> {
         other => return Ok(other),
     }
     let obsolete = certificates::obsolete(world, &settings)?;
-    Ok(if obsolete.is_empty() { Progress::Done } else { Progress::Act(obsolete) })
+    Ok(if obsolete.is_empty() {
+        Progress::Done
+    } else {
+        Progress::Act(obsolete)
+    })
 }
 
 /// The phase in which members accept clients of both settings.

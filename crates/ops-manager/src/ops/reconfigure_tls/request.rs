@@ -12,7 +12,11 @@ use api_types::vocabulary::CERT_MANAGER_GROUP;
 /// A sentence that says what to change.
 pub fn check(tls: &TlsRequest) -> Result<(), String> {
     check_not_empty(tls)?;
-    if is_set(tls.remove) { check_removal(tls)? } else { check_modes(tls)? }
+    if is_set(tls.remove) {
+        check_removal(tls)?
+    } else {
+        check_modes(tls)?
+    }
     check_certificates(tls)?;
     issuers(tls).try_for_each(check_issuer)
 }
@@ -42,7 +46,9 @@ fn check_not_empty(tls: &TlsRequest) -> Result<(), String> {
 
 fn check_removal(tls: &TlsRequest) -> Result<(), String> {
     let contradiction = |field: &str| {
-        Err(format!("spec.tls.remove contradicts spec.tls.{field}; write two requests, or take one of the fields out"))
+        Err(format!(
+            "spec.tls.remove contradicts spec.tls.{field}; write two requests, or take one of the fields out"
+        ))
     };
     if tls.issuer_ref.is_some() {
         return contradiction("issuerRef");
@@ -85,18 +91,28 @@ fn check_certificates(tls: &TlsRequest) -> Result<(), String> {
             ));
         }
         if !seen.insert(alias) {
-            return Err(format!("spec.tls.certificates has the alias {alias} twice; write one entry"));
+            return Err(format!(
+                "spec.tls.certificates has the alias {alias} twice; write one entry"
+            ));
         }
     }
     Ok(())
 }
 
 fn issuers(tls: &TlsRequest) -> impl Iterator<Item = &IssuerRef> {
-    tls.issuer_ref.iter().chain(tls.certificates.iter().filter_map(|certificate| certificate.issuer_ref.as_ref()))
+    tls.issuer_ref.iter().chain(
+        tls.certificates
+            .iter()
+            .filter_map(|certificate| certificate.issuer_ref.as_ref()),
+    )
 }
 
 fn check_issuer(issuer: &IssuerRef) -> Result<(), String> {
-    let group = issuer.api_group.as_deref().filter(|group| !group.is_empty()).unwrap_or(CERT_MANAGER_GROUP);
+    let group = issuer
+        .api_group
+        .as_deref()
+        .filter(|group| !group.is_empty())
+        .unwrap_or(CERT_MANAGER_GROUP);
     if group != CERT_MANAGER_GROUP {
         return Err(format!(
             "issuerRef {} is of the API group {group:?}, which is not known here; write {CERT_MANAGER_GROUP:?}",
@@ -104,7 +120,10 @@ fn check_issuer(issuer: &IssuerRef) -> Result<(), String> {
         ));
     }
     if !matches!(issuer.kind.as_str(), "Issuer" | "ClusterIssuer") {
-        return Err(format!("issuerRef {} is of the kind {:?}; write Issuer or ClusterIssuer", issuer.name, issuer.kind));
+        return Err(format!(
+            "issuerRef {} is of the kind {:?}; write Issuer or ClusterIssuer",
+            issuer.name, issuer.kind
+        ));
     }
     if issuer.name.is_empty() {
         return Err("issuerRef has no name; write the name of an Issuer or ClusterIssuer".into());
@@ -121,12 +140,18 @@ mod tests {
     }
 
     fn accepted(yaml: &str) {
-        assert_eq!(check(&serde_yaml::from_str(yaml).expect("a request")), Ok(()), "{yaml}");
+        assert_eq!(
+            check(&serde_yaml::from_str(yaml).expect("a request")),
+            Ok(()),
+            "{yaml}"
+        );
     }
 
     #[test]
     fn documented_requests_are_accepted() {
-        accepted("{sslMode: verify-full, clientAuthMode: cert, issuerRef: {name: pg-issuer, kind: Issuer, apiGroup: cert-manager.io}, certificates: [{alias: client, subject: {organizations: [postgres]}}]}");
+        accepted(
+            "{sslMode: verify-full, clientAuthMode: cert, issuerRef: {name: pg-issuer, kind: Issuer, apiGroup: cert-manager.io}, certificates: [{alias: client, subject: {organizations: [postgres]}}]}",
+        );
         accepted("{rotateCertificates: true}");
         accepted("{issuerRef: {name: pg-new-issuer, kind: Issuer, apiGroup: cert-manager.io}}");
         accepted("{issuerRef: {name: pg-new-issuer, kind: ClusterIssuer}}");
@@ -156,7 +181,10 @@ mod tests {
     fn what_there_is_not_is_named() {
         assert!(refused("{certificates: [{alias: archiver}]}").contains("server, client, metrics-exporter"));
         assert!(refused("{certificates: [{alias: server}, {alias: server}]}").contains("twice"));
-        assert!(refused("{issuerRef: {name: i, kind: Issuer, apiGroup: acme.example}}").contains("cert-manager.io"));
+        assert!(
+            refused("{issuerRef: {name: i, kind: Issuer, apiGroup: acme.example}}")
+                .contains("cert-manager.io")
+        );
         assert!(refused("{issuerRef: {name: i, kind: Secret}}").contains("ClusterIssuer"));
         assert!(
             refused("{certificates: [{alias: server, issuerRef: {name: i, kind: Issuer, apiGroup: x}}]}")

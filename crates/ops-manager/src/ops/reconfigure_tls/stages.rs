@@ -13,7 +13,11 @@ use crate::world::{Observed, World};
 /// Clients of the old and of the new settings are accepted, old and new CAs are trusted.
 pub fn plateau(world: &World, plan: &TlsPlan) -> Needs<Stage> {
     // The settings that have TLS know its names; the modes in force are still the old ones.
-    let settings = if plan.before.tls.is_some() { &plan.before } else { &plan.after };
+    let settings = if plan.before.tls.is_some() {
+        &plan.before
+    } else {
+        &plan.after
+    };
     let trust = all_trust(world, &[&plan.before, &plan.after])?;
     let tls = inputs(plateau_phase(plan), trust);
     config::stage(world, settings, tls, None)
@@ -22,13 +26,23 @@ pub fn plateau(world: &World, plan: &TlsPlan) -> Needs<Stage> {
 /// The new settings, still with every CA that anybody may need; Pods of this template carry the request's token.
 pub fn committed(world: &World, plan: &TlsPlan, token: &str) -> Needs<Stage> {
     let trust = all_trust(world, &[&plan.after])?;
-    config::stage(world, &plan.after, inputs(phase_at_work(&plan.after), trust), Some(token))
+    config::stage(
+        world,
+        &plan.after,
+        inputs(phase_at_work(&plan.after), trust),
+        Some(token),
+    )
 }
 
 /// What the provisioner builds from these settings while no operation runs.
 pub fn steady(world: &World, settings: &TlsSettings) -> Needs<Stage> {
     let spec = config::proposed(world, settings)?.spec;
-    config::stage(world, settings, TlsInputs::steady(&spec, issued_trust(world, settings)?), None)
+    config::stage(
+        world,
+        settings,
+        TlsInputs::steady(&spec, issued_trust(world, settings)?),
+        None,
+    )
 }
 
 /// [`steady`], with the CAs besides that members are told to trust now.
@@ -38,7 +52,11 @@ pub fn overlap(world: &World, settings: &TlsSettings) -> Needs<Stage> {
 }
 
 fn phase_at_work(settings: &TlsSettings) -> TlsPhase {
-    if settings.tls.is_some() { TlsPhase::Enforce } else { TlsPhase::Off }
+    if settings.tls.is_some() {
+        TlsPhase::Enforce
+    } else {
+        TlsPhase::Off
+    }
 }
 
 fn inputs(phase: TlsPhase, trust: CaBundle) -> TlsInputs {
@@ -46,7 +64,11 @@ fn inputs(phase: TlsPhase, trust: CaBundle) -> TlsInputs {
         TlsPhase::Off => TlsInputs::default(),
         TlsPhase::Accept | TlsPhase::Enforce => {
             let app_binding_ca = (!trust.is_empty()).then(|| trust.to_pem());
-            TlsInputs { phase, trust, app_binding_ca }
+            TlsInputs {
+                phase,
+                trust,
+                app_binding_ca,
+            }
         }
     }
 }
@@ -69,7 +91,10 @@ fn issued_trust(world: &World, settings: &TlsSettings) -> Needs<CaBundle> {
         return Ok(CaBundle::default());
     }
     let resolved = config::resolved(world, settings)?;
-    let names: Vec<_> = CertificateAlias::ALL.iter().map(|alias| resolved.certificate_secret(*alias)).collect();
+    let names: Vec<_> = CertificateAlias::ALL
+        .iter()
+        .map(|alias| resolved.certificate_secret(*alias))
+        .collect();
     Ok(world.issued_cas(names.iter().map(String::as_str))?)
 }
 
@@ -85,14 +110,26 @@ pub fn expected_on_plateau(world: &World, plan: &TlsPlan, stage: &Stage) -> Need
             TlsPhase::Accept | TlsPhase::Enforce => ExpectedTls::of_secret(world, &stage.resolved)?,
         },
         plaintext: (phase == TlsPhase::Accept).then_some(true),
-        trust: if removes { ExpectedTrust::Any } else { ExpectedTrust::AtLeast(stage.resolved.tls.trust.clone()) },
+        trust: if removes {
+            ExpectedTrust::Any
+        } else {
+            ExpectedTrust::AtLeast(stage.resolved.tls.trust.clone())
+        },
     })
 }
 
 /// How a member answers that follows this stage and nothing else.
-pub fn expected_at_work(world: &World, stage: &Stage, trust: fn(CaBundle) -> ExpectedTrust) -> Needs<Expectation> {
+pub fn expected_at_work(
+    world: &World,
+    stage: &Stage,
+    trust: fn(CaBundle) -> ExpectedTrust,
+) -> Needs<Expectation> {
     if stage.resolved.tls.phase == TlsPhase::Off {
-        return Ok(Expectation { tls: ExpectedTls::None, plaintext: Some(true), trust: ExpectedTrust::Any });
+        return Ok(Expectation {
+            tls: ExpectedTls::None,
+            plaintext: Some(true),
+            trust: ExpectedTrust::Any,
+        });
     }
     Ok(Expectation {
         tls: ExpectedTls::of_secret(world, &stage.resolved)?,
@@ -106,8 +143,14 @@ pub fn all_serve_issued(world: &World, stage: &Stage) -> Needs<bool> {
     if stage.resolved.tls.phase == TlsPhase::Off {
         return Ok(true);
     }
-    let expected = Expectation { tls: ExpectedTls::of_secret(world, &stage.resolved)?, ..Expectation::default() };
-    Ok(world.members.values().all(|member| expected.check(member).is_ok()))
+    let expected = Expectation {
+        tls: ExpectedTls::of_secret(world, &stage.resolved)?,
+        ..Expectation::default()
+    };
+    Ok(world
+        .members
+        .values()
+        .all(|member| expected.check(member).is_ok()))
 }
 
 /// The token of everything that is projected into the Pods at this stage.

@@ -18,18 +18,34 @@ pub enum Target {
 ///
 /// # Errors
 /// A sentence that says what to change in the request.
-pub fn plan(request: &TlsRequest, before: &TlsSettings, default_auth: ClientAuthMode) -> Result<Target, String> {
-    let after = if is_set(request.remove) { removed(request, before, default_auth) } else { changed(request, before)? };
+pub fn plan(
+    request: &TlsRequest,
+    before: &TlsSettings,
+    default_auth: ClientAuthMode,
+) -> Result<Target, String> {
+    let after = if is_set(request.remove) {
+        removed(request, before, default_auth)
+    } else {
+        changed(request, before)?
+    };
     let rotate = is_set(request.rotate_certificates);
     if rotate && before.tls.is_none() && after.tls.is_none() {
-        return Err("there is no TLS whose certificates could be rotated; set spec.tls.issuerRef to add TLS".into());
+        return Err(
+            "there is no TLS whose certificates could be rotated; set spec.tls.issuerRef to add TLS".into(),
+        );
     }
     if after == *before && !(rotate && before.tls.is_some()) {
-        return Ok(Target::Nothing("Nothing to change: the database has these TLS settings already".into()));
+        return Ok(Target::Nothing(
+            "Nothing to change: the database has these TLS settings already".into(),
+        ));
     }
     // Certificates of added TLS are new anyway.
     let rotate = rotate && before.tls.is_some();
-    Ok(Target::Change(Box::new(TlsPlan { before: before.clone(), after, rotate })))
+    Ok(Target::Change(Box::new(TlsPlan {
+        before: before.clone(),
+        after,
+        rotate,
+    })))
 }
 
 fn removed(request: &TlsRequest, before: &TlsSettings, default_auth: ClientAuthMode) -> TlsSettings {
@@ -43,7 +59,11 @@ fn removed(request: &TlsRequest, before: &TlsSettings, default_auth: ClientAuthM
     };
     TlsSettings {
         tls: None,
-        ssl_mode: if before.tls.is_none() { before.ssl_mode } else { Some(SslMode::Disable) },
+        ssl_mode: if before.tls.is_none() {
+            before.ssl_mode
+        } else {
+            Some(SslMode::Disable)
+        },
         client_auth_mode: request.client_auth_mode.or(kept),
     }
 }
@@ -63,7 +83,11 @@ fn changed(request: &TlsRequest, before: &TlsSettings) -> Result<TlsSettings, St
             })
         }
     };
-    let ssl_mode = if adds { Some(SslMode::VerifyFull) } else { before.ssl_mode };
+    let ssl_mode = if adds {
+        Some(SslMode::VerifyFull)
+    } else {
+        before.ssl_mode
+    };
     Ok(TlsSettings {
         tls,
         ssl_mode: request.ssl_mode.or(ssl_mode),
@@ -81,13 +105,18 @@ fn check_needs_no_tls(request: &TlsRequest) -> Result<(), String> {
     } else {
         return Ok(());
     };
-    Err(format!("spec.tls.{field} needs TLS, which the database does not have; set spec.tls.issuerRef to add it"))
+    Err(format!(
+        "spec.tls.{field} needs TLS, which the database does not have; set spec.tls.issuerRef to add it"
+    ))
 }
 
 /// Entries of `new` over those of `old` with the same alias; what an entry leaves out stays.
 fn merged(mut old: Vec<CertificateSpec>, new: &[CertificateSpec]) -> Vec<CertificateSpec> {
     for entry in new {
-        match old.iter_mut().find(|certificate| certificate.alias == entry.alias) {
+        match old
+            .iter_mut()
+            .find(|certificate| certificate.alias == entry.alias)
+        {
             Some(known) => merge_entry(known, entry),
             None => old.push(entry.clone()),
         }
@@ -127,7 +156,11 @@ mod tests {
 
     fn target(request: &str, before: &str) -> Result<Target, String> {
         let request = serde_yaml::from_str(request).expect("a request");
-        plan(&request, &serde_yaml::from_str(before).expect("settings"), ClientAuthMode::Md5)
+        plan(
+            &request,
+            &serde_yaml::from_str(before).expect("settings"),
+            ClientAuthMode::Md5,
+        )
     }
 
     fn after(request: &str, before: &str) -> TlsSettings {
@@ -139,10 +172,16 @@ mod tests {
 
     #[test]
     fn added_tls_is_verified_in_full_unless_told_otherwise() {
-        let settings = after("{issuerRef: {name: a, kind: Issuer}}", "{sslMode: disable, clientAuthMode: scram}");
+        let settings = after(
+            "{issuerRef: {name: a, kind: Issuer}}",
+            "{sslMode: disable, clientAuthMode: scram}",
+        );
         assert_eq!(settings.ssl_mode, Some(SslMode::VerifyFull));
         assert_eq!(settings.client_auth_mode, Some(ClientAuthMode::Scram));
-        let settings = after("{issuerRef: {name: a, kind: Issuer}, sslMode: require, clientAuthMode: cert}", PLAIN);
+        let settings = after(
+            "{issuerRef: {name: a, kind: Issuer}, sslMode: require, clientAuthMode: cert}",
+            PLAIN,
+        );
         assert_eq!(settings.ssl_mode, Some(SslMode::Require));
         assert_eq!(settings.client_auth_mode, Some(ClientAuthMode::Cert));
     }
@@ -176,28 +215,60 @@ mod tests {
         assert_eq!(settings.tls, None);
         assert_eq!(settings.ssl_mode, Some(SslMode::Disable));
         assert_eq!(settings.client_auth_mode, Some(ClientAuthMode::Md5));
-        assert_eq!(after("{remove: true, clientAuthMode: scram}", WITH_TLS).client_auth_mode, Some(ClientAuthMode::Scram));
+        assert_eq!(
+            after("{remove: true, clientAuthMode: scram}", WITH_TLS).client_auth_mode,
+            Some(ClientAuthMode::Scram)
+        );
     }
 
     #[test]
     fn what_is_so_already_is_nothing() {
-        for request in ["{issuerRef: {name: a, kind: Issuer}}", "{sslMode: require}", "{certificates: [{alias: server, duration: 2160h}]}"] {
-            assert!(matches!(target(request, WITH_TLS), Ok(Target::Nothing(_))), "{request}");
+        for request in [
+            "{issuerRef: {name: a, kind: Issuer}}",
+            "{sslMode: require}",
+            "{certificates: [{alias: server, duration: 2160h}]}",
+        ] {
+            assert!(
+                matches!(target(request, WITH_TLS), Ok(Target::Nothing(_))),
+                "{request}"
+            );
         }
         assert!(matches!(target("{remove: true}", PLAIN), Ok(Target::Nothing(_))));
     }
 
     #[test]
     fn without_tls_there_is_nothing_to_rotate_or_to_verify() {
-        assert!(target("{rotateCertificates: true}", PLAIN).unwrap_err().contains("no TLS"));
-        assert!(target("{sslMode: require}", PLAIN).unwrap_err().contains("issuerRef"));
-        assert!(target("{clientAuthMode: cert}", PLAIN).unwrap_err().contains("issuerRef"));
-        assert!(target("{certificates: [{alias: server}]}", PLAIN).unwrap_err().contains("issuerRef"));
-        assert_eq!(after("{clientAuthMode: scram}", PLAIN).client_auth_mode, Some(ClientAuthMode::Scram));
+        assert!(
+            target("{rotateCertificates: true}", PLAIN)
+                .unwrap_err()
+                .contains("no TLS")
+        );
+        assert!(
+            target("{sslMode: require}", PLAIN)
+                .unwrap_err()
+                .contains("issuerRef")
+        );
+        assert!(
+            target("{clientAuthMode: cert}", PLAIN)
+                .unwrap_err()
+                .contains("issuerRef")
+        );
+        assert!(
+            target("{certificates: [{alias: server}]}", PLAIN)
+                .unwrap_err()
+                .contains("issuerRef")
+        );
+        assert_eq!(
+            after("{clientAuthMode: scram}", PLAIN).client_auth_mode,
+            Some(ClientAuthMode::Scram)
+        );
     }
 
     #[test]
     fn rotation_changes_no_setting() {
-        assert_eq!(after("{rotateCertificates: true}", WITH_TLS), serde_yaml::from_str(WITH_TLS).expect("settings"));
+        assert_eq!(
+            after("{rotateCertificates: true}", WITH_TLS),
+            serde_yaml::from_str(WITH_TLS).expect("settings")
+        );
     }
 }

@@ -1,0 +1,437 @@
+//! A small world: what provisioner, petset, cert-manager, kubelet and Patroni do, without any of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use api_types::cert_manager::{Certificate, IssuerCondition};
+use api_types::condition::{self, Condition};
+use api_types::postgres::conditions::PAUSED;
+use api_types::tls::CertificateAlias;
+use api_types::vocabulary::{PAUSED_BY, TRUST_CRT};
+use api_types::{PetSet, Postgres, PostgresVersion};
+use blueprint::{CaBundle, Children, Inputs, LiveFacts, TlsInputs, TlsPhase};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use ops_manager::effect::{Child, Effect};
+use ops_manager::moves::proof::subjects_of;
+use ops_manager::world::{ConfigSecret, IssuedSecret, Member, Observed, PatroniState, Wire, World};
+
+/// What a member has read.
+#[derive(Clone, Default)]
+struct Loaded {
+    phase: TlsPhase,
+    leaf: Option<String>,
+    trust: CaBundle,
+}
+
+struct Pod {
+    uid: String,
+    revision: String,
+    starting: u32,
+    files: Option<String>,
+    loaded: Loaded,
+}
+
+/// The objects of one database, and its members.
+pub struct Cluster {
+    pub postgres: Postgres,
+    pub version: PostgresVersion,
+    config: Secret,
+    app_binding: ObjectMeta,
+    pet_set: PetSet,
+    certificates: BTreeMap<CertificateAlias, Certificate>,
+    secrets: BTreeMap<String, IssuedSecret>,
+    pods: BTreeMap<String, Pod>,
+    pub leader: String,
+    pub switchovers: u32,
+    pub evictions: Vec<String>,
+    cas: BTreeMap<String, CaBundle>,
+    counter: u32,
+}
+
+impl Cluster {
+    /// A plaintext database that runs.
+    pub fn new(replicas: i32) -> Self {
+        let postgres: Postgres = serde_yaml::from_str(&format!(
+            "{{apiVersion: kubedb.com/v1, kind: Postgres, metadata: {{name: pg, namespace: demo, uid: uid-of-pg-000001, generation: 1}}, \
+             spec: {{version: '17.12', replicas: {replicas}, storageType: Ephemeral}}, status: {{phase: Ready}}}}"
+        ))
+        .expect("a Postgres");
+        let version: PostgresVersion = serde_yaml::from_str(
+            "{apiVersion: catalog.kubedb.com/v1alpha1, kind: PostgresVersion, metadata: {name: '17.12'}, spec: {version: '17.12', \
+             db: {image: postgres}, coordinator: {image: none}, exporter: {image: none}, podSecurityPolicies: {databasePolicyName: none}}}",
+        )
+        .expect("a PostgresVersion");
+        let children = build(&postgres, &version, TlsInputs::default(), None);
+        let mut cluster = Self {
+            config: children.config_secret,
+            app_binding: children.app_binding.metadata,
+            pet_set: children.pet_set,
+            certificates: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            pods: BTreeMap::new(),
+            leader: "pg-0".into(),
+            switchovers: 0,
+            evictions: Vec::new(),
+            cas: ["one", "two"]
+                .map(|name| (name.to_owned(), authority(name)))
+                .into(),
+            counter: 0,
+            postgres,
+            version,
+        };
+        cluster.pet_set.metadata.generation = Some(1);
+        for _ in 0..4 {
+            cluster.petset_ticks();
+        }
+        cluster
+    }
+
+    pub fn uids(&self) -> BTreeMap<String, String> {
+        self.pods
+            .iter()
+            .map(|(name, pod)| (name.clone(), pod.uid.clone()))
+            .collect()
+    }
+
+    pub fn ready(&self) -> usize {
+        self.pods.values().filter(|pod| pod.starting == 0).count()
+    }
+
+    /// What a look finds.
+    pub fn world(&self) -> World {
+        World {
+            postgres: Observed::Present(self.postgres.clone()),
+            version: Observed::Present(self.version.clone()),
+            superuser: Observed::Present("postgres".into()),
+            config: Observed::Present(ConfigSecret {
+                meta: self.config.metadata.clone(),
+                trust: self.trust(),
+            }),
+            app_binding: Observed::Present(self.app_binding.clone()),
+            pet_set: Observed::Present(self.pet_set.clone()),
+            certificates: self
+                .certificates
+                .iter()
+                .map(|(a, c)| (*a, Observed::Present(c.clone())))
+                .collect(),
+            secrets: self
+                .secrets
+                .iter()
+                .map(|(n, s)| (n.clone(), Observed::Present(s.clone())))
+                .collect(),
+            members: self
+                .pods
+                .iter()
+                .map(|(name, pod)| (name.clone(), self.member(name, pod)))
+                .collect(),
+            leader: Some(self.leader.clone())
+                .filter(|leader| self.pods.get(leader).is_some_and(|p| p.starting == 0)),
+            ..World::default()
+        }
+    }
+
+    fn member(&self, name: &str, pod: &Pod) -> Member {
+        let ready = pod.starting == 0;
+        let is_leader = self.leader == name;
+        let wire = Wire {
+            served: pod
+                .loaded
+                .leaf
+                .clone()
+                .filter(|_| pod.loaded.phase != TlsPhase::Off),
+            trusted_subjects: subjects_of(&pod.loaded.trust),
+            plaintext: Some(pod.loaded.phase != TlsPhase::Enforce),
+        };
+        let patroni = PatroniState {
+            running: true,
+            primary: is_leader,
+            streaming: !is_leader,
+            lag: Some(0),
+        };
+        let unknown = || Observed::Unknown("it starts".into());
+        Member {
+            uid: pod.uid.clone(),
+            revision: pod.revision.clone(),
+            ready,
+            files_token: pod.files.clone(),
+            secrets: CertificateAlias::ALL
+                .map(|alias| api_types::names::certificate("pg", alias))
+                .into(),
+            patroni: if ready {
+                Observed::Present(patroni)
+            } else {
+                Observed::Unknown("it starts".into())
+            },
+            wire: if ready { Observed::Present(wire) } else { unknown() },
+            ..Member::default()
+        }
+    }
+
+    fn trust(&self) -> CaBundle {
+        let pem = self
+            .config
+            .string_data
+            .as_ref()
+            .and_then(|data| data.get(TRUST_CRT).cloned())
+            .or_else(|| {
+                let bytes = &self.config.data.as_ref()?.get(TRUST_CRT)?.0;
+                String::from_utf8(bytes.clone()).ok()
+            });
+        CaBundle::from_pem(&pem.unwrap_or_default()).expect("PEM")
+    }
+
+    fn files(&self) -> Loaded {
+        let server = api_types::names::certificate("pg", CertificateAlias::Server);
+        Loaded {
+            phase: blueprint::recorded_phase(&self.config.metadata).unwrap_or_default(),
+            leaf: self.secrets.get(&server).map(|secret| secret.fingerprint.clone()),
+            trust: self.trust(),
+        }
+    }
+
+    /// Does what was decided. Doing it twice must be as good as once.
+    pub fn perform(&mut self, effect: &Effect, holder: &str) {
+        let annotations = self.postgres.metadata.annotations.get_or_insert_default();
+        match effect {
+            Effect::TakePause => {
+                annotations
+                    .entry(PAUSED_BY.into())
+                    .or_insert_with(|| holder.to_owned());
+            }
+            Effect::DropPause(value) if annotations.get(PAUSED_BY) == Some(value) => {
+                drop(annotations.remove(PAUSED_BY))
+            }
+            Effect::DropPause(_) => {}
+            Effect::PatchSpec(settings) => {
+                self.postgres.spec.tls.clone_from(&settings.tls);
+                self.postgres.spec.ssl_mode = settings.ssl_mode;
+                self.postgres.spec.client_auth_mode = settings.client_auth_mode;
+            }
+            Effect::Apply(child) => self.apply(child),
+            Effect::DeleteCertificate(name) => self
+                .certificates
+                .retain(|_, c| c.metadata.name.as_ref() != Some(name)),
+            Effect::Issue(name) => {
+                let mut all = self.certificates.values_mut();
+                set_issuing(
+                    all.find(|c| c.metadata.name.as_ref() == Some(name))
+                        .expect("a Certificate"),
+                );
+            }
+            Effect::TouchFiles { pod, token } => {
+                self.pods.get_mut(pod).expect("a Pod").files = Some(token.clone())
+            }
+            Effect::Reload(pod) => {
+                let files = self.files();
+                let pod = self.pods.get_mut(pod).expect("a Pod");
+                if pod.starting == 0 {
+                    pod.loaded = files;
+                }
+            }
+            Effect::Evict { pod, uid } => {
+                if self.pods.get(pod).is_some_and(|live| live.uid == *uid) {
+                    self.evictions.push(pod.clone());
+                    self.pods.remove(pod);
+                }
+            }
+            Effect::Switchover { from, to } if self.leader == *from => {
+                self.leader.clone_from(to);
+                self.switchovers += 1;
+            }
+            Effect::Switchover { .. } => {}
+        }
+    }
+
+    fn apply(&mut self, child: &Child) {
+        match child {
+            Child::Config(secret) => self.config = secret.clone(),
+            Child::AppBinding(app_binding) => self.app_binding = app_binding.metadata.clone(),
+            Child::PetSet(pet_set) => {
+                let generation = self.pet_set.metadata.generation.unwrap_or(0) + 1;
+                let status = self.pet_set.status.clone();
+                self.pet_set = PetSet {
+                    status,
+                    ..pet_set.clone()
+                };
+                self.pet_set.metadata.generation = Some(generation);
+            }
+            Child::Certificate(certificate) => {
+                let alias = CertificateAlias::ALL.into_iter().find(|alias| {
+                    certificate.metadata.name.as_deref() == Some(&api_types::names::certificate("pg", *alias))
+                });
+                let alias = alias.expect("an alias");
+                let old = self.certificates.get(&alias);
+                let changed = old.is_none_or(|old| old.spec != certificate.spec);
+                let mut new = Certificate {
+                    status: old.and_then(|old| old.status.clone()),
+                    ..certificate.clone()
+                };
+                if changed {
+                    set_issuing(&mut new);
+                }
+                self.certificates.insert(alias, new);
+            }
+        }
+    }
+
+    /// The provisioner acknowledges a pause, and drops its word when the pause has ended.
+    pub fn provisioner_ticks(&mut self) {
+        let holder = self
+            .postgres
+            .metadata
+            .annotations
+            .as_ref()
+            .and_then(|map| map.get(PAUSED_BY))
+            .cloned();
+        let conditions = &mut self.postgres.status.get_or_insert_default().conditions;
+        match holder {
+            Some(holder) => {
+                let message = format!("Paused by {holder}");
+                condition::set(
+                    conditions,
+                    Condition::new(PAUSED, true, "Paused", &message, Timestamp::UNIX_EPOCH),
+                );
+            }
+            None => drop(condition::remove(conditions, PAUSED)),
+        }
+    }
+
+    /// The petset operator sees the template and makes the Pods; kubelet starts them.
+    pub fn petset_ticks(&mut self) {
+        let revision = blueprint::hash_of(&self.pet_set.spec.template);
+        let mut status = self.pet_set.status.clone().unwrap_or_default();
+        status.observed_generation = self.pet_set.metadata.generation;
+        status.update_revision = Some(revision.clone());
+        self.pet_set.status = Some(status);
+        for pod in self.pods.values_mut() {
+            pod.starting = pod.starting.saturating_sub(1);
+        }
+        for ordinal in 0..self.postgres.spec.replicas.unwrap_or(1) {
+            let name = format!("pg-{ordinal}");
+            if !self.pods.contains_key(&name) {
+                self.counter += 1;
+                let uid = format!("pod-{}", self.counter);
+                let pod = Pod {
+                    uid,
+                    revision: revision.clone(),
+                    starting: 2,
+                    files: None,
+                    loaded: self.files(),
+                };
+                self.pods.insert(name, pod);
+            }
+        }
+    }
+
+    /// cert-manager issues what is to be issued.
+    pub fn cert_manager_ticks(&mut self) {
+        for certificate in self.certificates.values_mut() {
+            let status = certificate.status.get_or_insert_default();
+            if !status
+                .conditions
+                .iter()
+                .any(|c| c.type_ == "Issuing" && c.status == "True")
+            {
+                continue;
+            }
+            self.counter += 1;
+            status.revision = Some(status.revision.unwrap_or(0) + 1);
+            status.conditions = vec![condition_of("Ready")];
+            let spec = &certificate.spec;
+            let names: BTreeSet<String> = spec.dns_names.iter().chain(&spec.ip_addresses).cloned().collect();
+            let secret = IssuedSecret {
+                resource_version: self.counter.to_string(),
+                fingerprint: format!("leaf-{}", self.counter),
+                names,
+                ca: self.cas[&spec.issuer_ref.name].clone(),
+                issuer: Some(spec.issuer_ref.name.clone()),
+                fault: None,
+            };
+            self.secrets.insert(spec.secret_name.clone(), secret);
+        }
+    }
+
+    /// What the provisioner's first pass after the pause would write.
+    pub fn provisioner_would_change(&self) -> Vec<&'static str> {
+        let trust = if self.postgres.spec.tls.is_some() {
+            let names = CertificateAlias::ALL.map(|alias| api_types::names::certificate("pg", alias));
+            names
+                .iter()
+                .fold(CaBundle::default(), |all, name| all.union(&self.secrets[name].ca))
+        } else {
+            CaBundle::default()
+        };
+        let children = build(
+            &self.postgres,
+            &self.version,
+            TlsInputs::steady(&self.postgres.spec, trust),
+            Some(&self.pet_set),
+        );
+        let mut changed = Vec::new();
+        for (what, live, wanted) in [
+            (
+                "config Secret",
+                &self.config.metadata,
+                &children.config_secret.metadata,
+            ),
+            ("AppBinding", &self.app_binding, &children.app_binding.metadata),
+            ("PetSet", &self.pet_set.metadata, &children.pet_set.metadata),
+        ] {
+            if runtime::needs_apply(Some(live), wanted) {
+                changed.push(what);
+            }
+        }
+        changed
+    }
+
+    /// Phases that the members are in.
+    pub fn phases(&self) -> BTreeSet<TlsPhase> {
+        self.pods.values().map(|pod| pod.loaded.phase).collect()
+    }
+}
+
+fn build(
+    postgres: &Postgres,
+    version: &PostgresVersion,
+    tls: TlsInputs,
+    pet_set: Option<&PetSet>,
+) -> Children {
+    let mut postgres = postgres.clone();
+    postgres
+        .metadata
+        .annotations
+        .get_or_insert_default()
+        .remove(PAUSED_BY);
+    let live = LiveFacts::from_pet_set(pet_set).with_superuser(Some("postgres".into()));
+    let inputs = Inputs {
+        postgres: &postgres,
+        version,
+        user_conf: None,
+        tls,
+        live,
+    };
+    blueprint::build(&blueprint::resolve(&inputs).expect("a valid Postgres"))
+}
+
+fn set_issuing(certificate: &mut Certificate) {
+    let conditions = &mut certificate.status.get_or_insert_default().conditions;
+    conditions.retain(|c| c.type_ != "Issuing");
+    conditions.push(condition_of("Issuing"));
+}
+
+fn condition_of(type_: &str) -> IssuerCondition {
+    IssuerCondition {
+        type_: type_.to_owned(),
+        status: "True".to_owned(),
+        ..IssuerCondition::default()
+    }
+}
+
+fn authority(name: &str) -> CaBundle {
+    let mut params = rcgen::CertificateParams::new(Vec::new()).expect("parameters");
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.distinguished_name.push(rcgen::DnType::CommonName, name);
+    let key = rcgen::KeyPair::generate().expect("a key");
+    CaBundle::from_pem(&params.self_signed(&key).expect("a CA").pem()).expect("PEM")
+}

@@ -1,0 +1,328 @@
+//! The real engine over a small world: every operation × {standalone, three members}, with crashes after every effect,
+//! every effect done twice, and the world moving in random order.
+
+mod cluster;
+
+use std::collections::BTreeSet;
+
+use api_types::PostgresOpsRequest;
+use api_types::condition;
+use api_types::ops_request::{OpsRequestPhase, PostgresOpsRequestStatus};
+use blueprint::TlsPhase;
+use cluster::Cluster;
+use jiff::{SignedDuration, Timestamp};
+use ops_manager::admit::{Admission, admit};
+use ops_manager::world::{IssuerState, Observed};
+use ops_manager::{engine, operation, report};
+
+const OPERATIONS: [(&str, &str); 6] = [
+    (
+        "add",
+        "{issuerRef: {name: one, kind: Issuer}, sslMode: verify-full, clientAuthMode: cert}",
+    ),
+    ("rotate", "{rotateCertificates: true}"),
+    ("change-issuer", "{issuerRef: {name: two, kind: Issuer}}"),
+    (
+        "change-certificates",
+        "{certificates: [{alias: server, dnsNames: [pg.example.org]}]}",
+    ),
+    ("change-mode", "{clientAuthMode: md5}"),
+    ("remove", "{remove: true}"),
+];
+
+/// How the world is disturbed.
+#[derive(Clone, Copy, Debug)]
+struct Disturbance {
+    /// The operator is killed after every n-th effect.
+    crash_after: Option<usize>,
+    /// Every effect is done twice.
+    twice: bool,
+    /// Order in which the others move; 0: everybody moves between two looks.
+    seed: u64,
+}
+
+const CALM: Disturbance = Disturbance {
+    crash_after: None,
+    twice: false,
+    seed: 0,
+};
+
+struct Run {
+    request: PostgresOpsRequest,
+    log: Vec<String>,
+    random: u64,
+    now: Timestamp,
+    cancel_after: Option<usize>,
+}
+
+impl Run {
+    fn new(name: &str, spec: &str, seed: u64) -> Self {
+        let text = format!(
+            "{{apiVersion: ops.kubedb.com/v1alpha1, kind: PostgresOpsRequest, metadata: {{name: {name}, namespace: demo, \
+             uid: uid-{name}}}, spec: {{databaseRef: {{name: pg}}, {spec}}}}}"
+        );
+        let request = serde_yaml::from_str(&text).expect("a request");
+        Self {
+            request,
+            log: Vec::new(),
+            random: seed,
+            now: Timestamp::UNIX_EPOCH,
+            cancel_after: None,
+        }
+    }
+
+    fn status(&self) -> PostgresOpsRequestStatus {
+        self.request.status.clone().unwrap_or_default()
+    }
+
+    fn coin(&mut self) -> bool {
+        self.random = self
+            .random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.random >> 33) & 1 == 0
+    }
+
+    fn others_move(&mut self, cluster: &mut Cluster, seed: u64) {
+        let moves: [fn(&mut Cluster); 3] = [
+            Cluster::provisioner_ticks,
+            Cluster::petset_ticks,
+            Cluster::cert_manager_ticks,
+        ];
+        for step in moves {
+            if seed == 0 || self.coin() {
+                step(cluster);
+            }
+        }
+    }
+
+    fn begin(&mut self, cluster: &Cluster) {
+        let op = operation::parse(&self.request).expect("a good request");
+        let mut world = cluster.world();
+        let ready = || {
+            Observed::Present(IssuerState {
+                ready: true,
+                message: String::new(),
+            })
+        };
+        world.issuers = ["one", "two"].map(|name| (issuer(name), ready())).into();
+        let admission = admit(&self.request, &op, &[], &world, self.now);
+        assert!(matches!(admission, Admission::Begin(_)), "{admission:?}");
+        self.request.status = Some(report::admitted(
+            &op,
+            &self.status(),
+            &admission,
+            Some(1),
+            self.now,
+        ));
+    }
+
+    /// Runs to the end; returns the phase.
+    fn run(&mut self, cluster: &mut Cluster, disturbance: Disturbance) -> OpsRequestPhase {
+        self.begin(cluster);
+        let members = cluster.uids().len();
+        let mut done = 0;
+        for _ in 0..2000 {
+            self.others_move(cluster, disturbance.seed);
+            self.now += SignedDuration::from_millis(100);
+            let op = operation::parse(&self.request).expect("a good request");
+            let cancelled = self.cancel_after.is_some_and(|after| done >= after);
+            let next = engine::advance(&op, &self.status(), &cluster.world(), cancelled, self.now);
+            self.note_latches(&next.status);
+            self.request.status = Some(next.status.clone());
+            if next.has_ended() {
+                return next.status.phase.expect("a phase");
+            }
+            for effect in &next.effects {
+                for _ in 0..if disturbance.twice { 2 } else { 1 } {
+                    cluster.perform(effect, &op.holder());
+                }
+                self.note(format!("  {effect}"));
+                done += 1;
+                assert!(
+                    members == 1 || cluster.ready() + 1 >= members,
+                    "{effect} took a second member: {:#?}",
+                    self.log
+                );
+                if disturbance.crash_after.is_some_and(|every| done % every == 0) {
+                    break;
+                }
+            }
+        }
+        panic!("never ends: {:#?}\n{:#?}", self.log, self.status().conditions);
+    }
+
+    fn note(&mut self, line: String) {
+        if self.log.last() != Some(&line) {
+            self.log.push(line);
+        }
+    }
+
+    fn note_latches(&mut self, new: &PostgresOpsRequestStatus) {
+        let old = self.status();
+        for now in new
+            .conditions
+            .iter()
+            .filter(|c| c.is_true() && c.reason.is_some())
+        {
+            if !condition::is_true(&old.conditions, &now.type_) {
+                self.note(format!(
+                    "{} ({})",
+                    now.type_,
+                    now.message.clone().unwrap_or_default()
+                ));
+            }
+        }
+    }
+}
+
+fn issuer(name: &str) -> api_types::tls::IssuerRef {
+    api_types::tls::IssuerRef {
+        api_group: None,
+        kind: "Issuer".into(),
+        name: name.into(),
+    }
+}
+
+/// One operation, with everything checked that must be true after it.
+fn succeed(cluster: &mut Cluster, name: &str, spec: &str, disturbance: Disturbance) -> Vec<String> {
+    let (before, primary) = (cluster.uids(), cluster.leader.clone());
+    (cluster.switchovers, cluster.evictions) = (0, Vec::new());
+    let mut run = Run::new(name, spec, disturbance.seed);
+    let phase = run.run(cluster, disturbance);
+    let context = format!("{name} under {disturbance:?}: {:#?}", run.log);
+    assert_eq!(phase, OpsRequestPhase::Successful, "{context}");
+    let after = cluster.uids();
+    assert!(
+        before.iter().all(|(pod, uid)| after[pod] != *uid),
+        "every Pod is made anew; {context}"
+    );
+    assert_eq!(cluster.evictions.len(), before.len(), "each Pod once; {context}");
+    assert_eq!(
+        cluster.evictions.last(),
+        Some(&primary),
+        "the old primary last; {context}"
+    );
+    assert_eq!(
+        cluster.switchovers,
+        u32::from(before.len() > 1),
+        "one switchover; {context}"
+    );
+    assert_eq!(cluster.world().holder(), None, "resumed; {context}");
+    assert_eq!(
+        cluster.provisioner_would_change(),
+        Vec::<&str>::new(),
+        "clean handover; {context}"
+    );
+    run.log
+}
+
+fn all_operations(replicas: i32, disturbance: Disturbance, golden: bool) {
+    let mut cluster = Cluster::new(replicas);
+    for (name, tls) in OPERATIONS {
+        let log = succeed(
+            &mut cluster,
+            name,
+            &format!("type: ReconfigureTLS, tls: {tls}"),
+            disturbance,
+        );
+        let wanted = if name == "remove" {
+            TlsPhase::Off
+        } else {
+            TlsPhase::Enforce
+        };
+        assert_eq!(cluster.phases(), BTreeSet::from([wanted]), "{name}: {log:#?}");
+        if golden {
+            expectorate::assert_contents(
+                format!("tests/golden/{name}-{replicas}.log"),
+                &(log.join("\n") + "\n"),
+            );
+        }
+    }
+    let log = succeed(&mut cluster, "restart", "type: Restart", disturbance);
+    if golden {
+        expectorate::assert_contents(
+            format!("tests/golden/restart-{replicas}.log"),
+            &(log.join("\n") + "\n"),
+        );
+    }
+}
+
+#[test]
+fn operations_take_the_steps_that_are_written_down() {
+    all_operations(1, CALM, true);
+    all_operations(3, CALM, true);
+}
+
+#[test]
+fn a_crash_after_every_effect_and_every_effect_twice_converge() {
+    for replicas in [1, 3] {
+        for crash_after in [None, Some(1), Some(2), Some(3)] {
+            for twice in [false, true] {
+                all_operations(
+                    replicas,
+                    Disturbance {
+                        crash_after,
+                        twice,
+                        seed: 0,
+                    },
+                    false,
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn whoever_moves_first_the_end_is_the_same() {
+    for seed in 1..=25 {
+        all_operations(
+            3,
+            Disturbance {
+                crash_after: Some(1),
+                twice: seed % 2 == 0,
+                seed,
+            },
+            false,
+        );
+    }
+}
+
+/// A request deleted at any moment: spec, children and members agree, nobody holds the pause.
+#[test]
+fn a_deleted_request_leaves_a_database_that_serves_what_its_spec_says() {
+    for after in 0..60 {
+        let mut cluster = Cluster::new(3);
+        let (name, tls) = OPERATIONS[0];
+        let mut run = Run::new(name, &format!("type: ReconfigureTLS, tls: {tls}"), 0);
+        run.cancel_after = Some(after);
+        let phase = run.run(&mut cluster, CALM);
+        if phase == OpsRequestPhase::Successful {
+            assert!(after > 10, "{after}: {:#?}", run.log);
+            return;
+        }
+        assert_eq!(phase, OpsRequestPhase::Failed);
+        let wanted = if cluster.postgres.spec.tls.is_some() {
+            TlsPhase::Enforce
+        } else {
+            TlsPhase::Off
+        };
+        assert_eq!(
+            cluster.phases(),
+            BTreeSet::from([wanted]),
+            "deleted after {after} effects: {:#?}",
+            run.log
+        );
+        assert_eq!(
+            cluster
+                .provisioner_would_change()
+                .iter()
+                .filter(|w| **w != "PetSet")
+                .count(),
+            0,
+            "{:#?}",
+            run.log
+        );
+        assert_eq!(cluster.world().holder(), None);
+    }
+}
