@@ -32,9 +32,6 @@ const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// Name of the controller in metrics, spans and /readyz.
 const CONTROLLER: &str = "postgres";
 
-/// Time between two looks at whether the databases were listed.
-const ASK_AGAIN: Duration = Duration::from_millis(200);
-
 /// A Postgres that may not be readable by this version of the operator.
 type Guarded = DeserializeGuard<Postgres>;
 
@@ -73,7 +70,6 @@ pub async fn operate(process: Process, access: Access) -> Result<(), runtime::pr
         controller = controller.owns(process.api::<Certificate>(), of_databases());
     }
     let store = controller.store();
-    let listed = tokio::spawn(open_when_listed(process.clone(), controller.store()));
     let versions: Api<PostgresVersion> = Api::all(process.client.clone());
     let controller = controller
         .watches(versions, watcher::Config::default(), move |version| {
@@ -83,20 +79,7 @@ pub async fn operate(process: Process, access: Access) -> Result<(), runtime::pr
             ObjectRef::new(&database.name).within(database.namespace.as_deref().unwrap_or_default())
         }));
     run_controller(&process, CONTROLLER, controller, context, reconcile).await;
-    listed.abort();
     Ok(())
-}
-
-/// Opens the controller's gate of /readyz. kube's store wakes only the last of those that wait for it, and the controller
-/// itself waits too: whoever waited first has to ask again.
-async fn open_when_listed(process: Process, store: Store<Guarded>) {
-    loop {
-        match tokio::time::timeout(ASK_AGAIN, store.wait_until_ready()).await {
-            Ok(Ok(())) => return process.readiness.gate(format!("cache of {CONTROLLER}")).open(),
-            Ok(Err(_)) => return,
-            Err(_) => {}
-        }
-    }
 }
 
 /// One pass over one database.
