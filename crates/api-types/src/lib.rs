@@ -3,6 +3,11 @@
 //!
 //! No client and no runtime belong here: values only.
 
+#![allow(
+    clippy::duplicated_attributes,
+    reason = "two print columns of one type are no duplicates"
+)]
+
 pub mod allowed;
 pub mod appbinding;
 pub mod cert_manager;
@@ -14,6 +19,7 @@ pub mod legacy;
 pub mod monitor;
 pub mod names;
 pub mod ops_request;
+pub mod ops_status;
 pub mod petset;
 pub mod placement;
 pub mod pod_template;
