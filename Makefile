@@ -51,7 +51,7 @@ demo: ## The story of the README on the real cluster, step by step
 	@hack/demo.sh
 
 bench: cluster operators ## Measure operations on the real cluster
-	@$(ENV) cargo run --quiet --release --package e2e --bin bench
+	@$(ENV) cargo run --quiet --profile image --package e2e --bin bench
 
 clean-cache: ## Remove cached tools and images (they take minutes to make again)
 	@$(ENV) rm -rf -- "$$CACHE"

@@ -16,7 +16,7 @@ BINARIES=${CARGO_TARGET_DIR:-$ROOT/target}/${PROFILE:-image}
 compile() {
     local packages=() operator
     for operator in "${OPERATORS[@]}"; do
-        [[ ! -e $ROOT/crates/$operator/Cargo.toml ]] || packages+=(--package "$operator")
+        [[ ! -e $ROOT/crates/$operator/src/main.rs ]] || packages+=(--package "$operator")
     done
     (cd "$ROOT" && cargo build --locked --profile image --bins "${packages[@]}" >&2)
 }
