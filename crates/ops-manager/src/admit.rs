@@ -159,7 +159,7 @@ fn survivors<'a>(pending: &[&'a PostgresOpsRequest]) -> Vec<&'a PostgresOpsReque
     pending
         .iter()
         .copied()
-        .filter(|candidate| newest(&candidate))
+        .filter(|candidate| newest(candidate))
         .collect()
 }
 

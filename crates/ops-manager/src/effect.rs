@@ -55,7 +55,7 @@ pub enum Child {
     /// How applications connect.
     AppBinding(AppBinding),
     /// The members.
-    PetSet(PetSet),
+    PetSet(Box<PetSet>),
     /// A certificate.
     Certificate(Certificate),
 }

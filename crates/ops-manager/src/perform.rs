@@ -118,7 +118,7 @@ async fn apply_child(client: &Client, child: &Child) -> Result<(), Error> {
     match child {
         Child::Config(secret) => drop(apply(client, secret, CHILDREN_MANAGER).await?),
         Child::AppBinding(app_binding) => drop(apply(client, app_binding, CHILDREN_MANAGER).await?),
-        Child::PetSet(pet_set) => drop(apply(client, pet_set, CHILDREN_MANAGER).await?),
+        Child::PetSet(pet_set) => drop(apply(client, &**pet_set, CHILDREN_MANAGER).await?),
         Child::Certificate(certificate) => drop(apply(client, certificate, CHILDREN_MANAGER).await?),
     }
     Ok(())

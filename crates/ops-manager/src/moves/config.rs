@@ -132,7 +132,7 @@ pub fn pet_set_effects(world: &World, stage: &Stage) -> Needs<Vec<Effect>> {
     let wanted = &stage.children.pet_set;
     let live = world.pet_set.need("the PetSet")?;
     let effect = effect_if_changed(Some(&live.metadata), &wanted.metadata, || {
-        Child::PetSet(wanted.clone())
+        Child::PetSet(Box::new(wanted.clone()))
     });
     Ok(effect.into_iter().collect())
 }

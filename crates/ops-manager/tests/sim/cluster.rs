@@ -252,7 +252,7 @@ impl Cluster {
                 let status = self.pet_set.status.clone();
                 self.pet_set = PetSet {
                     status,
-                    ..pet_set.clone()
+                    ..(**pet_set).clone()
                 };
                 self.pet_set.metadata.generation = Some(generation);
             }
