@@ -24,12 +24,27 @@ debian_base() { # suite
         step "image debian:$suite" import_base "$suite" "$archive"
 }
 
+# The machine's own Debian sources (its mirrors, with updates and security), for another suite.
+debian_sources() { # suite
+    local host=''
+    # shellcheck source=/dev/null
+    host=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    apt-get indextargets --format '$(ORIGIN) $(REPO_URI) $(CODENAME) $(COMPONENT)' 'Identifier: Packages' |
+        awk -v host="$host" -v suite="$1" '$1 == "Debian" && $4 == "main" && $3 ~ "^" host "(-|$)" {
+            sub("^" host, suite, $3); print "deb", $2, $3, $4 }' | sort -u
+}
+
 bootstrap() { # suite, archive
-    local log=$2.log
+    local log=$2.log sources
+    mapfile -t sources < <(debian_sources "$1")
+    if ((${#sources[@]} == 0)); then
+        # Only after an update apt knows whose archives they are.
+        apt-get -q update >"$log" 2>&1
+        mapfile -t sources < <(debian_sources "$1")
+    fi
+    ((${#sources[@]})) || fail "apt knows no Debian archive here; run apt-get update, and look at /etc/apt/sources.list.d"
     mmdebstrap --quiet --variant=minbase --include=ca-certificates "$1" "$2.partial.tar" \
-        "deb http://deb.debian.org/debian $1 main" \
-        "deb http://deb.debian.org/debian $1-updates main" \
-        "deb http://deb.debian.org/debian-security $1-security main" >"$log" 2>&1 || { tail -20 "$log" >&2; return 1; }
+        "${sources[@]}" >"$log" 2>&1 || { tail -20 "$log" >&2; return 1; }
     mv -- "$2.partial.tar" "$2"
 }
 
