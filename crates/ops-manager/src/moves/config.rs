@@ -47,7 +47,8 @@ pub fn resolved(world: &World, settings: &TlsSettings) -> Needs<Resolved> {
     resolve(world, &postgres, version, TlsInputs::default(), None)
 }
 
-/// [`resolved`] for a proposal that is only judged: no Secret has to be read for it.
+/// [`resolved`] for a proposal that is only judged: no Secret has to be read for it, and the user's `user.conf`, which a
+/// TLS change leaves as it is, counts as there.
 pub fn resolved_without_secrets(world: &World, settings: &TlsSettings) -> Needs<Resolved> {
     let postgres = &proposed(world, settings)?;
     let version = world.version.need("the PostgresVersion")?;
@@ -55,7 +56,7 @@ pub fn resolved_without_secrets(world: &World, settings: &TlsSettings) -> Needs<
     blueprint::resolve(&Inputs {
         postgres,
         version,
-        user_conf: None,
+        user_conf: Some(""),
         tls,
         live,
     })
