@@ -38,11 +38,11 @@ lint: ## Formatting, clippy with warnings denied, charts, shell scripts
 	@$(ENV) for chart in charts/*/; do helm lint --quiet "$$chart" || exit 1; done
 	shellcheck --external-sources --source-path=. .ci/run $$(find hack -name '*.sh')
 
-unit: ## Unit and golden tests, without a cluster
-	cargo test --workspace --exclude e2e
+unit: prepare ## Unit and golden tests; they start an API server of their own, but no cluster
+	@$(ENV) cargo test --workspace --exclude e2e
 
 e2e: cluster operators ## Tests on the real cluster
-	@$(ENV) cargo test --package e2e -- --test-threads=1
+	@$(ENV) cargo test --package e2e --features cluster -- --test-threads=3
 
 test: ## All tests, the real cluster included
 	@hack/test.sh
