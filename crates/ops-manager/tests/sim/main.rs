@@ -326,3 +326,13 @@ fn a_deleted_request_leaves_a_database_that_serves_what_its_spec_says() {
         assert_eq!(cluster.world().holder(), None);
     }
 }
+
+/// At admission no Secret is read; the user's configuration is none of a TLS change's business.
+#[test]
+fn a_database_with_a_configuration_secret_is_admitted() {
+    let mut cluster = Cluster::new(3);
+    let configuration = serde_yaml::from_str("{secretName: pg-configuration}").expect("a configuration");
+    cluster.postgres.spec.configuration = Some(configuration);
+    let (name, tls) = OPERATIONS[0];
+    Run::new(name, &format!("type: ReconfigureTLS, tls: {tls}"), 0).begin(&cluster);
+}
