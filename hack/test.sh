@@ -31,8 +31,14 @@ e2e_tests() {
     cargo test --locked --package e2e --features cluster --no-fail-fast -- --test-threads=3 "$@" 2>&1 | tee -a "$output"
 }
 
+# Namespaces that a run left which was ended before it could clean up. The operators take the databases away.
+sweep() {
+    kubectl delete namespaces --selector sealwright.dev/e2e --ignore-not-found --wait=false
+}
+
 stage "packages, pinned tools, images" hack/prepare.sh
 stage "cluster" hack/cluster/up.sh
 stage "operators: compile, images, load" hack/images/operators.sh --load
 stage "unit and golden tests" unit_tests
+stage "leftovers of earlier runs" sweep
 stage "e2e tests" e2e_tests "$@"

@@ -27,12 +27,14 @@ pub struct History {
     pub replaced: Vec<String>,
     /// Pods in the order in which they became primary; the first is the one from before.
     pub primaries: Vec<String>,
-    /// Fewest members that were ready at one time.
+    /// Fewest members that were ready at one time, but for a change of primary, when the others turn to the new one.
     pub fewest_ready: usize,
     /// Container restarts seen, by Pod.
     pub restarts: BTreeMap<String, i32>,
     now: BTreeMap<String, Member>,
     listed: bool,
+    /// The primary has moved and the old one's Pod is still there.
+    switching: bool,
 }
 
 /// Begins to record; returns when the Pods that exist are in the record.
@@ -101,6 +103,7 @@ impl History {
                 .get(&member.name)
                 .is_some_and(|m| m.is_primary() && m.uid == member.uid);
             if !was {
+                self.switching = !self.primaries.is_empty();
                 self.primaries.push(member.name.clone());
             }
         }
@@ -112,12 +115,13 @@ impl History {
         let member = Member::of(pod);
         if self.now.get(&member.name).is_some_and(|m| m.uid == member.uid) {
             self.now.remove(&member.name);
+            self.switching = false;
         }
         self.count();
     }
 
     fn count(&mut self) {
-        if !self.listed {
+        if !self.listed || self.switching {
             return;
         }
         self.fewest_ready = self
@@ -205,6 +209,16 @@ mod tests {
         history.see(&pod("db-0", "d", Some("standby"), true));
         history.check_rolling_restart().expect("it is one");
         history.check_untouched().expect_err("it is not untouched");
+    }
+
+    #[test]
+    fn a_standby_that_turns_to_the_new_primary_is_not_away() {
+        let mut history = two_members();
+        history.see(&pod("db-1", "c", Some("primary"), true));
+        history.see(&pod("db-0", "a", Some("standby"), false));
+        assert_eq!(history.fewest_ready, 2);
+        history.forget(&pod("db-0", "a", Some("standby"), false));
+        assert_eq!(history.fewest_ready, 1);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use api_types::ops_request::OpsRequestPhase;
-use api_types::{AppBinding, Postgres, PostgresOpsRequest, condition};
+use api_types::{AppBinding, Postgres, PostgresOpsRequest, condition, names};
 use e2e::cluster::{TestNamespace, in_namespace};
 use e2e::{children, hold, manifests, requests, story, wait};
 use k8s_openapi::api::core::v1::Service;
@@ -31,9 +31,10 @@ async fn by_a_human(namespace: &TestNamespace) -> Result<()> {
 
     // Both kinds of drift: a changed child and a missing one.
     let services = namespace.api::<Service>();
-    let sticky = json!({ "spec": { "sessionAffinity": "ClientIP" } });
+    let governing = names::governing_service(DATABASE);
+    let hides = json!({ "spec": { "publishNotReadyAddresses": false } });
     services
-        .patch(DATABASE, &PatchParams::default(), &Patch::Merge(sticky))
+        .patch(&governing, &PatchParams::default(), &Patch::Merge(hides))
         .await?;
     namespace
         .api::<AppBinding>()
@@ -77,11 +78,11 @@ async fn by_a_human(namespace: &TestNamespace) -> Result<()> {
         .await?;
     wait::request_successful(&api, "restart", story::OPERATION).await?;
     hold::released(namespace, DATABASE, SETTLED).await?;
-    let repaired = |s: &Service| s.spec.as_ref().and_then(|s| s.session_affinity.as_deref()) == Some("None");
+    let repaired = |s: &Service| s.spec.as_ref().and_then(|s| s.publish_not_ready_addresses) == Some(true);
     wait::until(
         &services,
-        DATABASE,
-        "sessionAffinity None again",
+        &governing,
+        "publishNotReadyAddresses again",
         SETTLED,
         repaired,
     )
