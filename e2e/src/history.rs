@@ -214,6 +214,7 @@ mod tests {
     #[test]
     fn a_standby_that_turns_to_the_new_primary_is_not_away() {
         let mut history = two_members();
+        history.count();
         history.see(&pod("db-1", "c", Some("primary"), true));
         history.see(&pod("db-0", "a", Some("standby"), false));
         assert_eq!(history.fewest_ready, 2);
