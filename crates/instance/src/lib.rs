@@ -5,6 +5,7 @@ mod certificate;
 mod handshake;
 mod observed;
 mod patroni;
+mod preflight;
 mod secrecy;
 mod session;
 mod sql;
@@ -17,7 +18,8 @@ pub use certificate::{
 pub use handshake::{Answer, HandshakeError, Served, probe, probe_tcp};
 pub use observed::Observed;
 pub use patroni::{Cluster, Identity, Member, MemberStatus, Patroni, PatroniError, Switchover, Xlog};
+pub use preflight::{Fault, Purpose, examine};
 pub use secrecy::Password;
 pub use session::{Login, Session, SqlError};
-pub use sql::{Lag, Replica, Role, SslSessions, WalReceiver};
+pub use sql::{Lag, LoadedConfiguration, Replica, Role, SslSessions, WalReceiver};
 pub use tls::{ClientIdentity, TlsMode};

@@ -281,14 +281,22 @@ impl Patroni {
             .await
     }
 
-    /// Makes the member read its local configuration again and reload PostgreSQL if that changed. It happens after the
-    /// answer: look for the effect, not for the answer.
+    /// Makes the member read its local configuration again and reload PostgreSQL. It happens after the answer: look for
+    /// the effect, not for the answer.
+    ///
+    /// Patroni 4 only notes a reload and comes to it in the next turn of its loop. A change of the dynamic configuration
+    /// wakes the loop (`Ha.wakeup`), also one that changes nothing.
     ///
     /// # Errors
     /// [`PatroniError`].
     pub async fn reload(&self) -> Result<(), PatroniError> {
         let request = self.change(Method::POST, "reload");
-        self.send("the reload", request, self.deadline).await.map(drop)
+        self.send("the reload", request, self.deadline).await?;
+        let nothing = serde_json::json!({ "sealwright": null });
+        if let Err(error) = self.patch_config(&nothing).await {
+            tracing::debug!(%error, "the loop was not woken; it turns by itself");
+        }
+        Ok(())
     }
 
     /// Gives the leadership to another member; returns Patroni's words, which name the new leader. It may be another than

@@ -50,6 +50,17 @@ pub struct WalReceiver {
     pub timeline: i32,
 }
 
+/// The configuration that a server has read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoadedConfiguration {
+    /// Lines of `pg_hba.conf` without comments.
+    pub pg_hba: Vec<String>,
+    /// Whether the server has read its configuration since `pg_hba.conf` was written.
+    pub is_read: bool,
+    /// `primary_conninfo`; empty when there is none. It has no password: Patroni writes a password file.
+    pub primary_conninfo: String,
+}
+
 /// Sessions of clients and standbys that came over TCP, by protection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SslSessions {
@@ -163,6 +174,68 @@ impl Session {
         .transpose()
     }
 
+    /// Sessions of applications that came over TCP, with and without TLS: no standbys, and none whose name begins with
+    /// `ours`.
+    ///
+    /// # Errors
+    /// [`SqlError`].
+    pub async fn application_sessions(&self, ours: &str) -> Result<SslSessions, SqlError> {
+        let doing = "the count of applications' sessions";
+        let row = self
+            .ask(doing, self.client.query_one(APPLICATION_SESSIONS, &[&ours]))
+            .await?;
+        Ok(SslSessions {
+            encrypted: self.field(doing, &row, 0)?,
+            plaintext: self.field(doing, &row, 1)?,
+        })
+    }
+
+    /// Ends the sessions that [`Self::application_sessions`] counts as encrypted, or as plaintext; returns how many.
+    ///
+    /// # Errors
+    /// [`SqlError`].
+    pub async fn end_application_sessions(&self, ours: &str, encrypted: bool) -> Result<i64, SqlError> {
+        let doing = "ending applications' sessions";
+        let row = self
+            .ask(
+                doing,
+                self.client
+                    .query_one(END_APPLICATION_SESSIONS, &[&ours, &encrypted]),
+            )
+            .await?;
+        self.field(doing, &row, 0)
+    }
+
+    /// The configuration that the server has read.
+    ///
+    /// # Errors
+    /// [`SqlError`].
+    pub async fn configuration(&self) -> Result<LoadedConfiguration, SqlError> {
+        let doing = "reading the configuration";
+        let row = self.ask(doing, self.client.query_one(CONFIGURATION, &[])).await?;
+        let text: Option<String> = self.field(doing, &row, 0)?;
+        let lines = text.iter().flat_map(|text| text.lines()).map(str::trim);
+        Ok(LoadedConfiguration {
+            pg_hba: lines
+                .filter(|line| !line.is_empty() && !line.starts_with('#'))
+                .map(str::to_owned)
+                .collect(),
+            is_read: self.field::<Option<bool>>(doing, &row, 1)?.unwrap_or(false),
+            primary_conninfo: self.field::<Option<String>>(doing, &row, 2)?.unwrap_or_default(),
+        })
+    }
+
+    /// The content of a file as the server's user may read it; `None` when there is none. For public files only.
+    ///
+    /// # Errors
+    /// [`SqlError`].
+    pub async fn file(&self, path: &str) -> Result<Option<Vec<u8>>, SqlError> {
+        let doing = "reading a file";
+        let query = "SELECT pg_catalog.pg_read_binary_file($1, 0, 1048576, true)";
+        let row = self.ask(doing, self.client.query_one(query, &[&path])).await?;
+        self.field(doing, &row, 0)
+    }
+
     /// Sessions that came over TCP, with and without TLS; this one is not counted.
     ///
     /// # Errors
@@ -268,6 +341,23 @@ const LAG: &str = "SELECT
 
 const WAL_RECEIVER: &str = "SELECT status, coalesce(sender_host, ''), coalesce(sender_port, 0), received_tli
     FROM pg_catalog.pg_stat_wal_receiver WHERE status IS NOT NULL";
+
+const CONFIGURATION: &str = "SELECT
+        pg_catalog.pg_read_file('pg_hba.conf', 0, 1048576, true),
+        pg_catalog.pg_conf_load_time() >= (pg_catalog.pg_stat_file('pg_hba.conf', true)).modification,
+        pg_catalog.current_setting('primary_conninfo', true)";
+
+const APPLICATION_SESSIONS: &str = "SELECT
+        count(*) FILTER (WHERE s.ssl), count(*) FILTER (WHERE NOT s.ssl)
+    FROM pg_catalog.pg_stat_activity a JOIN pg_catalog.pg_stat_ssl s USING (pid)
+    WHERE a.client_addr IS NOT NULL AND a.pid <> pg_catalog.pg_backend_pid()
+        AND a.backend_type = 'client backend' AND NOT pg_catalog.starts_with(a.application_name, $1)";
+
+const END_APPLICATION_SESSIONS: &str = "SELECT
+        count(*) FILTER (WHERE pg_catalog.pg_terminate_backend(a.pid))
+    FROM pg_catalog.pg_stat_activity a JOIN pg_catalog.pg_stat_ssl s USING (pid)
+    WHERE a.client_addr IS NOT NULL AND a.pid <> pg_catalog.pg_backend_pid() AND s.ssl = $2
+        AND a.backend_type = 'client backend' AND NOT pg_catalog.starts_with(a.application_name, $1)";
 
 /// Local connections have no `client_addr`; background processes no row in `pg_stat_ssl`.
 const SSL_SESSIONS: &str = "SELECT

@@ -17,10 +17,16 @@ pub struct Issued {
 
 impl Authority {
     pub fn new(name: &str) -> Self {
+        Self::with(name, |_| {})
+    }
+
+    /// An authority with something changed.
+    pub fn with(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+        change(&mut params);
         let key = KeyPair::generate().unwrap();
         let pem = params.self_signed(&key).unwrap().pem();
         Self {
@@ -58,7 +64,8 @@ impl Authority {
         self.issue(role, &[], ExtendedKeyUsagePurpose::ClientAuth, |_| {})
     }
 
-    fn issue(
+    /// Any certificate.
+    pub fn issue(
         &self,
         name: &str,
         names: &[&str],
@@ -68,7 +75,8 @@ impl Authority {
         self.sign(name, names, usage, KeyPair::generate().unwrap(), change)
     }
 
-    fn sign(
+    /// Any certificate with this key.
+    pub fn sign(
         &self,
         name: &str,
         names: &[&str],

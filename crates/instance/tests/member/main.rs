@@ -7,4 +7,5 @@ mod certificates;
 mod handshakes;
 mod patroni;
 mod postgres;
+mod preflight;
 mod real;

@@ -1,0 +1,280 @@
+//! What is looked for in issued certificates before a member sees them. PostgreSQL takes many of these silently, and
+//! then clients can't connect, or the next start fails.
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::server::ParsedCertificate;
+use x509_parser::oid_registry::{
+    OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_PKCS1_RSAENCRYPTION, OID_SIG_ED25519, Oid,
+};
+use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::public_key::PublicKey;
+
+use crate::certificate::{self, CertificateError, CertificateFacts, Distrust};
+
+/// Fewest bits of an RSA key that OpenSSL takes at its default security level (2 on Debian).
+const LEAST_RSA_BITS: usize = 2048;
+/// Arc of the signature algorithms that are broken: MD5 and SHA-1, with RSA and ECDSA.
+const BROKEN_SIGNATURES: [&str; 3] = [
+    "1.2.840.113549.1.1.4",
+    "1.2.840.113549.1.1.5",
+    "1.2.840.10045.4.1",
+];
+
+/// What a certificate is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose<'a> {
+    /// PostgreSQL serves it; clients reach it by these DNS names (wildcards are compared literally) and IP addresses.
+    Server {
+        /// Names and addresses.
+        names: &'a [String],
+    },
+    /// A client shows it; its common name is the role.
+    Client {
+        /// The role.
+        role: &'a str,
+    },
+    /// Any TLS server or client, such as the exporter.
+    Any,
+}
+
+/// Why a certificate must not reach a member, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// It, its key or its CA can't be read.
+    #[error("{0}")]
+    Unreadable(String),
+    /// There is no CA.
+    #[error("it has no ca.crt; use an issuer that publishes its CA")]
+    NoCa,
+    /// The key belongs to another certificate.
+    #[error("its private key does not belong to its certificate; have it issued anew")]
+    KeyMismatch,
+    /// PostgreSQL or its clients can't use such a key.
+    #[error(
+        "its key is {0}; write privateKey with algorithm ECDSA (size 256 or 384) or RSA (size 2048 or more) in the Certificate or its issuer"
+    )]
+    KeyAlgorithm(String),
+    /// The signature is broken.
+    #[error("it is signed with {0}, which clients no longer take; have the issuer sign with SHA-256")]
+    BrokenSignature(String),
+    /// A CA where a leaf belongs.
+    #[error("its first certificate is one of a CA; have a leaf issued (isCA: false), leaf first in tls.crt")]
+    CaAsLeaf,
+    /// What is in `ca.crt` is no CA.
+    #[error(
+        "its ca.crt holds {0}, which may not sign certificates; give the issuer a CA certificate (isCA: true, cert sign)"
+    )]
+    NoAuthority(String),
+    /// The CA is over, or has not begun.
+    #[error("its CA {subject} is valid from {from} to {to} only; renew the CA of the issuer first")]
+    CaNotValid {
+        /// The CA.
+        subject: String,
+        /// First moment.
+        from: Timestamp,
+        /// Last moment.
+        to: Timestamp,
+    },
+    /// The chain is not trusted.
+    #[error("{0}; have it issued anew")]
+    Distrusted(Distrust),
+    /// Names that clients use and that it is not for.
+    #[error("it is not for {}; add them to the certificate's dnsNames or ipAddresses, or allow them in the issuer", .0.join(", "))]
+    MissingNames(Vec<String>),
+    /// Its key usage lacks digital signatures.
+    #[error("its key usage lacks digital signature, which TLS needs; add it to the issuer's template")]
+    KeyUsage,
+    /// The common name is not the role.
+    #[error(
+        "its common name is {found:?}, not the role {role:?} that it is to log in as; remove what overrides commonName"
+    )]
+    WrongRole {
+        /// What it says.
+        found: String,
+        /// What it must say.
+        role: String,
+    },
+}
+
+/// Looks at a certificate (PEM, leaf first), its key and its CA (PEM) as they came from the issuer.
+///
+/// # Errors
+/// Every fault found; the first is the gravest.
+pub fn examine(
+    certificate: &str,
+    key: &str,
+    ca: &str,
+    purpose: Purpose<'_>,
+    now: Timestamp,
+) -> Result<CertificateFacts, Vec<Fault>> {
+    let chain =
+        certificate::chain_of_pem(certificate.as_bytes()).map_err(|error| unreadable("tls.crt", &error))?;
+    let facts = certificate::facts_of_der(&chain[0]).map_err(|error| unreadable("tls.crt", &error))?;
+    let mut faults = Vec::new();
+    faults.extend(fault_of_key(certificate, key));
+    faults.extend(faults_of_leaf(&chain[0]));
+    faults.extend(faults_of_purpose(&chain[0], &facts, purpose));
+    if ca.trim().is_empty() {
+        faults.push(Fault::NoCa);
+    } else {
+        faults.extend(faults_of_ca(ca, &chain[0], now));
+        faults.extend(fault_of_chain(&chain, ca, purpose, now));
+    }
+    if faults.is_empty() { Ok(facts) } else { Err(faults) }
+}
+
+fn unreadable(what: &str, error: &CertificateError) -> Vec<Fault> {
+    vec![Fault::Unreadable(format!("its {what}: {error}"))]
+}
+
+fn fault_of_key(certificate: &str, key: &str) -> Option<Fault> {
+    match certificate::key_matches(certificate.as_bytes(), key.as_bytes()) {
+        Ok(()) => None,
+        Err(CertificateError::KeyMismatch) => Some(Fault::KeyMismatch),
+        // What kind of key it is, the leaf says better.
+        Err(CertificateError::Key(_)) if leaf_key_is_unknown(certificate) => None,
+        Err(error) => Some(Fault::Unreadable(format!("its tls.key: {error}"))),
+    }
+}
+
+fn leaf_key_is_unknown(certificate: &str) -> bool {
+    let chain = certificate::chain_of_pem(certificate.as_bytes()).unwrap_or_default();
+    let first = chain.first().and_then(|der| X509Certificate::from_der(der).ok());
+    first.is_some_and(|(_, leaf)| key_problem(&leaf).is_some())
+}
+
+fn faults_of_leaf(der: &[u8]) -> Vec<Fault> {
+    let Ok((_, leaf)) = X509Certificate::from_der(der) else {
+        return Vec::new();
+    };
+    let mut faults = Vec::new();
+    faults.extend(key_problem(&leaf).map(Fault::KeyAlgorithm));
+    let algorithm = leaf.signature_algorithm.algorithm.to_id_string();
+    if BROKEN_SIGNATURES.contains(&algorithm.as_str()) {
+        faults.push(Fault::BrokenSignature(algorithm));
+    }
+    if leaf.is_ca() {
+        faults.push(Fault::CaAsLeaf);
+    }
+    if let Ok(Some(usage)) = leaf.key_usage()
+        && !usage.value.digital_signature()
+    {
+        faults.push(Fault::KeyUsage);
+    }
+    faults
+}
+
+/// What is wrong with the kind of key. Ed25519 has no hash for SCRAM's channel binding (RFC 5929, 4.1): libpq, which
+/// prefers it, can't log in by password.
+fn key_problem(leaf: &X509Certificate<'_>) -> Option<String> {
+    let key = leaf.public_key();
+    let algorithm = &key.algorithm.algorithm;
+    if *algorithm == OID_PKCS1_RSAENCRYPTION {
+        return match key.parsed() {
+            Ok(PublicKey::RSA(rsa)) if rsa.key_size() < LEAST_RSA_BITS => {
+                Some(format!("RSA of {} bits", rsa.key_size()))
+            }
+            Ok(PublicKey::RSA(_)) => None,
+            _ => Some("damaged RSA".to_owned()),
+        };
+    }
+    if *algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY {
+        let curve: Option<Oid<'_>> = key.algorithm.parameters.as_ref().and_then(|p| p.as_oid().ok());
+        let usable = curve
+            .as_ref()
+            .is_some_and(|curve| [OID_EC_P256, OID_NIST_EC_P384].contains(curve));
+        return (!usable).then(|| {
+            let name = curve.map_or_else(|| "unknown".to_owned(), |curve| curve.to_id_string());
+            format!("ECDSA on the curve {name}")
+        });
+    }
+    if *algorithm == OID_SIG_ED25519 {
+        return Some("Ed25519, with which SCRAM's channel binding fails".to_owned());
+    }
+    Some(format!("of the kind {}", algorithm.to_id_string()))
+}
+
+fn faults_of_purpose(der: &[u8], facts: &CertificateFacts, purpose: Purpose<'_>) -> Vec<Fault> {
+    match purpose {
+        Purpose::Server { names } => missing_names(der, facts, names)
+            .map(Fault::MissingNames)
+            .into_iter()
+            .collect(),
+        Purpose::Client { role } => {
+            let found = facts.common_name.clone().unwrap_or_default();
+            let role = role.to_owned();
+            (found != role)
+                .then_some(Fault::WrongRole { found, role })
+                .into_iter()
+                .collect()
+        }
+        Purpose::Any => Vec::new(),
+    }
+}
+
+fn missing_names(der: &[u8], facts: &CertificateFacts, names: &[String]) -> Option<Vec<String>> {
+    let leaf = CertificateDer::from(der);
+    let parsed = ParsedCertificate::try_from(&leaf).ok()?;
+    let covers = |name: &String| {
+        if let Ok(address) = name.parse::<IpAddr>() {
+            return facts.ip_addresses.contains(&address);
+        }
+        facts.dns_names.contains(name)
+            || ServerName::try_from(name.as_str())
+                .is_ok_and(|name| rustls::client::verify_server_name(&parsed, &name).is_ok())
+    };
+    let missing: Vec<String> = names.iter().filter(|name| !covers(name)).cloned().collect();
+    (!missing.is_empty()).then_some(missing)
+}
+
+/// OpenSSL looks at trust anchors too, which rustls does not.
+fn faults_of_ca(ca: &str, leaf: &[u8], now: Timestamp) -> Vec<Fault> {
+    let anchors = match certificate::chain_of_pem(ca.as_bytes()) {
+        Ok(anchors) => anchors,
+        Err(error) => return unreadable("ca.crt", &error),
+    };
+    // The issuer SelfSigned gives the leaf itself, which OpenSSL trusts as it is.
+    anchors
+        .iter()
+        .filter(|der| der.as_slice() != leaf)
+        .filter_map(|der| fault_of_anchor(der, now))
+        .collect()
+}
+
+fn fault_of_anchor(der: &[u8], now: Timestamp) -> Option<Fault> {
+    let facts = match certificate::facts_of_der(der) {
+        Ok(facts) => facts,
+        Err(error) => return Some(Fault::Unreadable(format!("its ca.crt: {error}"))),
+    };
+    let (_, anchor) = X509Certificate::from_der(der).ok()?;
+    let may_sign = anchor
+        .key_usage()
+        .ok()
+        .flatten()
+        .is_none_or(|usage| usage.value.key_cert_sign());
+    if !anchor.is_ca() || !may_sign {
+        return Some(Fault::NoAuthority(facts.subject));
+    }
+    (now < facts.not_before || now > facts.not_after).then_some(Fault::CaNotValid {
+        subject: facts.subject,
+        from: facts.not_before,
+        to: facts.not_after,
+    })
+}
+
+fn fault_of_chain(chain: &[Vec<u8>], ca: &str, purpose: Purpose<'_>, now: Timestamp) -> Option<Fault> {
+    let judged = match purpose {
+        Purpose::Client { .. } => certificate::judge_client(chain, ca.as_bytes(), now),
+        Purpose::Server { .. } | Purpose::Any => certificate::judge_server(chain, ca.as_bytes(), None, now),
+    };
+    match judged {
+        Ok(Ok(())) => None,
+        // Said in better words above.
+        Ok(Err(Distrust::Bad(_))) if !faults_of_leaf(&chain[0]).is_empty() => None,
+        Ok(Err(distrust)) => Some(Fault::Distrusted(distrust)),
+        Err(error) => Some(Fault::Unreadable(format!("its ca.crt: {error}"))),
+    }
+}
