@@ -1,6 +1,7 @@
-//! The fields of cert-manager's `Certificate`, `Issuer` and `ClusterIssuer` (`cert-manager.io/v1`) that Sealwright
+//! The fields of cert-manager's `Certificate`, `CertificateRequest`, `Issuer` and `ClusterIssuer` (`cert-manager.io/v1`) that Sealwright
 //! reads and writes. cert-manager's own CRDs are the schema; none is generated from here.
 
+use k8s_openapi::ByteString;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::CustomResource;
 use schemars::JsonSchema;
@@ -92,6 +93,44 @@ pub struct CertificateStatus {
     /// When issuing last failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_failure_time: Option<Time>,
+}
+
+/// One certificate, asked for by a signing request; no Secret is written.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "cert-manager.io",
+    version = "v1",
+    kind = "CertificateRequest",
+    namespaced,
+    status = "CertificateRequestStatus",
+    derive = "PartialEq"
+)]
+#[serde(rename_all = "camelCase")]
+pub struct CertificateRequestSpec {
+    /// The signing request, PEM.
+    #[schemars(with = "String")]
+    pub request: ByteString,
+    /// Issuer to ask.
+    pub issuer_ref: IssuerReference,
+    /// Lifetime.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration: Option<String>,
+    /// Key usages, cert-manager's words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub usages: Vec<String>,
+}
+
+/// What became of a CertificateRequest.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CertificateRequestStatus {
+    /// `Ready`, `Approved`, `Denied`, `InvalidRequest`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<IssuerCondition>,
+    /// The CA, PEM; some issuers don't tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub ca: Option<ByteString>,
 }
 
 /// A condition of a Certificate or of an issuer.

@@ -45,6 +45,11 @@ pub fn config_secret(db: &str, uid: &str) -> String {
     with_suffix(db, &tail)
 }
 
+/// What the members of a database were given before a TLS change: `<db>-tls-last-good`.
+pub fn last_good_secret(db: &str) -> String {
+    with_suffix(db, "tls-last-good")
+}
+
 /// The Certificate and, unless the user names another, its Secret: `<db>-<alias>-cert`.
 pub fn certificate(db: &str, alias: CertificateAlias) -> String {
     with_suffix(db, &format!("{}-cert", alias.as_str()))

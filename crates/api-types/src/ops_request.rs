@@ -61,6 +61,12 @@ pub struct PostgresOpsRequestSpec {
     #[schemars(length(max = 64))]
     #[x_kube(validation = rules::duration())]
     pub timeout: Option<String>,
+    /// `InPlace` or `Restart`: KubeDB's newer spelling of `verticalScaling.mode`; kept, and not acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+    /// How memory is resized in place; kept, and not acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_policy: Option<String>,
     /// How often a failed operation is tried again. Default 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = 1))]
@@ -185,6 +191,51 @@ pub struct TlsRequest {
     /// New `Postgres.spec.clientAuthMode`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_auth_mode: Option<ClientAuthMode>,
+    /// Whether Pods are restarted: `"true"` (all of them, as KubeDB does), `auto` (reload, and only a member whose TLS
+    /// handshake proves that it must) or `"false"` (never). Default `"true"`. An extension of Sealwright.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart: Option<TlsRestart>,
+    /// What becomes of applications' sessions that the new settings would not admit, when TLS is added or removed without
+    /// a restart. An extension of Sealwright.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drain: Option<Drain>,
+}
+
+/// What becomes of sessions that the new settings would not admit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Drain {
+    /// `Force` ends them after the timeout, `Wait` fails the request then. Default `Force`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<DrainPolicy>,
+    /// How long to wait until they have ended by themselves. Default `1m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub timeout: Option<String>,
+}
+
+/// What happens to sessions that have not ended by themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DrainPolicy {
+    /// They are ended.
+    #[default]
+    Force,
+    /// They go on, and the request fails.
+    Wait,
+}
+
+/// Whether a TLS change restarts Pods; the words of KubeDB's `spec.configuration.restart`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum TlsRestart {
+    /// All of them, one by one.
+    #[default]
+    #[serde(rename = "true")]
+    Always,
+    /// Only one that does not take the change up by a reload.
+    #[serde(rename = "auto")]
+    Auto,
+    /// None; a member that does not take the change up by a reload fails the request.
+    #[serde(rename = "false")]
+    Never,
 }
 
 /// `Restart` takes no parameters.
@@ -340,6 +391,9 @@ pub struct ReconfigureRequest {
     /// Secret with the key `user.conf`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_secret: Option<LocalRef>,
+    /// The same in KubeDB's newer spelling.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_name: Option<String>,
     /// Parameters to merge, key `user.conf`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 16))]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,51 @@ pub struct PostgresOpsRequestStatus {
     /// Choices that are fixed before they are acted on (ours; not in KubeDB's API).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<OperationPlan>,
+    /// What each member was seen to serve in a TLS handshake (ours; not in KubeDB's API).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub members: Vec<MemberProof>,
+}
+
+/// What one member was seen to serve. Not part of KubeDB's API.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MemberProof {
+    /// The Pod.
+    pub name: String,
+    /// `primary` or `standby`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// What its database port served; absent when it answered that it has no TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub served: Option<ServedCertificate>,
+    /// Whether that is the certificate of the database's Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matches_secret: Option<bool>,
+    /// Whether it goes on with a client that speaks plaintext.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plaintext: Option<bool>,
+    /// Why the Pod was restarted, or has to be, although the request did not ask for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart_reason: Option<String>,
+    /// When it was first seen so.
+    pub seen_at: Time,
+}
+
+/// A certificate as a TLS handshake shows it. Not part of KubeDB's API.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServedCertificate {
+    /// SHA-256 of the leaf in DER, hexadecimal.
+    pub fingerprint: String,
+    /// Distinguished name of the issuer.
+    pub issuer: String,
+    /// Serial number, hexadecimal.
+    pub serial: String,
+    /// Last moment of validity.
+    pub not_after: Time,
+    /// Version of the protocol, for example `TLSv1.3`.
+    pub protocol: String,
 }
 
 /// Choices of an operation that must not be made twice. Not part of KubeDB's API.
@@ -43,6 +89,12 @@ pub struct OperationPlan {
     /// UIDs of the Pods that are to be made anew, by Pod name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub pods: BTreeMap<String, String>,
+    /// Sessions of applications that were ended because the new settings do not admit them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sessions_ended: Option<i64>,
+    /// Why a Pod is made anew although the request did not ask for it, by Pod name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub restart_reasons: BTreeMap<String, String>,
     /// The primary when the operation began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old_primary: Option<String>,
