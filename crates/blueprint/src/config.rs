@@ -1,4 +1,6 @@
-//! The config Secret: everything the members are told but passwords.
+//! The config Secret: everything the members are told but passwords, and the certificates that they are given.
+//!
+//! It is one object, so that a configuration and the files that it names change together.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +9,29 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::labels;
+use crate::material::Material;
 use crate::pg::patroni;
 use crate::resolved::Resolved;
 use crate::tls::TlsPhase;
+use crate::{hash, labels};
 
 /// Annotation of the config Secret: the [`TlsPhase`] it was written for.
 pub const TLS_PHASE: &str = "kubedb.com/tls-phase";
+
+/// Annotation of the Secret with the last good material: UID of the request that kept it.
+pub const LAST_GOOD_OF: &str = "kubedb.com/last-good-of";
+
+/// What members were given before the request of this UID gave them something else, to go back to.
+pub fn last_good(resolved: &Resolved, material: &Material, request: &str) -> Secret {
+    let mut metadata = labels::child(resolved, api_types::names::last_good_secret(&resolved.name));
+    metadata.annotations = Some(BTreeMap::from([(LAST_GOOD_OF.to_owned(), request.to_owned())]));
+    hash::seal(Secret {
+        metadata,
+        type_: Some("Opaque".to_owned()),
+        data: Some(material.entries().collect()),
+        ..Secret::default()
+    })
+}
 
 /// The phase that a live config Secret was written for, if it says.
 pub fn recorded_phase(meta: &ObjectMeta) -> Option<TlsPhase> {
@@ -29,18 +47,20 @@ pub(crate) fn secret(resolved: &Resolved) -> Secret {
     )]));
     // `data`, not `stringData`: the latter is write-only, so a reader could not compare it.
     let entry = |key: &str, text: String| (key.to_owned(), ByteString(text.into_bytes()));
+    let mut data = BTreeMap::from([
+        entry(words::PATRONI_YML, patroni::local_configuration(resolved)),
+        entry(words::USER_CONF, resolved.user_conf.clone().unwrap_or_default()),
+        entry(
+            words::INLINE_CONF,
+            resolved.inline_conf.clone().unwrap_or_default(),
+        ),
+        entry(words::TRUST_CRT, resolved.tls.trust.to_pem()),
+    ]);
+    data.extend(resolved.tls.material.entries());
     Secret {
         metadata,
         type_: Some("Opaque".to_owned()),
-        data: Some(BTreeMap::from([
-            entry(words::PATRONI_YML, patroni::local_configuration(resolved)),
-            entry(words::USER_CONF, resolved.user_conf.clone().unwrap_or_default()),
-            entry(
-                words::INLINE_CONF,
-                resolved.inline_conf.clone().unwrap_or_default(),
-            ),
-            entry(words::TRUST_CRT, resolved.tls.trust.to_pem()),
-        ])),
+        data: Some(data),
         ..Secret::default()
     }
 }

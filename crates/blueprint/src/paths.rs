@@ -12,6 +12,8 @@ pub const CLIENT_CERT: &str = "/tls/certs/client/client.crt";
 pub const CLIENT_KEY: &str = "/tls/certs/client/client.key";
 /// CA that signed the client certificate.
 pub const CLIENT_CA: &str = "/tls/certs/client/ca.crt";
+/// Exporter's certificate.
+pub const EXPORTER_CERT: &str = "/tls/certs/exporter/tls.crt";
 /// Mount of the server certificate's Secret.
 pub const SERVER_MOUNT: &str = "/tls/certs/server";
 /// Mount of the client certificate's Secret.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use api_types::postgres::PostgresSpec;
 
 use crate::ca_bundle::CaBundle;
+use crate::material::Material;
 
 /// How far a database has come on its way to TLS, or back.
 ///
@@ -61,20 +62,31 @@ pub struct TlsInputs {
     pub phase: TlsPhase,
     /// The CAs that members trust, written to `trust.crt`.
     pub trust: CaBundle,
+    /// The certificates and keys that members are given.
+    pub material: Material,
     /// PEM bundle for the AppBinding's `caBundle`; none while applications shall not use TLS.
     pub app_binding_ca: Option<String>,
 }
 
 impl TlsInputs {
     /// The switches while no operation runs: `Enforce` when the spec has `tls`, else `Off`.
-    pub fn steady(spec: &PostgresSpec, trust: CaBundle) -> Self {
+    pub fn steady(spec: &PostgresSpec, trust: CaBundle, material: Material) -> Self {
         if spec.tls.is_none() {
+            return Self::default();
+        }
+        Self::of(TlsPhase::Enforce, trust, material)
+    }
+
+    /// The switches of a phase; without TLS there is nothing else.
+    pub fn of(phase: TlsPhase, trust: CaBundle, material: Material) -> Self {
+        if phase == TlsPhase::Off {
             return Self::default();
         }
         let app_binding_ca = (!trust.is_empty()).then(|| trust.to_pem());
         Self {
-            phase: TlsPhase::Enforce,
+            phase,
             trust,
+            material,
             app_binding_ca,
         }
     }

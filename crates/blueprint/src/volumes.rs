@@ -8,8 +8,8 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::paths;
 use crate::resolved::{Resolved, Storage};
+use crate::{material, paths};
 
 const SHARED_MEMORY: &str = "shared-memory";
 const CONFIG: &str = "custom-config";
@@ -52,7 +52,7 @@ pub const RESERVED_PATHS: [&str; 10] = [
 /// Files of Secrets are for PostgreSQL's group only; it refuses a key that others can read.
 const SECRET_MODE: i32 = 0o640;
 
-/// Volumes of the Pod template. They do not depend on whether TLS is on: the Secrets are optional.
+/// Volumes of the Pod template. They do not depend on whether TLS is on, nor on the names of certificates' Secrets.
 pub(crate) fn volumes(resolved: &Resolved) -> Vec<Volume> {
     let mut volumes = vec![
         config(resolved),
@@ -108,41 +108,43 @@ pub(crate) fn claim_templates(resolved: &Resolved) -> Vec<PersistentVolumeClaim>
     }
 }
 
+/// The configuration, without the keys that have folders of their own.
 fn config(resolved: &Resolved) -> Volume {
-    Volume {
-        name: CONFIG.to_owned(),
-        secret: Some(SecretVolumeSource {
-            secret_name: Some(names::config_secret(&resolved.name, &resolved.uid)),
-            default_mode: Some(SECRET_MODE),
-            ..SecretVolumeSource::default()
-        }),
-        ..Volume::default()
-    }
+    let keys = [
+        words::PATRONI_YML,
+        words::USER_CONF,
+        words::INLINE_CONF,
+        words::TRUST_CRT,
+    ];
+    of_config(resolved, CONFIG, keys.map(|key| (key, key)).into())
 }
 
-/// A certificate under KubeDB's file names. Absent keys and an absent Secret leave the folder empty.
+/// A certificate under KubeDB's file names. Without TLS the keys are absent and the folder is empty.
 fn tls(resolved: &Resolved, alias: CertificateAlias) -> Volume {
-    let (name, cert, key) = match alias {
-        CertificateAlias::Server => ("tls-volume-server", "server.crt", "server.key"),
-        CertificateAlias::Client => ("tls-volume-client", "client.crt", "client.key"),
-        CertificateAlias::MetricsExporter => ("tls-volume-exporter", "tls.crt", "tls.key"),
+    let name = match alias {
+        CertificateAlias::Server => "tls-volume-server",
+        CertificateAlias::Client => "tls-volume-client",
+        CertificateAlias::MetricsExporter => "tls-volume-exporter",
     };
-    let item = |key: &str, path: &str| KeyToPath {
+    let items = material::keys(alias).into_iter().zip(material::files(alias));
+    of_config(resolved, name, items.collect())
+}
+
+/// Keys of the config Secret as files of these names.
+fn of_config(resolved: &Resolved, volume: &str, items: Vec<(&str, &str)>) -> Volume {
+    let item = |(key, path): (&str, &str)| KeyToPath {
         key: key.to_owned(),
         path: path.to_owned(),
         mode: None,
     };
     Volume {
-        name: name.to_owned(),
+        name: volume.to_owned(),
         secret: Some(SecretVolumeSource {
-            secret_name: Some(resolved.certificate_secret(alias)),
+            secret_name: Some(names::config_secret(&resolved.name, &resolved.uid)),
             default_mode: Some(SECRET_MODE),
-            optional: Some(true),
-            items: Some(vec![
-                item("ca.crt", "ca.crt"),
-                item("tls.crt", cert),
-                item("tls.key", key),
-            ]),
+            // Of keys too: those of certificates come and go.
+            optional: (volume != CONFIG).then_some(true),
+            items: Some(items.into_iter().map(item).collect()),
         }),
         ..Volume::default()
     }

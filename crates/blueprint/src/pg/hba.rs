@@ -24,7 +24,7 @@ const CLIENTCERT_WORDS_SINCE: u32 = 12;
 ///
 /// While TLS is accepted but not enforced, a connection over TLS asks for the password even where certificates will be
 /// demanded later: the lines for plaintext stay as they were, so nobody who could connect before is turned away.
-pub(crate) fn lines(resolved: &Resolved) -> Vec<String> {
+pub fn lines(resolved: &Resolved) -> Vec<String> {
     let password = password_method(resolved.client_auth_mode);
     let mut lines: Vec<String> = LOCAL.map(str::to_owned).into();
     match resolved.tls.phase {

@@ -232,6 +232,12 @@ fn postgresql(resolved: &Resolved) -> LocalPostgresql {
     }
 }
 
+/// libpq's `sslmode` with which standbys replicate.
+pub fn replication_ssl_mode(resolved: &Resolved) -> &'static str {
+    // Patroni's default where it is told nothing.
+    connection(resolved).sslmode.unwrap_or(SslMode::Prefer.as_str())
+}
+
 /// What a member asks of the member it connects to.
 fn connection(resolved: &Resolved) -> Connection {
     let certificate = Connection {
@@ -240,7 +246,11 @@ fn connection(resolved: &Resolved) -> Connection {
         ..Connection::default()
     };
     match resolved.tls.phase {
-        TlsPhase::Off => Connection::default(),
+        // Patroni's default, prefer, would keep TLS for as long as the primary still offers it.
+        TlsPhase::Off => Connection {
+            sslmode: Some(SslMode::Disable.as_str()),
+            ..Connection::default()
+        },
         // No root certificate: libpq would check the server by it even here, and the servers' CA may be changing.
         TlsPhase::Accept => Connection {
             sslmode: Some(SslMode::Prefer.as_str()),

@@ -3,10 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
+use api_types::tls::CertificateAlias;
 use api_types::{Postgres, PostgresVersion};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use blueprint::{CaBundle, Inputs, Invalid, LiveFacts, Resolved, TlsInputs, TlsPhase};
+use blueprint::{CaBundle, Inputs, Invalid, KeyPair, LiveFacts, Material, Resolved, TlsInputs, TlsPhase};
 
 /// UID of every database in tests.
 pub const UID: &str = "0b3c1111-2222-4333-8444-55550aeba1da";
@@ -33,7 +34,7 @@ impl Scenario {
     fn of(mut postgres: Postgres) -> Self {
         postgres.metadata.uid = Some(UID.to_owned());
         let version = version(&postgres.spec.version);
-        let tls = TlsInputs::steady(&postgres.spec, ca("one"));
+        let tls = TlsInputs::steady(&postgres.spec, ca("one"), material());
         Self {
             postgres,
             version,
@@ -97,6 +98,17 @@ pub fn ca(name: &str) -> CaBundle {
     let body = STANDARD.encode(format!("CA {name}"));
     let pem = format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n");
     CaBundle::from_pem(&pem).expect("PEM")
+}
+
+/// Stand-ins for issued certificates.
+pub fn material() -> Material {
+    let pair = |alias: CertificateAlias| KeyPair {
+        ca: ca("one").to_pem(),
+        certificate: ca(alias.as_str()).to_pem(),
+        key: format!("key of {}\n", alias.as_str()),
+    };
+    let all = CertificateAlias::ALL.into_iter();
+    all.fold(Material::default(), |all, alias| all.with(alias, pair(alias)))
 }
 
 /// The catalog entry of this name, as far as it matters.
