@@ -10,6 +10,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use api_types::{Postgres, PostgresVersion, names, vocabulary as words};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod};
 use kube::api::ListParams;
 use kube::{Api, Client, Resource, ResourceExt};
@@ -38,6 +39,7 @@ pub async fn observe(context: &Context, postgres: Arc<Postgres>) -> Result<World
         .watchers
         .latest(postgres.metadata.uid.as_deref().unwrap_or_default());
     Ok(World {
+        now: Timestamp::now(),
         version,
         secrets,
         live,

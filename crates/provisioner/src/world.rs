@@ -11,6 +11,7 @@ use api_types::postgres::{DeletionPolicy, conditions as types};
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::{FINALIZER, PAUSED_BY};
 use api_types::{AppBinding, Condition, PetSet, Postgres, PostgresVersion, names};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service};
 
 use crate::child::Child;
@@ -19,6 +20,8 @@ use crate::health::Report;
 /// One look at a database and all that belongs to it.
 #[derive(Clone, Debug)]
 pub struct World {
+    /// When it was looked at.
+    pub now: Timestamp,
     /// The object itself.
     pub postgres: Arc<Postgres>,
     /// The version that it names.

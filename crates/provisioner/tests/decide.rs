@@ -7,8 +7,9 @@ use api_types::tls::{CertificateAlias, SslMode};
 use provisioner::child::Child;
 use provisioner::decide::decide;
 use provisioner::plan::Action;
-use provisioner::world::{Secrets, UserConf, Version};
+use provisioner::world::{Secrets, UserConf, Version, World};
 use serde_json::json;
+use testkit::authority::Authority;
 use world::*;
 
 fn tls() -> serde_json::Value {
@@ -390,14 +391,17 @@ fn do_not_terminate_forbids_a_halt() {
     assert!(set(&plan, "SpecApplied").unwrap().2.contains("can't be halted"));
 }
 
-#[test]
-fn a_renewed_certificate_touches_the_pods_that_serve_the_old_one() {
-    let mut world = running(tls());
-    secrets_of(&mut world)
+/// The server certificate as an issuer gives it again.
+fn renew(world: &mut World, authority: &Authority) -> String {
+    let renewed = certificate_secret(authority, &certificate(world, CertificateAlias::Server));
+    let leaf = fingerprint(&renewed);
+    secrets_of(world)
         .certificates
-        .insert(CertificateAlias::Server, certificate_secret(RENEWED));
-    let old = provisioner::decide::renewal::fingerprint(LEAF).unwrap();
-    let new = provisioner::decide::renewal::fingerprint(RENEWED).unwrap();
+        .insert(CertificateAlias::Server, renewed);
+    leaf
+}
+
+fn serving(mut world: World, members: &[(&str, &str)]) -> World {
     let served = |fingerprint: &str| provisioner::health::Member {
         served: Some(provisioner::health::Served {
             fingerprint: fingerprint.into(),
@@ -405,9 +409,28 @@ fn a_renewed_certificate_touches_the_pods_that_serve_the_old_one() {
         }),
         problem: None,
     };
-    let mut report = provisioner::health::Report::clone(world.health.as_ref().unwrap());
-    report.members = [("pg-0".into(), served(&old)), ("pg-1".into(), served(&new))].into();
+    let mut report = provisioner::health::Report::clone(world.health.as_ref().expect("a report"));
+    report.members = members
+        .iter()
+        .map(|(pod, leaf)| ((*pod).to_owned(), served(leaf)))
+        .collect();
     world.health = Some(report.into());
+    world
+}
+
+#[test]
+fn a_renewed_certificate_goes_to_the_config_secret_then_touches_the_pods_that_serve_the_old_one() {
+    let mut world = running(tls());
+    let old = fingerprint(&secrets_of(&mut world).certificates[&CertificateAlias::Server]);
+    let new = renew(&mut world, authority());
+    let plan = decide(&world);
+    assert_eq!(actions(&plan), ["apply Secret pg-bc1234"]);
+    assert!(
+        plan.renewal.is_none(),
+        "nothing is asked before the files are there"
+    );
+
+    let mut world = serving(applied(world, &plan), &[("pg-0", &old), ("pg-1", &new)]);
     let plan = decide(&world);
     assert_eq!(actions(&plan), ["touch pg-0"], "pg-2 could not be asked");
     assert_eq!(
@@ -422,4 +445,48 @@ fn a_renewed_certificate_touches_the_pods_that_serve_the_old_one() {
     annotations.insert("ops.kubedb.com/files-token".into(), token.clone());
     assert_eq!(actions(&decide(&world)), Vec::<String>::new(), "once is enough");
     assert!(decide(&pause(world, "x/y")).renewal.is_none(), "not while paused");
+}
+
+#[test]
+fn a_new_ca_is_trusted_before_a_certificate_of_it_is_served() {
+    let mut world = running(tls());
+    renew(&mut world, &Authority::new("another"));
+    let given = |world: &World| blueprint::Material::of_config(world.config_secret().unwrap());
+    let before = given(&world);
+    for (pass, is_served) in [(1, false), (2, true), (3, true)] {
+        let plan = decide(&world);
+        world = applied(world, &plan);
+        assert_eq!(
+            given(&world) != before,
+            is_served,
+            "pass {pass}: {:?}",
+            actions(&plan)
+        );
+        let trust = String::from_utf8(
+            world.config_secret().unwrap().data.as_ref().unwrap()["trust.crt"]
+                .0
+                .clone(),
+        );
+        assert_eq!(
+            trust.unwrap().matches("BEGIN").count(),
+            2,
+            "pass {pass}: both are trusted"
+        );
+    }
+}
+
+#[test]
+fn a_bad_certificate_is_given_to_nobody_and_said_so() {
+    let mut world = running(tls());
+    let mut spec = certificate(&world, CertificateAlias::Server);
+    spec.dns_names = vec!["elsewhere.example".into()];
+    let bad = certificate_secret(authority(), &spec);
+    secrets_of(&mut world)
+        .certificates
+        .insert(CertificateAlias::Server, bad);
+    let plan = decide(&world);
+    assert_eq!(actions(&plan), Vec::<String>::new());
+    let (status, reason, message) = set(&plan, "SpecApplied").unwrap();
+    assert!(!status && reason == "CertificateRefused", "{reason}");
+    assert!(message.contains("it is not for pg"), "{message}");
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use api_types::postgres::conditions as types;
 use api_types::vocabulary::USER_CONF;
-use blueprint::{Inputs, Invalid, LiveFacts, Resolved};
+use blueprint::{Inputs, Invalid, LiveFacts, Resolved, TlsInputs};
 
 use crate::child::Child;
 use crate::decide::auth::{self, Auth};
@@ -37,14 +37,14 @@ pub fn plan(world: &World) -> Plan {
         return plan;
     };
     match resolve(world, secrets) {
-        Ok(resolved) => provision(world, secrets, resolved, &mut plan),
+        Ok((resolved, refused)) => provision(world, secrets, resolved, refused, &mut plan),
         Err(refusal) => refuse(world, &refusal, &mut plan),
     }
     plan
 }
 
-/// Everything that the builders need, or what the user has to change.
-fn resolve(world: &World, secrets: &SecretFacts) -> Result<Resolved, Refusal> {
+/// Everything that the builders need, with the certificate that members do not get; or what the user has to change.
+fn resolve(world: &World, secrets: &SecretFacts) -> Result<(Resolved, Option<Refusal>), Refusal> {
     let version = match &world.version {
         Version::Found(version) => version,
         Version::Unknown { known } => return Err(unknown_version(world, known)),
@@ -58,10 +58,13 @@ fn resolve(world: &World, secrets: &SecretFacts) -> Result<Resolved, Refusal> {
         postgres: &world.postgres,
         version,
         user_conf: user_conf(&secrets.user_conf)?,
-        tls: tls::inputs(world, secrets)?,
+        tls: TlsInputs::default(),
         live: live_facts(world, superuser),
     };
-    blueprint::resolve(&inputs).map_err(|invalid| invalid_spec(&invalid))
+    let mut resolved = blueprint::resolve(&inputs).map_err(|invalid| invalid_spec(&invalid))?;
+    let chosen = tls::choose(world, secrets, &resolved)?;
+    resolved.tls = chosen.inputs;
+    Ok((resolved, chosen.refused))
 }
 
 fn live_facts(world: &World, superuser: Option<String>) -> LiveFacts {
@@ -127,7 +130,13 @@ fn refuse(world: &World, refusal: &Refusal, plan: &mut Plan) {
     plan.soon(SECRETS_AGAIN);
 }
 
-fn provision(world: &World, secrets: &SecretFacts, resolved: Resolved, plan: &mut Plan) {
+fn provision(
+    world: &World,
+    secrets: &SecretFacts,
+    resolved: Resolved,
+    refused: Option<Refusal>,
+    plan: &mut Plan,
+) {
     plan.acts_on_spec = true;
     let message = format!(
         "The KubeDB operator has started the provisioning of Postgres: {}",
@@ -149,11 +158,11 @@ fn provision(world: &World, secrets: &SecretFacts, resolved: Resolved, plan: &mu
         wanted.retain(|child| !waits_for_certificates(world, child));
         plan.wait(missing, CERTIFICATES_AGAIN);
     } else {
-        renewal::plan(world, secrets, &resolved, plan);
+        renewal::plan(world, &resolved, plan);
     }
     children::apply(world, &wanted, plan);
     children::prune(world, &wanted, plan);
-    applied(held, plan);
+    applied(held.or(refused), plan);
 }
 
 /// Makes the auth Secret when there is none, and names it in the spec.

@@ -6,11 +6,10 @@ use api_types::names;
 use api_types::postgres::conditions as types;
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::{ROLE_LABEL, ROLE_PRIMARY, TRUST_CRT};
-use blueprint::{TlsPhase, recorded_phase};
-use k8s_openapi::api::core::v1::{Pod, Secret};
+use blueprint::{Material, TlsPhase, recorded_phase};
+use k8s_openapi::api::core::v1::Pod;
 
 use crate::decide::auth;
-use crate::decide::tls::{KEY, LEAF};
 use crate::health::{Login, Target, Targets};
 use crate::plan::Plan;
 use crate::world::{SecretFacts, Secrets, World, is_ready, secret_text};
@@ -82,26 +81,16 @@ fn target(world: &World, pod: &Pod) -> Option<Target> {
 fn login(world: &World, secrets: &SecretFacts) -> Option<Login> {
     let credentials = auth::credentials(secrets.auth.as_ref()?)?;
     let config = world.config_secret()?;
-    let client = secrets
-        .certificates
-        .get(&CertificateAlias::Client)
-        .and_then(key_pair);
+    // What members are given, not what was issued since: they may not know its CA yet.
+    let material = Material::of_config(config);
+    let client = material.get(CertificateAlias::Client);
     Some(Login {
         username: credentials.username.to_owned(),
         password: credentials.password.to_owned(),
         phase: recorded_phase(&config.metadata).unwrap_or(TlsPhase::Off),
         trust: secret_text(config, TRUST_CRT).unwrap_or_default().to_owned(),
-        client,
+        client: client.map(|pair| (pair.certificate.clone(), pair.key.clone())),
     })
-}
-
-fn key_pair(secret: &Secret) -> Option<(String, String)> {
-    let key = |key| {
-        secret_text(secret, key)
-            .filter(|text| !text.is_empty())
-            .map(str::to_owned)
-    };
-    Some((key(LEAF)?, key(KEY)?))
 }
 
 /// Whether news may come any second: it is not ready, somebody holds the pause, or members shall take up new files.

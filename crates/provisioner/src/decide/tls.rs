@@ -1,43 +1,107 @@
-//! Certificates at birth, and the CAs that members trust.
+//! What members are given and trust while no operation runs: certificates that were looked at first.
 
 use api_types::cert_manager::Certificate;
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::TRUST_CRT;
-use blueprint::{CaBundle, Resolved, TlsInputs};
+use blueprint::material::{CA, KEY, LEAF};
+use blueprint::{CaBundle, KeyPair, Material, Resolved, TlsInputs};
+use instance::{Purpose, examine};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 
 use crate::decide::Refusal;
 use crate::world::{SecretFacts, World, secret_text};
 
-/// Keys of a certificate's Secret, cert-manager's.
-pub const CA: &str = "ca.crt";
-/// The leaf and its intermediates.
-pub const LEAF: &str = "tls.crt";
-/// The private key.
-pub const KEY: &str = "tls.key";
+/// Reason of a certificate that was issued and that no member gets.
+pub const CERTIFICATE_REFUSED: &str = "CertificateRefused";
 
-/// The TLS switches of a database while no operation runs.
+/// The TLS switches of a database while no operation runs, and the certificate that members do not get.
+#[derive(Debug)]
+pub struct Chosen {
+    /// The switches.
+    pub inputs: TlsInputs,
+    /// Which certificate is refused, why, and what to do.
+    pub refused: Option<Refusal>,
+}
+
+/// Chooses what members are given: what was issued if it is good, or else what they have.
 ///
 /// Trust only grows here: what members trust already, then the CAs of the certificates they have. Only a request takes
-/// a CA away, after it has proven that nobody needs it.
+/// a CA away, after it has proven that nobody needs it. A new CA is trusted one pass before a certificate of it is served.
 ///
 /// # Errors
 /// A bundle that is no PEM.
-pub fn inputs(world: &World, secrets: &SecretFacts) -> Result<TlsInputs, Refusal> {
-    let mut trust = CaBundle::default();
-    let live = world
-        .config_secret()
-        .and_then(|secret| secret_text(secret, TRUST_CRT));
-    let of_certificates = secrets
-        .certificates
-        .values()
-        .filter_map(|secret| secret_text(secret, CA));
-    for pem in live.into_iter().chain(of_certificates) {
-        let more =
-            CaBundle::from_pem(pem).map_err(|error| Refusal::new("InvalidCertificate", error.to_string()))?;
-        trust = trust.union(&more);
+pub fn choose(world: &World, secrets: &SecretFacts, resolved: &Resolved) -> Result<Chosen, Refusal> {
+    let config = world.config_secret();
+    let trusted = config
+        .and_then(|secret| secret_text(secret, TRUST_CRT))
+        .unwrap_or_default();
+    let trusted =
+        CaBundle::from_pem(trusted).map_err(|error| Refusal::new("InvalidCertificate", error.to_string()))?;
+    let given = config.map(Material::of_config).unwrap_or_default();
+    let (wanted, refused) = wanted(secrets, resolved, &given, world.now);
+    let authorities = wanted.authorities();
+    let is_new_ca = !given.is_empty() && !trusted.contains_all(&authorities);
+    let trust = trusted.union(&authorities);
+    let material = if is_new_ca { given } else { wanted };
+    Ok(Chosen {
+        inputs: TlsInputs::steady(&world.postgres.spec, trust, material),
+        refused,
+    })
+}
+
+fn wanted(
+    secrets: &SecretFacts,
+    resolved: &Resolved,
+    given: &Material,
+    now: Timestamp,
+) -> (Material, Option<Refusal>) {
+    let (mut material, mut refused) = (Material::default(), None);
+    for (alias, certificate) in blueprint::certificates(resolved) {
+        let issued = secrets.certificates.get(&alias).and_then(KeyPair::of_issued);
+        let (pair, why) = match (issued, given.get(alias)) {
+            (Some(issued), Some(given)) if issued == *given => (Some(issued), None),
+            (Some(issued), given) => match sound(&issued, alias, &certificate, now) {
+                Ok(()) => (Some(issued), None),
+                Err(why) => (given.cloned(), Some(why)),
+            },
+            (None, given) => (given.cloned(), None),
+        };
+        if let Some(pair) = pair {
+            material = material.with(alias, pair);
+        }
+        refused = refused.or(why);
     }
-    Ok(TlsInputs::steady(&world.postgres.spec, trust))
+    (material, refused)
+}
+
+/// Whether members and clients can use what was issued.
+fn sound(
+    pair: &KeyPair,
+    alias: CertificateAlias,
+    wanted: &Certificate,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let spec = &wanted.spec;
+    let names: Vec<String> = spec.dns_names.iter().chain(&spec.ip_addresses).cloned().collect();
+    let purpose = match alias {
+        CertificateAlias::Server => Purpose::Server { names: &names },
+        CertificateAlias::Client => Purpose::Client {
+            role: spec.common_name.as_deref().unwrap_or_default(),
+        },
+        CertificateAlias::MetricsExporter => Purpose::Any,
+    };
+    let faults = match examine(&pair.certificate, &pair.key, &pair.ca, purpose, now) {
+        Ok(_) => return Ok(()),
+        Err(faults) => faults,
+    };
+    let all: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    let message = format!(
+        "The certificate in Secret {} was not given to the members, which go on with what they have: {}",
+        spec.secret_name,
+        all.join("; ")
+    );
+    Err(Refusal::new(CERTIFICATE_REFUSED, message))
 }
 
 /// The first certificate that members can't start without and that is not there yet: whose, and why.
@@ -49,7 +113,10 @@ pub fn missing(world: &World, secrets: &SecretFacts, resolved: &Resolved) -> Opt
         .filter(|(alias, _)| needed(alias))
         .find_map(|(alias, wanted)| {
             let name = wanted.metadata.name.as_deref().unwrap_or_default();
-            let why = lacking(world.certificate(name), secrets.certificates.get(&alias))?;
+            let why = lacking(world.certificate(name), secrets.certificates.get(&alias)).or_else(|| {
+                let given = resolved.tls.material.get(alias).is_some();
+                (!given).then(|| "what was issued can't be used".to_owned())
+            })?;
             Some(format!("Certificate {name}: {why}"))
         })
 }

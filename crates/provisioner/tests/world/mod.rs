@@ -2,8 +2,9 @@
 #![allow(dead_code)]
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use api_types::cert_manager::CertificateSpec;
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::PAUSED_BY;
 use api_types::{Condition, Postgres, PostgresVersion, names};
@@ -16,11 +17,15 @@ use provisioner::health::{Report, Verdict};
 use provisioner::plan::{Action, Change, Plan};
 use provisioner::world::{Leftovers, SecretFacts, Secrets, UserConf, Version, World};
 use serde_json::json;
+use testkit::authority::Authority;
 
 pub const UID: &str = "6f8b1c52-0000-4000-8000-00000abc1234";
-pub const CA: &str = "-----BEGIN CERTIFICATE-----\nQ0E=\n-----END CERTIFICATE-----\n";
-pub const LEAF: &str = "-----BEGIN CERTIFICATE-----\nTGVhZg==\n-----END CERTIFICATE-----\n";
-pub const RENEWED: &str = "-----BEGIN CERTIFICATE-----\nTmV3\n-----END CERTIFICATE-----\n";
+
+/// The issuer of every certificate here.
+pub fn authority() -> &'static Authority {
+    static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| Authority::new("ca"));
+    &AUTHORITY
+}
 
 /// A database of three members as it was just applied; its finalizer and the auth Secret's name are in place.
 pub fn fresh(more: serde_json::Value) -> World {
@@ -40,6 +45,7 @@ pub fn fresh(more: serde_json::Value) -> World {
     }))
     .expect("a Postgres");
     World {
+        now: "2026-01-01T00:00:00Z".parse().expect("a time"),
         postgres: Arc::new(postgres),
         version: Version::Found(Box::new(version("17.4", "17.12"))),
         secrets: Secrets::Read(Box::new(SecretFacts {
@@ -85,7 +91,7 @@ pub fn applied(mut world: World, plan: &Plan) -> World {
                 world.live.retain(|live| !live.is_same(child));
                 world.live.push(issued(child.clone()));
                 if let Child::Certificate(certificate) = child {
-                    issue(&mut world, certificate.spec.secret_name.clone());
+                    issue(&mut world, &certificate.spec);
                 }
             }
             Action::Delete(child) => world.live.retain(|live| !live.is_same(child)),
@@ -107,15 +113,48 @@ fn issued(child: Child) -> Child {
     }
 }
 
-fn issue(world: &mut World, secret_name: String) {
+fn issue(world: &mut World, spec: &CertificateSpec) {
     let Secrets::Read(secrets) = &mut world.secrets else {
         return;
     };
     for alias in CertificateAlias::ALL {
-        if names::certificate("pg", alias) == secret_name {
-            secrets.certificates.insert(alias, certificate_secret(LEAF));
+        // Once issued, it is issued anew only when it is asked for.
+        if names::certificate("pg", alias) == spec.secret_name && !secrets.certificates.contains_key(&alias) {
+            secrets
+                .certificates
+                .insert(alias, certificate_secret(authority(), spec));
         }
     }
+}
+
+/// What an issuer writes for a Certificate.
+pub fn certificate_secret(authority: &Authority, spec: &CertificateSpec) -> Secret {
+    let names: Vec<String> = spec.dns_names.iter().chain(&spec.ip_addresses).cloned().collect();
+    let issued = authority.issue(spec.common_name.as_deref().unwrap_or_default(), &names);
+    let data = [
+        ("ca.crt", issued.ca.as_str()),
+        ("tls.crt", &issued.certificate),
+        ("tls.key", &issued.key),
+    ];
+    secret("cert", &data)
+}
+
+/// The Certificate of an alias, as it is.
+pub fn certificate(world: &World, alias: CertificateAlias) -> CertificateSpec {
+    let name = names::certificate("pg", alias);
+    let found = world.live.iter().find_map(|child| match child {
+        Child::Certificate(certificate) if certificate.metadata.name.as_ref() == Some(&name) => {
+            Some(&certificate.spec)
+        }
+        _ => None,
+    });
+    found.expect("a Certificate").clone()
+}
+
+/// The leaf in the Secret of an alias.
+pub fn fingerprint(secret: &Secret) -> String {
+    let pair = blueprint::KeyPair::of_issued(secret).expect("a whole Secret");
+    pair.fingerprint().expect("a certificate")
 }
 
 /// The world after a plan's conditions were written.
@@ -123,10 +162,6 @@ pub fn reported(mut world: World, plan: &Plan) -> World {
     let status = provisioner::report::status(&world, plan, Timestamp::UNIX_EPOCH);
     Arc::make_mut(&mut world.postgres).status = Some(status);
     world
-}
-
-pub fn certificate_secret(leaf: &str) -> Secret {
-    secret("cert", &[("ca.crt", CA), ("tls.crt", leaf), ("tls.key", "key")])
 }
 
 pub fn secret(name: &str, data: &[(&str, &str)]) -> Secret {
