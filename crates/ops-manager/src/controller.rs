@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use api_types::ops_request::{OpsRequestPhase, PostgresOpsRequestStatus};
 use api_types::{Postgres, PostgresOpsRequest};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::runtime::controller::{Action, Controller};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
@@ -23,10 +23,12 @@ use crate::metrics::Metrics;
 use crate::operation::{self, Operation};
 use crate::{finalizer, observe, perform, report};
 
-/// How soon a running operation looks again after it did something.
-const AFTER_ACTING: Duration = Duration::from_millis(150);
-/// How soon a running operation looks again while it waits for others.
-const WHILE_WAITING: Duration = Duration::from_millis(500);
+/// How soon a running operation looks again: what takes long at all takes long enough to be looked at less often.
+const AT_FIRST: Duration = Duration::from_millis(50);
+/// The same once a step has been looked at for [`A_WHILE`].
+const LATER: Duration = Duration::from_millis(400);
+/// What a certificate, a reload and a handshake take together.
+const A_WHILE: SignedDuration = SignedDuration::from_secs(5);
 /// How soon a request that has not begun looks again; changes of the database and of other requests wake it earlier.
 const WHILE_PENDING: Duration = Duration::from_secs(5);
 
@@ -205,10 +207,10 @@ async fn run(context: &Context, request: &PostgresOpsRequest, op: &Operation) ->
         } = &context.access;
         perform::bind(&context.client, &seen, cluster_role, (namespace, name)).await?;
     }
-    Ok(Action::requeue(if next.effects.is_empty() {
-        WHILE_WAITING
+    Ok(Action::requeue(if next.step_age > A_WHILE {
+        LATER
     } else {
-        AFTER_ACTING
+        AT_FIRST
     }))
 }
 

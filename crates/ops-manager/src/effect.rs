@@ -4,6 +4,7 @@ use std::fmt;
 
 use api_types::cert_manager::Certificate;
 use api_types::ops_request::TlsSettings;
+use api_types::tls::IssuerRef;
 use api_types::{AppBinding, PetSet};
 use k8s_openapi::api::core::v1::Secret;
 
@@ -22,6 +23,13 @@ pub enum Effect {
     DeleteCertificate(String),
     /// Ask cert-manager to issue the Certificate of this name anew.
     Issue(String),
+    /// Ask an issuer for a certificate that nobody uses, because it tells its CA with it.
+    AskForCa {
+        /// Name of the CertificateRequest.
+        name: String,
+        /// The issuer.
+        issuer: IssuerRef,
+    },
     /// Let kubelet bring changed Secrets into the Pod at once.
     TouchFiles {
         /// The Pod.
@@ -29,8 +37,18 @@ pub enum Effect {
         /// Value of the annotation; another one for every content of the Secrets.
         token: String,
     },
-    /// Let the member read its configuration and certificates again.
-    Reload(String),
+    /// Let the member read its certificates again.
+    Reload {
+        /// The Pod.
+        pod: String,
+        /// And its configuration.
+        configuration: bool,
+    },
+    /// End the sessions of applications that came with TLS, or without.
+    EndSessions {
+        /// Those with TLS.
+        encrypted: bool,
+    },
     /// Evict the Pod if it still has this UID; its PetSet makes it anew.
     Evict {
         /// The Pod.
@@ -50,8 +68,10 @@ pub enum Effect {
 /// A child that operations change; the others do not depend on what operations do.
 #[derive(Clone, PartialEq)]
 pub enum Child {
-    /// Configuration of the members.
+    /// Configuration of the members, and the certificates that they are given.
     Config(Secret),
+    /// What they were given before.
+    LastGood(Secret),
     /// How applications connect.
     AppBinding(AppBinding),
     /// The members.
@@ -63,7 +83,7 @@ pub enum Child {
 impl Child {
     fn kind_and_name(&self) -> (&'static str, &str) {
         let (kind, meta) = match self {
-            Self::Config(secret) => ("Secret", &secret.metadata),
+            Self::Config(secret) | Self::LastGood(secret) => ("Secret", &secret.metadata),
             Self::AppBinding(app_binding) => ("AppBinding", &app_binding.metadata),
             Self::PetSet(pet_set) => ("PetSet", &pet_set.metadata),
             Self::Certificate(certificate) => ("Certificate", &certificate.metadata),
@@ -84,8 +104,20 @@ impl fmt::Display for Effect {
             }
             Self::DeleteCertificate(name) => write!(f, "delete Certificate {name}"),
             Self::Issue(name) => write!(f, "issue Certificate {name} anew"),
+            Self::AskForCa { issuer, .. } => write!(f, "ask {} {} for its CA", issuer.kind, issuer.name),
             Self::TouchFiles { pod, .. } => write!(f, "let kubelet refresh the files of {pod}"),
-            Self::Reload(pod) => write!(f, "reload {pod}"),
+            Self::Reload {
+                pod,
+                configuration: true,
+            } => write!(f, "reload {pod}"),
+            Self::Reload { pod, .. } => write!(f, "reload the certificates of {pod}"),
+            Self::EndSessions { encrypted } => {
+                write!(
+                    f,
+                    "end the sessions {} TLS",
+                    if *encrypted { "with" } else { "without" }
+                )
+            }
             Self::Evict { pod, .. } => write!(f, "evict {pod}"),
             Self::Switchover { from, to } => write!(f, "switch over from {from} to {to}"),
         }

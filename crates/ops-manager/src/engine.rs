@@ -6,10 +6,10 @@
 
 use api_types::condition::{self, Condition};
 use api_types::ops_request::{OpsRequestPhase, PostgresOpsRequestStatus};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::effect::Effect;
-use crate::moves::pause;
+use crate::moves::{pause, proof};
 use crate::operation::Operation;
 use crate::step::{Progress, Step, StepName};
 use crate::world::World;
@@ -33,6 +33,8 @@ pub struct Next {
     pub effects: Vec<Effect>,
     /// What is waited for, for the log.
     pub waiting_for: Option<String>,
+    /// How long the step has been looked at.
+    pub step_age: SignedDuration,
 }
 
 impl Next {
@@ -56,6 +58,7 @@ pub fn advance(
         world,
         now,
     };
+    pass.status.members = proof::members(op, world, &status.members, now);
     if cancelled && !pass.has_failed() && !pass.is_latched(StepName::Resume) {
         pass.fail("the request was deleted while it ran");
     }
@@ -81,6 +84,8 @@ impl Pass<'_> {
             return Some(self.end());
         };
         self.open(step.name);
+        self.op.step_began = condition::find(&self.status.conditions, step.name.as_str())
+            .map(|condition| condition.last_transition_time.0);
         let progress = match self.guard(step.name) {
             Progress::Done => (step.advance)(&self.op, self.world),
             not_held => not_held,
@@ -125,7 +130,7 @@ impl Pass<'_> {
         let mut steps = Vec::new();
         if !self.has_failed() {
             steps.push(PAUSE);
-            steps.extend_from_slice(self.op.recipe());
+            steps.extend(self.op.recipe());
         } else if self.is_latched(StepName::Pause) && !self.world.is_being_deleted() {
             steps.extend(self.op.restore());
         }
@@ -226,6 +231,11 @@ impl Pass<'_> {
             status: self.status.clone(),
             effects,
             waiting_for,
+            step_age: self
+                .op
+                .step_began
+                .map(|began| self.now.duration_since(began))
+                .unwrap_or_default(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The members of a database, asked and told over the network: Patroni's REST API and the database port.
 
+pub mod sql;
 pub mod wire;
 
 use std::collections::BTreeMap;
@@ -79,15 +80,43 @@ impl<'a> Members<'a> {
         }
     }
 
-    /// Makes the member read its configuration and certificates again.
+    /// Makes the member read its certificates again, and its configuration if that has changed too. PostgreSQL itself
+    /// takes milliseconds; Patroni, which writes PostgreSQL's configuration, a turn of its loop.
     ///
     /// # Errors
     /// [`Error::Member`]; a member that can't be reached now is no error: the next look tells.
-    pub async fn reload(&self, pod: &str) -> Result<(), Error> {
-        let Some(patroni) = self.patroni(pod)? else {
+    pub async fn reload(&self, pod: &str, configuration: bool) -> Result<(), Error> {
+        let (Some(patroni), Some(address)) = (self.patroni(pod)?, self.seen.pod(pod).and_then(address))
+        else {
             return Ok(());
         };
-        tolerant("reload", pod, patroni.reload().await)
+        let by_patroni = async {
+            if configuration {
+                tolerant("reload", pod, patroni.reload().await)
+            } else {
+                Ok(())
+            }
+        };
+        let (by_sql, by_patroni) = tokio::join!(sql::reload(self.seen, &address, ANSWER_WITHIN), by_patroni);
+        if let Err(why) = by_sql {
+            tracing::info!(pod, why, "PostgreSQL was not told to reload; looks again");
+        }
+        by_patroni
+    }
+
+    /// Ends sessions of applications on every member, with TLS or without; returns how many. A member that can't be
+    /// reached has none that matter.
+    pub async fn end_sessions(&self, encrypted: bool) -> i64 {
+        let ended =
+            self.seen
+                .pods
+                .values()
+                .filter_map(address)
+                .map(|address| async move {
+                    sql::end_sessions(self.seen, &address, encrypted, ANSWER_WITHIN).await
+                });
+        let ended = futures::future::join_all(ended).await;
+        ended.into_iter().filter_map(Result::ok).sum()
     }
 
     /// Moves the primary role from one member to another. Who leads afterwards is for the next look to tell.
@@ -166,10 +195,15 @@ async fn ask(seen: &Seen, pod: &Pod) -> (Member, Option<Cluster>) {
         .as_ref()
         .map_or("postgres", |credentials| credentials.user.as_str());
     let port = u16::try_from(POSTGRES_PORT).unwrap_or_default();
-    let ((status, cluster), wire) = tokio::join!(
+    let ((status, cluster), wire, inside) = tokio::join!(
         ask_patroni(&address, pod),
-        wire::look(&address, port, user, ANSWER_WITHIN)
+        wire::look(&address, port, user, ANSWER_WITHIN),
+        sql::look(seen, &address, ANSWER_WITHIN),
     );
+    member.inside = match inside {
+        Ok(inside) => Observed::Present(inside),
+        Err(why) => Observed::Unknown(why),
+    };
     member.wire = match wire {
         Ok(wire) => Observed::Present(wire),
         Err(why) => Observed::Unknown(why),
@@ -204,13 +238,6 @@ fn state(status: &MemberStatus, cluster: Option<&Cluster>, pod: &str) -> Patroni
 /// What the Pod itself tells.
 fn of_pod(pod: &Pod) -> Member {
     let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
-    let volumes = pod.spec.as_ref().and_then(|spec| spec.volumes.as_ref());
-    let secret = |volume: &k8s_openapi::api::core::v1::Volume| {
-        volume
-            .secret
-            .as_ref()
-            .and_then(|source| source.secret_name.clone())
-    };
     Member {
         uid: pod.uid().unwrap_or_default(),
         revision: pod.labels().get(REVISION_LABEL).cloned().unwrap_or_default(),
@@ -220,7 +247,6 @@ fn of_pod(pod: &Pod) -> Member {
             .any(|c| c.type_ == "Ready" && c.status == "True"),
         terminating: pod.metadata.deletion_timestamp.is_some(),
         files_token: pod.annotations().get(FILES_TOKEN).cloned(),
-        secrets: volumes.into_iter().flatten().filter_map(secret).collect(),
         ..Member::default()
     }
 }

@@ -7,17 +7,19 @@ mod secrets;
 
 use std::collections::BTreeMap;
 
-use api_types::cert_manager::Certificate;
+use api_types::cert_manager::{Certificate, CertificateRequest, IssuerCondition};
 use api_types::ops_request::OpsRequestPhase;
 use api_types::tls::{CertificateAlias, IssuerRef};
 use api_types::vocabulary::{CERT_MANAGER_GROUP, INSTANCE_LABEL, NAME_LABEL, NAME_VALUE, TRUST_CRT};
 use api_types::{AppBinding, PetSet, Postgres, PostgresOpsRequest, PostgresVersion, names};
-use blueprint::CaBundle;
+use blueprint::{CaBundle, LAST_GOOD_OF, Material};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, Secret, ServiceAccount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 
 use crate::member::{Credentials, Members};
+use crate::moves::authority::{self, Answer};
 use crate::operation::{Operation, What};
 use crate::world::{ConfigSecret, Observed, World};
 use objects::Reader;
@@ -60,6 +62,7 @@ pub async fn before(client: &kube::Client, op: &Operation) -> Seen {
     let reader = Reader::new(client, &op.namespace);
     let postgres = reader.look::<Postgres>(&op.database).await;
     let mut world = World {
+        now: Timestamp::now(),
         postgres,
         ..World::default()
     };
@@ -88,19 +91,24 @@ pub async fn during(client: &kube::Client, op: &Operation) -> Seen {
     let secret_names = certificate_secrets(op, &postgres);
     let config_name = names::config_secret(db, postgres.metadata.uid.as_deref().unwrap_or_default());
     let auth_name = secrets::auth_name(&postgres);
-    let (config, auth, user_conf, app_binding, pet_set, certificates, issued, pods, makes_account) = tokio::join!(
+    let last_good_name = names::last_good_secret(db);
+    let (config, last_good, auth, user_conf, app_binding, pet_set, certificates, pods, makes_account) = tokio::join!(
         reader.look::<Secret>(&config_name),
+        reader.look::<Secret>(&last_good_name),
         reader.look::<Secret>(&auth_name),
         secrets::user_conf(&reader, &postgres),
         reader.look::<AppBinding>(db),
         reader.look::<PetSet>(db),
         certificates(&reader, db),
-        secrets::issued(&reader, &secret_names),
         pods(&reader, db),
         makes_named_service_account(&reader, &postgres),
     );
+    let answers = answers(&reader, op).await;
+    // After the Certificates: a Secret that is read now is at least as new as what they say of it.
+    let issued = secrets::issued(&reader, &secret_names).await;
     let world = &mut seen.world;
     world.config = config_facts(config);
+    world.last_good = last_good_of(op, last_good);
     seen.credentials = secrets::credentials(&auth);
     world.superuser = secrets::superuser(&auth);
     world.user_conf = user_conf;
@@ -108,6 +116,7 @@ pub async fn during(client: &kube::Client, op: &Operation) -> Seen {
     world.pet_set = pet_set;
     world.certificates = certificates;
     world.secrets = issued;
+    world.answers = answers;
     world.makes_named_service_account = makes_account;
     seen.pods = pods;
     let asked = Members::ask(&seen).await;
@@ -189,11 +198,23 @@ fn config_facts(secret: Observed<Secret>) -> Observed<ConfigSecret> {
             match CaBundle::from_pem(secrets::text(&secret, TRUST_CRT).unwrap_or_default()) {
                 Ok(trust) => Observed::Present(ConfigSecret {
                     trust,
+                    material: Material::of_config(&secret),
                     meta: secret.metadata,
                 }),
                 Err(error) => Observed::Unknown(format!("its {TRUST_CRT} is damaged: {error}")),
             }
         }
+    }
+}
+
+/// What this operation kept; what an earlier one kept is as good as absent.
+fn last_good_of(op: &Operation, secret: Observed<Secret>) -> Observed<Material> {
+    match secret {
+        Observed::Present(secret) if secret.annotations().get(LAST_GOOD_OF) == Some(&op.uid) => {
+            Observed::Present(Material::of_config(&secret))
+        }
+        Observed::Present(_) | Observed::Absent => Observed::Absent,
+        Observed::Unknown(why) => Observed::Unknown(why),
     }
 }
 
@@ -203,6 +224,37 @@ async fn certificates(reader: &Reader<'_>, db: &str) -> BTreeMap<CertificateAlia
         (alias, reader.look::<Certificate>(&name).await)
     });
     futures::future::join_all(looked).await.into_iter().collect()
+}
+
+/// What the issuers answered that the database is to get; nobody else is asked.
+async fn answers(reader: &Reader<'_>, op: &Operation) -> BTreeMap<String, Observed<Answer>> {
+    let new = op.plan.tls.iter().flat_map(authority::new_issuers);
+    let looked = new.map(|issuer| async move {
+        let name = authority::request_name(op, &issuer);
+        let answer = reader.look::<CertificateRequest>(&name).await.map(answer);
+        (name, answer)
+    });
+    futures::future::join_all(looked).await.into_iter().collect()
+}
+
+fn answer(request: CertificateRequest) -> Answer {
+    let status = request.status.unwrap_or_default();
+    let said = |type_: &str| status.conditions.iter().find(|condition| condition.type_ == type_);
+    let words = |condition: &IssuerCondition| condition.message.clone().unwrap_or_default();
+    for refusal in ["Denied", "InvalidRequest"] {
+        if let Some(condition) = said(refusal).filter(|condition| condition.status == "True") {
+            return Answer::Refused(words(condition));
+        }
+    }
+    match said("Ready") {
+        Some(ready) if ready.status == "True" => {
+            let pem = status.ca.and_then(|ca| String::from_utf8(ca.0).ok()).unwrap_or_default();
+            Answer::Signed(CaBundle::from_pem(&pem).unwrap_or_default())
+        }
+        Some(ready) if ready.reason.as_deref() == Some("Failed") => Answer::Refused(words(ready)),
+        Some(ready) => Answer::Pending(words(ready)),
+        None => Answer::Pending("cert-manager has not said so yet".to_owned()),
+    }
 }
 
 /// The Secrets of certificates that the spec names now, and that it will name.

@@ -34,6 +34,8 @@ pub struct Operation {
     pub plan: OperationPlan,
     /// When it began, as persisted.
     pub began: Option<Timestamp>,
+    /// When the step that is looked at began, as persisted.
+    pub step_began: Option<Timestamp>,
 }
 
 /// What is to be done.
@@ -82,6 +84,7 @@ pub fn parse(request: &PostgresOpsRequest) -> Result<Operation, String> {
         began: status
             .and_then(|status| condition::find(&status.conditions, spec.type_.as_str()))
             .map(|condition| condition.last_transition_time.0),
+        step_began: None,
     })
 }
 
@@ -111,10 +114,12 @@ impl Operation {
     }
 
     /// The steps between pause and resume.
-    pub fn recipe(&self) -> &'static [Step] {
-        match self.what {
-            What::Restart => ops::restart::RECIPE,
-            What::ReconfigureTls(_) => ops::reconfigure_tls::recipe(&self.plan),
+    pub fn recipe(&self) -> Vec<Step> {
+        match &self.what {
+            What::Restart => ops::restart::RECIPE.to_vec(),
+            What::ReconfigureTls(tls) => {
+                ops::reconfigure_tls::recipe(&self.plan, tls.restart.unwrap_or_default())
+            }
         }
     }
 

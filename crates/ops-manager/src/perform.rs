@@ -1,14 +1,18 @@
 //! Does what was decided. Besides the request's own status and finalizer, nothing else writes.
 
-use api_types::cert_manager::{Certificate, IssuerCondition};
+use api_types::cert_manager::{
+    Certificate, CertificateRequest, CertificateRequestSpec, IssuerCondition, IssuerReference,
+};
 use api_types::ops_request::TlsSettings;
-use api_types::vocabulary::{CHILDREN_MANAGER, FILES_TOKEN, OPS_MANAGER, PAUSED_BY};
+use api_types::tls::IssuerRef;
+use api_types::vocabulary::{CERT_MANAGER_GROUP, CHILDREN_MANAGER, FILES_TOKEN, OPS_MANAGER, PAUSED_BY};
 use api_types::{Postgres, PostgresOpsRequest};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::api::{Patch, PatchParams};
-use kube::{Api, Client, ResourceExt};
+use k8s_openapi::ByteString;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::{Api, Client, Resource, ResourceExt};
 use runtime::{ApplyError, Eviction, ObjectId, apply, delete, evict, merge_patch};
 use serde_json::{Map, Value, json};
 
@@ -43,13 +47,19 @@ pub async fn perform(client: &Client, op: &Operation, seen: &Seen, effect: &Effe
                 .ok_or_else(|| Error::Vanished(format!("Certificate {name}")))?;
             issue(client, certificate).await
         }
+        Effect::AskForCa { name, issuer } => ask_for_ca(client, op, name, issuer).await,
         Effect::TouchFiles { pod, token } => {
             let pod = seen
                 .pod(pod)
                 .ok_or_else(|| Error::Vanished(format!("Pod {pod}")))?;
             touch(client, pod, token).await
         }
-        Effect::Reload(pod) => Members::new(seen)?.reload(pod).await,
+        Effect::Reload { pod, configuration } => Members::new(seen)?.reload(pod, *configuration).await,
+        Effect::EndSessions { encrypted } => {
+            let ended = Members::new(seen)?.end_sessions(*encrypted).await;
+            tracing::info!(ended, encrypted, "sessions ended");
+            Ok(())
+        }
         Effect::Evict { pod, uid } => {
             let Some(pod) = seen.pod(pod).filter(|pod| pod.metadata.uid.as_ref() == Some(uid)) else {
                 return Ok(());
@@ -116,7 +126,9 @@ fn merge_patch_between(old: &Value, new: &Value) -> Option<Value> {
 
 async fn apply_child(client: &Client, child: &Child) -> Result<(), Error> {
     match child {
-        Child::Config(secret) => drop(apply(client, secret, CHILDREN_MANAGER).await?),
+        Child::Config(secret) | Child::LastGood(secret) => {
+            drop(apply(client, secret, CHILDREN_MANAGER).await?)
+        }
         Child::AppBinding(app_binding) => drop(apply(client, app_binding, CHILDREN_MANAGER).await?),
         Child::PetSet(pet_set) => drop(apply(client, &**pet_set, CHILDREN_MANAGER).await?),
         Child::Certificate(certificate) => drop(apply(client, certificate, CHILDREN_MANAGER).await?),
@@ -151,6 +163,54 @@ async fn issue(client: &Client, certificate: &Certificate) -> Result<(), Error> 
         .await
         .map_err(|source| ApplyError::new("issue", ObjectId::of(certificate), source))?;
     Ok(())
+}
+
+/// The CertificateRequest goes away with the request that wants to know.
+async fn ask_for_ca(client: &Client, op: &Operation, name: &str, issuer: &IssuerRef) -> Result<(), Error> {
+    let owner = OwnerReference {
+        api_version: PostgresOpsRequest::api_version(&()).into_owned(),
+        kind: PostgresOpsRequest::kind(&()).into_owned(),
+        name: op.name.clone(),
+        uid: op.uid.clone(),
+        ..OwnerReference::default()
+    };
+    let group = issuer.api_group.clone().filter(|group| !group.is_empty());
+    let mut wanted = CertificateRequest::new(
+        name,
+        CertificateRequestSpec {
+            request: ByteString(signing_request(&op.database)?.into_bytes()),
+            issuer_ref: IssuerReference {
+                name: issuer.name.clone(),
+                kind: Some(issuer.kind.clone()),
+                group: Some(group.unwrap_or_else(|| CERT_MANAGER_GROUP.to_owned())),
+            },
+            duration: Some("1h".to_owned()),
+            usages: vec!["digital signature".to_owned(), "client auth".to_owned()],
+        },
+    );
+    wanted.metadata.namespace = Some(op.namespace.clone());
+    wanted.metadata.owner_references = Some(vec![owner]);
+    let api: Api<CertificateRequest> = Api::namespaced(client.clone(), &op.namespace);
+    let params = PostParams {
+        field_manager: Some(OPS_MANAGER.to_owned()),
+        ..PostParams::default()
+    };
+    match api.create(&params, &wanted).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
+        Err(source) => Err(ApplyError::new("create", ObjectId::of(&wanted), source).into()),
+    }
+}
+
+/// A signing request whose key is thrown away.
+fn signing_request(database: &str) -> Result<String, Error> {
+    let signed = || {
+        let mut params = rcgen::CertificateParams::new(Vec::new())?;
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(rcgen::DnType::CommonName, database);
+        params.serialize_request(&rcgen::KeyPair::generate()?)?.pem()
+    };
+    signed().map_err(|error| Error::Vanished(format!("a signing request ({error})")))
 }
 
 /// A changed annotation makes kubelet look at the Pod, and so at its Secret volumes, at once.

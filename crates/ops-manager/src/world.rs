@@ -9,8 +9,12 @@ use api_types::postgres::conditions::PAUSED;
 use api_types::tls::{CertificateAlias, IssuerRef};
 use api_types::vocabulary::PAUSED_BY;
 use api_types::{PetSet, Postgres, PostgresVersion};
-use blueprint::CaBundle;
+use blueprint::{CaBundle, KeyPair, Material};
+use instance::{LoadedConfiguration, Replica, SslSessions};
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::moves::authority::Answer;
 
 /// Something that was looked for. What could not be read is never taken for absent.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -58,6 +62,8 @@ impl<T> Observed<T> {
 /// One database and everything around it that an operation looks at.
 #[derive(Clone, Debug, Default)]
 pub struct World {
+    /// When it was looked at.
+    pub now: Timestamp,
     /// The Postgres.
     pub postgres: Observed<Postgres>,
     /// Whether the pause is held by a request that no longer needs it (gone or ended).
@@ -72,6 +78,8 @@ pub struct World {
     pub makes_named_service_account: bool,
     /// The config Secret.
     pub config: Observed<ConfigSecret>,
+    /// What members were given before this operation gave them something else; `Absent` until it did.
+    pub last_good: Observed<Material>,
     /// Metadata of the AppBinding.
     pub app_binding: Observed<ObjectMeta>,
     /// The PetSet.
@@ -80,6 +88,8 @@ pub struct World {
     pub certificates: BTreeMap<CertificateAlias, Observed<Certificate>>,
     /// Secrets of the certificates by their names.
     pub secrets: BTreeMap<String, Observed<IssuedSecret>>,
+    /// What new issuers answered, by the names of the CertificateRequests.
+    pub answers: BTreeMap<String, Observed<Answer>>,
     /// Issuers that the spec or the request names.
     pub issuers: Vec<(IssuerRef, Observed<IssuerState>)>,
     /// The members' Pods, by name.
@@ -95,23 +105,19 @@ pub struct ConfigSecret {
     pub meta: ObjectMeta,
     /// The CAs that members are told to trust.
     pub trust: CaBundle,
+    /// The certificates and keys that members are given.
+    pub material: Material,
 }
 
-/// Public facts of an issued certificate; the key stays in `observe`.
+/// What an issuer gave.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct IssuedSecret {
-    /// Changes with every write of the Secret.
-    pub resource_version: String,
-    /// SHA-256 of the leaf in DER, hexadecimal.
-    pub fingerprint: String,
-    /// DNS names and IP addresses that the leaf is for.
-    pub names: BTreeSet<String>,
+    /// Certificate, key and CA; none when a part is missing.
+    pub pair: Option<KeyPair>,
     /// `ca.crt`.
     pub ca: CaBundle,
     /// Name of the issuer that cert-manager noted on the Secret.
     pub issuer: Option<String>,
-    /// What makes the Secret unusable: no key, key of another certificate, not signed by its `ca.crt`.
-    pub fault: Option<String>,
 }
 
 /// Whether an issuer can sign.
@@ -136,12 +142,34 @@ pub struct Member {
     pub terminating: bool,
     /// Value of the annotation that makes kubelet look at Secrets again.
     pub files_token: Option<String>,
-    /// Secrets that it mounts.
-    pub secrets: BTreeSet<String>,
     /// What its Patroni says.
     pub patroni: Observed<PatroniState>,
     /// How its database port answers.
     pub wire: Observed<Wire>,
+    /// What it says in SQL; absent when it was not asked.
+    pub inside: Observed<Inside>,
+}
+
+/// What a member says in SQL.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inside {
+    /// The public files that it has.
+    pub files: Files,
+    /// The configuration that it has read.
+    pub configuration: LoadedConfiguration,
+    /// Sessions of applications.
+    pub sessions: SslSessions,
+    /// Those that replicate from it.
+    pub replicas: Vec<Replica>,
+}
+
+/// The public files of a member, by what identifies them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Files {
+    /// SHA-256 of `patroni.yml`, hexadecimal.
+    pub configuration: Option<String>,
+    /// SHA-256 of each certificate's leaf in DER, hexadecimal.
+    pub leaves: BTreeMap<CertificateAlias, String>,
 }
 
 /// What a member's Patroni says.
@@ -160,12 +188,27 @@ pub struct PatroniState {
 /// How a member's database port answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wire {
-    /// SHA-256 of the leaf that it serves, hexadecimal; none when it answers that it has no TLS.
-    pub served: Option<String>,
+    /// The leaf that it serves; none when it answers that it has no TLS.
+    pub served: Option<ServedLeaf>,
     /// Subjects (DER) of the CAs that it asks client certificates of.
     pub trusted_subjects: BTreeSet<Vec<u8>>,
     /// Whether it goes on with a client that speaks plaintext; unknown when it was not asked.
     pub plaintext: Option<bool>,
+}
+
+/// A leaf as a member serves it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServedLeaf {
+    /// SHA-256 of the DER, hexadecimal.
+    pub fingerprint: String,
+    /// Issuer as text.
+    pub issuer: String,
+    /// Serial number, hexadecimal.
+    pub serial: String,
+    /// Last moment of validity.
+    pub not_after: Timestamp,
+    /// Protocol version, for example `TLSv1.3`.
+    pub protocol: String,
 }
 
 impl World {

@@ -9,12 +9,12 @@ use rustls::client::ResolvesClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, ProtocolVersion, SignatureScheme};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::world::Wire;
+use crate::world::{ServedLeaf, Wire};
 
 /// `SSLRequest` (PostgreSQL manual, "Message Formats"): length 8, request code 80877103.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
@@ -42,7 +42,7 @@ pub async fn look(host: &str, port: u16, user: &str, within: Duration) -> Result
         .unwrap_or_else(|_| Err(format!("no answer within {within:?}")))
 }
 
-async fn ask_for_tls(host: &str, port: u16) -> Result<(Option<String>, BTreeSet<Vec<u8>>), String> {
+async fn ask_for_tls(host: &str, port: u16) -> Result<(Option<ServedLeaf>, BTreeSet<Vec<u8>>), String> {
     let mut stream = TcpStream::connect((host, port))
         .await
         .map_err(|error| error.to_string())?;
@@ -68,11 +68,28 @@ async fn ask_for_tls(host: &str, port: u16) -> Result<(Option<String>, BTreeSet<
         .1
         .peer_certificates()
         .and_then(|chain| chain.first());
-    let fingerprint = leaf.ok_or("it serves no certificate")?;
-    let facts = instance::facts_of_der(fingerprint).map_err(|error| error.to_string())?;
+    let leaf = leaf.ok_or("it serves no certificate")?;
+    let facts = instance::facts_of_der(leaf).map_err(|error| error.to_string())?;
+    let protocol = tls.get_ref().1.protocol_version();
+    let served = ServedLeaf {
+        fingerprint: facts.fingerprint,
+        issuer: facts.issuer,
+        serial: facts.serial,
+        not_after: facts.not_after,
+        protocol: protocol.map_or_else(String::new, words),
+    };
     // Courtesy only: what we came for is read.
     let _ = tls.shutdown().await;
-    Ok((Some(facts.fingerprint), hints.take()))
+    Ok((Some(served), hints.take()))
+}
+
+/// As PostgreSQL writes it in `pg_stat_ssl`.
+fn words(version: ProtocolVersion) -> String {
+    match version {
+        ProtocolVersion::TLSv1_2 => "TLSv1.2".to_owned(),
+        ProtocolVersion::TLSv1_3 => "TLSv1.3".to_owned(),
+        other => format!("{other:?}"),
+    }
 }
 
 /// `Some(true)`: it asks for authentication or lets us in; `Some(false)`: no line of `pg_hba.conf` is for plaintext.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use api_types::cert_manager::{Certificate, IssuerCondition};
 use api_types::ops_request::TlsSettings;
 use api_types::tls::CertificateAlias;
+use instance::{Purpose, examine};
 use jiff::Timestamp;
 
 use crate::effect::{Child, Effect};
@@ -85,6 +86,11 @@ pub fn synced(op: &Operation, world: &World, settings: &TlsSettings) -> Result<P
     Ok(Progress::Done)
 }
 
+/// Applies the Certificates that are not as these settings want them.
+pub fn as_wanted(world: &World, settings: &TlsSettings) -> Needs<Vec<Effect>> {
+    apply(world, &wanted(world, settings)?)
+}
+
 fn apply(world: &World, wanted: &[(CertificateAlias, Certificate)]) -> Needs<Vec<Effect>> {
     let mut effects = Vec::new();
     for (alias, certificate) in wanted {
@@ -139,40 +145,54 @@ fn check_issued(op: &Operation, world: &World, alias: CertificateAlias, wanted: 
             title(wanted)
         )));
     }
-    check_secret(world.issued(&wanted.spec.secret_name)?, wanted)
+    let secret = world.issued(&wanted.spec.secret_name)?;
+    check_secret(secret, alias, wanted, world.now)
 }
 
-/// Whether a Secret holds what its Certificate asks for. What is wrong may be half-way: it is waited for.
-fn check_secret(secret: &IssuedSecret, wanted: &Certificate) -> Needs<()> {
+/// Whether a Secret holds what its Certificate asks for, and members and clients can use it. cert-manager has said that
+/// it is done, so what is wrong now stays wrong.
+fn check_secret(
+    secret: &IssuedSecret,
+    alias: CertificateAlias,
+    wanted: &Certificate,
+    now: Timestamp,
+) -> Needs<()> {
     let name = &wanted.spec.secret_name;
-    if let Some(fault) = &secret.fault {
-        return Err(Progress::Wait(format!("Secret {name} can't be used: {fault}")));
-    }
-    if secret
-        .issuer
-        .as_ref()
-        .is_some_and(|issuer| *issuer != wanted.spec.issuer_ref.name)
-    {
-        let issuer = &wanted.spec.issuer_ref.name;
+    let asked = &wanted.spec.issuer_ref.name;
+    if secret.issuer.as_ref().is_some_and(|issuer| issuer != asked) {
         return Err(Progress::Wait(format!(
-            "waits for a certificate of issuer {issuer} in Secret {name}"
+            "waits for a certificate of issuer {asked} in Secret {name}"
         )));
     }
-    let asked: BTreeSet<String> = wanted
+    let refused = |why: String| {
+        Err(Progress::Impossible(format!(
+            "the certificate in Secret {name} was not given to any member: {why}. Then create the request again"
+        )))
+    };
+    let Some(pair) = &secret.pair else {
+        return refused("it lacks ca.crt, tls.crt or tls.key; use an issuer that publishes its CA".into());
+    };
+    let names: Vec<String> = wanted
         .spec
         .dns_names
         .iter()
         .chain(&wanted.spec.ip_addresses)
         .cloned()
         .collect();
-    let missing: Vec<_> = asked.difference(&secret.names).map(String::as_str).collect();
-    if !missing.is_empty() {
-        return Err(Progress::Wait(format!(
-            "the certificate in Secret {name} is not for {}",
-            missing.join(", ")
-        )));
+    let purpose = match alias {
+        CertificateAlias::Server => Purpose::Server { names: &names },
+        CertificateAlias::Client => Purpose::Client {
+            role: wanted.spec.common_name.as_deref().unwrap_or_default(),
+        },
+        CertificateAlias::MetricsExporter => Purpose::Any,
+    };
+    match examine(&pair.certificate, &pair.key, &pair.ca, purpose, now) {
+        Ok(_) => Ok(()),
+        Err(faults) => {
+            let all: Vec<String> = faults.iter().map(ToString::to_string).collect();
+            refused(all.join("; "))
+        }
     }
-    Ok(())
 }
 
 /// Certificates that a database with these settings does not have.

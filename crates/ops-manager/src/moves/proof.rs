@@ -2,13 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use blueprint::{CaBundle, Resolved};
+use blueprint::{CaBundle, KeyPair, Material};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::effect::Effect;
+use crate::operation::Operation;
 use crate::step::{Needs, Progress};
-use crate::world::{Member, Observed, World};
+use crate::world::{Files, Member, Observed, ServedLeaf, World};
+use api_types::ops_request::{MemberProof, ServedCertificate};
 use api_types::tls::CertificateAlias;
+use api_types::vocabulary::{ROLE_PRIMARY, ROLE_STANDBY};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 /// How every member is to answer.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,6 +24,26 @@ pub struct Expectation {
     pub plaintext: Option<bool>,
     /// CAs by whose certificates it is to recognise clients.
     pub trust: ExpectedTrust,
+    /// The configuration that it is to have read; any when none.
+    pub configuration: Option<ExpectedConfiguration>,
+}
+
+/// The configuration that a member is to have read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExpectedConfiguration {
+    /// Lines of `pg_hba.conf`.
+    pub pg_hba: Vec<String>,
+    /// `sslmode` with which a standby replicates.
+    pub ssl_mode: String,
+}
+
+/// What members are told at a stage.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Told {
+    /// A token that changes with it.
+    pub token: String,
+    /// The files by which it reaches them.
+    pub files: Files,
 }
 
 /// CAs by whose certificates a member is to recognise clients.
@@ -41,21 +66,17 @@ pub enum ExpectedTls {
     Any,
     /// It is to have no TLS.
     None,
-    /// The leaf with this fingerprint from the Secret of this name.
-    Leaf {
-        /// Secret that holds it; a Pod that does not mount it can't serve it before it is made anew.
-        secret: String,
-        /// SHA-256, hexadecimal.
-        fingerprint: String,
-    },
+    /// The leaf with this fingerprint (SHA-256, hexadecimal).
+    Leaf(String),
 }
 
 impl ExpectedTls {
-    /// The leaf that the server Secret of this database holds now.
-    pub fn of_secret(world: &World, resolved: &Resolved) -> Needs<Self> {
-        let secret = resolved.certificate_secret(CertificateAlias::Server);
-        let fingerprint = world.issued(&secret)?.fingerprint.clone();
-        Ok(Self::Leaf { secret, fingerprint })
+    /// The leaf that members are given.
+    pub fn of(material: &Material) -> Self {
+        let server = material.get(CertificateAlias::Server);
+        server
+            .and_then(KeyPair::fingerprint)
+            .map_or(Self::Any, Self::Leaf)
     }
 }
 
@@ -74,22 +95,40 @@ impl Expectation {
             ExpectedTls::Any => {}
             ExpectedTls::None if wire.served.is_some() => return Err("it still serves TLS".into()),
             ExpectedTls::None => {}
-            ExpectedTls::Leaf { secret, .. } if !member.secrets.contains(secret) => {}
-            ExpectedTls::Leaf { .. } if wire.served.is_none() => return Err("it does not serve TLS".into()),
-            ExpectedTls::Leaf { fingerprint, .. } if wire.served.as_ref() != Some(fingerprint) => {
-                return Err("it does not serve the issued certificate yet".into());
-            }
-            ExpectedTls::Leaf { .. } => {}
+            ExpectedTls::Leaf(wanted) => match &wire.served {
+                None => return Err("it does not serve TLS".into()),
+                Some(served) if served.fingerprint != *wanted => {
+                    return Err("it does not serve the issued certificate yet".into());
+                }
+                Some(_) => {}
+            },
         }
         if wire.served.is_some() {
             self.check_trust(&wire.trusted_subjects)?;
         }
         match (self.plaintext, wire.plaintext) {
-            (Some(true), Some(false)) => Err("it refuses plaintext".into()),
-            (Some(false), Some(true)) => Err("it still accepts plaintext".into()),
-            (Some(_), None) => Err("whether it accepts plaintext is not known".into()),
-            _ => Ok(()),
+            (Some(true), Some(false)) => return Err("it refuses plaintext".into()),
+            (Some(false), Some(true)) => return Err("it still accepts plaintext".into()),
+            (Some(_), None) => return Err("whether it accepts plaintext is not known".into()),
+            _ => {}
         }
+        self.configuration
+            .as_ref()
+            .map_or(Ok(()), |expected| expected.check(member))
+    }
+
+    /// Whether more than the leaf that is served has to change.
+    fn needs_configuration(&self, member: &Member) -> bool {
+        let serves_tls = member.wire.present().is_some_and(|wire| wire.served.is_some());
+        let but_for_the_leaf = Self {
+            tls: match &self.tls {
+                ExpectedTls::Leaf(_) => ExpectedTls::Any,
+                other => other.clone(),
+            },
+            ..self.clone()
+        };
+        let wants_tls = matches!(self.tls, ExpectedTls::Leaf(_));
+        wants_tls != serves_tls || but_for_the_leaf.check(member).is_err()
     }
 
     /// Two CAs may have the same subject: then the wire can't tell them apart.
@@ -110,6 +149,47 @@ impl Expectation {
     }
 }
 
+impl ExpectedConfiguration {
+    fn check(&self, member: &Member) -> Result<(), String> {
+        let read = match &member.inside {
+            Observed::Present(inside) => &inside.configuration,
+            Observed::Absent => return Err("it was not asked what it has read".into()),
+            Observed::Unknown(why) => return Err(format!("what it has read is not known: {why}")),
+        };
+        if read.pg_hba != self.pg_hba || !read.is_read {
+            return Err("it has not read the new pg_hba.conf yet".into());
+        }
+        let is_standby = member.patroni.present().is_some_and(|state| !state.primary);
+        let wanted = format!("sslmode={}", self.ssl_mode);
+        if is_standby && !read.primary_conninfo.split(' ').any(|word| word == wanted) {
+            return Err(format!("it does not replicate with {wanted} yet"));
+        }
+        Ok(())
+    }
+}
+
+/// Whether every standby streams from the primary, with TLS or without. What is waited for, if not.
+pub fn replication(world: &World, encrypted: bool) -> Option<String> {
+    if world.replicas() <= 1 {
+        return None;
+    }
+    let Some(leader) = world.leader.as_deref() else {
+        return Some("waits for a primary".into());
+    };
+    let inside = match world.members.get(leader).map(|member| &member.inside) {
+        Some(Observed::Present(inside)) => inside,
+        _ => return Some(format!("waits for {leader} to say who replicates from it")),
+    };
+    let streams = |pod: &&String| {
+        inside.replicas.iter().any(|replica| {
+            replica.application_name == **pod && replica.state == "streaming" && replica.ssl == encrypted
+        })
+    };
+    let behind = world.members.keys().find(|pod| *pod != leader && !streams(pod))?;
+    let how = if encrypted { "over TLS" } else { "without TLS" };
+    Some(format!("waits for {behind} to stream from {leader} {how}"))
+}
+
 /// Subjects (DER) of the certificates of a bundle; what can't be read has none.
 pub fn subjects_of(bundle: &CaBundle) -> BTreeSet<Vec<u8>> {
     let subject = |der: &Vec<u8>| {
@@ -123,43 +203,138 @@ pub fn subjects_of(bundle: &CaBundle) -> BTreeSet<Vec<u8>> {
 ///
 /// Standbys come before the primary: when the primary begins to serve a certificate of another CA, the standbys trust
 /// that CA already.
-pub fn reload(world: &World, files: &str, expected: &Expectation) -> Result<Progress, Progress> {
+pub fn reload(world: &World, told: &Told, expected: &Expectation) -> Result<Progress, Progress> {
     let leader = world.leader.as_deref();
     for is_leader in [false, true] {
-        let mut behind = Vec::new();
-        let mut effects = Vec::new();
-        for (pod, member) in &world.members {
-            if (Some(pod.as_str()) == leader) != is_leader {
-                continue;
-            }
-            if let Err(why) = expected.check(member) {
-                behind.push(format!("{pod}: {why}"));
-                effects.extend(bring_up_to_date(pod, member, files));
-            }
-        }
-        if effects.is_empty() && !behind.is_empty() {
-            return Ok(Progress::Wait(behind.join("; ")));
-        }
-        if !effects.is_empty() {
-            return Ok(Progress::Act(effects));
+        let these = |pod: &str| (Some(pod) == leader) == is_leader;
+        if let Some(progress) = reload_these(world, told, expected, these) {
+            return Ok(progress);
         }
     }
     Ok(all_there(world)?.map_or(Progress::Done, Progress::Wait))
 }
 
-fn bring_up_to_date(pod: &str, member: &Member, files: &str) -> Vec<Effect> {
+/// As [`reload`], in no order: for members of which one may never answer as expected.
+pub fn reload_at_once(world: &World, told: &Told, expected: &Expectation) -> Result<Progress, Progress> {
+    if let Some(progress) = reload_these(world, told, expected, |_| true) {
+        return Ok(progress);
+    }
+    Ok(all_there(world)?.map_or(Progress::Done, Progress::Wait))
+}
+
+/// `None` when all of these members answer as expected.
+fn reload_these(
+    world: &World,
+    told: &Told,
+    expected: &Expectation,
+    these: impl Fn(&str) -> bool,
+) -> Option<Progress> {
+    let mut behind = Vec::new();
+    let mut effects = Vec::new();
+    for (pod, member) in world.members.iter().filter(|(pod, _)| these(pod)) {
+        if let Err(why) = expected.check(member) {
+            behind.push(format!("{pod}: {why}"));
+            effects.extend(bring_up_to_date(pod, member, told, expected));
+        }
+    }
+    match (effects.is_empty(), behind.is_empty()) {
+        (true, true) => None,
+        (true, false) => Some(Progress::Wait(behind.join("; "))),
+        (false, _) => Some(Progress::Act(effects)),
+    }
+}
+
+/// Members that do not answer as expected, and what is different.
+pub fn behind(world: &World, expected: &Expectation) -> Vec<(String, String)> {
+    let members = world.members.iter();
+    members
+        .filter_map(|(pod, member)| Some((pod.clone(), expected.check(member).err()?)))
+        .collect()
+}
+
+/// What every member was seen to serve, for the request's status. A time stays as long as nothing else changes.
+pub fn members(op: &Operation, world: &World, before: &[MemberProof], now: Timestamp) -> Vec<MemberProof> {
+    if world.members.is_empty() {
+        return before.to_vec();
+    }
+    let wanted = world.config.present().and_then(|config| {
+        let server = config.material.get(CertificateAlias::Server)?;
+        server.fingerprint()
+    });
+    let proof = |(pod, member): (&String, &Member)| {
+        let known = before.iter().find(|proof| proof.name == *pod);
+        let Some(wire) = member.wire.present() else {
+            return known.cloned();
+        };
+        let served = wire.served.as_ref();
+        let seen = MemberProof {
+            name: pod.clone(),
+            role: role(world, pod).or_else(|| known.and_then(|known| known.role.clone())),
+            served: served.map(certificate),
+            matches_secret: served.map(|served| Some(&served.fingerprint) == wanted.as_ref()),
+            plaintext: wire.plaintext.or_else(|| known.and_then(|known| known.plaintext)),
+            restart_reason: op.plan.restart_reasons.get(pod).cloned(),
+            seen_at: Time(whole_seconds(now)),
+        };
+        Some(match known {
+            Some(known) if same(known, &seen) => known.clone(),
+            _ => seen,
+        })
+    };
+    world.members.iter().filter_map(proof).collect()
+}
+
+/// Unknown while nobody is seen to lead.
+fn role(world: &World, pod: &str) -> Option<String> {
+    let leader = world.leader.as_deref()?;
+    let role = if leader == pod { ROLE_PRIMARY } else { ROLE_STANDBY };
+    Some(role.to_owned())
+}
+
+fn certificate(served: &ServedLeaf) -> ServedCertificate {
+    ServedCertificate {
+        fingerprint: served.fingerprint.clone(),
+        issuer: served.issuer.clone(),
+        serial: served.serial.clone(),
+        not_after: Time(served.not_after),
+        protocol: served.protocol.clone(),
+    }
+}
+
+fn same(known: &MemberProof, seen: &MemberProof) -> bool {
+    let seen = MemberProof {
+        seen_at: known.seen_at.clone(),
+        ..seen.clone()
+    };
+    *known == seen
+}
+
+fn whole_seconds(now: Timestamp) -> Timestamp {
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
+
+/// kubelet is asked to bring the files; when they are there, the member is told to read them. A member that can't be
+/// asked what it has is told anyway.
+fn bring_up_to_date(pod: &str, member: &Member, told: &Told, expected: &Expectation) -> Vec<Effect> {
     if member.terminating {
         return Vec::new();
     }
     let mut effects = Vec::new();
-    if member.files_token.as_deref() != Some(files) {
+    if member.files_token.as_deref() != Some(told.token.as_str()) {
         effects.push(Effect::TouchFiles {
             pod: pod.to_owned(),
-            token: files.to_owned(),
+            token: told.token.clone(),
         });
     }
-    if member.patroni.present().is_some() {
-        effects.push(Effect::Reload(pod.to_owned()));
+    let arrived = member
+        .inside
+        .present()
+        .is_none_or(|inside| inside.files == told.files);
+    if arrived && member.patroni.present().is_some() {
+        effects.push(Effect::Reload {
+            pod: pod.to_owned(),
+            configuration: expected.needs_configuration(member),
+        });
     }
     effects
 }
@@ -169,16 +344,4 @@ fn all_there(world: &World) -> Needs<Option<String>> {
     let wanted = usize::try_from(world.replicas()).unwrap_or(0);
     let seen = world.members.len();
     Ok((seen < wanted).then(|| format!("waits for all {wanted} Pods; there are {seen}")))
-}
-
-/// A token that changes with everything that is projected into the Pods: the config Secret and the certificates.
-pub fn files_token(world: &World, resolved: &Resolved, config_hash: &str) -> String {
-    let versions = CertificateAlias::ALL.iter().map(|alias| {
-        let secret = world.secrets.get(&resolved.certificate_secret(*alias));
-        secret
-            .and_then(Observed::present)
-            .map_or("-", |secret| secret.resource_version.as_str())
-    });
-    let parts: Vec<&str> = std::iter::once(config_hash).chain(versions).collect();
-    parts.join(".")
 }

@@ -18,14 +18,21 @@ pub fn restart(
     if let Some(waiting) = config::revision_is_known(world)? {
         return Ok(Progress::Wait(waiting));
     }
-    let rollout = Rollout::new(world)?;
+    let rollout = Rollout::to_revision(world)?;
     if let Some(plan) = rollout.plan(op) {
         return Ok(plan);
     }
-    if let Some(waiting) = rollout.missing().or_else(|| rollout.unfinished(proof)) {
-        return Ok(Progress::Wait(waiting));
-    }
-    Ok(rollout.next(op))
+    rollout.go_on(op, proof)
+}
+
+/// Makes those Pods anew that the plan names, one at a time. Done as [`restart`] is.
+pub fn restart_planned(
+    op: &Operation,
+    world: &World,
+    proof: &dyn Fn(&str, &Member) -> Result<(), String>,
+) -> Result<Progress, Progress> {
+    let is_old = |pod: &str, member: &Member| op.plan.pods.get(pod) == Some(&member.uid);
+    Rollout::new(world, is_old).go_on(op, proof)
 }
 
 /// The members, sorted by what is left to do.
@@ -38,14 +45,29 @@ struct Rollout<'a> {
 }
 
 impl<'a> Rollout<'a> {
-    fn new(world: &'a World) -> Needs<Self> {
+    fn to_revision(world: &'a World) -> Needs<Self> {
         let status = world.pet_set.need("the PetSet")?.status.as_ref();
         let revision = status
             .and_then(|status| status.update_revision.as_deref())
             .unwrap_or_default();
+        Ok(Self::new(world, |_, member| member.revision != revision))
+    }
+
+    fn new(world: &'a World, is_old: impl Fn(&str, &Member) -> bool) -> Self {
         let members = world.members.iter().map(|(pod, member)| (pod.as_str(), member));
-        let (old, new) = members.partition(|(_, member)| member.revision != revision);
-        Ok(Self { world, old, new })
+        let (old, new) = members.partition(|(pod, member)| is_old(pod, member));
+        Self { world, old, new }
+    }
+
+    fn go_on(
+        &self,
+        op: &Operation,
+        proof: &dyn Fn(&str, &Member) -> Result<(), String>,
+    ) -> Result<Progress, Progress> {
+        if let Some(waiting) = self.missing().or_else(|| self.unfinished(proof)) {
+            return Ok(Progress::Wait(waiting));
+        }
+        Ok(self.next(op))
     }
 
     fn is_leader(&self, pod: &str) -> bool {

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use api_types::vocabulary::USER_CONF;
 use api_types::{Postgres, names};
-use blueprint::CaBundle;
-use instance::{CertificateError, Password, chain_of_pem, facts_of_pem, key_matches};
+use blueprint::{CaBundle, KeyPair, material};
+use instance::Password;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
-use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::Reader;
 use crate::member::Credentials;
@@ -95,111 +94,12 @@ pub async fn issued(reader: &Reader<'_>, secrets: &[String]) -> BTreeMap<String,
     futures::future::join_all(looked).await.into_iter().collect()
 }
 
-/// What can be told about a Secret of a certificate.
+/// What an issuer wrote into a certificate's Secret. Whether it is good is judged by the step that wants to use it.
 pub fn facts(secret: &Secret) -> IssuedSecret {
-    let mut facts = IssuedSecret {
-        resource_version: secret.metadata.resource_version.clone().unwrap_or_default(),
+    let ca = text(secret, material::CA).unwrap_or_default();
+    IssuedSecret {
+        pair: KeyPair::of_issued(secret),
+        ca: CaBundle::from_pem(ca).unwrap_or_default(),
         issuer: secret.annotations().get(ISSUER_NAME).cloned(),
-        ..IssuedSecret::default()
-    };
-    facts.fault = read_into(&mut facts, secret).err();
-    facts
-}
-
-fn read_into(facts: &mut IssuedSecret, secret: &Secret) -> Result<(), String> {
-    let crt = text(secret, "tls.crt")
-        .filter(|pem| !pem.is_empty())
-        .ok_or("it has no tls.crt")?;
-    let of_crt = |error: CertificateError| format!("its tls.crt: {error}");
-    let chain = chain_of_pem(crt.as_bytes()).map_err(of_crt)?;
-    let leaf = facts_of_pem(crt.as_bytes()).map_err(of_crt)?;
-    facts.fingerprint = leaf.fingerprint;
-    facts.names = leaf
-        .dns_names
-        .into_iter()
-        .chain(leaf.ip_addresses.iter().map(ToString::to_string))
-        .collect();
-    let ca = text(secret, "ca.crt").filter(|pem| !pem.is_empty());
-    let ca = ca.ok_or("it has no ca.crt; use an issuer that publishes its CA")?;
-    facts.ca = CaBundle::from_pem(ca).map_err(|error| format!("its ca.crt: {error}"))?;
-    check_issuer(&chain, &facts.ca)?;
-    let key = text(secret, "tls.key")
-        .filter(|pem| !pem.is_empty())
-        .ok_or("it has no tls.key")?;
-    match key_matches(crt.as_bytes(), key.as_bytes()) {
-        // A kind of key that is not known here is for PostgreSQL to judge.
-        Ok(()) | Err(CertificateError::Key(_)) => Ok(()),
-        Err(error) => Err(format!("its tls.key: {error}")),
-    }
-}
-
-/// The end of the chain names one of the CAs as its issuer.
-fn check_issuer(chain: &[Vec<u8>], ca: &CaBundle) -> Result<(), String> {
-    let last = chain.last().ok_or("its tls.crt has no certificate")?;
-    let (_, last) =
-        X509Certificate::from_der(last).map_err(|_| "its tls.crt is no X.509 certificate".to_owned())?;
-    let subjects = crate::moves::proof::subjects_of(ca);
-    if subjects.contains(last.issuer().as_raw()) || subjects.contains(last.subject().as_raw()) {
-        return Ok(());
-    }
-    Err("its tls.crt was not issued by its ca.crt".into())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use k8s_openapi::ByteString;
-    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-
-    use super::*;
-
-    fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
-        let mut params = CertificateParams::new(Vec::new()).expect("parameters");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, name);
-        CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("a CA")
-    }
-
-    fn leaf(ca: &CertifiedIssuer<'static, KeyPair>) -> (String, String) {
-        let key = KeyPair::generate().expect("a key");
-        let names = vec!["pg.demo.svc".to_owned(), "127.0.0.1".to_owned()];
-        let params = CertificateParams::new(names).expect("parameters");
-        (
-            params.signed_by(&key, ca).expect("a certificate").pem(),
-            key.serialize_pem(),
-        )
-    }
-
-    fn secret(crt: &str, key: &str, ca: &str) -> Secret {
-        let data = [("tls.crt", crt), ("tls.key", key), ("ca.crt", ca)];
-        let data = data.map(|(name, text)| (name.to_owned(), ByteString(text.as_bytes().to_vec())));
-        Secret {
-            data: Some(BTreeMap::from(data)),
-            ..Secret::default()
-        }
-    }
-
-    #[test]
-    fn a_good_secret_has_no_fault() {
-        let ca = authority("one");
-        let (crt, key) = leaf(&ca);
-        let facts = facts(&secret(&crt, &key, &ca.pem()));
-        assert_eq!(facts.fault, None);
-        assert_eq!(facts.fingerprint.len(), 64);
-        assert!(facts.names.contains("pg.demo.svc") && facts.names.contains("127.0.0.1"));
-    }
-
-    #[test]
-    fn half_written_and_foreign_secrets_are_told_apart() {
-        let (one, two) = (authority("one"), authority("two"));
-        let (crt, key) = leaf(&one);
-        let (_, other_key) = leaf(&one);
-        let fault = |crt: &str, key: &str, ca: &str| facts(&secret(crt, key, ca)).fault.unwrap_or_default();
-        assert!(fault(&crt, &other_key, &one.pem()).contains("does not belong"));
-        assert!(fault(&crt, &key, &two.pem()).contains("not issued by"));
-        assert!(fault(&crt, &key, "").contains("no ca.crt"));
-        assert!(fault("", &key, &one.pem()).contains("no tls.crt"));
-        assert!(fault(&crt, "", &one.pem()).contains("no tls.key"));
     }
 }

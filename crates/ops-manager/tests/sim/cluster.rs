@@ -2,33 +2,45 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use api_types::cert_manager::{Certificate, IssuerCondition};
+use api_types::cert_manager::Certificate;
 use api_types::condition::{self, Condition};
 use api_types::postgres::conditions::PAUSED;
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::{PAUSED_BY, TRUST_CRT};
 use api_types::{PetSet, Postgres, PostgresVersion};
-use blueprint::{CaBundle, Children, Inputs, LiveFacts, TlsInputs, TlsPhase};
+use blueprint::{CaBundle, KeyPair, Material, TlsInputs, TlsPhase};
+use instance::{LoadedConfiguration, Replica, SslSessions};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use ops_manager::effect::{Child, Effect};
+use ops_manager::moves::authority::Answer;
 use ops_manager::moves::proof::subjects_of;
-use ops_manager::world::{ConfigSecret, IssuedSecret, Member, Observed, PatroniState, Wire, World};
+use ops_manager::world::{
+    ConfigSecret, Files, Inside, IssuedSecret, Member, Observed, PatroniState, ServedLeaf, Wire, World,
+};
+use sha2::{Digest, Sha256};
+use testkit::authority::Authority;
 
-/// What a member has read.
+use crate::objects::{build, condition_of, issue, set_issuing};
+
+/// What a member has read, or has in its folders.
 #[derive(Clone, Default)]
 struct Loaded {
     phase: TlsPhase,
     leaf: Option<String>,
     trust: CaBundle,
+    pg_hba: Vec<String>,
+    ssl_mode: String,
+    files: Files,
 }
 
 struct Pod {
     uid: String,
     revision: String,
     starting: u32,
-    files: Option<String>,
+    token: Option<String>,
+    folders: Loaded,
     loaded: Loaded,
 }
 
@@ -37,6 +49,7 @@ pub struct Cluster {
     pub postgres: Postgres,
     pub version: PostgresVersion,
     config: Secret,
+    last_good: Option<Secret>,
     app_binding: ObjectMeta,
     pet_set: PetSet,
     certificates: BTreeMap<CertificateAlias, Certificate>,
@@ -45,8 +58,14 @@ pub struct Cluster {
     pub leader: String,
     pub switchovers: u32,
     pub evictions: Vec<String>,
-    cas: BTreeMap<String, CaBundle>,
+    authorities: BTreeMap<String, Authority>,
     counter: u32,
+    pub now: Timestamp,
+    /// A Pod that does not follow reloads.
+    pub stubborn: Option<String>,
+    answers: BTreeMap<String, Answer>,
+    /// Applications' sessions on every member.
+    pub sessions: SslSessions,
 }
 
 impl Cluster {
@@ -65,6 +84,7 @@ impl Cluster {
         let children = build(&postgres, &version, TlsInputs::default(), None);
         let mut cluster = Self {
             config: children.config_secret,
+            last_good: None,
             app_binding: children.app_binding.metadata,
             pet_set: children.pet_set,
             certificates: BTreeMap::new(),
@@ -73,10 +93,14 @@ impl Cluster {
             leader: "pg-0".into(),
             switchovers: 0,
             evictions: Vec::new(),
-            cas: ["one", "two"]
-                .map(|name| (name.to_owned(), authority(name)))
+            authorities: ["one", "two"]
+                .map(|name| (name.to_owned(), Authority::new(name)))
                 .into(),
             counter: 0,
+            stubborn: None,
+            answers: BTreeMap::new(),
+            sessions: SslSessions::default(),
+            now: "2026-01-01T00:00:00Z".parse().expect("a time"),
             postgres,
             version,
         };
@@ -101,13 +125,23 @@ impl Cluster {
     /// What a look finds.
     pub fn world(&self) -> World {
         World {
+            now: self.now,
             postgres: Observed::Present(self.postgres.clone()),
             version: Observed::Present(self.version.clone()),
             superuser: Observed::Present("postgres".into()),
             config: Observed::Present(ConfigSecret {
                 meta: self.config.metadata.clone(),
                 trust: self.trust(),
+                material: Material::of_config(&self.config),
             }),
+            last_good: self.last_good.as_ref().map_or(Observed::Absent, |secret| {
+                Observed::Present(Material::of_config(secret))
+            }),
+            answers: self
+                .answers
+                .iter()
+                .map(|(name, answer)| (name.clone(), Observed::Present(answer.clone())))
+                .collect(),
             app_binding: Observed::Present(self.app_binding.clone()),
             pet_set: Observed::Present(self.pet_set.clone()),
             certificates: self
@@ -139,7 +173,11 @@ impl Cluster {
                 .loaded
                 .leaf
                 .clone()
-                .filter(|_| pod.loaded.phase != TlsPhase::Off),
+                .filter(|_| pod.loaded.phase != TlsPhase::Off)
+                .map(|fingerprint| ServedLeaf {
+                    fingerprint,
+                    ..ServedLeaf::default()
+                }),
             trusted_subjects: subjects_of(&pod.loaded.trust),
             plaintext: Some(pod.loaded.phase != TlsPhase::Enforce),
         };
@@ -154,16 +192,18 @@ impl Cluster {
             uid: pod.uid.clone(),
             revision: pod.revision.clone(),
             ready,
-            files_token: pod.files.clone(),
-            secrets: CertificateAlias::ALL
-                .map(|alias| api_types::names::certificate("pg", alias))
-                .into(),
+            files_token: pod.token.clone(),
             patroni: if ready {
                 Observed::Present(patroni)
             } else {
                 Observed::Unknown("it starts".into())
             },
             wire: if ready { Observed::Present(wire) } else { unknown() },
+            inside: if ready {
+                Observed::Present(self.inside(name, pod))
+            } else {
+                Observed::Unknown("it starts".into())
+            },
             ..Member::default()
         }
     }
@@ -181,11 +221,49 @@ impl Cluster {
         CaBundle::from_pem(&pem.unwrap_or_default()).expect("PEM")
     }
 
+    fn inside(&self, name: &str, pod: &Pod) -> Inside {
+        let replicas = self.pods.iter().filter(|(other, _)| other.as_str() != name);
+        let replica = |(other, standby): (&String, &Pod)| Replica {
+            application_name: other.clone(),
+            state: "streaming".into(),
+            sync_state: "async".into(),
+            replay_lag_bytes: Some(0),
+            ssl: pod.loaded.phase != TlsPhase::Off && standby.loaded.phase != TlsPhase::Off,
+        };
+        Inside {
+            files: pod.folders.files.clone(),
+            configuration: LoadedConfiguration {
+                pg_hba: pod.loaded.pg_hba.clone(),
+                is_read: true,
+                primary_conninfo: format!("user=postgres sslmode={}", pod.loaded.ssl_mode),
+            },
+            sessions: self.sessions,
+            replicas: replicas.map(replica).collect(),
+        }
+    }
+
     fn files(&self) -> Loaded {
-        let server = api_types::names::certificate("pg", CertificateAlias::Server);
+        let material = Material::of_config(&self.config);
+        let data = self.config.data.as_ref().expect("data");
+        let patroni: serde_json::Value = serde_json::from_slice(&data["patroni.yml"].0).expect("JSON");
+        let lines = patroni["postgresql"]["pg_hba"].as_array().expect("lines").iter();
+        let ssl_mode = patroni["postgresql"]["authentication"]["replication"]["sslmode"].as_str();
         Loaded {
+            pg_hba: lines
+                .map(|line| line.as_str().expect("a line").to_owned())
+                .collect(),
+            ssl_mode: ssl_mode.unwrap_or("prefer").to_owned(),
+            files: Files {
+                configuration: Some(hex::encode(Sha256::digest(&data["patroni.yml"].0))),
+                leaves: material
+                    .iter()
+                    .filter_map(|(alias, pair)| Some((alias, pair.fingerprint()?)))
+                    .collect(),
+            },
             phase: blueprint::recorded_phase(&self.config.metadata).unwrap_or_default(),
-            leaf: self.secrets.get(&server).map(|secret| secret.fingerprint.clone()),
+            leaf: material
+                .get(CertificateAlias::Server)
+                .and_then(KeyPair::fingerprint),
             trust: self.trust(),
         }
     }
@@ -219,19 +297,35 @@ impl Cluster {
                         .expect("a Certificate"),
                 );
             }
-            Effect::TouchFiles { pod, token } => {
-                self.pods.get_mut(pod).expect("a Pod").files = Some(token.clone())
+            Effect::AskForCa { name, issuer } => {
+                let ca = self.authorities[&issuer.name].pem();
+                let ca = CaBundle::from_pem(&ca).expect("PEM");
+                self.answers.insert(name.clone(), Answer::Signed(ca));
             }
-            Effect::Reload(pod) => {
+            Effect::TouchFiles { pod, token } => {
                 let files = self.files();
                 let pod = self.pods.get_mut(pod).expect("a Pod");
-                if pod.starting == 0 {
-                    pod.loaded = files;
+                pod.token = Some(token.clone());
+                pod.folders = files;
+            }
+            Effect::Reload { pod, configuration } => {
+                let follows = self.stubborn.as_ref() != Some(pod);
+                let pod = self.pods.get_mut(pod).expect("a Pod");
+                if pod.starting == 0 && follows {
+                    let read = pod.folders.clone();
+                    if *configuration {
+                        pod.loaded = read;
+                    } else {
+                        (pod.loaded.leaf, pod.loaded.trust) = (read.leaf, read.trust);
+                    }
                 }
             }
+            Effect::EndSessions { encrypted: true } => self.sessions.encrypted = 0,
+            Effect::EndSessions { encrypted: false } => self.sessions.plaintext = 0,
             Effect::Evict { pod, uid } => {
                 if self.pods.get(pod).is_some_and(|live| live.uid == *uid) {
                     self.evictions.push(pod.clone());
+                    self.stubborn = self.stubborn.take().filter(|stubborn| stubborn != pod);
                     self.pods.remove(pod);
                 }
             }
@@ -246,6 +340,7 @@ impl Cluster {
     fn apply(&mut self, child: &Child) {
         match child {
             Child::Config(secret) => self.config = secret.clone(),
+            Child::LastGood(secret) => self.last_good = Some(secret.clone()),
             Child::AppBinding(app_binding) => self.app_binding = app_binding.metadata.clone(),
             Child::PetSet(pet_set) => {
                 let generation = self.pet_set.metadata.generation.unwrap_or(0) + 1;
@@ -316,7 +411,8 @@ impl Cluster {
                     uid,
                     revision: revision.clone(),
                     starting: 2,
-                    files: None,
+                    token: None,
+                    folders: self.files(),
                     loaded: self.files(),
                 };
                 self.pods.insert(name, pod);
@@ -339,14 +435,11 @@ impl Cluster {
             status.revision = Some(status.revision.unwrap_or(0) + 1);
             status.conditions = vec![condition_of("Ready")];
             let spec = &certificate.spec;
-            let names: BTreeSet<String> = spec.dns_names.iter().chain(&spec.ip_addresses).cloned().collect();
+            let pair = issue(&self.authorities[&spec.issuer_ref.name], spec);
             let secret = IssuedSecret {
-                resource_version: self.counter.to_string(),
-                fingerprint: format!("leaf-{}", self.counter),
-                names,
-                ca: self.cas[&spec.issuer_ref.name].clone(),
+                ca: CaBundle::from_pem(&pair.ca).expect("PEM"),
+                pair: Some(pair),
                 issuer: Some(spec.issuer_ref.name.clone()),
-                fault: None,
             };
             self.secrets.insert(spec.secret_name.clone(), secret);
         }
@@ -354,18 +447,18 @@ impl Cluster {
 
     /// What the provisioner's first pass after the pause would write.
     pub fn provisioner_would_change(&self) -> Vec<&'static str> {
-        let trust = if self.postgres.spec.tls.is_some() {
-            let names = CertificateAlias::ALL.map(|alias| api_types::names::certificate("pg", alias));
-            names
-                .iter()
-                .fold(CaBundle::default(), |all, name| all.union(&self.secrets[name].ca))
-        } else {
-            CaBundle::default()
-        };
+        let mut material = Material::default();
+        if self.postgres.spec.tls.is_some() {
+            for alias in CertificateAlias::ALL {
+                let name = api_types::names::certificate("pg", alias);
+                material = material.with(alias, self.secrets[&name].pair.clone().expect("a pair"));
+            }
+        }
+        let trust = material.authorities();
         let children = build(
             &self.postgres,
             &self.version,
-            TlsInputs::steady(&self.postgres.spec, trust),
+            TlsInputs::steady(&self.postgres.spec, trust, material),
             Some(&self.pet_set),
         );
         let mut changed = Vec::new();
@@ -385,53 +478,13 @@ impl Cluster {
         changed
     }
 
+    /// Leaves that the members serve.
+    pub fn served(&self) -> BTreeSet<Option<String>> {
+        self.pods.values().map(|pod| pod.loaded.leaf.clone()).collect()
+    }
+
     /// Phases that the members are in.
     pub fn phases(&self) -> BTreeSet<TlsPhase> {
         self.pods.values().map(|pod| pod.loaded.phase).collect()
     }
-}
-
-fn build(
-    postgres: &Postgres,
-    version: &PostgresVersion,
-    tls: TlsInputs,
-    pet_set: Option<&PetSet>,
-) -> Children {
-    let mut postgres = postgres.clone();
-    postgres
-        .metadata
-        .annotations
-        .get_or_insert_default()
-        .remove(PAUSED_BY);
-    let live = LiveFacts::from_pet_set(pet_set).with_superuser(Some("postgres".into()));
-    let inputs = Inputs {
-        postgres: &postgres,
-        version,
-        user_conf: None,
-        tls,
-        live,
-    };
-    blueprint::build(&blueprint::resolve(&inputs).expect("a valid Postgres"))
-}
-
-fn set_issuing(certificate: &mut Certificate) {
-    let conditions = &mut certificate.status.get_or_insert_default().conditions;
-    conditions.retain(|c| c.type_ != "Issuing");
-    conditions.push(condition_of("Issuing"));
-}
-
-fn condition_of(type_: &str) -> IssuerCondition {
-    IssuerCondition {
-        type_: type_.to_owned(),
-        status: "True".to_owned(),
-        ..IssuerCondition::default()
-    }
-}
-
-fn authority(name: &str) -> CaBundle {
-    let mut params = rcgen::CertificateParams::new(Vec::new()).expect("parameters");
-    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    params.distinguished_name.push(rcgen::DnType::CommonName, name);
-    let key = rcgen::KeyPair::generate().expect("a key");
-    CaBundle::from_pem(&params.self_signed(&key).expect("a CA").pem()).expect("PEM")
 }

@@ -2,6 +2,7 @@
 //! every effect done twice, and the world moving in random order.
 
 mod cluster;
+mod objects;
 
 use std::collections::BTreeSet;
 
@@ -53,6 +54,8 @@ struct Run {
     random: u64,
     now: Timestamp,
     cancel_after: Option<usize>,
+    /// From this condition on, this Pod does not follow reloads.
+    stubborn_after: Option<(&'static str, &'static str)>,
 }
 
 impl Run {
@@ -66,8 +69,9 @@ impl Run {
             request,
             log: Vec::new(),
             random: seed,
-            now: Timestamp::UNIX_EPOCH,
+            now: "2026-01-01T00:00:00Z".parse().expect("a time"),
             cancel_after: None,
+            stubborn_after: None,
         }
     }
 
@@ -125,11 +129,19 @@ impl Run {
         for _ in 0..2000 {
             self.others_move(cluster, disturbance.seed);
             self.now += SignedDuration::from_millis(100);
+            cluster.now = self.now;
             let op = operation::parse(&self.request).expect("a good request");
             let cancelled = self.cancel_after.is_some_and(|after| done >= after);
             let next = engine::advance(&op, &self.status(), &cluster.world(), cancelled, self.now);
             self.note_latches(&next.status);
             self.request.status = Some(next.status.clone());
+            if let Some((step, pod)) = self
+                .stubborn_after
+                .take_if(|(step, _)| condition::is_true(&next.status.conditions, step))
+            {
+                self.note(format!("{pod} is stubborn after {step}"));
+                cluster.stubborn = Some(pod.to_owned());
+            }
             if next.has_ended() {
                 return next.status.phase.expect("a phase");
             }
@@ -286,6 +298,121 @@ fn whoever_moves_first_the_end_is_the_same() {
             false,
         );
     }
+}
+
+/// The request of an operation that is to restart nothing by itself.
+fn by_reload(tls: &str, restart: &str) -> String {
+    format!("type: ReconfigureTLS, tls: {{restart: '{restart}', {}", &tls[1..])
+}
+
+#[test]
+fn without_a_restart_every_operation_ends_the_same_and_no_pod_is_touched() {
+    for (replicas, restart) in [(1, "auto"), (3, "auto"), (3, "false")] {
+        for crash_after in [None, Some(1)] {
+            let mut cluster = Cluster::new(replicas);
+            for (name, tls) in OPERATIONS {
+                let before = cluster.uids();
+                let disturbance = Disturbance {
+                    crash_after,
+                    twice: crash_after.is_some(),
+                    seed: 0,
+                };
+                let mut run = Run::new(name, &by_reload(tls, restart), 0);
+                let phase = run.run(&mut cluster, disturbance);
+                let context = format!("{name}: {:#?}", run.log);
+                assert_eq!(phase, OpsRequestPhase::Successful, "{context}");
+                assert_eq!(cluster.uids(), before, "{context}");
+                assert_eq!(cluster.switchovers, 0, "{context}");
+                assert_eq!(cluster.world().holder(), None, "{context}");
+                assert_eq!(
+                    cluster.provisioner_would_change(),
+                    Vec::<&str>::new(),
+                    "{context}"
+                );
+                if restart == "auto" && crash_after.is_none() {
+                    expectorate::assert_contents(
+                        format!("tests/golden/auto-{name}-{replicas}.log"),
+                        &(run.log.join("\n") + "\n"),
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// On the way to the plateau nobody is restarted; afterwards a member that does not follow is, and it is said why.
+#[test]
+fn only_a_member_that_does_not_follow_is_restarted() {
+    for (restart, expected) in [
+        ("auto", OpsRequestPhase::Successful),
+        ("false", OpsRequestPhase::Failed),
+    ] {
+        let mut cluster = Cluster::new(3);
+        // Plaintext is accepted on the plateau and refused afterwards: a member that does not follow then shows it.
+        let mut run = Run::new("add", &by_reload(OPERATIONS[0].1, restart), 0);
+        run.stubborn_after = Some(("ReloadTLS", "pg-1"));
+        run.request.spec.timeout = Some("60s".into());
+        let phase = run.run(&mut cluster, CALM);
+        assert_eq!(phase, expected, "{:#?}", run.log);
+        assert_eq!(cluster.world().holder(), None);
+        if expected == OpsRequestPhase::Successful {
+            assert_eq!(cluster.evictions, ["pg-1"]);
+            let reasons = run.status().plan.expect("a plan").restart_reasons;
+            assert!(reasons["pg-1"].contains("plaintext"), "{reasons:?}");
+        } else {
+            assert!(cluster.evictions.is_empty());
+            let failed = condition::find(&run.status().conditions, "Failed")
+                .expect("Failed")
+                .message
+                .clone();
+            assert!(
+                failed.as_deref().unwrap_or_default().contains("restart: auto"),
+                "{failed:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn sessions_that_do_not_leave_are_ended_or_the_request_fails() {
+    let wait = "{policy: Wait, timeout: 5s}";
+    for (drain, expected) in [
+        ("{}", OpsRequestPhase::Successful),
+        (wait, OpsRequestPhase::Failed),
+    ] {
+        let mut cluster = Cluster::new(3);
+        cluster.sessions.plaintext = 4;
+        let tls = format!("{{drain: {drain}, {}", &OPERATIONS[0].1[1..]);
+        let mut run = Run::new("add", &by_reload(&tls, "auto"), 0);
+        assert_eq!(run.run(&mut cluster, CALM), expected, "{:#?}", run.log);
+        if expected == OpsRequestPhase::Successful {
+            assert_eq!(run.status().plan.and_then(|plan| plan.sessions_ended), Some(12));
+            assert_eq!(cluster.sessions.plaintext, 0);
+        } else {
+            assert_eq!(cluster.sessions.plaintext, 4);
+            assert_eq!(cluster.phases(), BTreeSet::from([TlsPhase::Off]), "all as before");
+        }
+        assert_eq!(cluster.world().holder(), None);
+    }
+}
+
+#[test]
+fn a_member_that_never_takes_up_a_certificate_is_left_with_the_last_good_one() {
+    let mut cluster = Cluster::new(3);
+    let add = Run::new("add", &by_reload(OPERATIONS[0].1, "auto"), 0).run(&mut cluster, CALM);
+    assert_eq!(add, OpsRequestPhase::Successful);
+    let before = cluster.served();
+    cluster.stubborn = Some("pg-1".into());
+    let mut run = Run::new("rotate", &by_reload("{rotateCertificates: true}", "auto"), 0);
+    run.request.spec.timeout = Some("30s".into());
+    assert_eq!(
+        run.run(&mut cluster, CALM),
+        OpsRequestPhase::Failed,
+        "{:#?}",
+        run.log
+    );
+    assert_eq!(cluster.served(), before, "all are back: {:#?}", run.log);
+    assert_eq!(cluster.world().holder(), None);
 }
 
 /// A request deleted at any moment: spec, children and members agree, nobody holds the pause.

@@ -8,15 +8,16 @@ pub mod request;
 mod stages;
 pub mod target;
 
-use api_types::ops_request::{OperationPlan, TlsPlan};
+use api_types::ops_request::{Drain, OperationPlan, TlsPlan, TlsRestart};
 use blueprint::TlsPhase;
+use jiff::SignedDuration;
 
-use crate::effect::Effect;
+use crate::effect::{Child, Effect};
 use crate::moves::proof::ExpectedTrust;
-use crate::moves::{certificates, config, proof, rolling};
-use crate::operation::{Operation, settings_of};
+use crate::moves::{authority, certificates, config, drain, proof, rolling};
+use crate::operation::{Operation, What, settings_of};
 use crate::step::{Needs, Progress, Step, StepName, settle};
-use crate::world::{Member, World};
+use crate::world::{Member, Observed, World};
 
 const ISSUE: Step = Step::new(
     StepName::IssueCertificates,
@@ -28,10 +29,20 @@ const SYNC: Step = Step::new(
     "Successfully synced all certificates",
     |op, world| settle(sync(op, world)),
 );
+const TRUST: Step = Step::new(
+    StepName::TrustCa,
+    "Successfully published the CAs: every member was seen to trust the old and the new one",
+    |op, world| settle(trust(op, world)),
+);
 const RELOAD: Step = Step::new(
     StepName::ReloadTls,
     "Successfully reloaded TLS: every member was seen to accept the old and the new settings",
     |op, world| settle(reload(op, world)),
+);
+const DRAIN: Step = Step::new(
+    StepName::DrainSessions,
+    "Successfully drained sessions: no application uses what is about to be refused",
+    |op, world| settle(drain(op, world)),
 );
 const UPDATE: Step = Step::new(
     StepName::UpdatePetSets,
@@ -44,6 +55,12 @@ const RESTART: Step = Step::new(
     |op, world| settle(restart(op, world)),
 )
 .with_trail(rolling::trail);
+const RELOAD_PODS: Step = Step::new(
+    StepName::ReloadPods,
+    "Successfully reloaded all nodes: every member was seen to follow the new settings",
+    |op, world| settle(reload_pods(op, world)),
+)
+.with_trail(rolling::trail);
 const FINISH: Step = Step::new(
     StepName::UpdateDatabase,
     "Successfully updated Postgres: every member was seen to serve what the spec says",
@@ -54,20 +71,59 @@ const FINISH: Step = Step::new(
 pub const RESTORE: Step = Step::new(
     StepName::RestoreDatabase,
     "Successfully brought the members back to what the spec says",
-    |op, world| settle(finish(op, world)),
+    |op, world| settle(restore(op, world)),
 );
 
-const ROTATE: &[Step] = &[ISSUE, SYNC, RELOAD, UPDATE, RESTART, FINISH];
-const CHANGE: &[Step] = &[SYNC, RELOAD, UPDATE, RESTART, FINISH];
-const REMOVE: &[Step] = &[RELOAD, UPDATE, RESTART, FINISH];
+/// What comes before the spec is committed.
+const ROTATE: &[Step] = &[ISSUE, SYNC, TRUST, RELOAD];
+const CHANGE: &[Step] = &[SYNC, TRUST, RELOAD];
+/// The CA of a new issuer is trusted before anything is issued: a client may show its new certificate at once.
+const CHANGE_ISSUER: &[Step] = &[TRUST, SYNC, RELOAD];
+const ADD: &[Step] = &[SYNC, RELOAD];
+const REMOVE: &[Step] = &[RELOAD];
+/// What comes then.
+const BY_RESTART: &[Step] = &[UPDATE, RESTART, FINISH];
+const BY_RELOAD: &[Step] = &[UPDATE, RELOAD_PODS, FINISH];
+
+/// How long the primary waits for its standbys to follow a reload first.
+const IN_ORDER_FOR: SignedDuration = SignedDuration::from_secs(8);
+/// How long a member may take to follow a reload before it is held to need a restart.
+const RELOADED_WITHIN: SignedDuration = SignedDuration::from_secs(20);
 
 /// The steps of what was planned.
-pub fn recipe(plan: &OperationPlan) -> &'static [Step] {
-    match plan.tls.as_ref() {
-        Some(tls) if tls.rotate => ROTATE,
-        Some(tls) if tls.after.tls.is_some() => CHANGE,
-        _ => REMOVE,
+pub fn recipe(plan: &OperationPlan, restart: TlsRestart) -> Vec<Step> {
+    let has_new_issuers = plan.tls.as_ref().is_some_and(|tls| !authority::new_issuers(tls).is_empty());
+    let sides = plan
+        .tls
+        .as_ref()
+        .map(|tls| (tls.before.tls.is_some(), tls.after.tls.is_some(), tls.rotate));
+    let first = match sides {
+        Some((true, true, _)) if has_new_issuers => CHANGE_ISSUER,
+        Some((true, true, true)) => ROTATE,
+        Some((true, true, false)) => CHANGE,
+        Some((false, true, _)) => ADD,
+        Some((_, false, _)) | None => REMOVE,
+    };
+    let changes_wire = sides.is_none_or(|(before, after, _)| before != after);
+    match (restart, changes_wire) {
+        // A restart ends every session anyway.
+        (TlsRestart::Always, _) => [first, BY_RESTART].concat(),
+        (TlsRestart::Auto | TlsRestart::Never, true) => [first, &[DRAIN], BY_RELOAD].concat(),
+        (TlsRestart::Auto | TlsRestart::Never, false) => [first, BY_RELOAD].concat(),
     }
+}
+
+/// How a request wants members to take the change up.
+fn restart_of(op: &Operation) -> TlsRestart {
+    match &op.what {
+        What::ReconfigureTls(tls) => tls.restart.unwrap_or_default(),
+        What::Restart => TlsRestart::Always,
+    }
+}
+
+/// The mark of a template whose Pods are to be made anew; none when they are not.
+fn token_of(op: &Operation) -> Option<&str> {
+    (restart_of(op) == TlsRestart::Always).then_some(op.uid.as_str())
 }
 
 fn tls_plan(op: &Operation) -> Needs<&TlsPlan> {
@@ -84,20 +140,60 @@ fn sync(op: &Operation, world: &World) -> Result<Progress, Progress> {
     certificates::synced(op, world, &tls_plan(op)?.after)
 }
 
-/// Every member gets a configuration that suits clients of both settings, and shows that it has read it.
-fn reload(op: &Operation, world: &World) -> Result<Progress, Progress> {
+/// What members have is kept to go back to; then applications and members trust the new CA, before anybody shows a
+/// certificate of it.
+fn trust(op: &Operation, world: &World) -> Result<Progress, Progress> {
     let plan = tls_plan(op)?;
-    let stage = stages::plateau(world, plan)?;
-    let mut effects = config::config_effects(world, &stage)?;
-    if plan.before.tls.is_some() && plan.after.tls.is_some() {
-        // Applications are to know the new CA before a member shows a certificate of it.
-        effects.splice(0..0, config::app_binding_effects(world, &stage)?);
-    }
+    let new = authority::of_new_issuers(op, plan, world)?;
+    let stage = stages::trusting(world, plan, &new)?;
+    let mut effects = keep(op, world, &stage)?;
+    effects.extend(config::app_binding_effects(world, &stage)?);
+    effects.extend(config::config_effects(world, &stage)?);
     if !effects.is_empty() {
         return Ok(Progress::Act(effects));
     }
-    let expected = stages::expected_on_plateau(world, plan, &stage)?;
-    proof::reload(world, &stages::files_of(world, &stage), &expected)
+    proof::reload(world, &stages::told(&stage), &stages::expected_to_trust(&stage))
+}
+
+/// Keeps what members are given now, unless this operation has done so already.
+fn keep(op: &Operation, world: &World, stage: &config::Stage) -> Needs<Vec<Effect>> {
+    match &world.last_good {
+        Observed::Present(_) => Ok(Vec::new()),
+        Observed::Unknown(why) => Err(Progress::Wait(format!(
+            "the Secret with the last good certificates could not be read: {why}"
+        ))),
+        Observed::Absent => {
+            let secret = blueprint::last_good(&stage.resolved, &stages::given(world)?, &op.uid);
+            Ok(vec![Effect::Apply(Box::new(Child::LastGood(secret)))])
+        }
+    }
+}
+
+/// Every member gets a configuration that suits clients of both settings and the new certificates, and shows that it has
+/// read it.
+fn reload(op: &Operation, world: &World) -> Result<Progress, Progress> {
+    let plan = tls_plan(op)?;
+    let stage = stages::plateau(world, plan)?;
+    let effects = config::config_effects(world, &stage)?;
+    if !effects.is_empty() {
+        return Ok(Progress::Act(effects));
+    }
+    let expected = stages::expected_on_plateau(plan, &stage);
+    proof::reload(world, &stages::told(&stage), &expected)
+}
+
+/// Applications learn what they are to use from now on, while what they use still works; then nobody is left who does.
+fn drain(op: &Operation, world: &World) -> Result<Progress, Progress> {
+    let plan = tls_plan(op)?;
+    let published = config::app_binding_effects(world, &stages::published(world, plan)?)?;
+    if !published.is_empty() {
+        return Ok(Progress::Act(published));
+    }
+    let asked = match &op.what {
+        What::ReconfigureTls(tls) => tls.drain.clone().unwrap_or_default(),
+        What::Restart => Drain::default(),
+    };
+    Ok(drain::sessions(op, &asked, world, plan.after.tls.is_none()))
 }
 
 /// The spec says the new settings, and the next start of a member follows them.
@@ -112,7 +208,7 @@ fn commit(op: &Operation, world: &World) -> Result<Progress, Progress> {
             Progress::Impossible(text.into())
         });
     }
-    let stage = stages::committed(world, plan, &op.uid)?;
+    let stage = stages::committed(world, plan, token_of(op))?;
     let mut effects = config::config_effects(world, &stage)?;
     effects.extend(config::app_binding_effects(world, &stage)?);
     effects.extend(config::pet_set_effects(world, &stage)?);
@@ -124,9 +220,58 @@ fn commit(op: &Operation, world: &World) -> Result<Progress, Progress> {
 
 fn restart(op: &Operation, world: &World) -> Result<Progress, Progress> {
     let plan = tls_plan(op)?;
-    let stage = stages::committed(world, plan, &op.uid)?;
-    let expected = stages::expected_at_work(world, &stage, ExpectedTrust::AtLeast)?;
+    let stage = stages::committed(world, plan, Some(&op.uid))?;
+    let expected = stages::expected_at_work(&stage, ExpectedTrust::AtLeast);
     rolling::restart(op, world, &|_: &str, member: &Member| expected.check(member))
+}
+
+/// Every member follows the committed settings by a reload. One that does not is restarted, if the request allows it:
+/// which, and why, is written down first.
+fn reload_pods(op: &Operation, world: &World) -> Result<Progress, Progress> {
+    let stage = stages::committed(world, tls_plan(op)?, None)?;
+    let expected = stages::expected_at_work(&stage, ExpectedTrust::AtLeast);
+    if !op.plan.pods.is_empty() {
+        return rolling::restart_planned(op, world, &|_: &str, member: &Member| expected.check(member));
+    }
+    let age = op
+        .step_began
+        .map(|began| world.now.duration_since(began))
+        .unwrap_or_default();
+    let told = stages::told(&stage);
+    let progress = if age < IN_ORDER_FOR {
+        proof::reload(world, &told, &expected)?
+    } else {
+        proof::reload_at_once(world, &told, &expected)?
+    };
+    if progress == Progress::Done || age < RELOADED_WITHIN {
+        return Ok(progress);
+    }
+    let stubborn = proof::behind(world, &expected);
+    if stubborn.is_empty() {
+        return Ok(progress);
+    }
+    if restart_of(op) == TlsRestart::Never {
+        let all: Vec<String> = stubborn
+            .iter()
+            .map(|(pod, why)| format!("{pod}: {why}"))
+            .collect();
+        return Ok(Progress::Impossible(format!(
+            "a reload is not enough for {}; create the request again with restart: auto",
+            all.join("; ")
+        )));
+    }
+    let mut plan = op.plan.clone();
+    for (pod, why) in stubborn {
+        let uid = world
+            .members
+            .get(&pod)
+            .map(|member| member.uid.clone())
+            .unwrap_or_default();
+        plan.pods.insert(pod.clone(), uid);
+        plan.restart_reasons.insert(pod, format!("after a reload {why}"));
+    }
+    plan.old_primary.clone_from(&world.leader);
+    Ok(Progress::Choose(Box::new(plan)))
 }
 
 /// Children and members are as the provisioner will want them: only current CAs are trusted, nothing is left over.
@@ -136,23 +281,19 @@ fn finish(op: &Operation, world: &World) -> Result<Progress, Progress> {
         Progress::Done => {}
         other => return Ok(other),
     }
-    let steady = stages::steady(world, &settings)?;
     // Nobody may stop trusting a CA while a member still serves a certificate of it.
     let overlap = stages::overlap(world, &settings)?;
-    let (stage, trust): (_, fn(_) -> _) = if stages::all_serve_issued(world, &overlap)? {
-        (steady, ExpectedTrust::Exactly)
+    let (stage, trust): (_, fn(_) -> _) = if stages::all_serve(world, &overlap) {
+        (stages::steady(world, &settings)?, ExpectedTrust::Exactly)
     } else {
         (overlap, ExpectedTrust::AtLeast)
     };
-    let mut effects = config::config_effects(world, &stage)?;
-    effects.extend(config::app_binding_effects(world, &stage)?);
-    if !effects.is_empty() {
-        return Ok(Progress::Act(effects));
-    }
-    let expected = stages::expected_at_work(world, &stage, trust)?;
-    match proof::reload(world, &stages::files_of(world, &stage), &expected)? {
+    match brought_to(world, &stage, trust)? {
         Progress::Done => {}
         other => return Ok(other),
+    }
+    if let Some(waiting) = proof::replication(world, settings.tls.is_some()) {
+        return Ok(Progress::Wait(waiting));
     }
     let obsolete = certificates::obsolete(world, &settings)?;
     Ok(if obsolete.is_empty() {
@@ -160,6 +301,42 @@ fn finish(op: &Operation, world: &World) -> Result<Progress, Progress> {
     } else {
         Progress::Act(obsolete)
     })
+}
+
+/// Before the spec was committed, members go back to the certificates that they had, and cert-manager is asked for the
+/// old ones again; whether it can give them is no condition. Afterwards the way on is the only one.
+fn restore(op: &Operation, world: &World) -> Result<Progress, Progress> {
+    let settings = settings_of(&world.postgres.need("the Postgres")?.spec);
+    let goes_back = tls_plan(op)?.before == settings && settings.tls.is_some();
+    if !goes_back {
+        return finish(op, world);
+    }
+    let stage = stages::last_good(world, &settings)?;
+    match brought_to(world, &stage, ExpectedTrust::AtLeast)? {
+        Progress::Done => {}
+        other => return Ok(other),
+    }
+    let effects = certificates::as_wanted(world, &settings)?;
+    Ok(if effects.is_empty() {
+        Progress::Done
+    } else {
+        Progress::Act(effects)
+    })
+}
+
+/// Children are as the stage wants them, and every member answers so.
+fn brought_to(
+    world: &World,
+    stage: &config::Stage,
+    trust: fn(blueprint::CaBundle) -> ExpectedTrust,
+) -> Result<Progress, Progress> {
+    let mut effects = config::config_effects(world, stage)?;
+    effects.extend(config::app_binding_effects(world, stage)?);
+    if !effects.is_empty() {
+        return Ok(Progress::Act(effects));
+    }
+    let expected = stages::expected_at_work(stage, trust);
+    proof::reload(world, &stages::told(stage), &expected)
 }
 
 /// The phase in which members accept clients of both settings.

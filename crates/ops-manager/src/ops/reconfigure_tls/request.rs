@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use api_types::ops_request::TlsRequest;
 use api_types::tls::{CertificateAlias, ClientAuthMode, IssuerRef, SslMode};
 use api_types::vocabulary::CERT_MANAGER_GROUP;
+use jiff::SignedDuration;
 
 /// Refuses what contradicts itself or names what there isn't.
 ///
@@ -18,6 +19,7 @@ pub fn check(tls: &TlsRequest) -> Result<(), String> {
         check_modes(tls)?
     }
     check_certificates(tls)?;
+    check_drain(tls)?;
     issuers(tls).try_for_each(check_issuer)
 }
 
@@ -97,6 +99,16 @@ fn check_certificates(tls: &TlsRequest) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+fn check_drain(tls: &TlsRequest) -> Result<(), String> {
+    let given = tls.drain.as_ref().and_then(|drain| drain.timeout.as_deref());
+    match given {
+        Some(text) if text.parse::<SignedDuration>().is_err() => Err(format!(
+            "spec.tls.drain.timeout {text:?} is no duration; write for example 30s or 5m"
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn issuers(tls: &TlsRequest) -> impl Iterator<Item = &IssuerRef> {

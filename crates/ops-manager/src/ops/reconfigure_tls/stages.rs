@@ -1,16 +1,24 @@
-//! The stages of a TLS change: what members are told, and how they are to answer then.
+//! The stages of a TLS change: what members are told and given, and how they are to answer then.
 
 use api_types::ops_request::{TlsPlan, TlsSettings};
 use api_types::tls::CertificateAlias;
-use blueprint::{CaBundle, TlsInputs, TlsPhase, recorded_hash};
+use blueprint::{CaBundle, Material, TlsInputs, TlsPhase, recorded_hash};
 
 use super::plateau_phase;
+use crate::member::sql;
 use crate::moves::config::{self, Stage};
-use crate::moves::proof::{self, Expectation, ExpectedTls, ExpectedTrust};
+use crate::moves::proof::{Expectation, ExpectedConfiguration, ExpectedTls, ExpectedTrust, Told};
 use crate::step::Needs;
-use crate::world::{Observed, World};
+use crate::world::{ConfigSecret, Observed, World};
 
-/// Clients of the old and of the new settings are accepted, old and new CAs are trusted.
+/// Members go on with what they have, and trust the new CA besides. Only for a change of TLS that stays.
+pub fn trusting(world: &World, plan: &TlsPlan, new: &CaBundle) -> Needs<Stage> {
+    let issued = if new.is_empty() { &plan.after } else { &plan.before };
+    let trust = all_trust(world, &[issued])?.union(new);
+    stage(world, &plan.before, TlsPhase::Enforce, trust, given(world)?, None)
+}
+
+/// Clients of the old and of the new settings are accepted, old and new CAs are trusted, the new certificates are served.
 pub fn plateau(world: &World, plan: &TlsPlan) -> Needs<Stage> {
     // The settings that have TLS know its names; the modes in force are still the old ones.
     let settings = if plan.before.tls.is_some() {
@@ -18,37 +26,70 @@ pub fn plateau(world: &World, plan: &TlsPlan) -> Needs<Stage> {
     } else {
         &plan.after
     };
-    let trust = all_trust(world, &[&plan.before, &plan.after])?;
-    let tls = inputs(plateau_phase(plan), trust);
-    config::stage(world, settings, tls, None)
+    // What is about to be taken away need not be in order: members keep it.
+    let (trust, material) = if plan.after.tls.is_some() {
+        (
+            all_trust(world, &[&plan.before, &plan.after])?,
+            issued_material(world, &plan.after)?,
+        )
+    } else {
+        (all_trust(world, &[])?, given(world)?)
+    };
+    stage(world, settings, plateau_phase(plan), trust, material, None)
 }
 
-/// The new settings, still with every CA that anybody may need; Pods of this template carry the request's token.
-pub fn committed(world: &World, plan: &TlsPlan, token: &str) -> Needs<Stage> {
-    let trust = all_trust(world, &[&plan.after])?;
-    config::stage(
+/// What applications are told once members accept both settings: the new ones.
+pub fn published(world: &World, plan: &TlsPlan) -> Needs<Stage> {
+    committed(world, plan, None)
+}
+
+/// The new settings, still with every CA that anybody may need. Pods of a template with the token are of a new revision.
+pub fn committed(world: &World, plan: &TlsPlan, token: Option<&str>) -> Needs<Stage> {
+    let after = &plan.after;
+    let trust = all_trust(world, &[after])?;
+    stage(
         world,
-        &plan.after,
-        inputs(phase_at_work(&plan.after), trust),
-        Some(token),
+        after,
+        phase_at_work(after),
+        trust,
+        issued_material(world, after)?,
+        token,
     )
 }
 
 /// What the provisioner builds from these settings while no operation runs.
 pub fn steady(world: &World, settings: &TlsSettings) -> Needs<Stage> {
-    let spec = config::proposed(world, settings)?.spec;
-    config::stage(
-        world,
-        settings,
-        TlsInputs::steady(&spec, issued_trust(world, settings)?),
-        None,
-    )
+    let material = issued_material(world, settings)?;
+    let trust = material.authorities();
+    stage(world, settings, phase_at_work(settings), trust, material, None)
 }
 
 /// [`steady`], with the CAs besides that members are told to trust now.
 pub fn overlap(world: &World, settings: &TlsSettings) -> Needs<Stage> {
     let trust = all_trust(world, &[settings])?;
-    config::stage(world, settings, inputs(phase_at_work(settings), trust), None)
+    let material = issued_material(world, settings)?;
+    stage(world, settings, phase_at_work(settings), trust, material, None)
+}
+
+/// The settings with what members were given before the operation: where a failed change goes back to.
+pub fn last_good(world: &World, settings: &TlsSettings) -> Needs<Stage> {
+    let material = match &world.last_good {
+        Observed::Absent => given(world)?,
+        other => other.need("the Secret with the last good certificates")?.clone(),
+    };
+    let trust = all_trust(world, &[])?.union(&material.authorities());
+    stage(world, settings, phase_at_work(settings), trust, material, None)
+}
+
+fn stage(
+    world: &World,
+    settings: &TlsSettings,
+    phase: TlsPhase,
+    trust: CaBundle,
+    material: Material,
+    token: Option<&str>,
+) -> Needs<Stage> {
+    config::stage(world, settings, TlsInputs::of(phase, trust, material), token)
 }
 
 fn phase_at_work(settings: &TlsSettings) -> TlsPhase {
@@ -59,102 +100,127 @@ fn phase_at_work(settings: &TlsSettings) -> TlsPhase {
     }
 }
 
-fn inputs(phase: TlsPhase, trust: CaBundle) -> TlsInputs {
-    match phase {
-        TlsPhase::Off => TlsInputs::default(),
-        TlsPhase::Accept | TlsPhase::Enforce => {
-            let app_binding_ca = (!trust.is_empty()).then(|| trust.to_pem());
-            TlsInputs {
-                phase,
-                trust,
-                app_binding_ca,
-            }
-        }
+fn config_secret(world: &World) -> Needs<Option<&ConfigSecret>> {
+    match &world.config {
+        Observed::Absent => Ok(None),
+        other => Ok(Some(other.need("the config Secret")?)),
     }
+}
+
+/// The certificates and keys that members are given now.
+pub fn given(world: &World) -> Needs<Material> {
+    Ok(config_secret(world)?
+        .map(|config| config.material.clone())
+        .unwrap_or_default())
 }
 
 /// What members are told to trust now, and the CAs of the Secrets of these settings.
 fn all_trust(world: &World, settings: &[&TlsSettings]) -> Needs<CaBundle> {
-    let mut trust = match &world.config {
-        Observed::Absent => CaBundle::default(),
-        other => other.need("the config Secret")?.trust.clone(),
-    };
+    let mut trust = config_secret(world)?
+        .map(|config| config.trust.clone())
+        .unwrap_or_default();
     for settings in settings {
-        trust = trust.union(&issued_trust(world, settings)?);
+        trust = trust.union(&issued_material(world, settings)?.authorities());
     }
     Ok(trust)
 }
 
-/// The CAs of the Secrets of these settings, in the order of the aliases: what the provisioner lets members trust.
-fn issued_trust(world: &World, settings: &TlsSettings) -> Needs<CaBundle> {
+/// What the issuers gave for these settings.
+fn issued_material(world: &World, settings: &TlsSettings) -> Needs<Material> {
+    let mut material = Material::default();
     if settings.tls.is_none() {
-        return Ok(CaBundle::default());
+        return Ok(material);
     }
     let resolved = config::resolved(world, settings)?;
-    let names: Vec<_> = CertificateAlias::ALL
-        .iter()
-        .map(|alias| resolved.certificate_secret(*alias))
-        .collect();
-    Ok(world.issued_cas(names.iter().map(String::as_str))?)
+    for alias in CertificateAlias::ALL {
+        let name = resolved.certificate_secret(alias);
+        let pair = world.issued(&name)?.pair.clone();
+        material = material.with(
+            alias,
+            pair.ok_or_else(|| format!("Secret {name} lacks ca.crt, tls.crt or tls.key"))?,
+        );
+    }
+    Ok(material)
+}
+
+/// How a member answers that trusts the CAs of a stage and serves what it is given.
+pub fn expected_to_trust(stage: &Stage) -> Expectation {
+    let tls = &stage.resolved.tls;
+    Expectation {
+        tls: ExpectedTls::of(&tls.material),
+        plaintext: None,
+        trust: ExpectedTrust::AtLeast(tls.trust.clone()),
+        configuration: configuration(stage),
+    }
 }
 
 /// How a member answers that has read the configuration of the plateau.
-pub fn expected_on_plateau(world: &World, plan: &TlsPlan, stage: &Stage) -> Needs<Expectation> {
-    let phase = stage.resolved.tls.phase;
+pub fn expected_on_plateau(plan: &TlsPlan, stage: &Stage) -> Expectation {
+    let tls = &stage.resolved.tls;
     let removes = plan.after.tls.is_none();
-    Ok(Expectation {
-        tls: match phase {
+    Expectation {
+        tls: match tls.phase {
             TlsPhase::Off => ExpectedTls::None,
-            // What is about to be taken away need not be in order.
             TlsPhase::Accept | TlsPhase::Enforce if removes => ExpectedTls::Any,
-            TlsPhase::Accept | TlsPhase::Enforce => ExpectedTls::of_secret(world, &stage.resolved)?,
+            TlsPhase::Accept | TlsPhase::Enforce => ExpectedTls::of(&tls.material),
         },
-        plaintext: (phase == TlsPhase::Accept).then_some(true),
+        plaintext: (tls.phase == TlsPhase::Accept).then_some(true),
         trust: if removes {
             ExpectedTrust::Any
         } else {
-            ExpectedTrust::AtLeast(stage.resolved.tls.trust.clone())
+            ExpectedTrust::AtLeast(tls.trust.clone())
         },
-    })
+        configuration: configuration(stage),
+    }
 }
 
 /// How a member answers that follows this stage and nothing else.
-pub fn expected_at_work(
-    world: &World,
-    stage: &Stage,
-    trust: fn(CaBundle) -> ExpectedTrust,
-) -> Needs<Expectation> {
-    if stage.resolved.tls.phase == TlsPhase::Off {
-        return Ok(Expectation {
+pub fn expected_at_work(stage: &Stage, trust: fn(CaBundle) -> ExpectedTrust) -> Expectation {
+    let tls = &stage.resolved.tls;
+    if tls.phase == TlsPhase::Off {
+        return Expectation {
             tls: ExpectedTls::None,
             plaintext: Some(true),
             trust: ExpectedTrust::Any,
-        });
+            configuration: configuration(stage),
+        };
     }
-    Ok(Expectation {
-        tls: ExpectedTls::of_secret(world, &stage.resolved)?,
+    Expectation {
+        tls: ExpectedTls::of(&tls.material),
         plaintext: Some(false),
-        trust: trust(stage.resolved.tls.trust.clone()),
+        trust: trust(tls.trust.clone()),
+        configuration: configuration(stage),
+    }
+}
+
+fn configuration(stage: &Stage) -> Option<ExpectedConfiguration> {
+    Some(ExpectedConfiguration {
+        pg_hba: blueprint::pg_hba(&stage.resolved),
+        ssl_mode: blueprint::replication_ssl_mode(&stage.resolved).to_owned(),
     })
 }
 
-/// Whether every member serves the leaf that its Secret holds.
-pub fn all_serve_issued(world: &World, stage: &Stage) -> Needs<bool> {
-    if stage.resolved.tls.phase == TlsPhase::Off {
-        return Ok(true);
+/// Whether every member serves the leaf of this stage.
+pub fn all_serve(world: &World, stage: &Stage) -> bool {
+    let tls = &stage.resolved.tls;
+    if tls.phase == TlsPhase::Off {
+        return true;
     }
     let expected = Expectation {
-        tls: ExpectedTls::of_secret(world, &stage.resolved)?,
+        tls: ExpectedTls::of(&tls.material),
         ..Expectation::default()
     };
-    Ok(world
+    world
         .members
         .values()
-        .all(|member| expected.check(member).is_ok()))
+        .all(|member| expected.check(member).is_ok())
 }
 
-/// The token of everything that is projected into the Pods at this stage.
-pub fn files_of(world: &World, stage: &Stage) -> String {
-    let hash = recorded_hash(&stage.children.config_secret.metadata).unwrap_or_default();
-    proof::files_token(world, &stage.resolved, hash)
+/// What members are told at this stage; it is all in the config Secret.
+pub fn told(stage: &Stage) -> Told {
+    let hash = recorded_hash(&stage.children.config_secret.metadata);
+    Told {
+        token: hash.unwrap_or_default().to_owned(),
+        files: sql::files_of(stage),
+    }
 }

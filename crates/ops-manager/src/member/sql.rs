@@ -1,0 +1,157 @@
+//! What a member says in SQL, and what it is told so. It is asked the way that the members' configuration prescribes, with
+//! the certificate that they are given.
+
+use std::time::Duration;
+
+use api_types::tls::CertificateAlias;
+use api_types::vocabulary::{PATRONI_YML, POSTGRES_PORT};
+use blueprint::{CaBundle, TlsPhase, recorded_phase, tls_names};
+use instance::{ClientIdentity, Login, Session, TlsMode};
+use runtime::error_chain;
+use sha2::{Digest, Sha256};
+
+use crate::observe::Seen;
+use crate::world::{Files, Inside};
+
+/// Beginning of the names of Sealwright's own sessions.
+pub const OUR_SESSIONS: &str = "sealwright-";
+
+/// Logs in to a member.
+///
+/// # Errors
+/// In a few words, why not.
+pub async fn session(seen: &Seen, address: &str, within: Duration) -> Result<Session, String> {
+    let port = u16::try_from(POSTGRES_PORT).unwrap_or_default();
+    let mut last = "its configuration was not read".to_owned();
+    for tls in ways(seen) {
+        match Session::connect(address, port, &login(seen, tls)?, within).await {
+            Ok(session) => return Ok(session),
+            Err(error) => last = error_chain(&error),
+        }
+    }
+    Err(last)
+}
+
+/// Makes the server read its files again.
+///
+/// # Errors
+/// In a few words, why not.
+pub async fn reload(seen: &Seen, address: &str, within: Duration) -> Result<(), String> {
+    let session = session(seen, address, within).await?;
+    session.reload().await.map_err(|error| error_chain(&error))
+}
+
+/// Ends sessions of applications, with TLS or without; returns how many.
+///
+/// # Errors
+/// In a few words, why not.
+pub async fn end_sessions(
+    seen: &Seen,
+    address: &str,
+    encrypted: bool,
+    within: Duration,
+) -> Result<i64, String> {
+    let session = session(seen, address, within).await?;
+    session
+        .end_application_sessions(OUR_SESSIONS, encrypted)
+        .await
+        .map_err(|error| error_chain(&error))
+}
+
+/// The likelier way first: between two phases some members have not been told yet.
+fn ways(seen: &Seen) -> Vec<TlsMode> {
+    let Some(config) = seen.world.config.present() else {
+        return Vec::new();
+    };
+    let verified = TlsMode::VerifyCa {
+        ca: config.trust.to_pem().into_bytes(),
+    };
+    match recorded_phase(&config.meta).unwrap_or_default() {
+        TlsPhase::Off if config.trust.is_empty() => vec![TlsMode::Disable],
+        TlsPhase::Off => vec![TlsMode::Disable, verified],
+        TlsPhase::Accept => vec![verified, TlsMode::Disable],
+        TlsPhase::Enforce => vec![verified, TlsMode::Disable],
+    }
+}
+
+fn login(seen: &Seen, tls: TlsMode) -> Result<Login, String> {
+    let credentials = seen.credentials.as_ref().ok_or("the auth Secret was not read")?;
+    let config = seen.world.config.present();
+    let client = config.and_then(|config| config.material.get(CertificateAlias::Client));
+    let identity = match client {
+        Some(pair) if tls != TlsMode::Disable => Some(
+            ClientIdentity::from_pem(pair.certificate.as_bytes(), pair.key.as_bytes())
+                .map_err(|error| error_chain(&error))?,
+        ),
+        _ => None,
+    };
+    Ok(Login {
+        user: credentials.user.clone(),
+        password: Some(credentials.password.clone()),
+        database: "postgres".to_owned(),
+        application_name: format!("{OUR_SESSIONS}ops-manager"),
+        tls,
+        identity,
+    })
+}
+
+/// Looks around inside a member.
+///
+/// # Errors
+/// In a few words, why nothing is known.
+pub async fn look(seen: &Seen, address: &str, within: Duration) -> Result<Inside, String> {
+    let session = session(seen, address, within).await?;
+    let (files, configuration, sessions, replicas) = tokio::join!(
+        files(&session),
+        session.configuration(),
+        session.application_sessions(OUR_SESSIONS),
+        session.replicas(),
+    );
+    let said = |error: instance::SqlError| error_chain(&error);
+    Ok(Inside {
+        files: files?,
+        configuration: configuration.map_err(said)?,
+        sessions: sessions.map_err(said)?,
+        replicas: replicas.map_err(said)?,
+    })
+}
+
+async fn files(session: &Session) -> Result<Files, String> {
+    let read = async |path: &str| session.file(path).await.map_err(|error| error_chain(&error));
+    let certificates = [
+        (CertificateAlias::Server, tls_names::SERVER_CERT),
+        (CertificateAlias::Client, tls_names::CLIENT_CERT),
+        (CertificateAlias::MetricsExporter, tls_names::EXPORTER_CERT),
+    ];
+    let mut files = Files {
+        configuration: read(tls_names::PATRONI_YML)
+            .await?
+            .map(|text| hex::encode(Sha256::digest(text))),
+        ..Files::default()
+    };
+    for (alias, path) in certificates {
+        let leaf = read(path).await?.and_then(|pem| leaf(&pem));
+        files.leaves.extend(leaf.map(|leaf| (alias, leaf)));
+    }
+    Ok(files)
+}
+
+fn leaf(pem: &[u8]) -> Option<String> {
+    let bundle = CaBundle::from_pem(std::str::from_utf8(pem).ok()?).ok()?;
+    bundle.ders().first().map(|der| hex::encode(Sha256::digest(der)))
+}
+
+/// What the members of this stage find in their folders, as [`look`] tells it.
+pub fn files_of(stage: &crate::moves::config::Stage) -> Files {
+    let data = stage.children.config_secret.data.as_ref();
+    let material = &stage.resolved.tls.material;
+    Files {
+        configuration: data
+            .and_then(|data| data.get(PATRONI_YML))
+            .map(|text| hex::encode(Sha256::digest(&text.0))),
+        leaves: material
+            .iter()
+            .filter_map(|(alias, pair)| Some((alias, pair.fingerprint()?)))
+            .collect(),
+    }
+}

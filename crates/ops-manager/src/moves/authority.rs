@@ -1,0 +1,84 @@
+//! The CA of an issuer that a database did not have before, learnt before anything is issued for the database: a
+//! certificate is asked for that nobody uses, and the issuer tells its CA with it.
+
+use api_types::ops_request::{TlsPlan, TlsSettings};
+use api_types::tls::IssuerRef;
+use blueprint::CaBundle;
+
+use crate::effect::Effect;
+use crate::operation::Operation;
+use crate::step::{Needs, Progress};
+use crate::world::{Observed, World};
+
+/// What an issuer answered.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// Nothing yet; in a few words, what it says.
+    Pending(String),
+    /// Its CA; empty when it does not tell.
+    Signed(CaBundle),
+    /// It will not sign.
+    Refused(String),
+}
+
+/// Issuers that the database gets and did not have.
+pub fn new_issuers(plan: &TlsPlan) -> Vec<IssuerRef> {
+    let before = issuers(&plan.before);
+    let mut new = issuers(&plan.after);
+    new.retain(|issuer| !before.contains(issuer));
+    new
+}
+
+fn issuers(settings: &TlsSettings) -> Vec<IssuerRef> {
+    let Some(tls) = &settings.tls else {
+        return Vec::new();
+    };
+    let own = tls.certificates.iter().filter_map(|it| it.issuer_ref.as_ref());
+    let mut all: Vec<IssuerRef> = Vec::new();
+    for issuer in tls.issuer_ref.iter().chain(own) {
+        if !all.contains(issuer) {
+            all.push(issuer.clone());
+        }
+    }
+    all
+}
+
+/// Name of the CertificateRequest by which an issuer is asked.
+pub fn request_name(op: &Operation, issuer: &IssuerRef) -> String {
+    let uid: String = op.uid.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
+    let hash = blueprint::hash_of(issuer);
+    api_types::names::with_suffix(&op.database, &format!("ca-{}-{uid}", &hash[..6]))
+}
+
+/// The CAs of the new issuers.
+///
+/// # Errors
+/// What is next until they are known.
+pub fn of_new_issuers(op: &Operation, plan: &TlsPlan, world: &World) -> Needs<CaBundle> {
+    let mut all = CaBundle::default();
+    let mut ask = Vec::new();
+    for issuer in new_issuers(plan) {
+        let name = request_name(op, &issuer);
+        let whom = format!("{} {}", issuer.kind, issuer.name);
+        match world.answers.get(&name).unwrap_or(&Observed::Absent) {
+            Observed::Absent => ask.push(Effect::AskForCa { name, issuer }),
+            Observed::Unknown(why) => {
+                return Err(Progress::Wait(format!("CertificateRequest {name} could not be read: {why}")));
+            }
+            Observed::Present(Answer::Pending(why)) => {
+                return Err(Progress::Wait(format!("waits for {whom} to tell its CA: {why}")));
+            }
+            Observed::Present(Answer::Refused(why)) => {
+                return Err(Progress::Impossible(format!(
+                    "{whom} does not sign for this database: {why}; repair it, and create the request again"
+                )));
+            }
+            Observed::Present(Answer::Signed(ca)) => all = all.union(ca),
+        }
+    }
+    if ask.is_empty() {
+        Ok(all)
+    } else {
+        Err(Progress::Act(ask))
+    }
+}

@@ -1,0 +1,55 @@
+//! Objects as the provisioner and cert-manager make them.
+
+use api_types::cert_manager::{Certificate, IssuerCondition};
+use api_types::vocabulary::PAUSED_BY;
+use api_types::{PetSet, Postgres, PostgresVersion};
+use blueprint::{Children, Inputs, KeyPair, LiveFacts, TlsInputs};
+use testkit::authority::Authority;
+
+pub fn build(
+    postgres: &Postgres,
+    version: &PostgresVersion,
+    tls: TlsInputs,
+    pet_set: Option<&PetSet>,
+) -> Children {
+    let mut postgres = postgres.clone();
+    postgres
+        .metadata
+        .annotations
+        .get_or_insert_default()
+        .remove(PAUSED_BY);
+    let live = LiveFacts::from_pet_set(pet_set).with_superuser(Some("postgres".into()));
+    let inputs = Inputs {
+        postgres: &postgres,
+        version,
+        user_conf: None,
+        tls,
+        live,
+    };
+    blueprint::build(&blueprint::resolve(&inputs).expect("a valid Postgres"))
+}
+
+pub fn set_issuing(certificate: &mut Certificate) {
+    let conditions = &mut certificate.status.get_or_insert_default().conditions;
+    conditions.retain(|c| c.type_ != "Issuing");
+    conditions.push(condition_of("Issuing"));
+}
+
+pub fn condition_of(type_: &str) -> IssuerCondition {
+    IssuerCondition {
+        type_: type_.to_owned(),
+        status: "True".to_owned(),
+        ..IssuerCondition::default()
+    }
+}
+
+/// What an issuer gives for a Certificate.
+pub fn issue(authority: &Authority, spec: &api_types::cert_manager::CertificateSpec) -> KeyPair {
+    let names: Vec<String> = spec.dns_names.iter().chain(&spec.ip_addresses).cloned().collect();
+    let issued = authority.issue(spec.common_name.as_deref().unwrap_or_default(), &names);
+    KeyPair {
+        ca: issued.ca,
+        certificate: issued.certificate,
+        key: issued.key,
+    }
+}
