@@ -159,6 +159,22 @@ pub fn serials_changed(performed: &Performed, changed: bool) -> Result<()> {
     Ok(())
 }
 
+/// The request's status has the proof of every member: what we saw it serve ourselves, as the Secret has it.
+pub fn proven(performed: &Performed) -> Result<()> {
+    let status = performed.request.status.as_ref().context("a status")?;
+    for (pod, served) in &performed.after {
+        let proof = status.members.iter().find(|member| member.name == *pod);
+        let proof = proof.with_context(|| format!("no proof of {pod}: {:?}", status.members))?;
+        let said = proof.served.as_ref().map(|served| served.fingerprint.as_str());
+        ensure!(
+            said == served.as_ref().map(|served| served.fingerprint.as_str())
+                && proof.matches_secret == Some(true),
+            "{pod} serves {served:?}, the request says {proof:?}"
+        );
+    }
+    Ok(())
+}
+
 /// An operation may interrupt writes once, for a switchover; it may not be long.
 pub fn writer_served(stretch: &Stretch, longest_gap: Duration) -> Result<()> {
     ensure!(

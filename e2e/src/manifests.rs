@@ -43,6 +43,11 @@ pub fn parse<K: for<'de> Deserialize<'de>>(yaml: &str) -> Result<K> {
     serde_yaml::from_str(yaml).context("manifest")
 }
 
+/// The manifest of a `ReconfigureTLS`, with `spec.tls.restart`.
+pub fn with_restart(yaml: &str, restart: &str) -> String {
+    yaml.replace("\n  tls:\n", &format!("\n  tls:\n    restart: \"{restart}\"\n"))
+}
+
 /// Applies every document, in order, into the namespace (a document that names its own goes there).
 pub async fn apply(namespace: &TestNamespace, yaml: &str) -> Result<Vec<DynamicObject>> {
     let mut applied = Vec::new();

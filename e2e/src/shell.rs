@@ -79,7 +79,9 @@ async fn run_unbounded(
     };
     let (fed, read_out, read_err) =
         tokio::join!(feed, stdout.read_to_end(&mut out), stderr.read_to_end(&mut err));
-    (fed?, read_out?, read_err?);
+    fed?;
+    read_out?;
+    read_err?;
     let status = status.await.context("the connection ended before the command")?;
     Ok(Output {
         success: status.status.as_deref() == Some("Success"),

@@ -277,6 +277,8 @@ async fn bring(namespace: &TestNamespace, database: &str, writer: &str) -> Resul
             );
         }
         candidates.push(format!("{base} {}", query.replace('&', " ") + TLS_FILES));
+    } else if !query.is_empty() {
+        candidates.push(format!("{base} {}", query.replace('&', " ")));
     }
     // While TLS is being added or removed the AppBinding may be ahead of or behind the servers.
     candidates.push(format!("{base} sslmode=prefer sslrootcert=/none {CLIENT_FILES}"));

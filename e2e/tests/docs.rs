@@ -7,10 +7,11 @@ use anyhow::Result;
 use e2e::cluster::Cluster;
 
 /// Pages in reading order; each may build on those before it.
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 12] = [
     "docs/install.md",
     "docs/add-tls.md",
     "docs/rotate.md",
+    "docs/tls.md",
     "docs/change-issuer.md",
     "docs/change-certificates.md",
     "docs/remove-tls.md",

@@ -36,6 +36,7 @@ const CHANGE: &[&str] = &[
     "Successful",
 ];
 const REMOVE: &[&str] = &["ReconfigureTLS", "RestartNodes", "Successful"];
+const BY_RELOAD: &[&str] = &["ReconfigureTLS", "ReloadTLS", "ReloadPods", "Successful"];
 const RESTART: &[&str] = &["Restart", "RestartNodes", "Successful"];
 
 const USER_NAMES: &[&str] = &[
@@ -242,6 +243,86 @@ async fn born_with_tls(namespace: &TestNamespace) -> Result<()> {
 
     let rows = writer.finish().await?;
     tell("three members, born with TLS", &[change]);
+    println!("{rows} acknowledged rows, none lost");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_members_change_tls_without_a_restart() -> Result<()> {
+    in_namespace("ops-auto", |namespace| async move {
+        without_a_restart(&namespace).await
+    })
+    .await
+}
+
+/// Nobody has to reconnect to another member, so writes stand still for a reload at most.
+const RELOAD_GAP: Duration = Duration::from_secs(2);
+
+async fn without_a_restart(namespace: &TestNamespace) -> Result<()> {
+    let database = "ha-postgres";
+    manifests::apply(namespace, manifests::HA_POSTGRES).await?;
+    ready(namespace, database).await?;
+    let writer = Writer::start(namespace, database).await?;
+    let narrator = Narrator::silent();
+    let stage = Stage {
+        namespace,
+        database,
+        narrator: &narrator,
+        writer: Some(&writer),
+    };
+    let mut wanted = tls(ClientAuthMode::Cert, &["CN=ca", "O=kubedb"]);
+    let story = [
+        ("add TLS", "add-tls", manifests::ADD_TLS, "auto"),
+        ("rotate", "rotate-tls", manifests::ROTATE_TLS, "auto"),
+        (
+            "change issuer",
+            "change-issuer",
+            manifests::CHANGE_ISSUER,
+            "false",
+        ),
+        (
+            "change certificates",
+            "update-certificates",
+            manifests::UPDATE_CERTIFICATES,
+            "auto",
+        ),
+        ("remove TLS", "remove-tls", manifests::REMOVE_TLS, "false"),
+    ];
+    let mut all = Vec::new();
+    for (title, name, yaml, restart) in story {
+        let yaml = manifests::with_restart(yaml, restart);
+        let performed = story::perform(&stage, title, &yaml, name).await?;
+        performed.history.check_untouched().context(title)?;
+        checks::told(namespace, &performed, BY_RELOAD)
+            .await
+            .context(title)?;
+        match name {
+            "change-issuer" => wanted.issuer = &["CN=ca-updated", "O=kubedb-updated"],
+            "update-certificates" => wanted.extra_names = USER_NAMES,
+            _ => {}
+        }
+        if name == "remove-tls" {
+            checks::serves_plaintext(namespace, database)
+                .await
+                .context(title)?;
+        } else {
+            checks::serves_tls(namespace, database, &wanted)
+                .await
+                .context(title)?;
+            checks::proven(&performed)?;
+        }
+        let stretch = performed.stretch.as_ref().context("a writer")?;
+        checks::writer_served(stretch, RELOAD_GAP).context(title)?;
+        ensure!(
+            stretch.error_count() == 0,
+            "{title}: a client was refused: {:?}",
+            stretch.errors
+        );
+        data_is_intact(namespace, database).await?;
+        all.push(performed);
+    }
+    let rows = writer.finish().await?;
+    tell("three members, no restart", &all);
     println!("{rows} acknowledged rows, none lost");
     Ok(())
 }
