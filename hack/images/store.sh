@@ -29,6 +29,7 @@ debian_sources() { # suite
     local host=''
     # shellcheck source=/dev/null
     host=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    # shellcheck disable=SC2016  # apt fills these in
     apt-get indextargets --format '$(ORIGIN) $(REPO_URI) $(CODENAME) $(COMPONENT)' 'Identifier: Packages' |
         awk -v host="$host" -v suite="$1" '$1 == "Debian" && $4 == "main" && $3 ~ "^" host "(-|$)" {
             sub("^" host, suite, $3); print "deb", $2, $3, $4 }' | sort -u
