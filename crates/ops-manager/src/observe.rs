@@ -239,7 +239,12 @@ async fn answers(reader: &Reader<'_>, op: &Operation) -> BTreeMap<String, Observ
 
 fn answer(request: CertificateRequest) -> Answer {
     let status = request.status.unwrap_or_default();
-    let said = |type_: &str| status.conditions.iter().find(|condition| condition.type_ == type_);
+    let said = |type_: &str| {
+        status
+            .conditions
+            .iter()
+            .find(|condition| condition.type_ == type_)
+    };
     let words = |condition: &IssuerCondition| condition.message.clone().unwrap_or_default();
     for refusal in ["Denied", "InvalidRequest"] {
         if let Some(condition) = said(refusal).filter(|condition| condition.status == "True") {
@@ -248,7 +253,10 @@ fn answer(request: CertificateRequest) -> Answer {
     }
     match said("Ready") {
         Some(ready) if ready.status == "True" => {
-            let pem = status.ca.and_then(|ca| String::from_utf8(ca.0).ok()).unwrap_or_default();
+            let pem = status
+                .ca
+                .and_then(|ca| String::from_utf8(ca.0).ok())
+                .unwrap_or_default();
             Answer::Signed(CaBundle::from_pem(&pem).unwrap_or_default())
         }
         Some(ready) if ready.reason.as_deref() == Some("Failed") => Answer::Refused(words(ready)),

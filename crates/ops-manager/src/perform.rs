@@ -8,8 +8,8 @@ use api_types::tls::IssuerRef;
 use api_types::vocabulary::{CERT_MANAGER_GROUP, CHILDREN_MANAGER, FILES_TOKEN, OPS_MANAGER, PAUSED_BY};
 use api_types::{Postgres, PostgresOpsRequest};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client, Resource, ResourceExt};
@@ -207,7 +207,9 @@ fn signing_request(database: &str) -> Result<String, Error> {
     let signed = || {
         let mut params = rcgen::CertificateParams::new(Vec::new())?;
         params.distinguished_name = rcgen::DistinguishedName::new();
-        params.distinguished_name.push(rcgen::DnType::CommonName, database);
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, database);
         params.serialize_request(&rcgen::KeyPair::generate()?)?.pem()
     };
     signed().map_err(|error| Error::Vanished(format!("a signing request ({error})")))

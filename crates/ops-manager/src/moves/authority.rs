@@ -45,7 +45,12 @@ fn issuers(settings: &TlsSettings) -> Vec<IssuerRef> {
 
 /// Name of the CertificateRequest by which an issuer is asked.
 pub fn request_name(op: &Operation, issuer: &IssuerRef) -> String {
-    let uid: String = op.uid.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
+    let uid: String = op
+        .uid
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(8)
+        .collect();
     let hash = blueprint::hash_of(issuer);
     api_types::names::with_suffix(&op.database, &format!("ca-{}-{uid}", &hash[..6]))
 }
@@ -63,7 +68,9 @@ pub fn of_new_issuers(op: &Operation, plan: &TlsPlan, world: &World) -> Needs<Ca
         match world.answers.get(&name).unwrap_or(&Observed::Absent) {
             Observed::Absent => ask.push(Effect::AskForCa { name, issuer }),
             Observed::Unknown(why) => {
-                return Err(Progress::Wait(format!("CertificateRequest {name} could not be read: {why}")));
+                return Err(Progress::Wait(format!(
+                    "CertificateRequest {name} could not be read: {why}"
+                )));
             }
             Observed::Present(Answer::Pending(why)) => {
                 return Err(Progress::Wait(format!("waits for {whom} to tell its CA: {why}")));

@@ -92,7 +92,10 @@ const RELOADED_WITHIN: SignedDuration = SignedDuration::from_secs(20);
 
 /// The steps of what was planned.
 pub fn recipe(plan: &OperationPlan, restart: TlsRestart) -> Vec<Step> {
-    let has_new_issuers = plan.tls.as_ref().is_some_and(|tls| !authority::new_issuers(tls).is_empty());
+    let has_new_issuers = plan
+        .tls
+        .as_ref()
+        .is_some_and(|tls| !authority::new_issuers(tls).is_empty());
     let sides = plan
         .tls
         .as_ref()
