@@ -27,6 +27,9 @@ const ROUND: [(&str, &str); 6] = [
     ("remove TLS", manifests::REMOVE_TLS),
 ];
 
+/// How a round is done: `spec.tls.restart`, and what the table calls it.
+const WAYS: [(&str, &str); 2] = [("true", ""), ("auto", ", no restart")];
+
 /// Measure operations.
 #[derive(Parser)]
 struct Arguments {
@@ -66,10 +69,17 @@ async fn measure(namespace: &TestNamespace, rounds: usize) -> Result<String> {
         writer: Some(&writer),
     };
     for round in 0..rounds {
-        for (number, (title, yaml)) in ROUND.into_iter().enumerate() {
-            let performed = story::perform(&stage, title, yaml, &format!("bench-{round}-{number}")).await?;
-            eprintln!("round {round}: {title}: {}", report::seconds(performed.duration));
-            samples.add_performed(&performed);
+        for (restart, suffix) in WAYS {
+            for (number, (title, yaml)) in ROUND.into_iter().enumerate() {
+                if restart != "true" && yaml == manifests::RESTART {
+                    continue;
+                }
+                let (title, name) = (format!("{title}{suffix}"), format!("bench-{round}-{restart}-{number}"));
+                let yaml = manifests::with_restart(yaml, restart);
+                let performed = story::perform(&stage, &title, &yaml, &name).await?;
+                eprintln!("round {round}: {title}: {}", report::seconds(performed.duration));
+                samples.add_performed(&performed);
+            }
         }
     }
     let rows = writer.finish().await?;
@@ -84,10 +94,13 @@ struct Samples {
     order: Vec<String>,
     durations: BTreeMap<String, Vec<Duration>>,
     gaps: BTreeMap<String, Vec<Duration>>,
+    errors: BTreeMap<String, usize>,
 }
 
 impl Samples {
     fn add_performed(&mut self, performed: &Performed) {
+        let errors = performed.stretch.as_ref().map_or(0, |s| s.error_count());
+        *self.errors.entry(performed.title.clone()).or_default() += errors;
         self.add(
             &performed.title,
             performed.duration,
@@ -113,6 +126,7 @@ impl Samples {
             "write gap p50",
             "write gap p95",
             "write gap max",
+            "failed connections and writes",
         ];
         let rows: Vec<Vec<String>> = self
             .order
@@ -122,6 +136,7 @@ impl Samples {
                 let mut row = vec![title.clone(), durations.len().to_string()];
                 row.extend(quantiles(durations));
                 row.extend(quantiles(self.gaps.entry(title.clone()).or_default()));
+                row.push(self.errors.get(title).copied().unwrap_or(0).to_string());
                 row
             })
             .collect();

@@ -15,21 +15,29 @@ const NAMESPACE: &str = "demo";
 const DATABASE: &str = "ha-postgres";
 const PROVISIONING: Duration = Duration::from_secs(180);
 
-/// The operations of the story, in order: title and manifest. A request has the name of its manifest.
-const STORY: [(&str, &str, &str); 5] = [
-    ("add TLS", "add-tls", manifests::ADD_TLS),
-    ("rotate the certificates", "rotate-tls", manifests::ROTATE_TLS),
+/// The operations of the story, in order: title, name of the request, manifest and `spec.tls.restart`.
+const STORY: [(&str, &str, &str, Option<&str>); 6] = [
+    ("add TLS", "add-tls", manifests::ADD_TLS, None),
+    ("rotate the certificates", "rotate-tls", manifests::ROTATE_TLS, None),
+    (
+        "rotate again, without a restart",
+        "rotate-without-restart",
+        manifests::ROTATE_TLS,
+        Some("auto"),
+    ),
     (
         "move to another issuer",
         "change-issuer",
         manifests::CHANGE_ISSUER,
+        None,
     ),
     (
         "change the certificates",
         "update-certificates",
         manifests::UPDATE_CERTIFICATES,
+        None,
     ),
-    ("remove TLS", "remove-tls", manifests::REMOVE_TLS),
+    ("remove TLS", "remove-tls", manifests::REMOVE_TLS, None),
 ];
 
 #[tokio::main]
@@ -77,8 +85,9 @@ async fn tell() -> Result<()> {
         writer: Some(&writer),
     };
     let mut performed = Vec::new();
-    for (title, name, manifest) in STORY {
-        performed.push(story::perform(&stage, title, manifest, name).await?);
+    for (title, name, manifest, restart) in STORY {
+        let yaml = restart.map_or_else(|| manifest.to_owned(), |it| manifests::with_restart(manifest, it));
+        performed.push(story::perform(&stage, title, &yaml, name).await?);
     }
     let rows = writer.finish().await?;
     println!("\n{}", summary(&performed, rows));
