@@ -74,7 +74,10 @@ async fn measure(namespace: &TestNamespace, rounds: usize) -> Result<String> {
                 if restart != "true" && yaml == manifests::RESTART {
                     continue;
                 }
-                let (title, name) = (format!("{title}{suffix}"), format!("bench-{round}-{restart}-{number}"));
+                let (title, name) = (
+                    format!("{title}{suffix}"),
+                    format!("bench-{round}-{restart}-{number}"),
+                );
                 let yaml = manifests::with_restart(yaml, restart);
                 let performed = story::perform(&stage, &title, &yaml, &name).await?;
                 eprintln!("round {round}: {title}: {}", report::seconds(performed.duration));

@@ -18,7 +18,12 @@ const PROVISIONING: Duration = Duration::from_secs(180);
 /// The operations of the story, in order: title, name of the request, manifest and `spec.tls.restart`.
 const STORY: [(&str, &str, &str, Option<&str>); 6] = [
     ("add TLS", "add-tls", manifests::ADD_TLS, None),
-    ("rotate the certificates", "rotate-tls", manifests::ROTATE_TLS, None),
+    (
+        "rotate the certificates",
+        "rotate-tls",
+        manifests::ROTATE_TLS,
+        None,
+    ),
     (
         "rotate again, without a restart",
         "rotate-without-restart",

@@ -5,6 +5,7 @@ mod bad_requests;
 mod deletion;
 mod metrics;
 mod pause;
+mod renewal;
 
 use std::time::Duration;
 
