@@ -101,9 +101,6 @@ pub struct OperationPlan {
     /// The standby that is to be promoted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub candidate: Option<String>,
-    /// SHA-256 fingerprint of the leaf that every member must serve in the end, hexadecimal.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub server_fingerprint: Option<String>,
     /// For `ReconfigureTLS`: what is changed into what.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsPlan>,

@@ -70,7 +70,7 @@ pub const DATA_MOUNT: &str = "/var/pv";
 pub const PGDATA: &str = "/var/pv/data";
 /// Mount of the config Secret.
 pub const CONFIG_MOUNT: &str = "/etc/config";
-/// Root of the TLS Secret mounts; one folder per certificate: `server`, `client`, `exporter`.
+/// Root of the folders with certificates from the config Secret, one per certificate: `server`, `client`, `exporter`.
 pub const TLS_MOUNT: &str = "/tls/certs";
 
 /// Key of the config Secret: Patroni's local configuration.

@@ -14,11 +14,11 @@ pub const CLIENT_KEY: &str = "/tls/certs/client/client.key";
 pub const CLIENT_CA: &str = "/tls/certs/client/ca.crt";
 /// Exporter's certificate.
 pub const EXPORTER_CERT: &str = "/tls/certs/exporter/tls.crt";
-/// Mount of the server certificate's Secret.
+/// Where the server's keys of the config Secret are mounted.
 pub const SERVER_MOUNT: &str = "/tls/certs/server";
-/// Mount of the client certificate's Secret.
+/// Where the client certificate's keys of the config Secret are mounted.
 pub const CLIENT_MOUNT: &str = "/tls/certs/client";
-/// Mount of the exporter certificate's Secret.
+/// Where the exporter's keys of the config Secret are mounted.
 pub const EXPORTER_MOUNT: &str = "/tls/certs/exporter";
 /// CAs that members trust: all of them while a CA changes.
 pub const TRUST: &str = "/etc/config/trust.crt";

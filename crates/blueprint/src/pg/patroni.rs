@@ -1,6 +1,6 @@
 //! Patroni's configuration: the local file of every member, and the dynamic part that all members share.
 //!
-//! Passwords and what differs between members come by environment variables (see `pod.rs`), which Patroni lays over the
+//! Passwords and what differs between members come by environment variables (see `containers.rs`), which Patroni lays over the
 //! file. A reload (`POST /reload`) takes over everything in the file but `bootstrap`, which counts at birth only.
 
 use std::collections::BTreeMap;
