@@ -236,6 +236,20 @@ impl Session {
         self.field(doing, &row, 0)
     }
 
+    /// The content of `ssl_ca_file`, if the server has read its configuration since that file changed
+    /// (`pg_conf_load_time`, PostgreSQL manual, "System Information Functions"). PostgreSQL tells a file's time in whole
+    /// seconds, so a configuration that was read in the very second of the change counts as read before it.
+    ///
+    /// # Errors
+    /// [`SqlError`].
+    pub async fn loaded_authorities(&self) -> Result<Option<Vec<u8>>, SqlError> {
+        let doing = "what client certificates are judged by";
+        let row = self
+            .ask(doing, self.client.query_one(LOADED_AUTHORITIES, &[]))
+            .await?;
+        self.field(doing, &row, 0)
+    }
+
     /// Sessions that came over TCP, with and without TLS; this one is not counted.
     ///
     /// # Errors
@@ -346,6 +360,11 @@ const CONFIGURATION: &str = "SELECT
         pg_catalog.pg_read_file('pg_hba.conf', 0, 1048576, true),
         pg_catalog.pg_conf_load_time() >= (pg_catalog.pg_stat_file('pg_hba.conf', true)).modification,
         pg_catalog.current_setting('primary_conninfo', true)";
+
+const LOADED_AUTHORITIES: &str = "SELECT CASE
+        WHEN pg_catalog.pg_conf_load_time() >= (pg_catalog.pg_stat_file(path, true)).modification + interval '1 second'
+        THEN pg_catalog.pg_read_binary_file(path, 0, 1048576, true) END
+    FROM (SELECT nullif(pg_catalog.current_setting('ssl_ca_file'), '') AS path) AS setting";
 
 const APPLICATION_SESSIONS: &str = "SELECT
         count(*) FILTER (WHERE s.ssl), count(*) FILTER (WHERE NOT s.ssl)

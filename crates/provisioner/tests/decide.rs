@@ -407,6 +407,7 @@ fn serving(mut world: World, members: &[(&str, &str)]) -> World {
             fingerprint: fingerprint.into(),
             not_after: jiff::Timestamp::UNIX_EPOCH,
         }),
+        trusted: None,
         problem: None,
     };
     let mut report = provisioner::health::Report::clone(world.health.as_ref().expect("a report"));
@@ -447,32 +448,54 @@ fn a_renewed_certificate_goes_to_the_config_secret_then_touches_the_pods_that_se
     assert!(decide(&pause(world, "x/y")).renewal.is_none(), "not while paused");
 }
 
-#[test]
-fn a_new_ca_is_trusted_before_a_certificate_of_it_is_served() {
-    let mut world = running(tls());
-    renew(&mut world, &Authority::new("another"));
-    let given = |world: &World| blueprint::Material::of_config(world.config_secret().unwrap());
-    let before = given(&world);
-    for (pass, is_served) in [(1, false), (2, true), (3, true)] {
-        let plan = decide(&world);
-        world = applied(world, &plan);
-        assert_eq!(
-            given(&world) != before,
-            is_served,
-            "pass {pass}: {:?}",
-            actions(&plan)
-        );
-        let trust = String::from_utf8(
-            world.config_secret().unwrap().data.as_ref().unwrap()["trust.crt"]
-                .0
-                .clone(),
-        );
-        assert_eq!(
-            trust.unwrap().matches("BEGIN").count(),
-            2,
-            "pass {pass}: both are trusted"
-        );
+/// Every member serves this leaf and has loaded these CAs.
+fn trusting(world: World, leaf: &str, trusted: &[&str]) -> World {
+    let mut world = serving(world, &[("pg-0", leaf), ("pg-1", leaf), ("pg-2", leaf)]);
+    let mut report = provisioner::health::Report::clone(world.health.as_ref().expect("a report"));
+    for (member, pem) in report.members.values_mut().zip(trusted) {
+        member.trusted = Some(blueprint::CaBundle::from_pem(pem).expect("PEM"));
     }
+    world.health = Some(report.into());
+    world
+}
+
+#[test]
+fn a_certificate_of_a_new_ca_is_given_when_every_member_trusts_that_ca() {
+    let given = |world: &World| blueprint::Material::of_config(world.config_secret().unwrap());
+    let trust = |world: &World| {
+        let data = world.config_secret().unwrap().data.clone().unwrap();
+        String::from_utf8(data["trust.crt"].0.clone()).unwrap()
+    };
+    let mut world = running(tls());
+    let old_leaf = fingerprint(&secrets_of(&mut world).certificates[&CertificateAlias::Server]);
+    let (before, old) = (given(&world), trust(&world));
+    renew(&mut world, &Authority::new("another"));
+
+    let plan = decide(&world);
+    let world = applied(world, &plan);
+    assert_eq!(actions(&plan), ["apply Secret pg-bc1234", "apply AppBinding pg"]);
+    let both = trust(&world);
+    assert_eq!(both.matches("BEGIN").count(), 2, "both are trusted first");
+    assert_eq!(given(&world), before);
+
+    let world = trusting(world, &old_leaf, &[&both, &old, &both]);
+    let plan = decide(&world);
+    assert_eq!(actions(&plan), ["touch pg-1"], "one has not loaded it");
+    assert!(plan.renewal.is_some_and(|renewal| renewal.trust.to_pem() == both));
+
+    let plan = decide(&trusting(world.clone(), &old_leaf, &[&both, &both]));
+    assert_eq!(
+        actions(&plan),
+        Vec::<String>::new(),
+        "what one trusts is not known"
+    );
+
+    let world = trusting(world, &old_leaf, &[&both, &both, &both]);
+    let plan = decide(&world);
+    assert_eq!(actions(&plan), ["apply Secret pg-bc1234"]);
+    let world = applied(world, &plan);
+    assert_ne!(given(&world), before);
+    assert_eq!(trust(&world), both, "only a request takes a CA away");
 }
 
 #[test]
@@ -489,4 +512,62 @@ fn a_bad_certificate_is_given_to_nobody_and_said_so() {
     let (status, reason, message) = set(&plan, "SpecApplied").unwrap();
     assert!(!status && reason == "CertificateRefused", "{reason}");
     assert!(message.contains("it is not for pg"), "{message}");
+}
+
+#[test]
+fn a_lost_password_of_a_running_database_is_asked_for_and_not_made_anew() {
+    let mut world = running(json!({}));
+    secrets_of(&mut world).auth = None;
+    let plan = decide(&world);
+    assert!(plan.actions.is_empty(), "{:?}", actions(&plan));
+    let (status, reason, message) = set(&plan, "SpecApplied").unwrap();
+    assert!(!status && reason == "InvalidAuthSecret", "{reason}");
+    assert!(message.contains("create it again"), "{message}");
+}
+
+#[test]
+fn what_somebody_else_made_under_a_name_of_ours_is_left_alone() {
+    let mut world = fresh(json!({}));
+    let service =
+        json!({"metadata": {"name": "pg", "namespace": "shop"}, "spec": {"selector": {"app": "web"}}});
+    world.live = vec![Child::Service(
+        serde_json::from_value(service).expect("a Service"),
+    )];
+    let plan = decide(&world);
+    assert!(!actions(&plan).contains(&"apply Service pg".to_owned()));
+    let why = plan.waits_for.unwrap_or_default();
+    assert!(
+        why.contains("Service pg, which was not made for this database"),
+        "{why}"
+    );
+}
+
+#[test]
+fn a_deletion_takes_only_what_is_the_databases_own() {
+    let config_map = |labels: serde_json::Value| {
+        let map = json!({"metadata": {"name": "pg-config", "namespace": "shop", "labels": labels}});
+        serde_json::from_value(map).expect("a ConfigMap")
+    };
+    let mut world = delete(fresh(json!({})));
+    world.leftovers.patroni = vec![config_map(json!({"app": "web"}))];
+    let foreign = json!({
+        "metadata": {"name": "pg", "namespace": "shop", "uid": "f", "ownerReferences": [
+            {"apiVersion": "v1", "kind": "Other", "name": "web", "uid": "other", "controller": true}]},
+        "spec": {"replicas": 1, "serviceName": "web", "selector": {}, "template": {}},
+    });
+    world.live = vec![Child::PetSet(serde_json::from_value(foreign).expect("a PetSet"))];
+    let did = actions(&decide(&world));
+    assert!(
+        !did.iter()
+            .any(|it| it.contains("PetSet") || it.contains("configmap")),
+        "{did:?}"
+    );
+    assert!(
+        did.contains(&"remove finalizer".to_owned()),
+        "and does not wait for it: {did:?}"
+    );
+
+    world.leftovers.patroni = vec![config_map(json!(blueprint::labels::selector("pg")))];
+    let did = actions(&decide(&world));
+    assert!(did.iter().any(|it| it.contains("configmap")), "{did:?}");
 }

@@ -72,6 +72,14 @@ async fn a_primary_answers_all_questions_over_tls() {
     assert_eq!(session.lag().await.unwrap().unreplayed_bytes, 0);
     assert_eq!(session.show("ssl").await.unwrap(), "on");
     assert!(session.show("no_such_parameter").await.is_err());
+    let hour = std::time::Duration::from_secs(3600);
+    postgres.date("ca.crt", std::time::SystemTime::now() - hour);
+    assert_eq!(
+        session.loaded_authorities().await.unwrap().as_deref(),
+        Some(ca.pem())
+    );
+    postgres.date("ca.crt", std::time::SystemTime::now() + hour);
+    assert_eq!(session.loaded_authorities().await.unwrap(), None, "changed since");
     let other = open(&postgres, &login(TlsMode::AcceptAny)).await.unwrap();
     assert_eq!(
         session.ssl_sessions().await.unwrap().encrypted,

@@ -53,6 +53,12 @@ pub fn judge<'a>(world: &World, secrets: &'a SecretFacts) -> Auth<'a> {
                 "spec.authSecret: Secret {name:?} is externally managed and does not exist; create it with keys username and password"
             ));
         }
+        if world.is_provisioned() {
+            // A new password would lock out members and applications that go on with the old one.
+            return refuse(format!(
+                "spec.authSecret: Secret {name:?} does not exist any more; create it again with keys username and password, as the members and applications use them"
+            ));
+        }
         return Auth::Missing;
     };
     if !external && let Some(other) = belongs_to(secret).filter(|other| *other != world.name()) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use blueprint::{Children, Resolved};
 
-use crate::child::Child;
+use crate::child::{Child, is_labelled_for};
 use crate::decide::drift;
 use crate::plan::{Action, Plan};
 use crate::world::World;
@@ -71,6 +71,12 @@ fn judge(world: &World, wanted: &Child) -> Verdict {
     }
     if live.is_owned_by_another_than(world.uid()) {
         return Verdict::Wait(format!("{}, which belongs to another object, to go", what()));
+    }
+    if !live.is_owned_by(world.uid()) && !is_labelled_for(live.meta(), world.name()) {
+        return Verdict::Wait(format!(
+            "{}, which was not made for this database, to go: rename or delete it",
+            what()
+        ));
     }
     if live.is_as(wanted) {
         Verdict::AsWanted

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use api_types::postgres::DeletionPolicy;
 use api_types::tls::CertificateAlias;
-use api_types::{Postgres, names};
-use k8s_openapi::api::core::v1::Secret;
+use api_types::{PetSet, Postgres, names};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::child::{Child, is_labelled_for};
@@ -49,7 +49,7 @@ pub fn plan(world: &World) -> Plan {
 
 /// Whether no member is left.
 fn members(world: &World, plan: &mut Plan) -> bool {
-    if let Some(pet_set) = world.pet_set() {
+    if let Some(pet_set) = our_pet_set(world) {
         if pet_set.metadata.deletion_timestamp.is_none() {
             plan.act(Action::Delete(Child::PetSet(Box::new(pet_set.clone()))));
         }
@@ -61,6 +61,14 @@ fn members(world: &World, plan: &mut Plan) -> bool {
         return false;
     }
     true
+}
+
+/// The PetSet, unless it is another object's that only has our name.
+fn our_pet_set(world: &World) -> Option<&PetSet> {
+    world.live.iter().find_map(|child| match child {
+        Child::PetSet(pet_set) if child.is_owned_by(world.uid()) => Some(pet_set.as_ref()),
+        _ => None,
+    })
 }
 
 /// Whether no certificate is left, nor its key. Certificates go first: cert-manager would write their Secrets anew.
@@ -107,7 +115,9 @@ fn leftovers(world: &World, policy: DeletionPolicy, plan: &mut Plan) -> bool {
             plan.act(Action::DeleteClaim(Box::new(claim.clone())));
         }
     }
-    for map in &world.leftovers.patroni {
+    // A ConfigMap of that name without Patroni's labels is somebody else's.
+    let patronis = |map: &&ConfigMap| is_labelled_for(&map.metadata, world.name());
+    for map in world.leftovers.patroni.iter().filter(patronis) {
         plan.act(Action::DeleteConfigMap(Box::new(map.clone())));
     }
     if world.leftovers.claims.is_empty() {

@@ -2,15 +2,15 @@
 //! (see `tls`), kubelet is asked to bring it at once, and the health task asks each member to take it up.
 
 use api_types::tls::CertificateAlias;
-use api_types::vocabulary::FILES_TOKEN;
+use api_types::vocabulary::{FILES_TOKEN, TRUST_CRT};
 use blueprint::{KeyPair, Material, Resolved, TlsPhase, recorded_hash};
 use k8s_openapi::api::core::v1::Pod;
 
 use crate::health::Renewal;
 use crate::plan::{Action, Plan};
-use crate::world::World;
+use crate::world::{World, secret_text};
 
-/// Asks kubelet to look at once where a member serves another leaf than it is given, and tells the health task what a
+/// Asks kubelet to look at once where a member serves another leaf than it is given or trusts less, and tells the health task what a
 /// member has to be asked to take up.
 pub fn plan(world: &World, resolved: &Resolved, plan: &mut Plan) {
     if resolved.tls.phase == TlsPhase::Off {
@@ -20,7 +20,8 @@ pub fn plan(world: &World, resolved: &Resolved, plan: &mut Plan) {
         return;
     };
     let material = Material::of_config(config);
-    if material != resolved.tls.material {
+    let trust = secret_text(config, TRUST_CRT).unwrap_or_default();
+    if material != resolved.tls.material || trust != resolved.tls.trust.to_pem() {
         // The config Secret is applied in this pass; the Pods are touched in the next.
         return;
     }
@@ -31,7 +32,7 @@ pub fn plan(world: &World, resolved: &Resolved, plan: &mut Plan) {
     let token = recorded_hash(&config.metadata).unwrap_or_default().to_owned();
     let renewal = Renewal {
         fingerprint,
-        changes_trust: resolved.tls.trust.len() > 1,
+        trust: resolved.tls.trust.clone(),
     };
     for pod in stale(world, &renewal, &token) {
         plan.act(Action::TouchPod {
@@ -42,7 +43,8 @@ pub fn plan(world: &World, resolved: &Resolved, plan: &mut Plan) {
     plan.renewal = Some(renewal);
 }
 
-/// Pods that serve another leaf and were not touched for this one yet. A member that could not be asked is left alone.
+/// Pods that serve another leaf or trust less, and were not touched for it yet. A member that could not be asked is left
+/// alone.
 fn stale(world: &World, renewal: &Renewal, token: &str) -> Vec<String> {
     let Some(report) = &world.health else {
         return Vec::new();
@@ -53,15 +55,15 @@ fn stale(world: &World, renewal: &Renewal, token: &str) -> Vec<String> {
             .and_then(|map| map.get(FILES_TOKEN))
             .is_some_and(|value| value == token)
     };
-    let serves_another = |name: &str| {
-        let served = report.members.get(name).and_then(|member| member.served.as_ref());
-        served.is_some_and(|served| served.fingerprint != renewal.fingerprint)
+    let is_behind = |name: &str| {
+        let member = report.members.get(name);
+        member.is_some_and(|member| renewal.is_missed_by(member.served.as_ref(), member.trusted.as_ref()))
     };
     let pods = world
         .pods
         .iter()
         .filter(|pod| !touched(pod) && pod.metadata.deletion_timestamp.is_none());
     pods.filter_map(|pod| pod.metadata.name.clone())
-        .filter(|name| serves_another(name))
+        .filter(|name| is_behind(name))
         .collect()
 }

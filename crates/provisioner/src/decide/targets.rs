@@ -98,9 +98,9 @@ fn is_unsettled(world: &World, plan: &Plan) -> bool {
     let ready = api_types::condition::is_true(world.conditions(), types::READY);
     let serving_old = plan.renewal.as_ref().is_some_and(|renewal| {
         let members = world.health.iter().flat_map(|report| report.members.values());
-        members
-            .filter_map(|member| member.served.as_ref())
-            .any(|served| served.fingerprint != renewal.fingerprint)
+        let mut missed =
+            members.map(|member| renewal.is_missed_by(member.served.as_ref(), member.trusted.as_ref()));
+        missed.any(|missed| missed)
     });
     !ready || world.paused_by().is_some() || serving_old || world.pods.iter().any(|pod| !is_ready(pod))
 }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 
 use crate::decide::Refusal;
-use crate::world::{SecretFacts, World, secret_text};
+use crate::world::{SecretFacts, World, is_ready, secret_text};
 
 /// Reason of a certificate that was issued and that no member gets.
 pub const CERTIFICATE_REFUSED: &str = "CertificateRefused";
@@ -27,7 +27,8 @@ pub struct Chosen {
 /// Chooses what members are given: what was issued if it is good, or else what they have.
 ///
 /// Trust only grows here: what members trust already, then the CAs of the certificates they have. Only a request takes
-/// a CA away, after it has proven that nobody needs it. A new CA is trusted one pass before a certificate of it is served.
+/// a CA away, after it has proven that nobody needs it. A certificate of a new CA is given when every ready member was
+/// seen to trust that CA: before, members would refuse each other and us.
 ///
 /// # Errors
 /// A bundle that is no PEM.
@@ -41,12 +42,24 @@ pub fn choose(world: &World, secrets: &SecretFacts, resolved: &Resolved) -> Resu
     let given = config.map(Material::of_config).unwrap_or_default();
     let (wanted, refused) = wanted(secrets, resolved, &given, world.now);
     let authorities = wanted.authorities();
-    let is_new_ca = !given.is_empty() && !trusted.contains_all(&authorities);
+    let is_known = given.is_empty() || given.authorities().contains_all(&authorities);
+    let is_trusted = trusted.contains_all(&authorities) && members_trust(world, &authorities);
     let trust = trusted.union(&authorities);
-    let material = if is_new_ca { given } else { wanted };
+    let material = if is_known || is_trusted { wanted } else { given };
     Ok(Chosen {
         inputs: TlsInputs::steady(&world.postgres.spec, trust, material),
         refused,
+    })
+}
+
+/// Whether every ready member was seen to trust these CAs.
+fn members_trust(world: &World, authorities: &CaBundle) -> bool {
+    let mut pods = world.pods.iter().filter(|pod| is_ready(pod));
+    pods.all(|pod| {
+        let name = pod.metadata.name.as_deref().unwrap_or_default();
+        let seen = world.health.as_ref().and_then(|report| report.members.get(name));
+        let trusted = seen.and_then(|member| member.trusted.as_ref());
+        trusted.is_some_and(|trusted| trusted.contains_all(authorities))
     })
 }
 
@@ -125,7 +138,7 @@ fn lacking(certificate: Option<&Certificate>, secret: Option<&Secret>) -> Option
     let Some(certificate) = certificate else {
         return Some("being created".to_owned());
     };
-    if !is_ready(certificate) {
+    if !is_issued(certificate) {
         return Some(reported(certificate).unwrap_or_else(|| "not issued yet".to_owned()));
     }
     let Some(secret) = secret else {
@@ -140,7 +153,7 @@ fn lacking(certificate: Option<&Certificate>, secret: Option<&Secret>) -> Option
 }
 
 /// Whether cert-manager says that the Certificate, as it is now, is issued.
-fn is_ready(certificate: &Certificate) -> bool {
+fn is_issued(certificate: &Certificate) -> bool {
     let generation = certificate.metadata.generation;
     let conditions = certificate
         .status

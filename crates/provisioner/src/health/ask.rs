@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use api_types::vocabulary::{PATRONI_PORT, POSTGRES_PORT};
-use blueprint::TlsPhase;
+use blueprint::{CaBundle, TlsPhase};
 use instance::{ClientIdentity, Password, Patroni, Role, Session, TlsMode};
 use runtime::error_chain;
 
@@ -26,15 +26,15 @@ pub struct Place<'a> {
 pub async fn member(targets: &Targets, place: Place<'_>) -> Result<Answer, String> {
     let (session, served) = tokio::join!(get_in(targets, place), served(targets, place));
     let session = session?;
+    let trusted = trusted(targets, place, &session).await;
     if let Some(renewal) = &targets.renewal
-        && served
-            .as_ref()
-            .is_some_and(|served| served.fingerprint != renewal.fingerprint)
+        && renewal.is_missed_by(served.as_ref(), trusted.as_ref())
     {
         renew(targets, place, &session, renewal).await?;
     }
     Ok(Answer {
         served,
+        trusted,
         ..look(&session, targets.write_check)
             .await
             .map_err(|error| error_chain(&error))?
@@ -120,6 +120,31 @@ async fn served(targets: &Targets, place: Place<'_>) -> Option<Served> {
     })
 }
 
+/// The CAs that the member has loaded: an empty bundle when it has not loaded its file since that changed, none where
+/// it speaks plaintext or could not say.
+async fn trusted(targets: &Targets, place: Place<'_>, session: &Session) -> Option<CaBundle> {
+    if targets.login.phase == TlsPhase::Off {
+        return None;
+    }
+    let loaded = session
+        .loaded_authorities()
+        .await
+        .map_err(|error| error_chain(&error));
+    let bundle = loaded.and_then(|pem| {
+        let pem = pem.unwrap_or_default();
+        CaBundle::from_pem(&String::from_utf8_lossy(&pem)).map_err(|error| error.to_string())
+    });
+    bundle
+        .inspect_err(|why| {
+            tracing::warn!(
+                host = place.host,
+                why,
+                "the CAs that a member trusts are not known"
+            )
+        })
+        .ok()
+}
+
 async fn look(session: &Session, write_check: bool) -> Result<Answer, instance::SqlError> {
     if session.role().await? == Role::Standby {
         session.check_read().await?;
@@ -142,7 +167,7 @@ async fn look(session: &Session, write_check: bool) -> Result<Answer, instance::
         in_recovery: false,
         streaming: streaming.map(|replica| replica.application_name).collect(),
         write_problem: written.err().map(|error| error_chain(&error)),
-        served: None,
+        ..Answer::default()
     })
 }
 
@@ -159,7 +184,7 @@ async fn renew(
         leaf = renewal.fingerprint,
         "asking a member to take up its renewed certificate"
     );
-    if renewal.changes_trust {
+    if renewal.changes_trust() {
         let (host, login) = (place.address.to_string(), &targets.login);
         let port = u16::try_from(PATRONI_PORT).unwrap_or_default();
         let password = Password::new(login.password.clone());

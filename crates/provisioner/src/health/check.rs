@@ -44,10 +44,12 @@ fn member(answer: &Result<Answer, String>) -> Member {
     match answer {
         Ok(answer) => Member {
             served: answer.served.clone(),
+            trusted: answer.trusted.clone(),
             problem: answer.write_problem.clone(),
         },
         Err(why) => Member {
             served: None,
+            trusted: None,
             problem: Some(why.clone()),
         },
     }

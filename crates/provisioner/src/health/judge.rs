@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use blueprint::CaBundle;
+
 use crate::health::{Served, Targets};
 
 /// What one member said; an error is a sentence.
@@ -18,6 +20,8 @@ pub struct Answer {
     pub streaming: Vec<String>,
     /// The certificate that it served.
     pub served: Option<Served>,
+    /// The CAs that it has loaded to judge client certificates by.
+    pub trusted: Option<CaBundle>,
 }
 
 /// Whether a client can write: exactly one ready member that Patroni labels primary answers as one, takes a row, and the

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use blueprint::CaBundle;
 use jiff::Timestamp;
 
 /// Result of the latest check of a database.
@@ -32,6 +33,8 @@ pub enum Verdict {
 pub struct Member {
     /// The certificate that its TLS handshake served; none when it was not asked or speaks plaintext.
     pub served: Option<Served>,
+    /// The CAs that it has loaded to judge client certificates by; none when that is not known or it speaks plaintext.
+    pub trusted: Option<CaBundle>,
     /// What is wrong with it.
     pub problem: Option<String>,
 }

@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use blueprint::TlsPhase;
+use blueprint::{CaBundle, TlsPhase};
+
+use crate::health::Served;
 
 /// Everything that the checks of one database need. Equal targets need no new check.
 #[derive(Clone, PartialEq, Eq)]
@@ -64,13 +66,26 @@ pub struct Login {
     pub client: Option<(String, String)>,
 }
 
-/// A certificate that cert-manager renewed.
+/// The certificate and the CAs that members are given, which they may have to be told about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Renewal {
     /// SHA-256 of the leaf's DER, hexadecimal.
     pub fingerprint: String,
+    /// What members shall trust.
+    pub trust: CaBundle,
+}
+
+impl Renewal {
+    /// Whether a member serves another leaf or trusts less. What was not seen is not known to be missed.
+    pub fn is_missed_by(&self, served: Option<&Served>, trusted: Option<&CaBundle>) -> bool {
+        served.is_some_and(|served| served.fingerprint != self.fingerprint)
+            || trusted.is_some_and(|trusted| !trusted.contains_all(&self.trust))
+    }
+
     /// Whether members trust more than one CA, so that Patroni has to look at its configuration again too.
-    pub changes_trust: bool,
+    pub fn changes_trust(&self) -> bool {
+        self.trust.len() > 1
+    }
 }
 
 #[cfg(test)]
