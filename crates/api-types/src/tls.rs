@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::rules;
+use crate::vocabulary::CERT_MANAGER_GROUP;
 
 /// Which TLS mode libpq clients ask for (PostgreSQL manual, 32.19.3 "Protection Provided in Different Modes").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -121,6 +122,18 @@ pub struct IssuerRef {
     pub kind: String,
     /// Name of the issuer.
     pub name: String,
+}
+
+impl IssuerRef {
+    /// Whether both mean the same issuer, however the API group is written.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        (self.group(), &self.kind, &self.name) == (other.group(), &other.kind, &other.name)
+    }
+
+    fn group(&self) -> &str {
+        let given = self.api_group.as_deref().filter(|group| !group.is_empty());
+        given.unwrap_or(CERT_MANAGER_GROUP)
+    }
 }
 
 /// One certificate's deviations from the defaults.

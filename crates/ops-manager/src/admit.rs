@@ -11,7 +11,7 @@ use kube::ResourceExt;
 use crate::moves::config;
 use crate::operation::{self, Operation, What, settings_of};
 use crate::ops::reconfigure_tls::target::{self, Target};
-use crate::step::Progress;
+use crate::step::{Progress, StepName};
 use crate::world::{IssuerState, Observed, World};
 
 /// How long an issuer may take to appear and become Ready: it may have been applied together with the request.
@@ -241,7 +241,7 @@ fn issuers_are_ready(
         let state = world
             .issuers
             .iter()
-            .find(|(known, _)| known == issuer)
+            .find(|(known, _)| known.is_same_as(issuer))
             .map(|(_, state)| state);
         let Some(why) = issuer_trouble(issuer, state) else {
             continue;
@@ -318,7 +318,7 @@ fn until_ready(op: &Operation, world: &World, request: &PostgresOpsRequest, now:
         .unwrap_or_default();
     let since = condition::find(conditions, reasons::DATABASE_READY)
         .map(|condition| condition.last_transition_time.0);
-    let limit = op.step_timeout(world.replicas());
+    let limit = op.step_timeout(StepName::Pause, world.replicas());
     if since.is_some_and(|since| now.duration_since(since) > limit) {
         return Admission::Refuse(format!(
             "{database} did not become Ready within {limit:#} (it is {phase}); repair it, or set apply: Always, and create \

@@ -86,6 +86,7 @@ impl Pass<'_> {
         self.open(step.name);
         self.op.step_began = condition::find(&self.status.conditions, step.name.as_str())
             .map(|condition| condition.last_transition_time.0);
+        self.op.committed = self.is_latched(StepName::UpdatePetSets);
         let progress = match self.guard(step.name) {
             Progress::Done => (step.advance)(&self.op, self.world),
             not_held => not_held,
@@ -99,26 +100,25 @@ impl Pass<'_> {
             }
             Progress::Choose(_) => self.give_up(step.name, "made the same choice twice; this is a bug"),
             Progress::Impossible(why) => self.give_up(step.name, &why),
-            Progress::Wait(why) if self.is_overdue(step.name) => self.give_up(step.name, &self.late(&why)),
+            Progress::ActOnce(plan, effects) => {
+                self.status.plan = Some((*plan).clone());
+                self.op.plan = *plan;
+                self.say(step.name, &list(&effects));
+                return Some(self.next(effects, None));
+            }
+            Progress::Wait(why) if self.is_overdue(step.name) => {
+                self.give_up(step.name, &self.late(step.name, &why))
+            }
             Progress::Act(effects) if self.is_overdue(step.name) && step.name != StepName::Resume => {
-                let unfinished = effects
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join(", ");
-                self.give_up(step.name, &self.late(&format!("still had to: {unfinished}")));
+                let unfinished = format!("still had to: {}", list(&effects));
+                self.give_up(step.name, &self.late(step.name, &unfinished));
             }
             Progress::Wait(why) => {
                 self.say(step.name, &why);
                 return Some(self.next(Vec::new(), Some(why)));
             }
             Progress::Act(effects) => {
-                let doing = effects
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join(", ");
-                self.say(step.name, &doing);
+                self.say(step.name, &list(&effects));
                 return Some(self.next(effects, None));
             }
         }
@@ -189,12 +189,12 @@ impl Pass<'_> {
         let Some(opened) = condition::find(&self.status.conditions, step.as_str()) else {
             return false;
         };
-        let limit = self.op.step_timeout(self.world.replicas());
+        let limit = self.op.step_timeout(step, self.world.replicas());
         self.now.duration_since(opened.last_transition_time.0) > limit
     }
 
-    fn late(&self, why: &str) -> String {
-        let limit = self.op.step_timeout(self.world.replicas());
+    fn late(&self, step: StepName, why: &str) -> String {
+        let limit = self.op.step_timeout(step, self.world.replicas());
         format!("not done within {limit:#}: {why}")
     }
 
@@ -238,4 +238,10 @@ impl Pass<'_> {
                 .unwrap_or_default(),
         }
     }
+}
+
+/// Effects in the words of conditions and logs.
+fn list(effects: &[Effect]) -> String {
+    let all: Vec<String> = effects.iter().map(ToString::to_string).collect();
+    all.join(", ")
 }

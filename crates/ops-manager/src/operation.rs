@@ -7,8 +7,9 @@ use api_types::ops_request::{ApplyOption, OperationPlan, OpsRequestType, TlsRequ
 use api_types::postgres::PostgresSpec;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::moves::drain;
 use crate::ops;
-use crate::step::Step;
+use crate::step::{Step, StepName};
 
 /// Minutes that a step may take per member when the request gives no `timeout`.
 const DEFAULT_MINUTES_PER_MEMBER: i64 = 5;
@@ -36,6 +37,8 @@ pub struct Operation {
     pub began: Option<Timestamp>,
     /// When the step that is looked at began, as persisted.
     pub step_began: Option<Timestamp>,
+    /// The spec says the new settings, as persisted: there is no way back.
+    pub committed: bool,
 }
 
 /// What is to be done.
@@ -85,6 +88,8 @@ pub fn parse(request: &PostgresOpsRequest) -> Result<Operation, String> {
             .and_then(|status| condition::find(&status.conditions, spec.type_.as_str()))
             .map(|condition| condition.last_transition_time.0),
         step_began: None,
+        committed: status
+            .is_some_and(|status| condition::is_true(&status.conditions, StepName::UpdatePetSets.as_str())),
     })
 }
 
@@ -155,11 +160,18 @@ impl Operation {
         }
     }
 
-    /// Longest time of a step on a database with this many members.
-    pub fn step_timeout(&self, replicas: i32) -> SignedDuration {
-        self.timeout.unwrap_or_else(|| {
+    /// Longest time of a step on a database with this many members. The time that sessions are given comes on top, or
+    /// there might be none left to end them in.
+    pub fn step_timeout(&self, step: StepName, replicas: i32) -> SignedDuration {
+        let own = self.timeout.unwrap_or_else(|| {
             SignedDuration::from_mins(DEFAULT_MINUTES_PER_MEMBER * i64::from(replicas.max(1)))
-        })
+        });
+        match (step, &self.what) {
+            (StepName::DrainSessions, What::ReconfigureTls(tls)) => {
+                own.saturating_add(drain::timeout(&tls.drain.clone().unwrap_or_default()))
+            }
+            _ => own,
+        }
     }
 }
 
@@ -207,8 +219,16 @@ mod tests {
     #[test]
     fn a_step_has_five_minutes_per_member_unless_told_otherwise() {
         let plain = parse(&request("{databaseRef: {name: pg}, type: Restart}")).unwrap();
-        assert_eq!(plain.step_timeout(3).as_mins(), 15);
+        assert_eq!(plain.step_timeout(StepName::RestartNodes, 3).as_mins(), 15);
         let told = parse(&request("{databaseRef: {name: pg}, type: Restart, timeout: 3m}")).unwrap();
-        assert_eq!(told.step_timeout(3).as_mins(), 3);
+        assert_eq!(told.step_timeout(StepName::RestartNodes, 3).as_mins(), 3);
+    }
+
+    #[test]
+    fn the_time_that_sessions_are_given_is_not_taken_from_the_step_that_ends_them() {
+        let spec = "{databaseRef: {name: pg}, type: ReconfigureTLS, timeout: 1m, tls: {remove: true, drain: {timeout: 5m}}}";
+        let op = parse(&request(spec)).unwrap();
+        assert_eq!(op.step_timeout(StepName::DrainSessions, 3).as_mins(), 6);
+        assert_eq!(op.step_timeout(StepName::ReloadPods, 3).as_mins(), 1);
     }
 }

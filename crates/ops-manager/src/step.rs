@@ -17,6 +17,9 @@ pub enum Progress {
     Wait(String),
     /// A choice that must be written down before it is acted on.
     Choose(Box<OperationPlan>),
+    /// Do this a single time: the plan says that it was done, and is written down before. An operator that ends in between
+    /// has not done it.
+    ActOnce(Box<OperationPlan>, Vec<Effect>),
     /// It will never be done; the sentence says why and what to change.
     Impossible(String),
 }

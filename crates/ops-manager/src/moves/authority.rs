@@ -25,7 +25,7 @@ pub enum Answer {
 pub fn new_issuers(plan: &TlsPlan) -> Vec<IssuerRef> {
     let before = issuers(&plan.before);
     let mut new = issuers(&plan.after);
-    new.retain(|issuer| !before.contains(issuer));
+    new.retain(|issuer| !is_among(&before, issuer));
     new
 }
 
@@ -36,11 +36,15 @@ fn issuers(settings: &TlsSettings) -> Vec<IssuerRef> {
     let own = tls.certificates.iter().filter_map(|it| it.issuer_ref.as_ref());
     let mut all: Vec<IssuerRef> = Vec::new();
     for issuer in tls.issuer_ref.iter().chain(own) {
-        if !all.contains(issuer) {
+        if !is_among(&all, issuer) {
             all.push(issuer.clone());
         }
     }
     all
+}
+
+fn is_among(all: &[IssuerRef], issuer: &IssuerRef) -> bool {
+    all.iter().any(|other| other.is_same_as(issuer))
 }
 
 /// Name of the CertificateRequest by which an issuer is asked.
@@ -87,5 +91,31 @@ pub fn of_new_issuers(op: &Operation, plan: &TlsPlan, world: &World) -> Needs<Ca
         Ok(all)
     } else {
         Err(Progress::Act(ask))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(issuer: &str) -> TlsSettings {
+        serde_yaml::from_str(&format!("{{tls: {{issuerRef: {issuer}}}}}")).expect("settings")
+    }
+
+    #[test]
+    fn another_spelling_of_an_issuer_is_no_new_issuer() {
+        let plain = settings("{kind: Issuer, name: a}");
+        let spelt = settings("{apiGroup: cert-manager.io, kind: Issuer, name: a}");
+        let other = settings("{kind: ClusterIssuer, name: a}");
+        let new = |before: &TlsSettings, after: &TlsSettings| {
+            new_issuers(&TlsPlan {
+                before: before.clone(),
+                after: after.clone(),
+                rotate: false,
+            })
+        };
+        assert_eq!(new(&plain, &spelt), []);
+        assert_eq!(new(&spelt, &plain), []);
+        assert_eq!(new(&plain, &other).len(), 1);
     }
 }

@@ -203,10 +203,11 @@ pub fn obsolete(world: &World, settings: &TlsSettings) -> Needs<Vec<Effect>> {
         .collect();
     let mut effects = Vec::new();
     for (alias, certificate) in &world.certificates {
-        let Observed::Present(certificate) = certificate else {
+        if kept.contains(alias) || *certificate == Observed::Absent {
             continue;
-        };
-        if !kept.contains(alias) && is_ours(world, certificate) {
+        }
+        let certificate = certificate.need(&format!("the {} Certificate", alias.as_str()))?;
+        if is_ours(world, certificate) {
             effects.push(Effect::DeleteCertificate(name(certificate)));
         }
     }
@@ -278,4 +279,24 @@ fn title(certificate: &Certificate) -> String {
         "Certificate {}",
         certificate.metadata.name.as_deref().unwrap_or_default()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_that_could_not_be_read_is_not_taken_for_gone() {
+        let mut world = World::default();
+        let mut left_over = |observed| {
+            world.certificates.insert(CertificateAlias::Server, observed);
+            obsolete(&world, &TlsSettings::default())
+        };
+        assert_eq!(left_over(Observed::Absent), Ok(Vec::new()));
+        let waits = left_over(Observed::Unknown("timed out".into()));
+        assert!(
+            matches!(&waits, Err(Progress::Wait(why)) if why.contains("timed out")),
+            "{waits:?}"
+        );
+    }
 }

@@ -7,7 +7,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::effect::Effect;
 use crate::operation::Operation;
-use crate::step::{Needs, Progress};
+use crate::step::Progress;
 use crate::world::{Files, Member, Observed, ServedLeaf, World};
 use api_types::ops_request::{MemberProof, ServedCertificate};
 use api_types::tls::CertificateAlias;
@@ -211,7 +211,7 @@ pub fn reload(world: &World, told: &Told, expected: &Expectation) -> Result<Prog
             return Ok(progress);
         }
     }
-    Ok(all_there(world)?.map_or(Progress::Done, Progress::Wait))
+    Ok(all_there(world).map_or(Progress::Done, Progress::Wait))
 }
 
 /// As [`reload`], in no order: for members of which one may never answer as expected.
@@ -219,7 +219,7 @@ pub fn reload_at_once(world: &World, told: &Told, expected: &Expectation) -> Res
     if let Some(progress) = reload_these(world, told, expected, |_| true) {
         return Ok(progress);
     }
-    Ok(all_there(world)?.map_or(Progress::Done, Progress::Wait))
+    Ok(all_there(world).map_or(Progress::Done, Progress::Wait))
 }
 
 /// `None` when all of these members answer as expected.
@@ -250,6 +250,19 @@ pub fn behind(world: &World, expected: &Expectation) -> Vec<(String, String)> {
     members
         .filter_map(|(pod, member)| Some((pod.clone(), expected.check(member).err()?)))
         .collect()
+}
+
+/// Whether a member was seen to have what it is told and still does not answer as expected. Of one that ends, that
+/// could not be asked, or whose files are not there yet, nobody can say so.
+pub fn is_stubborn(member: &Member, told: &Told, expected: &Expectation) -> bool {
+    let (Some(wire), Some(inside)) = (member.wire.present(), member.inside.present()) else {
+        return false;
+    };
+    // Who was told nothing for want of a Patroni has not disobeyed.
+    let is_known =
+        member.patroni.present().is_some() && (wire.plaintext.is_some() || expected.plaintext.is_none());
+    let has_files = member.files_token.as_ref() == Some(&told.token) && inside.files == told.files;
+    !member.terminating && is_known && has_files && expected.check(member).is_err()
 }
 
 /// What every member was seen to serve, for the request's status. A time stays as long as nothing else changes.
@@ -339,9 +352,9 @@ fn bring_up_to_date(pod: &str, member: &Member, told: &Told, expected: &Expectat
     effects
 }
 
-/// Whether every member that the spec asks for was seen.
-fn all_there(world: &World) -> Needs<Option<String>> {
+/// Whether every member that the spec asks for was seen; what is waited for, if not.
+pub fn all_there(world: &World) -> Option<String> {
     let wanted = usize::try_from(world.replicas()).unwrap_or(0);
     let seen = world.members.len();
-    Ok((seen < wanted).then(|| format!("waits for all {wanted} Pods; there are {seen}")))
+    (seen < wanted).then(|| format!("waits for all {wanted} Pods; there are {seen}"))
 }

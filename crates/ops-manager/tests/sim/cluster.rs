@@ -66,6 +66,10 @@ pub struct Cluster {
     answers: BTreeMap<String, Answer>,
     /// Applications' sessions on every member.
     pub sessions: SslSessions,
+    /// Applications come back at once while a member admits them.
+    pub sessions_come_back: bool,
+    /// A Pod that answers neither on the wire nor in SQL until then.
+    pub unreachable: Option<(&'static str, Timestamp)>,
 }
 
 impl Cluster {
@@ -100,6 +104,8 @@ impl Cluster {
             stubborn: None,
             answers: BTreeMap::new(),
             sessions: SslSessions::default(),
+            sessions_come_back: false,
+            unreachable: None,
             now: "2026-01-01T00:00:00Z".parse().expect("a time"),
             postgres,
             version,
@@ -187,23 +193,16 @@ impl Cluster {
             streaming: !is_leader,
             lag: Some(0),
         };
-        let unknown = || Observed::Unknown("it starts".into());
+        let is_away = |(pod, until): (&str, Timestamp)| pod == name && self.now < until;
+        let answers = ready && !self.unreachable.is_some_and(is_away);
         Member {
             uid: pod.uid.clone(),
             revision: pod.revision.clone(),
             ready,
             files_token: pod.token.clone(),
-            patroni: if ready {
-                Observed::Present(patroni)
-            } else {
-                Observed::Unknown("it starts".into())
-            },
-            wire: if ready { Observed::Present(wire) } else { unknown() },
-            inside: if ready {
-                Observed::Present(self.inside(name, pod))
-            } else {
-                Observed::Unknown("it starts".into())
-            },
+            patroni: said(ready, patroni),
+            wire: said(answers, wire),
+            inside: said(answers, self.inside(name, pod)),
             ..Member::default()
         }
     }
@@ -320,8 +319,7 @@ impl Cluster {
                     }
                 }
             }
-            Effect::EndSessions { encrypted: true } => self.sessions.encrypted = 0,
-            Effect::EndSessions { encrypted: false } => self.sessions.plaintext = 0,
+            Effect::EndSessions { encrypted } => self.end_sessions(*encrypted),
             Effect::Evict { pod, uid } => {
                 if self.pods.get(pod).is_some_and(|live| live.uid == *uid) {
                     self.evictions.push(pod.clone());
@@ -486,5 +484,13 @@ impl Cluster {
     /// Phases that the members are in.
     pub fn phases(&self) -> BTreeSet<TlsPhase> {
         self.pods.values().map(|pod| pod.loaded.phase).collect()
+    }
+}
+
+fn said<T>(answers: bool, what: T) -> Observed<T> {
+    if answers {
+        Observed::Present(what)
+    } else {
+        Observed::Unknown("it does not answer".into())
     }
 }

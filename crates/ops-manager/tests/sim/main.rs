@@ -3,6 +3,7 @@
 
 mod cluster;
 mod objects;
+mod trouble;
 
 use std::collections::BTreeSet;
 
@@ -48,14 +49,19 @@ const CALM: Disturbance = Disturbance {
     seed: 0,
 };
 
+/// Something that happens to the world.
+type Happening = fn(&mut Cluster);
+
 struct Run {
     request: PostgresOpsRequest,
     log: Vec<String>,
     random: u64,
     now: Timestamp,
     cancel_after: Option<usize>,
-    /// From this condition on, this Pod does not follow reloads.
-    stubborn_after: Option<(&'static str, &'static str)>,
+    /// The request is deleted when this condition is true.
+    cancel_at: Option<&'static str>,
+    /// When this condition is true, this happens.
+    then: Option<(&'static str, Happening)>,
 }
 
 impl Run {
@@ -71,7 +77,8 @@ impl Run {
             random: seed,
             now: "2026-01-01T00:00:00Z".parse().expect("a time"),
             cancel_after: None,
-            stubborn_after: None,
+            cancel_at: None,
+            then: None,
         }
     }
 
@@ -131,16 +138,17 @@ impl Run {
             self.now += SignedDuration::from_millis(100);
             cluster.now = self.now;
             let op = operation::parse(&self.request).expect("a good request");
-            let cancelled = self.cancel_after.is_some_and(|after| done >= after);
+            let is_there = |step: &str| condition::is_true(&self.status().conditions, step);
+            let cancelled =
+                self.cancel_after.is_some_and(|after| done >= after) || self.cancel_at.is_some_and(is_there);
             let next = engine::advance(&op, &self.status(), &cluster.world(), cancelled, self.now);
             self.note_latches(&next.status);
             self.request.status = Some(next.status.clone());
-            if let Some((step, pod)) = self
-                .stubborn_after
+            if let Some((_, happens)) = self
+                .then
                 .take_if(|(step, _)| condition::is_true(&next.status.conditions, step))
             {
-                self.note(format!("{pod} is stubborn after {step}"));
-                cluster.stubborn = Some(pod.to_owned());
+                happens(cluster);
             }
             if next.has_ended() {
                 return next.status.phase.expect("a phase");
@@ -350,7 +358,7 @@ fn only_a_member_that_does_not_follow_is_restarted() {
         let mut cluster = Cluster::new(3);
         // Plaintext is accepted on the plateau and refused afterwards: a member that does not follow then shows it.
         let mut run = Run::new("add", &by_reload(OPERATIONS[0].1, restart), 0);
-        run.stubborn_after = Some(("ReloadTLS", "pg-1"));
+        run.then = Some(("ReloadTLS", |cluster| cluster.stubborn = Some("pg-1".into())));
         run.request.spec.timeout = Some("60s".into());
         let phase = run.run(&mut cluster, CALM);
         assert_eq!(phase, expected, "{:#?}", run.log);

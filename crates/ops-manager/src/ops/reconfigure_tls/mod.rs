@@ -8,7 +8,7 @@ pub mod request;
 mod stages;
 pub mod target;
 
-use api_types::ops_request::{Drain, OperationPlan, TlsPlan, TlsRestart};
+use api_types::ops_request::{Drain, DrainPolicy, OperationPlan, TlsPlan, TlsRestart};
 use blueprint::TlsPhase;
 use jiff::SignedDuration;
 
@@ -79,6 +79,7 @@ const ROTATE: &[Step] = &[ISSUE, SYNC, TRUST, RELOAD];
 const CHANGE: &[Step] = &[SYNC, TRUST, RELOAD];
 /// The CA of a new issuer is trusted before anything is issued: a client may show its new certificate at once.
 const CHANGE_ISSUER: &[Step] = &[TRUST, SYNC, RELOAD];
+const ROTATE_TO_ISSUER: &[Step] = &[TRUST, ISSUE, SYNC, RELOAD];
 const ADD: &[Step] = &[SYNC, RELOAD];
 const REMOVE: &[Step] = &[RELOAD];
 /// What comes then.
@@ -101,7 +102,8 @@ pub fn recipe(plan: &OperationPlan, restart: TlsRestart) -> Vec<Step> {
         .as_ref()
         .map(|tls| (tls.before.tls.is_some(), tls.after.tls.is_some(), tls.rotate));
     let first = match sides {
-        Some((true, true, _)) if has_new_issuers => CHANGE_ISSUER,
+        Some((true, true, true)) if has_new_issuers => ROTATE_TO_ISSUER,
+        Some((true, true, false)) if has_new_issuers => CHANGE_ISSUER,
         Some((true, true, true)) => ROTATE,
         Some((true, true, false)) => CHANGE,
         Some((false, true, _)) => ADD,
@@ -192,11 +194,15 @@ fn drain(op: &Operation, world: &World) -> Result<Progress, Progress> {
     if !published.is_empty() {
         return Ok(Progress::Act(published));
     }
-    let asked = match &op.what {
+    drain::sessions(op, &drain_of(op), world, plan.after.tls.is_none())
+}
+
+/// How a request wants sessions to be treated that the new settings do not admit.
+fn drain_of(op: &Operation) -> Drain {
+    match &op.what {
         What::ReconfigureTls(tls) => tls.drain.clone().unwrap_or_default(),
         What::Restart => Drain::default(),
-    };
-    Ok(drain::sessions(op, &asked, world, plan.after.tls.is_none()))
+    }
 }
 
 /// The spec says the new settings, and the next start of a member follows them.
@@ -228,10 +234,23 @@ fn restart(op: &Operation, world: &World) -> Result<Progress, Progress> {
     rolling::restart(op, world, &|_: &str, member: &Member| expected.check(member))
 }
 
+/// Every member follows the committed settings; then nobody is left who came under settings that are no longer admitted.
+fn reload_pods(op: &Operation, world: &World) -> Result<Progress, Progress> {
+    let plan = tls_plan(op)?;
+    let followed = follow(op, world, plan)?;
+    let changes_wire = plan.before.tls.is_some() != plan.after.tls.is_some();
+    // Who waits for sessions to end by themselves has seen them gone.
+    let ends = drain_of(op).policy.unwrap_or_default() == DrainPolicy::Force;
+    if followed == Progress::Done && changes_wire && ends {
+        return drain::end_left(world, plan.after.tls.is_none());
+    }
+    Ok(followed)
+}
+
 /// Every member follows the committed settings by a reload. One that does not is restarted, if the request allows it:
 /// which, and why, is written down first.
-fn reload_pods(op: &Operation, world: &World) -> Result<Progress, Progress> {
-    let stage = stages::committed(world, tls_plan(op)?, None)?;
+fn follow(op: &Operation, world: &World, plan: &TlsPlan) -> Result<Progress, Progress> {
+    let stage = stages::committed(world, plan, None)?;
     let expected = stages::expected_at_work(&stage, ExpectedTrust::AtLeast);
     if !op.plan.pods.is_empty() {
         return rolling::restart_planned(op, world, &|_: &str, member: &Member| expected.check(member));
@@ -249,7 +268,10 @@ fn reload_pods(op: &Operation, world: &World) -> Result<Progress, Progress> {
     if progress == Progress::Done || age < RELOADED_WITHIN {
         return Ok(progress);
     }
-    let stubborn = proof::behind(world, &expected);
+    let behind = proof::behind(world, &expected);
+    let (stubborn, others): (Vec<_>, Vec<_>) = behind
+        .into_iter()
+        .partition(|(pod, _)| proof::is_stubborn(&world.members[pod], &told, &expected));
     if stubborn.is_empty() {
         return Ok(progress);
     }
@@ -262,6 +284,10 @@ fn reload_pods(op: &Operation, world: &World) -> Result<Progress, Progress> {
             "a reload is not enough for {}; create the request again with restart: auto",
             all.join("; ")
         )));
+    }
+    // Only what is planned is restarted, and nobody is reloaded any more then: the others have to follow first.
+    if !others.is_empty() {
+        return Ok(progress);
     }
     let mut plan = op.plan.clone();
     for (pod, why) in stubborn {
@@ -307,10 +333,11 @@ fn finish(op: &Operation, world: &World) -> Result<Progress, Progress> {
 }
 
 /// Before the spec was committed, members go back to the certificates that they had, and cert-manager is asked for the
-/// old ones again; whether it can give them is no condition. Afterwards the way on is the only one.
+/// old ones again; whether it can give them is no condition. Afterwards the way on is the only one, also for a rotation,
+/// whose spec is the same before and after.
 fn restore(op: &Operation, world: &World) -> Result<Progress, Progress> {
     let settings = settings_of(&world.postgres.need("the Postgres")?.spec);
-    let goes_back = tls_plan(op)?.before == settings && settings.tls.is_some();
+    let goes_back = !op.committed && tls_plan(op)?.before == settings && settings.tls.is_some();
     if !goes_back {
         return finish(op, world);
     }

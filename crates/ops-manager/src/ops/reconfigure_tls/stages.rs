@@ -7,7 +7,7 @@ use blueprint::{CaBundle, Material, TlsInputs, TlsPhase, recorded_hash};
 use super::plateau_phase;
 use crate::member::sql;
 use crate::moves::config::{self, Stage};
-use crate::moves::proof::{Expectation, ExpectedConfiguration, ExpectedTls, ExpectedTrust, Told};
+use crate::moves::proof::{self, Expectation, ExpectedConfiguration, ExpectedTls, ExpectedTrust, Told};
 use crate::step::Needs;
 use crate::world::{ConfigSecret, Observed, World};
 
@@ -200,7 +200,7 @@ fn configuration(stage: &Stage) -> Option<ExpectedConfiguration> {
     })
 }
 
-/// Whether every member serves the leaf of this stage.
+/// Whether every member serves the leaf of this stage; one that was not seen may not.
 pub fn all_serve(world: &World, stage: &Stage) -> bool {
     let tls = &stage.resolved.tls;
     if tls.phase == TlsPhase::Off {
@@ -210,10 +210,11 @@ pub fn all_serve(world: &World, stage: &Stage) -> bool {
         tls: ExpectedTls::of(&tls.material),
         ..Expectation::default()
     };
-    world
-        .members
-        .values()
-        .all(|member| expected.check(member).is_ok())
+    proof::all_there(world).is_none()
+        && world
+            .members
+            .values()
+            .all(|member| expected.check(member).is_ok())
 }
 
 /// What members are told at this stage; it is all in the config Secret.

@@ -1,0 +1,143 @@
+//! Applications that come back, members that are away, requests that end at a bad moment.
+
+use std::collections::BTreeSet;
+
+use api_types::condition;
+use api_types::ops_request::OpsRequestPhase;
+use blueprint::TlsPhase;
+use jiff::SignedDuration;
+use ops_manager::world::Observed;
+
+use crate::cluster::Cluster;
+use crate::{CALM, Disturbance, OPERATIONS, Run, by_reload};
+
+impl Cluster {
+    /// Sessions end; applications are back at once on a member that admits them.
+    pub fn end_sessions(&mut self, encrypted: bool) {
+        let refusing = if encrypted {
+            TlsPhase::Off
+        } else {
+            TlsPhase::Enforce
+        };
+        if self.sessions_come_back && self.phases() != BTreeSet::from([refusing]) {
+            return;
+        }
+        if encrypted {
+            self.sessions.encrypted = 0;
+        } else {
+            self.sessions.plaintext = 0;
+        }
+    }
+}
+
+fn with_tls() -> Cluster {
+    let mut cluster = Cluster::new(3);
+    let phase = Run::new("first", &by_reload(OPERATIONS[0].1, "auto"), 0).run(&mut cluster, CALM);
+    assert_eq!(phase, OpsRequestPhase::Successful);
+    cluster
+}
+
+/// Ended once while they may come back, and for good when they may not.
+#[test]
+fn applications_that_come_back_at_once_do_not_keep_a_request_from_its_end() {
+    let removes = "{remove: true}";
+    for (tls, crash_after) in [
+        (OPERATIONS[0].1, None),
+        (OPERATIONS[0].1, Some(1)),
+        (removes, None),
+        (removes, Some(1)),
+    ] {
+        let mut cluster = if tls == removes {
+            with_tls()
+        } else {
+            Cluster::new(3)
+        };
+        cluster.sessions.plaintext = if tls == removes { 0 } else { 4 };
+        cluster.sessions.encrypted = if tls == removes { 4 } else { 0 };
+        cluster.sessions_come_back = true;
+        let tls = format!("{{drain: {{timeout: 20s}}, {}", &tls[1..]);
+        let mut run = Run::new("pools", &by_reload(&tls, "auto"), 0);
+        // Shorter than the time that sessions are given.
+        run.request.spec.timeout = Some("10s".into());
+        let disturbance = Disturbance {
+            crash_after,
+            twice: crash_after.is_some(),
+            seed: 0,
+        };
+        let phase = run.run(&mut cluster, disturbance);
+        assert_eq!(phase, OpsRequestPhase::Successful, "{:#?}", run.log);
+        assert_eq!(run.status().plan.and_then(|plan| plan.sessions_ended), Some(12));
+        assert_eq!(cluster.sessions.plaintext + cluster.sessions.encrypted, 0);
+        let ended = run.log.iter().filter(|line| line.contains("end the sessions"));
+        assert_eq!(ended.count(), 2, "{:#?}", run.log);
+        assert!(cluster.evictions.is_empty());
+    }
+}
+
+/// Whether a member needs a restart is not known while it does not answer.
+#[test]
+fn a_member_that_is_away_for_a_while_is_neither_restarted_nor_a_failure() {
+    for restart in ["auto", "false"] {
+        let mut cluster = Cluster::new(3);
+        let mut run = Run::new("add", &by_reload(OPERATIONS[0].1, restart), 0);
+        run.then = Some(("UpdatePetSets", |cluster| {
+            cluster.unreachable = Some(("pg-1", cluster.now + SignedDuration::from_secs(40)));
+        }));
+        let phase = run.run(&mut cluster, CALM);
+        assert_eq!(phase, OpsRequestPhase::Successful, "{restart}: {:#?}", run.log);
+        assert!(cluster.evictions.is_empty(), "{restart}: {:#?}", run.log);
+    }
+}
+
+#[test]
+fn a_rotation_that_is_deleted_after_the_commit_goes_on_with_the_new_certificates() {
+    let mut cluster = with_tls();
+    let old = cluster.served();
+    let mut run = Run::new(
+        "rotate",
+        "type: ReconfigureTLS, tls: {rotateCertificates: true}",
+        0,
+    );
+    run.cancel_at = Some("UpdatePetSets");
+    assert_eq!(run.run(&mut cluster, CALM), OpsRequestPhase::Failed);
+    let served = cluster.served();
+    assert_eq!(served.len(), 1, "{:#?}", run.log);
+    assert!(served.is_disjoint(&old), "{:#?}", run.log);
+    assert_eq!(cluster.world().holder(), None);
+    let config_is_changed = cluster.provisioner_would_change().contains(&"config Secret");
+    assert!(!config_is_changed, "{:#?}", run.log);
+}
+
+/// Whatever else a request changes, `rotateCertificates` means that every certificate is issued anew.
+#[test]
+fn a_rotation_is_one_whatever_the_issuer_is_and_however_it_is_written() {
+    for (issuer, asks_for_its_ca) in [
+        ("{name: two, kind: Issuer}", true),
+        ("{apiGroup: cert-manager.io, name: one, kind: Issuer}", false),
+    ] {
+        let mut cluster = with_tls();
+        let tls = format!("{{rotateCertificates: true, issuerRef: {issuer}}}");
+        let mut run = Run::new("rotate", &by_reload(&tls, "auto"), 0);
+        let before = cluster.world().certificates;
+        let old = cluster.served();
+        let phase = run.run(&mut cluster, CALM);
+        assert_eq!(phase, OpsRequestPhase::Successful, "{:#?}", run.log);
+        assert!(cluster.served().is_disjoint(&old), "{:#?}", run.log);
+        let conditions = run.status().conditions;
+        assert!(
+            condition::is_true(&conditions, "IssueCertificatesSucceeded"),
+            "{:#?}",
+            run.log
+        );
+        let asked = run.log.iter().any(|line| line.contains("for its CA"));
+        assert_eq!(asked, asks_for_its_ca, "{:#?}", run.log);
+        let revision = |certificate: &Observed<_>| {
+            let certificate: &api_types::cert_manager::Certificate =
+                certificate.present().expect("a Certificate");
+            certificate.status.as_ref().and_then(|status| status.revision)
+        };
+        for (alias, certificate) in cluster.world().certificates {
+            assert!(revision(&certificate) > revision(&before[&alias]), "{alias:?}");
+        }
+    }
+}
