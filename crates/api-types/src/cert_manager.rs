@@ -58,6 +58,13 @@ pub struct CertificateSpec {
     pub private_key: Option<CertificatePrivateKey>,
 }
 
+impl CertificateSpec {
+    /// The DNS names and the IP addresses.
+    pub fn names(&self) -> Vec<String> {
+        self.dns_names.iter().chain(&self.ip_addresses).cloned().collect()
+    }
+}
+
 /// The issuer of a Certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IssuerReference {

@@ -130,7 +130,8 @@ impl IssuerRef {
         (self.group(), &self.kind, &self.name) == (other.group(), &other.kind, &other.name)
     }
 
-    fn group(&self) -> &str {
+    /// Its API group; cert-manager's when it is not written.
+    pub fn group(&self) -> &str {
         let given = self.api_group.as_deref().filter(|group| !group.is_empty());
         given.unwrap_or(CERT_MANAGER_GROUP)
     }

@@ -5,7 +5,6 @@
 use api_types::cert_manager::{Certificate, CertificateSpec, IssuerReference};
 use api_types::names;
 use api_types::tls::{CertificateAlias, IssuerRef};
-use api_types::vocabulary::CERT_MANAGER_GROUP;
 
 use crate::hash;
 use crate::labels;
@@ -123,12 +122,12 @@ fn usages(alias: CertificateAlias) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
-fn issuer_reference(issuer: &IssuerRef) -> IssuerReference {
-    let group = issuer.api_group.as_deref().filter(|group| !group.is_empty());
+/// An issuer as cert-manager names it.
+pub fn issuer_reference(issuer: &IssuerRef) -> IssuerReference {
     IssuerReference {
         name: issuer.name.clone(),
         kind: Some(issuer.kind.clone()),
-        group: Some(group.unwrap_or(CERT_MANAGER_GROUP).to_owned()),
+        group: Some(issuer.group().to_owned()),
     }
 }
 

@@ -42,7 +42,7 @@ pub use ca_bundle::{CaBundle, InvalidBundle};
 pub use certificates::certificates;
 pub use config::{LAST_GOOD_OF, TLS_PHASE, last_good, recorded_phase};
 pub use hash::{hash_of, recorded_hash};
-pub use material::{KeyPair, Material};
+pub use material::{KeyPair, Material, leaf_fingerprint, secret_text};
 pub use paths as tls_names;
 pub use pg::hba::lines as pg_hba;
 pub use pg::patroni::{config_maps, dynamic_configuration, replication_ssl_mode};

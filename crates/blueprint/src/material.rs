@@ -40,16 +40,13 @@ impl KeyPair {
 
     /// SHA-256 of the leaf in DER, hexadecimal; `None` when it is no PEM.
     pub fn fingerprint(&self) -> Option<String> {
-        let bundle = CaBundle::from_pem(&self.certificate).ok()?;
-        bundle.ders().first().map(|der| hex::encode(Sha256::digest(der)))
+        leaf_fingerprint(&self.certificate)
     }
 
     fn read(secret: &Secret, keys: [&str; 3]) -> Option<Self> {
         let text = |key: &str| {
-            let bytes = &secret.data.as_ref()?.get(key)?.0;
-            String::from_utf8(bytes.clone())
-                .ok()
-                .filter(|text| !text.is_empty())
+            let text = secret_text(secret, key).filter(|text| !text.is_empty());
+            text.map(str::to_owned)
         };
         let [ca, certificate, key] = keys.map(text);
         Some(Self {
@@ -64,6 +61,17 @@ impl fmt::Debug for KeyPair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "KeyPair({})", self.fingerprint().unwrap_or_default())
     }
+}
+
+/// SHA-256 of the first certificate (PEM) in DER, hexadecimal; `None` when there is none.
+pub fn leaf_fingerprint(pem: &str) -> Option<String> {
+    let bundle = CaBundle::from_pem(pem).ok()?;
+    bundle.ders().first().map(|der| hex::encode(Sha256::digest(der)))
+}
+
+/// Text of a Secret's key; `None` when the key is absent or is no UTF-8.
+pub fn secret_text<'a>(secret: &'a Secret, key: &str) -> Option<&'a str> {
+    std::str::from_utf8(&secret.data.as_ref()?.get(key)?.0).ok()
 }
 
 /// The key pairs of a database, by alias.

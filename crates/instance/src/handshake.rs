@@ -1,7 +1,7 @@
 //! The only proof of what a member serves: PostgreSQL's SSLRequest and a TLS handshake. Any certificate is read, also an
 //! expired or foreign one; judging it is for the caller. No credentials are sent.
 
-use std::{future::Future, io, time::Duration};
+use std::{collections::BTreeSet, future::Future, io, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -36,6 +36,8 @@ pub struct Served {
     pub leaf: CertificateFacts,
     /// Protocol version, for example `TLSv1_3`.
     pub protocol: String,
+    /// Subjects (DER) of the CAs that it asks client certificates of; empty when it asks for none, or we showed one.
+    pub authorities: BTreeSet<Vec<u8>>,
 }
 
 impl Answer {
@@ -154,7 +156,7 @@ where
         return Ok(Answer::Plaintext);
     }
     let mut tls = secure(stream, &connector).await.map_err(HandshakeError::Tls)?;
-    let served = served(&tls)?;
+    let served = served(&tls, connector.asked.subjects())?;
     // Courtesy only: what we came for is read.
     let _ = tls.shutdown().await;
     Ok(Answer::Tls(Box::new(served)))
@@ -195,7 +197,7 @@ pub(crate) fn distrusted(error: &io::Error, connector: &Connector) -> Option<Dis
     matches!(error, rustls::Error::InvalidCertificate(_)).then(|| certificate::distrust(error.clone(), leaf))
 }
 
-fn served<S>(tls: &TlsStream<S>) -> Result<Served, CertificateError> {
+fn served<S>(tls: &TlsStream<S>, authorities: BTreeSet<Vec<u8>>) -> Result<Served, CertificateError> {
     let (_, connection) = tls.get_ref();
     let chain: Vec<Vec<u8>> = connection
         .peer_certificates()
@@ -209,6 +211,7 @@ fn served<S>(tls: &TlsStream<S>) -> Result<Served, CertificateError> {
     Ok(Served {
         leaf: certificate::facts_of_der(leaf)?,
         chain,
+        authorities,
         protocol: connection
             .protocol_version()
             .map(|v| format!("{v:?}"))

@@ -18,7 +18,7 @@ pub use certificate::{
 pub use handshake::{Answer, HandshakeError, Served, probe, probe_tcp};
 pub use observed::Observed;
 pub use patroni::{Cluster, Identity, Member, MemberStatus, Patroni, PatroniError, Switchover, Xlog};
-pub use preflight::{Fault, Purpose, examine};
+pub use preflight::{Fault, Purpose, examine, examine_issued};
 pub use secrecy::Password;
 pub use session::{Login, Session, SqlError};
 pub use sql::{Lag, LoadedConfiguration, Replica, Role, SslSessions, WalReceiver};

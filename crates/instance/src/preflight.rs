@@ -3,6 +3,8 @@
 
 use std::net::IpAddr;
 
+use api_types::cert_manager::CertificateSpec;
+use api_types::tls::CertificateAlias;
 use jiff::Timestamp;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::server::ParsedCertificate;
@@ -124,6 +126,34 @@ pub fn examine(
         faults.extend(fault_of_chain(&chain, ca, purpose, now));
     }
     if faults.is_empty() { Ok(facts) } else { Err(faults) }
+}
+
+/// [`examine`] by what a Certificate asks for: the names of a server, or the role that a client's common name is.
+///
+/// # Errors
+/// Every fault found, in a sentence.
+pub fn examine_issued(
+    alias: CertificateAlias,
+    wanted: &CertificateSpec,
+    certificate: &str,
+    key: &str,
+    ca: &str,
+    now: Timestamp,
+) -> Result<(), String> {
+    let names = wanted.names();
+    let purpose = match alias {
+        CertificateAlias::Server => Purpose::Server { names: &names },
+        CertificateAlias::Client => Purpose::Client {
+            role: wanted.common_name.as_deref().unwrap_or_default(),
+        },
+        CertificateAlias::MetricsExporter => Purpose::Any,
+    };
+    examine(certificate, key, ca, purpose, now)
+        .map(drop)
+        .map_err(|faults| {
+            let all: Vec<String> = faults.iter().map(ToString::to_string).collect();
+            all.join("; ")
+        })
 }
 
 fn unreadable(what: &str, error: &CertificateError) -> Vec<Fault> {

@@ -1,15 +1,20 @@
 //! How a TLS connection to a member is made: whom we trust, and who we are.
 
 use std::{
+    collections::BTreeSet,
     fmt,
     sync::{Arc, OnceLock},
 };
 
 use rustls::{
     ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    client::{
+        ResolvesClientCert,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
     crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime},
+    sign::CertifiedKey,
 };
 
 use crate::certificate::{self, CertificateError};
@@ -77,6 +82,8 @@ pub(crate) struct Connector {
     pub(crate) name: ServerName<'static>,
     /// The leaf that the server showed; kept also when the handshake fails because of it.
     pub(crate) leaf: Arc<OnceLock<Vec<u8>>>,
+    /// What the server asked client certificates of; noted only when we have none to show.
+    pub(crate) asked: Arc<Asked>,
 }
 
 impl Connector {
@@ -94,6 +101,7 @@ impl Connector {
         // No name goes over the wire (PostgreSQL does not look at it): an address is never sent as SNI.
         let name = ServerName::from(std::net::IpAddr::from(std::net::Ipv4Addr::UNSPECIFIED));
         let leaf = judge.leaf.clone();
+        let asked = Arc::<Asked>::default();
         let builder = ClientConfig::builder_with_provider(judge.provider.clone())
             .with_safe_default_protocol_versions()
             .map_err(CertificateError::Key)?
@@ -103,7 +111,7 @@ impl Connector {
             Some(identity) => builder
                 .with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())
                 .map_err(CertificateError::Key)?,
-            None => builder.with_no_client_auth(),
+            None => builder.with_client_cert_resolver(asked.clone()),
         };
         // Each look must see what is served now, not what an earlier session agreed on.
         config.resumption = rustls::client::Resumption::disabled();
@@ -111,7 +119,33 @@ impl Connector {
             config: Arc::new(config),
             name,
             leaf,
+            asked,
         }))
+    }
+}
+
+/// Subjects (DER) of the CAs that a server names when it asks for a client certificate; none is shown.
+#[derive(Debug, Default)]
+pub(crate) struct Asked(OnceLock<BTreeSet<Vec<u8>>>);
+
+impl Asked {
+    /// Empty when it did not ask.
+    pub(crate) fn subjects(&self) -> BTreeSet<Vec<u8>> {
+        self.0.get().cloned().unwrap_or_default()
+    }
+}
+
+impl ResolvesClientCert for Asked {
+    fn resolve(&self, subjects: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        // A server asks once in a handshake.
+        let _ = self
+            .0
+            .set(subjects.iter().map(|subject| subject.to_vec()).collect());
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        true
     }
 }
 

@@ -12,7 +12,7 @@ use api_types::ops_request::OpsRequestPhase;
 use api_types::tls::{CertificateAlias, IssuerRef};
 use api_types::vocabulary::{CERT_MANAGER_GROUP, INSTANCE_LABEL, NAME_LABEL, NAME_VALUE, TRUST_CRT};
 use api_types::{AppBinding, PetSet, Postgres, PostgresOpsRequest, PostgresVersion, names};
-use blueprint::{CaBundle, LAST_GOOD_OF, Material};
+use blueprint::{CaBundle, LAST_GOOD_OF, Material, secret_text};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, Secret, ServiceAccount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -178,8 +178,7 @@ async fn issuers(
         .iter()
         .chain(own.and_then(|tls| tls.issuer_ref.as_ref()));
     for issuer in all.chain(certificates.filter_map(|certificate| certificate.issuer_ref.as_ref())) {
-        let group = issuer.api_group.as_deref().filter(|group| !group.is_empty());
-        if group.is_none_or(|group| group == CERT_MANAGER_GROUP) && !named.contains(issuer) {
+        if issuer.group() == CERT_MANAGER_GROUP && !named.contains(issuer) {
             named.push(issuer.clone());
         }
     }
@@ -195,7 +194,7 @@ fn config_facts(secret: Observed<Secret>) -> Observed<ConfigSecret> {
         Observed::Absent => Observed::Absent,
         Observed::Unknown(why) => Observed::Unknown(why),
         Observed::Present(secret) => {
-            match CaBundle::from_pem(secrets::text(&secret, TRUST_CRT).unwrap_or_default()) {
+            match CaBundle::from_pem(secret_text(&secret, TRUST_CRT).unwrap_or_default()) {
                 Ok(trust) => Observed::Present(ConfigSecret {
                     trust,
                     material: Material::of_config(&secret),

@@ -3,7 +3,7 @@
 
 use api_types::PostgresOpsRequest;
 use api_types::condition;
-use api_types::ops_request::{ApplyOption, OperationPlan, OpsRequestType, TlsRequest};
+use api_types::ops_request::{ApplyOption, Drain, OperationPlan, OpsRequestType, TlsRequest, TlsRestart};
 use api_types::postgres::PostgresSpec;
 use jiff::{SignedDuration, Timestamp};
 
@@ -35,9 +35,9 @@ pub struct Operation {
     pub plan: OperationPlan,
     /// When it began, as persisted.
     pub began: Option<Timestamp>,
-    /// When the step that is looked at began, as persisted.
+    /// When the step that is looked at began, as persisted; set by the engine for each step.
     pub step_began: Option<Timestamp>,
-    /// The spec says the new settings, as persisted: there is no way back.
+    /// The spec says the new settings, as persisted: there is no way back. Set by the engine for each step.
     pub committed: bool,
 }
 
@@ -88,8 +88,7 @@ pub fn parse(request: &PostgresOpsRequest) -> Result<Operation, String> {
             .and_then(|status| condition::find(&status.conditions, spec.type_.as_str()))
             .map(|condition| condition.last_transition_time.0),
         step_began: None,
-        committed: status
-            .is_some_and(|status| condition::is_true(&status.conditions, StepName::UpdatePetSets.as_str())),
+        committed: false,
     })
 }
 
@@ -122,9 +121,7 @@ impl Operation {
     pub fn recipe(&self) -> Vec<Step> {
         match &self.what {
             What::Restart => ops::restart::RECIPE.to_vec(),
-            What::ReconfigureTls(tls) => {
-                ops::reconfigure_tls::recipe(&self.plan, tls.restart.unwrap_or_default())
-            }
+            What::ReconfigureTls(_) => ops::reconfigure_tls::recipe(&self.plan, self.restart()),
         }
     }
 
@@ -166,11 +163,25 @@ impl Operation {
         let own = self.timeout.unwrap_or_else(|| {
             SignedDuration::from_mins(DEFAULT_MINUTES_PER_MEMBER * i64::from(replicas.max(1)))
         });
-        match (step, &self.what) {
-            (StepName::DrainSessions, What::ReconfigureTls(tls)) => {
-                own.saturating_add(drain::timeout(&tls.drain.clone().unwrap_or_default()))
-            }
+        match step {
+            StepName::DrainSessions => own.saturating_add(drain::timeout(&self.drain())),
             _ => own,
+        }
+    }
+
+    /// How members are to take the change up.
+    pub fn restart(&self) -> TlsRestart {
+        match &self.what {
+            What::ReconfigureTls(tls) => tls.restart.unwrap_or_default(),
+            What::Restart => TlsRestart::Always,
+        }
+    }
+
+    /// What becomes of sessions that the new settings do not admit.
+    pub fn drain(&self) -> Drain {
+        match &self.what {
+            What::ReconfigureTls(tls) => tls.drain.clone().unwrap_or_default(),
+            What::Restart => Drain::default(),
         }
     }
 }

@@ -1,11 +1,9 @@
 //! Does what was decided. Besides the request's own status and finalizer, nothing else writes.
 
-use api_types::cert_manager::{
-    Certificate, CertificateRequest, CertificateRequestSpec, IssuerCondition, IssuerReference,
-};
+use api_types::cert_manager::{Certificate, CertificateRequest, CertificateRequestSpec, IssuerCondition};
 use api_types::ops_request::TlsSettings;
 use api_types::tls::IssuerRef;
-use api_types::vocabulary::{CERT_MANAGER_GROUP, CHILDREN_MANAGER, FILES_TOKEN, OPS_MANAGER, PAUSED_BY};
+use api_types::vocabulary::{CHILDREN_MANAGER, FILES_TOKEN, OPS_MANAGER, PAUSED_BY};
 use api_types::{Postgres, PostgresOpsRequest};
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
@@ -174,16 +172,11 @@ async fn ask_for_ca(client: &Client, op: &Operation, name: &str, issuer: &Issuer
         uid: op.uid.clone(),
         ..OwnerReference::default()
     };
-    let group = issuer.api_group.clone().filter(|group| !group.is_empty());
     let mut wanted = CertificateRequest::new(
         name,
         CertificateRequestSpec {
             request: ByteString(signing_request(&op.database)?.into_bytes()),
-            issuer_ref: IssuerReference {
-                name: issuer.name.clone(),
-                kind: Some(issuer.kind.clone()),
-                group: Some(group.unwrap_or_else(|| CERT_MANAGER_GROUP.to_owned())),
-            },
+            issuer_ref: blueprint::certificates::issuer_reference(issuer),
             duration: Some("1h".to_owned()),
             usages: vec!["digital signature".to_owned(), "client auth".to_owned()],
         },

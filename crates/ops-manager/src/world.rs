@@ -114,8 +114,6 @@ pub struct ConfigSecret {
 pub struct IssuedSecret {
     /// Certificate, key and CA; none when a part is missing.
     pub pair: Option<KeyPair>,
-    /// `ca.crt`.
-    pub ca: CaBundle,
     /// Name of the issuer that cert-manager noted on the Secret.
     pub issuer: Option<String>,
 }
@@ -252,18 +250,6 @@ impl World {
             .present()
             .and_then(|pg| pg.spec.replicas)
             .unwrap_or(1)
-    }
-
-    /// The CAs of the issued Secrets of these names, in this order.
-    ///
-    /// # Errors
-    /// What is waited for: a Secret that is absent or could not be read.
-    pub fn issued_cas<'a>(&self, secrets: impl Iterator<Item = &'a str>) -> Result<CaBundle, String> {
-        secrets
-            .map(|name| self.issued(name))
-            .try_fold(CaBundle::default(), |all, secret| {
-                secret.map(|secret| all.union(&secret.ca))
-            })
     }
 
     /// The issued Secret of this name.

@@ -231,12 +231,6 @@ impl World {
     }
 }
 
-/// Text of a Secret's key; none when the key is absent or is no UTF-8.
-pub fn secret_text<'a>(secret: &'a Secret, key: &str) -> Option<&'a str> {
-    let bytes = secret.data.as_ref()?.get(key)?;
-    std::str::from_utf8(&bytes.0).ok()
-}
-
 /// Whether a Pod says that it is ready and is not on its way out.
 pub fn is_ready(pod: &Pod) -> bool {
     let conditions = pod

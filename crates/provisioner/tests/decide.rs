@@ -7,14 +7,9 @@ use api_types::tls::{CertificateAlias, SslMode};
 use provisioner::child::Child;
 use provisioner::decide::decide;
 use provisioner::plan::Action;
-use provisioner::world::{Secrets, UserConf, Version, World};
+use provisioner::world::{Secrets, UserConf, Version};
 use serde_json::json;
-use testkit::authority::Authority;
 use world::*;
-
-fn tls() -> serde_json::Value {
-    json!({"tls": {"issuerRef": {"apiGroup": "cert-manager.io", "kind": "Issuer", "name": "ca"}}})
-}
 
 #[test]
 fn a_fresh_database_gets_its_children_in_order() {
@@ -389,129 +384,6 @@ fn do_not_terminate_forbids_a_halt() {
     let plan = decide(&world);
     assert!(plan.actions.is_empty());
     assert!(set(&plan, "SpecApplied").unwrap().2.contains("can't be halted"));
-}
-
-/// The server certificate as an issuer gives it again.
-fn renew(world: &mut World, authority: &Authority) -> String {
-    let renewed = certificate_secret(authority, &certificate(world, CertificateAlias::Server));
-    let leaf = fingerprint(&renewed);
-    secrets_of(world)
-        .certificates
-        .insert(CertificateAlias::Server, renewed);
-    leaf
-}
-
-fn serving(mut world: World, members: &[(&str, &str)]) -> World {
-    let served = |fingerprint: &str| provisioner::health::Member {
-        served: Some(provisioner::health::Served {
-            fingerprint: fingerprint.into(),
-            not_after: jiff::Timestamp::UNIX_EPOCH,
-        }),
-        trusted: None,
-        problem: None,
-    };
-    let mut report = provisioner::health::Report::clone(world.health.as_ref().expect("a report"));
-    report.members = members
-        .iter()
-        .map(|(pod, leaf)| ((*pod).to_owned(), served(leaf)))
-        .collect();
-    world.health = Some(report.into());
-    world
-}
-
-#[test]
-fn a_renewed_certificate_goes_to_the_config_secret_then_touches_the_pods_that_serve_the_old_one() {
-    let mut world = running(tls());
-    let old = fingerprint(&secrets_of(&mut world).certificates[&CertificateAlias::Server]);
-    let new = renew(&mut world, authority());
-    let plan = decide(&world);
-    assert_eq!(actions(&plan), ["apply Secret pg-bc1234"]);
-    assert!(
-        plan.renewal.is_none(),
-        "nothing is asked before the files are there"
-    );
-
-    let mut world = serving(applied(world, &plan), &[("pg-0", &old), ("pg-1", &new)]);
-    let plan = decide(&world);
-    assert_eq!(actions(&plan), ["touch pg-0"], "pg-2 could not be asked");
-    assert_eq!(
-        plan.renewal.as_ref().map(|renewal| renewal.fingerprint.clone()),
-        Some(new)
-    );
-
-    let Action::TouchPod { token, .. } = &plan.actions[0] else {
-        panic!("a touch")
-    };
-    let annotations = world.pods[0].metadata.annotations.get_or_insert_default();
-    annotations.insert("ops.kubedb.com/files-token".into(), token.clone());
-    assert_eq!(actions(&decide(&world)), Vec::<String>::new(), "once is enough");
-    assert!(decide(&pause(world, "x/y")).renewal.is_none(), "not while paused");
-}
-
-/// Every member serves this leaf and has loaded these CAs.
-fn trusting(world: World, leaf: &str, trusted: &[&str]) -> World {
-    let mut world = serving(world, &[("pg-0", leaf), ("pg-1", leaf), ("pg-2", leaf)]);
-    let mut report = provisioner::health::Report::clone(world.health.as_ref().expect("a report"));
-    for (member, pem) in report.members.values_mut().zip(trusted) {
-        member.trusted = Some(blueprint::CaBundle::from_pem(pem).expect("PEM"));
-    }
-    world.health = Some(report.into());
-    world
-}
-
-#[test]
-fn a_certificate_of_a_new_ca_is_given_when_every_member_trusts_that_ca() {
-    let given = |world: &World| blueprint::Material::of_config(world.config_secret().unwrap());
-    let trust = |world: &World| {
-        let data = world.config_secret().unwrap().data.clone().unwrap();
-        String::from_utf8(data["trust.crt"].0.clone()).unwrap()
-    };
-    let mut world = running(tls());
-    let old_leaf = fingerprint(&secrets_of(&mut world).certificates[&CertificateAlias::Server]);
-    let (before, old) = (given(&world), trust(&world));
-    renew(&mut world, &Authority::new("another"));
-
-    let plan = decide(&world);
-    let world = applied(world, &plan);
-    assert_eq!(actions(&plan), ["apply Secret pg-bc1234", "apply AppBinding pg"]);
-    let both = trust(&world);
-    assert_eq!(both.matches("BEGIN").count(), 2, "both are trusted first");
-    assert_eq!(given(&world), before);
-
-    let world = trusting(world, &old_leaf, &[&both, &old, &both]);
-    let plan = decide(&world);
-    assert_eq!(actions(&plan), ["touch pg-1"], "one has not loaded it");
-    assert!(plan.renewal.is_some_and(|renewal| renewal.trust.to_pem() == both));
-
-    let plan = decide(&trusting(world.clone(), &old_leaf, &[&both, &both]));
-    assert_eq!(
-        actions(&plan),
-        Vec::<String>::new(),
-        "what one trusts is not known"
-    );
-
-    let world = trusting(world, &old_leaf, &[&both, &both, &both]);
-    let plan = decide(&world);
-    assert_eq!(actions(&plan), ["apply Secret pg-bc1234"]);
-    let world = applied(world, &plan);
-    assert_ne!(given(&world), before);
-    assert_eq!(trust(&world), both, "only a request takes a CA away");
-}
-
-#[test]
-fn a_bad_certificate_is_given_to_nobody_and_said_so() {
-    let mut world = running(tls());
-    let mut spec = certificate(&world, CertificateAlias::Server);
-    spec.dns_names = vec!["elsewhere.example".into()];
-    let bad = certificate_secret(authority(), &spec);
-    secrets_of(&mut world)
-        .certificates
-        .insert(CertificateAlias::Server, bad);
-    let plan = decide(&world);
-    assert_eq!(actions(&plan), Vec::<String>::new());
-    let (status, reason, message) = set(&plan, "SpecApplied").unwrap();
-    assert!(!status && reason == "CertificateRefused", "{reason}");
-    assert!(message.contains("it is not for pg"), "{message}");
 }
 
 #[test]

@@ -95,8 +95,8 @@ fn one(
 
 fn check_issuer(issuer: &IssuerRef, findings: &mut Findings) {
     const FIELD: &str = "spec.tls.issuerRef";
-    let group = issuer.api_group.as_deref().unwrap_or_default();
-    if !group.is_empty() && group != CERT_MANAGER_GROUP {
+    let group = issuer.group();
+    if group != CERT_MANAGER_GROUP {
         findings.add(
             FIELD,
             format!("issuers of the group {group:?} are not known; write apiGroup: {CERT_MANAGER_GROUP}"),

@@ -6,7 +6,7 @@ use instance::{
 };
 use jiff::Timestamp;
 
-use crate::authority::{Authority, Issued};
+use testkit::authority::{Authority, Issued};
 
 fn judged(issued: &Issued, ca: &Authority, name: Option<&str>) -> Result<(), Distrust> {
     let chain = chain_of_pem(issued.certificate.as_bytes()).unwrap();

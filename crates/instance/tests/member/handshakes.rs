@@ -15,7 +15,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::authority::{Authority, Issued};
+use testkit::authority::{Authority, Issued};
 
 const DEADLINE: Duration = Duration::from_secs(5);
 

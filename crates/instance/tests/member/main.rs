@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed step fails its test")]
 
-mod authority;
 mod certificates;
 mod handshakes;
 mod patroni;

@@ -8,7 +8,7 @@ use std::{
     process::{Command, Output},
 };
 
-use crate::authority::Issued;
+use testkit::authority::Issued;
 
 pub const PASSWORD: &str = "correct horse";
 

@@ -9,7 +9,7 @@ use rcgen::{
     KeyUsagePurpose, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, date_time_ymd,
 };
 
-use crate::authority::{Authority, Issued};
+use testkit::authority::{Authority, Issued};
 
 const NAMES: [&str; 3] = ["pg", "pg.shop.svc", "*.pg-pods.shop.svc"];
 
@@ -34,10 +34,6 @@ fn as_client(issued: &Issued, ca: &str) -> Vec<Fault> {
 
 fn ca() -> Authority {
     Authority::new("demo-ca")
-}
-
-fn pem(ca: &Authority) -> &str {
-    std::str::from_utf8(ca.pem()).unwrap()
 }
 
 /// A server's certificate with one thing changed.
@@ -89,10 +85,10 @@ fn rand_name() -> String {
 #[test]
 fn good_certificates_have_no_fault() {
     let ca = ca();
-    assert_eq!(as_server(&server(&ca, |_| {}), pem(&ca)), []);
-    assert_eq!(as_client(&ca.client("postgres"), pem(&ca)), []);
+    assert_eq!(as_server(&server(&ca, |_| {}), ca.pem_text()), []);
+    assert_eq!(as_client(&ca.client("postgres"), ca.pem_text()), []);
     let p384 = with_key(&ca, KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap());
-    assert_eq!(as_server(&p384, pem(&ca)), []);
+    assert_eq!(as_server(&p384, ca.pem_text()), []);
     let rsa = by_openssl(&["-newkey", "rsa:2048"]);
     assert_eq!(
         as_server(&rsa, &rsa.certificate),
@@ -104,7 +100,7 @@ fn good_certificates_have_no_fault() {
 #[test]
 fn a_bundle_with_more_cas_is_good() {
     let (ca, other) = (ca(), Authority::new("other"));
-    let bundle = format!("{}{}", pem(&other), pem(&ca));
+    let bundle = format!("{}{}", other.pem_text(), ca.pem_text());
     assert_eq!(as_server(&server(&ca, |_| {}), &bundle), []);
 }
 
@@ -133,28 +129,28 @@ fn what_can_not_be_read_is_refused() {
     };
     refused!(
         "no certificate",
-        as_server(&changed("", &good.key), pem(&ca)),
+        as_server(&changed("", &good.key), ca.pem_text()),
         Fault::Unreadable(_)
     );
     refused!(
         "no PEM",
-        as_server(&changed("nonsense", &good.key), pem(&ca)),
+        as_server(&changed("nonsense", &good.key), ca.pem_text()),
         Fault::Unreadable(_)
     );
     let cut = &good.certificate[..good.certificate.len() / 2];
     refused!(
         "half a certificate",
-        as_server(&changed(cut, &good.key), pem(&ca)),
+        as_server(&changed(cut, &good.key), ca.pem_text()),
         Fault::Unreadable(_)
     );
     refused!(
         "no key",
-        as_server(&changed(&good.certificate, ""), pem(&ca)),
+        as_server(&changed(&good.certificate, ""), ca.pem_text()),
         Fault::Unreadable(_)
     );
     refused!(
         "a certificate as key",
-        as_server(&changed(&good.certificate, &good.certificate), pem(&ca)),
+        as_server(&changed(&good.certificate, &good.certificate), ca.pem_text()),
         Fault::Unreadable(_)
     );
     refused!("no CA", as_server(&good, ""), Fault::NoCa);
@@ -169,17 +165,21 @@ fn what_does_not_belong_together_is_refused() {
         certificate: one.certificate.clone(),
         key: two.key,
     };
-    refused!("another's key", as_server(&mixed, pem(&ca)), Fault::KeyMismatch);
+    refused!(
+        "another's key",
+        as_server(&mixed, ca.pem_text()),
+        Fault::KeyMismatch
+    );
     let other = Authority::new("other-ca");
     refused!(
         "another's CA",
-        as_server(&one, pem(&other)),
+        as_server(&one, other.pem_text()),
         Fault::Distrusted(Distrust::UnknownIssuer(_))
     );
     let twin = Authority::new("demo-ca");
     refused!(
         "a CA of the same name",
-        as_server(&one, pem(&twin)),
+        as_server(&one, twin.pem_text()),
         Fault::Distrusted(Distrust::UnknownIssuer(_))
     );
 }
@@ -189,7 +189,7 @@ fn what_is_not_valid_now_is_refused() {
     let ca = ca();
     refused!(
         "expired",
-        as_server(&ca.expired_server(&NAMES), pem(&ca)),
+        as_server(&ca.expired_server(&NAMES), ca.pem_text()),
         Fault::Distrusted(Distrust::Expired(_))
     );
     let future = server(&ca, |params| {
@@ -198,7 +198,7 @@ fn what_is_not_valid_now_is_refused() {
     });
     refused!(
         "not yet valid",
-        as_server(&future, pem(&ca)),
+        as_server(&future, ca.pem_text()),
         Fault::Distrusted(Distrust::NotYetValid(_))
     );
     let over = Authority::with("old-ca", |params| {
@@ -207,13 +207,13 @@ fn what_is_not_valid_now_is_refused() {
     });
     refused!(
         "a CA that is over",
-        as_server(&server(&over, |_| {}), pem(&over)),
+        as_server(&server(&over, |_| {}), over.pem_text()),
         Fault::CaNotValid { .. }
     );
     let early = Authority::with("early-ca", |params| params.not_before = date_time_ymd(2090, 1, 1));
     refused!(
         "a CA that has not begun",
-        as_server(&server(&early, |_| {}), pem(&early)),
+        as_server(&server(&early, |_| {}), early.pem_text()),
         Fault::CaNotValid { .. }
     );
 }
@@ -224,36 +224,43 @@ fn what_is_for_others_is_refused() {
     let few = ca.server(&["pg"]);
     refused!(
         "too few names",
-        as_server(&few, pem(&ca)),
+        as_server(&few, ca.pem_text()),
         Fault::MissingNames(missing) if missing == &["pg.shop.svc", "*.pg-pods.shop.svc"]
     );
     let none = ca.server(&[]);
-    refused!("no names", as_server(&none, pem(&ca)), Fault::MissingNames(missing) if missing.len() == 3);
+    refused!("no names", as_server(&none, ca.pem_text()), Fault::MissingNames(missing) if missing.len() == 3);
     refused!(
         "a client's certificate served",
-        as_server(&ca.issue("server", &NAMES, Use::ClientAuth, |_| {}), pem(&ca)),
+        as_server(
+            &ca.issue("server", &NAMES, Use::ClientAuth, |_| {}),
+            ca.pem_text()
+        ),
         Fault::Distrusted(Distrust::WrongPurpose)
     );
     refused!(
         "a server's certificate shown by a client",
-        as_client(&ca.issue("postgres", &[], Use::ServerAuth, |_| {}), pem(&ca)),
+        as_client(&ca.issue("postgres", &[], Use::ServerAuth, |_| {}), ca.pem_text()),
         Fault::Distrusted(Distrust::WrongPurpose)
     );
     refused!(
         "another role",
-        as_client(&ca.client("admin"), pem(&ca)),
+        as_client(&ca.client("admin"), ca.pem_text()),
         Fault::WrongRole { .. }
     );
     let nameless = ca.issue("", &[], Use::ClientAuth, |params| {
         params.distinguished_name.remove(DnType::CommonName);
     });
-    refused!("no role", as_client(&nameless, pem(&ca)), Fault::WrongRole { .. });
+    refused!(
+        "no role",
+        as_client(&nameless, ca.pem_text()),
+        Fault::WrongRole { .. }
+    );
     let encipherment = server(&ca, |params| {
         params.key_usages = vec![KeyUsagePurpose::KeyEncipherment]
     });
     refused!(
         "no digital signature",
-        as_server(&encipherment, pem(&ca)),
+        as_server(&encipherment, ca.pem_text()),
         Fault::KeyUsage
     );
 }
@@ -267,7 +274,7 @@ fn an_address_counts_as_a_name() {
         examine(
             &issued.certificate,
             &issued.key,
-            pem(&ca),
+            ca.pem_text(),
             purpose,
             Timestamp::now(),
         )
@@ -284,7 +291,7 @@ fn an_address_counts_as_a_name() {
 fn keys_that_postgresql_or_its_clients_can_not_use_are_refused() {
     let ca = ca();
     let ed25519 = with_key(&ca, KeyPair::generate_for(&PKCS_ED25519).unwrap());
-    refused!("Ed25519", as_server(&ed25519, pem(&ca)), Fault::KeyAlgorithm(kind) if kind.contains("Ed25519"));
+    refused!("Ed25519", as_server(&ed25519, ca.pem_text()), Fault::KeyAlgorithm(kind) if kind.contains("Ed25519"));
     let small = by_openssl(&["-newkey", "rsa:1024"]);
     refused!("RSA 1024", as_server(&small, &small.certificate), Fault::KeyAlgorithm(kind) if kind.contains("1024"));
     let p521 = by_openssl(&["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-521"]);
@@ -307,11 +314,11 @@ fn what_is_not_a_leaf_or_not_a_ca_is_refused() {
     let also_ca = server(&ca, |params| {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained)
     });
-    refused!("a CA served", as_server(&also_ca, pem(&ca)), Fault::CaAsLeaf);
+    refused!("a CA served", as_server(&also_ca, ca.pem_text()), Fault::CaAsLeaf);
     let leaf_signs = Authority::with("leaf", |params| params.is_ca = IsCa::ExplicitNoCa);
     refused!(
         "a leaf that signs",
-        as_server(&server(&leaf_signs, |_| {}), pem(&leaf_signs)),
+        as_server(&server(&leaf_signs, |_| {}), leaf_signs.pem_text()),
         Fault::NoAuthority(_)
     );
     let no_sign = Authority::with("mute", |params| {
@@ -319,7 +326,7 @@ fn what_is_not_a_leaf_or_not_a_ca_is_refused() {
     });
     refused!(
         "a CA that may not sign",
-        as_server(&server(&no_sign, |_| {}), pem(&no_sign)),
+        as_server(&server(&no_sign, |_| {}), no_sign.pem_text()),
         Fault::NoAuthority(_)
     );
 }

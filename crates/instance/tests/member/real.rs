@@ -8,10 +8,9 @@ use instance::{
 };
 use jiff::Timestamp;
 
-use crate::{
-    authority::{Authority, Issued},
-    postgres::{PASSWORD, Postgres},
-};
+use testkit::authority::{Authority, Issued};
+
+use crate::postgres::{PASSWORD, Postgres};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 const PASSWORD_OVER_TLS_ONLY: &str = "hostssl all all 127.0.0.1/32 scram-sha-256\n";
@@ -53,7 +52,7 @@ async fn a_primary_answers_all_questions_over_tls() {
         Some(key) => ca.server_with_key(&["pg.shop.svc"], &key),
         None => ca.server(&["pg.shop.svc"]),
     };
-    postgres.write("ca.crt", std::str::from_utf8(ca.pem()).unwrap());
+    postgres.write("ca.crt", ca.pem_text());
     postgres.serve(&issued);
     postgres.start("ssl = on", PASSWORD_OVER_TLS_ONLY);
 
@@ -104,7 +103,7 @@ async fn a_client_certificate_is_enough_where_pg_hba_says_so() {
         return;
     };
     let (ca, foreign) = (Authority::new("demo-ca"), Authority::new("foreign-ca"));
-    postgres.write("ca.crt", std::str::from_utf8(ca.pem()).unwrap());
+    postgres.write("ca.crt", ca.pem_text());
     postgres.serve(&ca.server(&["pg.shop.svc"]));
     postgres.start("ssl = on", CERTIFICATE);
 
@@ -133,7 +132,11 @@ async fn a_client_certificate_is_enough_where_pg_hba_says_so() {
     let answer = probe_tcp("127.0.0.1", postgres.port, None, DEADLINE)
         .await
         .unwrap();
-    assert!(answer.served().is_some());
+    let served = answer.served().expect("TLS");
+    // It asks for certificates of the CA that it trusts.
+    let subject = x509_parser::pem::parse_x509_pem(ca.pem()).unwrap().1;
+    let subject = subject.parse_x509().unwrap().subject().as_raw().to_vec();
+    assert_eq!(served.authorities, std::collections::BTreeSet::from([subject]));
 }
 
 /// Asks again until the server serves what is wanted: a reload takes effect after its answer.
@@ -161,7 +164,7 @@ async fn the_handshake_proves_what_a_reload_did() {
         return;
     };
     let (old, new) = (Authority::new("demo-ca"), Authority::new("demo-ca"));
-    postgres.write("ca.crt", std::str::from_utf8(old.pem()).unwrap());
+    postgres.write("ca.crt", old.pem_text());
     postgres.serve(&old.server(&["pg.shop.svc"]));
     postgres.start("ssl = on", BOTH);
     let session = open(&postgres, &login(TlsMode::Disable)).await.unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::{PATRONI_YML, POSTGRES_PORT};
-use blueprint::{CaBundle, TlsPhase, recorded_phase, tls_names};
+use blueprint::{TlsPhase, leaf_fingerprint, recorded_phase, tls_names};
 use instance::{ClientIdentity, Login, Session, TlsMode};
 use runtime::error_chain;
 use sha2::{Digest, Sha256};
@@ -130,15 +130,11 @@ async fn files(session: &Session) -> Result<Files, String> {
         ..Files::default()
     };
     for (alias, path) in certificates {
-        let leaf = read(path).await?.and_then(|pem| leaf(&pem));
+        let pem = read(path).await?.unwrap_or_default();
+        let leaf = leaf_fingerprint(&String::from_utf8_lossy(&pem));
         files.leaves.extend(leaf.map(|leaf| (alias, leaf)));
     }
     Ok(files)
-}
-
-fn leaf(pem: &[u8]) -> Option<String> {
-    let bundle = CaBundle::from_pem(std::str::from_utf8(pem).ok()?).ok()?;
-    bundle.ders().first().map(|der| hex::encode(Sha256::digest(der)))
 }
 
 /// What the members of this stage find in their folders, as [`look`] tells it.

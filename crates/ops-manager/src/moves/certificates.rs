@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use api_types::cert_manager::{Certificate, IssuerCondition};
 use api_types::ops_request::TlsSettings;
 use api_types::tls::CertificateAlias;
-use instance::{Purpose, examine};
+use instance::examine_issued;
 use jiff::Timestamp;
 
 use crate::effect::{Child, Effect};
@@ -172,27 +172,7 @@ fn check_secret(
     let Some(pair) = &secret.pair else {
         return refused("it lacks ca.crt, tls.crt or tls.key; use an issuer that publishes its CA".into());
     };
-    let names: Vec<String> = wanted
-        .spec
-        .dns_names
-        .iter()
-        .chain(&wanted.spec.ip_addresses)
-        .cloned()
-        .collect();
-    let purpose = match alias {
-        CertificateAlias::Server => Purpose::Server { names: &names },
-        CertificateAlias::Client => Purpose::Client {
-            role: wanted.spec.common_name.as_deref().unwrap_or_default(),
-        },
-        CertificateAlias::MetricsExporter => Purpose::Any,
-    };
-    match examine(&pair.certificate, &pair.key, &pair.ca, purpose, now) {
-        Ok(_) => Ok(()),
-        Err(faults) => {
-            let all: Vec<String> = faults.iter().map(ToString::to_string).collect();
-            refused(all.join("; "))
-        }
-    }
+    examine_issued(alias, &wanted.spec, &pair.certificate, &pair.key, &pair.ca, now).or_else(refused)
 }
 
 /// Certificates that a database with these settings does not have.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use api_types::vocabulary::USER_CONF;
 use api_types::{Postgres, names};
-use blueprint::{CaBundle, KeyPair, material};
+use blueprint::{KeyPair, secret_text};
 use instance::Password;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
@@ -15,11 +15,6 @@ use crate::world::{IssuedSecret, Observed};
 
 /// Annotation by which cert-manager notes the issuer on a Secret.
 const ISSUER_NAME: &str = "cert-manager.io/issuer-name";
-
-/// The content of a key as text.
-pub fn text<'a>(secret: &'a Secret, key: &str) -> Option<&'a str> {
-    std::str::from_utf8(&secret.data.as_ref()?.get(key)?.0).ok()
-}
 
 /// Name of the Secret with the superuser's credentials.
 pub fn auth_name(postgres: &Postgres) -> String {
@@ -36,9 +31,9 @@ pub fn auth_name(postgres: &Postgres) -> String {
 /// What Patroni and PostgreSQL want to hear.
 pub fn credentials(auth: &Observed<Secret>) -> Option<Credentials> {
     let secret = auth.present()?;
-    let password = Password::new(text(secret, "password")?);
+    let password = Password::new(secret_text(secret, "password")?);
     Some(Credentials {
-        user: text(secret, "username")?.to_owned(),
+        user: secret_text(secret, "username")?.to_owned(),
         password,
     })
 }
@@ -49,7 +44,7 @@ pub fn superuser(auth: &Observed<Secret>) -> Observed<String> {
         Observed::Absent => Observed::Absent,
         Observed::Unknown(why) => Observed::Unknown(why.clone()),
         Observed::Present(secret) => {
-            Observed::Present(text(secret, "username").unwrap_or_default().to_owned())
+            Observed::Present(secret_text(secret, "username").unwrap_or_default().to_owned())
         }
     }
 }
@@ -70,7 +65,7 @@ pub async fn user_conf(reader: &Reader<'_>, postgres: &Postgres) -> Observed<Str
         return Observed::Absent;
     };
     match reader.look::<Secret>(&name).await {
-        Observed::Present(secret) => match text(&secret, USER_CONF) {
+        Observed::Present(secret) => match secret_text(&secret, USER_CONF) {
             Some(content) => Observed::Present(content.to_owned()),
             None => Observed::Unknown(format!("Secret {name} has no key {USER_CONF}")),
         },
@@ -96,10 +91,8 @@ pub async fn issued(reader: &Reader<'_>, secrets: &[String]) -> BTreeMap<String,
 
 /// What an issuer wrote into a certificate's Secret. Whether it is good is judged by the step that wants to use it.
 pub fn facts(secret: &Secret) -> IssuedSecret {
-    let ca = text(secret, material::CA).unwrap_or_default();
     IssuedSecret {
         pair: KeyPair::of_issued(secret),
-        ca: CaBundle::from_pem(ca).unwrap_or_default(),
         issuer: secret.annotations().get(ISSUER_NAME).cloned(),
     }
 }

@@ -297,8 +297,8 @@ impl Cluster {
                 );
             }
             Effect::AskForCa { name, issuer } => {
-                let ca = self.authorities[&issuer.name].pem();
-                let ca = CaBundle::from_pem(&ca).expect("PEM");
+                let ca = self.authorities[&issuer.name].pem_text();
+                let ca = CaBundle::from_pem(ca).expect("PEM");
                 self.answers.insert(name.clone(), Answer::Signed(ca));
             }
             Effect::TouchFiles { pod, token } => {
@@ -435,7 +435,6 @@ impl Cluster {
             let spec = &certificate.spec;
             let pair = issue(&self.authorities[&spec.issuer_ref.name], spec);
             let secret = IssuedSecret {
-                ca: CaBundle::from_pem(&pair.ca).expect("PEM"),
                 pair: Some(pair),
                 issuer: Some(spec.issuer_ref.name.clone()),
             };

@@ -45,10 +45,9 @@ pub fn condition_of(type_: &str) -> IssuerCondition {
 
 /// What an issuer gives for a Certificate.
 pub fn issue(authority: &Authority, spec: &api_types::cert_manager::CertificateSpec) -> KeyPair {
-    let names: Vec<String> = spec.dns_names.iter().chain(&spec.ip_addresses).cloned().collect();
-    let issued = authority.issue(spec.common_name.as_deref().unwrap_or_default(), &names);
+    let issued = authority.leaf(spec.common_name.as_deref().unwrap_or_default(), &spec.names());
     KeyPair {
-        ca: issued.ca,
+        ca: authority.pem_text().to_owned(),
         certificate: issued.certificate,
         key: issued.key,
     }

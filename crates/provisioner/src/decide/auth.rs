@@ -1,10 +1,11 @@
 //! The superuser's credentials: ours to make, or the user's to bring.
 
 use api_types::vocabulary::{INSTANCE_LABEL, NAME_LABEL, NAME_VALUE};
+use blueprint::secret_text;
 use k8s_openapi::api::core::v1::Secret;
 
 use crate::decide::Refusal;
-use crate::world::{SecretFacts, World, secret_text};
+use crate::world::{SecretFacts, World};
 
 /// Reason of a Secret that can't be used.
 pub const INVALID_AUTH_SECRET: &str = "InvalidAuthSecret";

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use api_types::postgres::DeletionPolicy;
 use api_types::tls::CertificateAlias;
-use api_types::{PetSet, Postgres, names};
+use api_types::{Postgres, names};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
@@ -49,9 +49,11 @@ pub fn plan(world: &World) -> Plan {
 
 /// Whether no member is left.
 fn members(world: &World, plan: &mut Plan) -> bool {
-    if let Some(pet_set) = our_pet_set(world) {
-        if pet_set.metadata.deletion_timestamp.is_none() {
-            plan.act(Action::Delete(Child::PetSet(Box::new(pet_set.clone()))));
+    // Not another object's that only has our name.
+    let ours = |child: &&Child| matches!(child, Child::PetSet(_)) && child.is_owned_by(world.uid());
+    if let Some(pet_set) = world.live.iter().find(ours) {
+        if pet_set.meta().deletion_timestamp.is_none() {
+            plan.act(Action::Delete(pet_set.clone()));
         }
         plan.wait("the PetSet to go", LOOK_AGAIN);
         return false;
@@ -61,14 +63,6 @@ fn members(world: &World, plan: &mut Plan) -> bool {
         return false;
     }
     true
-}
-
-/// The PetSet, unless it is another object's that only has our name.
-fn our_pet_set(world: &World) -> Option<&PetSet> {
-    world.live.iter().find_map(|child| match child {
-        Child::PetSet(pet_set) if child.is_owned_by(world.uid()) => Some(pet_set.as_ref()),
-        _ => None,
-    })
 }
 
 /// Whether no certificate is left, nor its key. Certificates go first: cert-manager would write their Secrets anew.

@@ -5,11 +5,11 @@
 
 use api_types::tls::{ClientAuthMode, SslMode};
 use api_types::vocabulary::{PATRONI_YML, POSTGRES_CONTAINER};
-use blueprint::{Resolved, TlsPhase, recorded_phase};
+use blueprint::{Resolved, TlsPhase, recorded_phase, secret_text};
 
 use crate::child::Child;
 use crate::decide::Refusal;
-use crate::world::{World, secret_text};
+use crate::world::World;
 
 /// Reason of a TLS change that waits for a request.
 pub const RECONFIGURE_TLS_NEEDED: &str = "ReconfigureTLSNeeded";

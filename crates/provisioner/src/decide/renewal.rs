@@ -3,12 +3,12 @@
 
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::{FILES_TOKEN, TRUST_CRT};
-use blueprint::{KeyPair, Material, Resolved, TlsPhase, recorded_hash};
+use blueprint::{KeyPair, Material, Resolved, TlsPhase, recorded_hash, secret_text};
 use k8s_openapi::api::core::v1::Pod;
 
 use crate::health::Renewal;
 use crate::plan::{Action, Plan};
-use crate::world::{World, secret_text};
+use crate::world::World;
 
 /// Asks kubelet to look at once where a member serves another leaf than it is given or trusts less, and tells the health task what a
 /// member has to be asked to take up.

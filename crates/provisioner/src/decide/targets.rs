@@ -6,13 +6,13 @@ use api_types::names;
 use api_types::postgres::conditions as types;
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::{ROLE_LABEL, ROLE_PRIMARY, TRUST_CRT};
-use blueprint::{Material, TlsPhase, recorded_phase};
+use blueprint::{Material, TlsPhase, recorded_phase, secret_text};
 use k8s_openapi::api::core::v1::Pod;
 
 use crate::decide::auth;
 use crate::health::{Login, Target, Targets};
 use crate::plan::Plan;
-use crate::world::{SecretFacts, Secrets, World, is_ready, secret_text};
+use crate::world::{SecretFacts, Secrets, World, is_ready};
 
 /// KubeDB's default of every number in `spec.healthChecker` but the threshold.
 const SECONDS: i32 = 10;

@@ -4,13 +4,13 @@ use api_types::cert_manager::Certificate;
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::TRUST_CRT;
 use blueprint::material::{CA, KEY, LEAF};
-use blueprint::{CaBundle, KeyPair, Material, Resolved, TlsInputs};
-use instance::{Purpose, examine};
+use blueprint::{CaBundle, KeyPair, Material, Resolved, TlsInputs, secret_text};
+use instance::examine_issued;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 
 use crate::decide::Refusal;
-use crate::world::{SecretFacts, World, is_ready, secret_text};
+use crate::world::{SecretFacts, World, is_ready};
 
 /// Reason of a certificate that was issued and that no member gets.
 pub const CERTIFICATE_REFUSED: &str = "CertificateRefused";
@@ -96,25 +96,14 @@ fn sound(
     now: Timestamp,
 ) -> Result<(), Refusal> {
     let spec = &wanted.spec;
-    let names: Vec<String> = spec.dns_names.iter().chain(&spec.ip_addresses).cloned().collect();
-    let purpose = match alias {
-        CertificateAlias::Server => Purpose::Server { names: &names },
-        CertificateAlias::Client => Purpose::Client {
-            role: spec.common_name.as_deref().unwrap_or_default(),
-        },
-        CertificateAlias::MetricsExporter => Purpose::Any,
-    };
-    let faults = match examine(&pair.certificate, &pair.key, &pair.ca, purpose, now) {
-        Ok(_) => return Ok(()),
-        Err(faults) => faults,
-    };
-    let all: Vec<String> = faults.iter().map(ToString::to_string).collect();
-    let message = format!(
-        "The certificate in Secret {} was not given to the members, which go on with what they have: {}",
-        spec.secret_name,
-        all.join("; ")
-    );
-    Err(Refusal::new(CERTIFICATE_REFUSED, message))
+    let examined = examine_issued(alias, spec, &pair.certificate, &pair.key, &pair.ca, now);
+    examined.map_err(|faults| {
+        let message = format!(
+            "The certificate in Secret {} was not given to the members, which go on with what they have: {faults}",
+            spec.secret_name,
+        );
+        Refusal::new(CERTIFICATE_REFUSED, message)
+    })
 }
 
 /// The first certificate that members can't start without and that is not there yet: whose, and why.

@@ -6,7 +6,7 @@ use api_types::postgres::DeletionPolicy;
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::USER_CONF;
 use api_types::{Postgres, names};
-use blueprint::{TlsPhase, recorded_phase};
+use blueprint::{TlsPhase, recorded_phase, secret_text};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
@@ -14,7 +14,7 @@ use runtime::{ApplyError, ObjectId};
 
 use super::Reader;
 use crate::error::Error;
-use crate::world::{SecretFacts, Secrets, UserConf, secret_text};
+use crate::world::{SecretFacts, Secrets, UserConf};
 
 /// The Secrets' facts and the config Secret.
 pub async fn read(reader: &Reader<'_>) -> Result<(Secrets, Option<Secret>), Error> {

@@ -59,6 +59,11 @@ pub fn fresh(more: serde_json::Value) -> World {
     }
 }
 
+/// The spec of a database with TLS.
+pub fn tls() -> serde_json::Value {
+    json!({"tls": {"issuerRef": {"apiGroup": "cert-manager.io", "kind": "Issuer", "name": "ca"}}})
+}
+
 /// The same after every child was applied and every member reported well.
 pub fn running(more: serde_json::Value) -> World {
     settle(fresh(more))
@@ -129,10 +134,9 @@ fn issue(world: &mut World, spec: &CertificateSpec) {
 
 /// What an issuer writes for a Certificate.
 pub fn certificate_secret(authority: &Authority, spec: &CertificateSpec) -> Secret {
-    let names: Vec<String> = spec.dns_names.iter().chain(&spec.ip_addresses).cloned().collect();
-    let issued = authority.issue(spec.common_name.as_deref().unwrap_or_default(), &names);
+    let issued = authority.leaf(spec.common_name.as_deref().unwrap_or_default(), &spec.names());
     let data = [
-        ("ca.crt", issued.ca.as_str()),
+        ("ca.crt", authority.pem_text()),
         ("tls.crt", &issued.certificate),
         ("tls.key", &issued.key),
     ];

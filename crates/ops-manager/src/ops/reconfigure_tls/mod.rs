@@ -8,14 +8,14 @@ pub mod request;
 mod stages;
 pub mod target;
 
-use api_types::ops_request::{Drain, DrainPolicy, OperationPlan, TlsPlan, TlsRestart};
+use api_types::ops_request::{DrainPolicy, OperationPlan, TlsPlan, TlsRestart};
 use blueprint::TlsPhase;
 use jiff::SignedDuration;
 
 use crate::effect::{Child, Effect};
 use crate::moves::proof::ExpectedTrust;
 use crate::moves::{authority, certificates, config, drain, proof, rolling};
-use crate::operation::{Operation, What, settings_of};
+use crate::operation::{Operation, settings_of};
 use crate::step::{Needs, Progress, Step, StepName, settle};
 use crate::world::{Member, Observed, World};
 
@@ -118,19 +118,6 @@ pub fn recipe(plan: &OperationPlan, restart: TlsRestart) -> Vec<Step> {
     }
 }
 
-/// How a request wants members to take the change up.
-fn restart_of(op: &Operation) -> TlsRestart {
-    match &op.what {
-        What::ReconfigureTls(tls) => tls.restart.unwrap_or_default(),
-        What::Restart => TlsRestart::Always,
-    }
-}
-
-/// The mark of a template whose Pods are to be made anew; none when they are not.
-fn token_of(op: &Operation) -> Option<&str> {
-    (restart_of(op) == TlsRestart::Always).then_some(op.uid.as_str())
-}
-
 fn tls_plan(op: &Operation) -> Needs<&TlsPlan> {
     op.plan.tls.as_ref().ok_or_else(|| {
         Progress::Impossible("status.plan was emptied during the operation; create the request again".into())
@@ -190,19 +177,11 @@ fn reload(op: &Operation, world: &World) -> Result<Progress, Progress> {
 /// Applications learn what they are to use from now on, while what they use still works; then nobody is left who does.
 fn drain(op: &Operation, world: &World) -> Result<Progress, Progress> {
     let plan = tls_plan(op)?;
-    let published = config::app_binding_effects(world, &stages::published(world, plan)?)?;
+    let published = config::app_binding_effects(world, &stages::overlap(world, &plan.after, None)?)?;
     if !published.is_empty() {
         return Ok(Progress::Act(published));
     }
-    drain::sessions(op, &drain_of(op), world, plan.after.tls.is_none())
-}
-
-/// How a request wants sessions to be treated that the new settings do not admit.
-fn drain_of(op: &Operation) -> Drain {
-    match &op.what {
-        What::ReconfigureTls(tls) => tls.drain.clone().unwrap_or_default(),
-        What::Restart => Drain::default(),
-    }
+    drain::sessions(op, &op.drain(), world, plan.after.tls.is_none())
 }
 
 /// The spec says the new settings, and the next start of a member follows them.
@@ -217,7 +196,9 @@ fn commit(op: &Operation, world: &World) -> Result<Progress, Progress> {
             Progress::Impossible(text.into())
         });
     }
-    let stage = stages::committed(world, plan, token_of(op))?;
+    // The mark of a template whose Pods are to be made anew.
+    let token = (op.restart() == TlsRestart::Always).then_some(op.uid.as_str());
+    let stage = stages::overlap(world, &plan.after, token)?;
     let mut effects = config::config_effects(world, &stage)?;
     effects.extend(config::app_binding_effects(world, &stage)?);
     effects.extend(config::pet_set_effects(world, &stage)?);
@@ -229,7 +210,7 @@ fn commit(op: &Operation, world: &World) -> Result<Progress, Progress> {
 
 fn restart(op: &Operation, world: &World) -> Result<Progress, Progress> {
     let plan = tls_plan(op)?;
-    let stage = stages::committed(world, plan, Some(&op.uid))?;
+    let stage = stages::overlap(world, &plan.after, Some(&op.uid))?;
     let expected = stages::expected_at_work(&stage, ExpectedTrust::AtLeast);
     rolling::restart(op, world, &|_: &str, member: &Member| expected.check(member))
 }
@@ -240,7 +221,7 @@ fn reload_pods(op: &Operation, world: &World) -> Result<Progress, Progress> {
     let followed = follow(op, world, plan)?;
     let changes_wire = plan.before.tls.is_some() != plan.after.tls.is_some();
     // Who waits for sessions to end by themselves has seen them gone.
-    let ends = drain_of(op).policy.unwrap_or_default() == DrainPolicy::Force;
+    let ends = op.drain().policy.unwrap_or_default() == DrainPolicy::Force;
     if followed == Progress::Done && changes_wire && ends {
         return drain::end_left(world, plan.after.tls.is_none());
     }
@@ -250,7 +231,7 @@ fn reload_pods(op: &Operation, world: &World) -> Result<Progress, Progress> {
 /// Every member follows the committed settings by a reload. One that does not is restarted, if the request allows it:
 /// which, and why, is written down first.
 fn follow(op: &Operation, world: &World, plan: &TlsPlan) -> Result<Progress, Progress> {
-    let stage = stages::committed(world, plan, None)?;
+    let stage = stages::overlap(world, &plan.after, None)?;
     let expected = stages::expected_at_work(&stage, ExpectedTrust::AtLeast);
     if !op.plan.pods.is_empty() {
         return rolling::restart_planned(op, world, &|_: &str, member: &Member| expected.check(member));
@@ -275,7 +256,7 @@ fn follow(op: &Operation, world: &World, plan: &TlsPlan) -> Result<Progress, Pro
     if stubborn.is_empty() {
         return Ok(progress);
     }
-    if restart_of(op) == TlsRestart::Never {
+    if op.restart() == TlsRestart::Never {
         let all: Vec<String> = stubborn
             .iter()
             .map(|(pod, why)| format!("{pod}: {why}"))
@@ -291,12 +272,7 @@ fn follow(op: &Operation, world: &World, plan: &TlsPlan) -> Result<Progress, Pro
     }
     let mut plan = op.plan.clone();
     for (pod, why) in stubborn {
-        let uid = world
-            .members
-            .get(&pod)
-            .map(|member| member.uid.clone())
-            .unwrap_or_default();
-        plan.pods.insert(pod.clone(), uid);
+        plan.pods.insert(pod.clone(), world.members[&pod].uid.clone());
         plan.restart_reasons.insert(pod, format!("after a reload {why}"));
     }
     plan.old_primary.clone_from(&world.leader);
@@ -311,7 +287,7 @@ fn finish(op: &Operation, world: &World) -> Result<Progress, Progress> {
         other => return Ok(other),
     }
     // Nobody may stop trusting a CA while a member still serves a certificate of it.
-    let overlap = stages::overlap(world, &settings)?;
+    let overlap = stages::overlap(world, &settings, None)?;
     let (stage, trust): (_, fn(_) -> _) = if stages::all_serve(world, &overlap) {
         (stages::steady(world, &settings)?, ExpectedTrust::Exactly)
     } else {

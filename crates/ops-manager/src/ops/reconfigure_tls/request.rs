@@ -120,11 +120,7 @@ fn issuers(tls: &TlsRequest) -> impl Iterator<Item = &IssuerRef> {
 }
 
 fn check_issuer(issuer: &IssuerRef) -> Result<(), String> {
-    let group = issuer
-        .api_group
-        .as_deref()
-        .filter(|group| !group.is_empty())
-        .unwrap_or(CERT_MANAGER_GROUP);
+    let group = issuer.group();
     if group != CERT_MANAGER_GROUP {
         return Err(format!(
             "issuerRef {} is of the API group {group:?}, which is not known here; write {CERT_MANAGER_GROUP:?}",

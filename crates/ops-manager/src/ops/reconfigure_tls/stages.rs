@@ -38,36 +38,17 @@ pub fn plateau(world: &World, plan: &TlsPlan) -> Needs<Stage> {
     stage(world, settings, plateau_phase(plan), trust, material, None)
 }
 
-/// What applications are told once members accept both settings: the new ones.
-pub fn published(world: &World, plan: &TlsPlan) -> Needs<Stage> {
-    committed(world, plan, None)
-}
-
-/// The new settings, still with every CA that anybody may need. Pods of a template with the token are of a new revision.
-pub fn committed(world: &World, plan: &TlsPlan, token: Option<&str>) -> Needs<Stage> {
-    let after = &plan.after;
-    let trust = all_trust(world, &[after])?;
-    stage(
-        world,
-        after,
-        phase_at_work(after),
-        trust,
-        issued_material(world, after)?,
-        token,
-    )
+/// Settings in force, still with every CA that anybody may need. Pods of a template with the token are of a new revision.
+pub fn overlap(world: &World, settings: &TlsSettings, token: Option<&str>) -> Needs<Stage> {
+    let trust = all_trust(world, &[settings])?;
+    let material = issued_material(world, settings)?;
+    stage(world, settings, phase_at_work(settings), trust, material, token)
 }
 
 /// What the provisioner builds from these settings while no operation runs.
 pub fn steady(world: &World, settings: &TlsSettings) -> Needs<Stage> {
     let material = issued_material(world, settings)?;
     let trust = material.authorities();
-    stage(world, settings, phase_at_work(settings), trust, material, None)
-}
-
-/// [`steady`], with the CAs besides that members are told to trust now.
-pub fn overlap(world: &World, settings: &TlsSettings) -> Needs<Stage> {
-    let trust = all_trust(world, &[settings])?;
-    let material = issued_material(world, settings)?;
     stage(world, settings, phase_at_work(settings), trust, material, None)
 }
 
