@@ -16,7 +16,7 @@ pub enum TlsPhase {
     /// The server speaks plaintext only.
     #[default]
     Off,
-    /// The server speaks TLS and plaintext; TCP clients give a password.
+    /// The server speaks TLS and plaintext; whoever could connect before still can.
     Accept,
     /// The server refuses TCP clients without TLS.
     Enforce,
@@ -64,6 +64,8 @@ pub struct TlsInputs {
     pub trust: CaBundle,
     /// The certificates and keys that members are given.
     pub material: Material,
+    /// TLS is about to be taken away: while it is still accepted, clients that come over it prove themselves as before.
+    pub is_ending: bool,
     /// PEM bundle for the AppBinding's `caBundle`; none while applications shall not use TLS.
     pub app_binding_ca: Option<String>,
 }
@@ -87,6 +89,7 @@ impl TlsInputs {
             phase,
             trust,
             material,
+            is_ending: false,
             app_binding_ca,
         }
     }

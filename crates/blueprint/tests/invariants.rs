@@ -214,11 +214,43 @@ fn whoever_could_connect_without_tls_still_can_while_tls_is_accepted() {
     }
 }
 
+/// A client that proves itself by its certificate may have no password.
+#[test]
+fn whoever_could_connect_over_tls_still_can_until_it_is_taken_away() {
+    for mode in ["md5", "scram", "cert"] {
+        let of = |phase| {
+            let mut scenario =
+                Scenario::new(&format!("{HA}{TLS}clientAuthMode: {mode}\n")).phase(phase, ca("one"));
+            scenario.tls.is_ending = true;
+            lines(&blueprint::build(&scenario.resolved()))
+        };
+        let over_tls = |lines: &[String]| {
+            let lines = lines.iter().filter(|line| line.starts_with("hostssl "));
+            lines.cloned().collect::<Vec<_>>()
+        };
+        let (accept, enforce) = (of(TlsPhase::Accept), of(TlsPhase::Enforce));
+        assert_eq!(over_tls(&accept), over_tls(&enforce), "{mode}");
+        assert!(
+            accept
+                .iter()
+                .any(|line| line.starts_with("host all all 0.0.0.0/0 ")),
+            "{mode}"
+        );
+    }
+}
+
 #[test]
 fn neighbouring_phases_can_replicate_with_each_other() {
-    for mode in ["md5", "scram", "cert"] {
+    for (mode, is_ending) in ["md5", "scram", "cert"]
+        .into_iter()
+        .flat_map(|mode| [(mode, false), (mode, true)])
+    {
         let spec = format!("{HA}{TLS}clientAuthMode: {mode}\n");
-        let of = |phase| blueprint::build(&Scenario::new(&spec).phase(phase, ca("one")).resolved());
+        let of = |phase| {
+            let mut scenario = Scenario::new(&spec).phase(phase, ca("one"));
+            scenario.tls.is_ending = is_ending;
+            blueprint::build(&scenario.resolved())
+        };
         let accept = of(TlsPhase::Accept);
         let connection = patroni(&accept)["postgresql"]["authentication"]["replication"].clone();
         // Over TLS with a client certificate where the other side enforces it, in plaintext where it has no TLS.

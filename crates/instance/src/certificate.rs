@@ -126,7 +126,7 @@ pub fn facts_of_der(der: &[u8]) -> Result<CertificateFacts, CertificateError> {
     let time = |seconds| Timestamp::from_second(seconds).map_err(|e| CertificateError::X509(e.to_string()));
     let (dns_names, ip_addresses) = alternative_names(&certificate);
     Ok(CertificateFacts {
-        fingerprint: hex::encode(Sha256::digest(der)),
+        fingerprint: fingerprint(der),
         subject: certificate.subject().to_string(),
         common_name: certificate
             .subject()
@@ -140,6 +140,11 @@ pub fn facts_of_der(der: &[u8]) -> Result<CertificateFacts, CertificateError> {
         dns_names,
         ip_addresses,
     })
+}
+
+/// SHA-256 of a certificate's DER, lower-case hex.
+pub(crate) fn fingerprint(der: &[u8]) -> String {
+    hex::encode(Sha256::digest(der))
 }
 
 fn alternative_names(certificate: &X509Certificate<'_>) -> (Vec<String>, Vec<IpAddr>) {

@@ -4,8 +4,8 @@ use api_types::vocabulary::{CHILDREN_MANAGER, FILES_TOKEN, FINALIZER, PROVISIONE
 use api_types::{Postgres, names};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, Secret};
-use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
+use kube::{Api, ResourceExt};
 use runtime::{ApplyError, ObjectId};
 use serde_json::json;
 
@@ -145,7 +145,8 @@ impl Writer<'_> {
         tracing::info!(kind = child.kind(), name = child.name(), is_new, "applying");
         for_child!(child, object => {
             runtime::apply(&self.context.client, object, CHILDREN_MANAGER).await.map(drop)
-        })?;
+        })
+        .map_err(|error| not_applied(&self.world.postgres, child, error))?;
         if is_new {
             self.done.created.push(in_kubedbs_words(child, self.world.name()));
         }
@@ -176,10 +177,56 @@ impl Writer<'_> {
 /// Our part in the name of the RoleBinding.
 const OPERATOR: &str = "provisioner";
 
+/// What is applied need not exist, so "not found" speaks of its kind.
+fn not_applied(postgres: &Postgres, child: &Child, error: ApplyError) -> Error {
+    match (child, error) {
+        (Child::Certificate(_), ApplyError::Gone { .. }) => Error::NoCertManager {
+            postgres: format!(
+                "{}/{}",
+                postgres.namespace().unwrap_or_default(),
+                postgres.name_any()
+            ),
+        },
+        (_, error) => error.into(),
+    }
+}
+
 fn in_kubedbs_words(child: &Child, db: &str) -> String {
     match child {
         Child::Service(_) if child.name() == names::governing_service(db) => "governing service".to_owned(),
         Child::AppBinding(_) => "appbinding".to_owned(),
         child => child.kind().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    /// An unknown kind is answered with a text, not with a Status.
+    #[test]
+    fn a_cluster_without_cert_manager_is_told_apart_and_reported() {
+        let postgres = json!({"metadata": {"name": "pg", "namespace": "shop"}, "spec": {"version": "17.4"}});
+        let postgres: Postgres = serde_json::from_value(postgres).expect("a Postgres");
+        let refused = |child: Child| {
+            let answer = Status::failure("404 page not found", "Failed to parse error data").with_code(404);
+            let id = ObjectId {
+                kind: child.kind().into(),
+                namespace: "shop".into(),
+                name: "pg".into(),
+            };
+            not_applied(
+                &postgres,
+                &child,
+                ApplyError::new("apply", id, kube::Error::Api(answer.boxed())),
+            )
+        };
+        let error = refused(Child::Certificate(Box::default()));
+        assert!(error.is_refusal(), "{error:?}");
+        assert!(error.to_string().starts_with("shop/pg has spec.tls"), "{error}");
+        assert!(error.to_string().ends_with("install cert-manager"), "{error}");
+        assert!(!refused(Child::Service(k8s_openapi::api::core::v1::Service::default())).is_refusal());
     }
 }

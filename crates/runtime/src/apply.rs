@@ -126,7 +126,8 @@ impl ApplyError {
         }
         let sort = match &source {
             kube::Error::Api(status) if status.is_conflict() || status.is_already_exists() => Sort::Conflict,
-            kube::Error::Api(status) if status.is_not_found() => Sort::Gone,
+            // An unknown kind is answered with a text, which `is_not_found` does not know.
+            kube::Error::Api(status) if status.is_not_found() || status.code == 404 => Sort::Gone,
             kube::Error::Api(status) if status.is_forbidden() => Sort::Forbidden,
             kube::Error::Api(status) if status.is_invalid() || status.code == 400 => Sort::Invalid,
             _ => Sort::Other,

@@ -22,15 +22,21 @@ const CLIENTCERT_WORDS_SINCE: u32 = 12;
 
 /// The lines of `pg_hba.conf`, first match wins.
 ///
-/// While TLS is accepted but not enforced, a connection over TLS asks for the password even where certificates will be
-/// demanded later: the lines for plaintext stay as they were, so nobody who could connect before is turned away.
+/// While TLS is accepted but not enforced, nobody who could connect before is turned away: on the way to TLS, a connection
+/// over TLS asks for the password even where certificates will be demanded later; on the way back, it asks for the
+/// certificate for as long as it is possible, since clients may have no password.
 pub fn lines(resolved: &Resolved) -> Vec<String> {
     let password = password_method(resolved.client_auth_mode);
     let mut lines: Vec<String> = LOCAL.map(str::to_owned).into();
     match resolved.tls.phase {
         TlsPhase::Off => lines.extend(plaintext(resolved, password)),
         TlsPhase::Accept => {
-            lines.extend(everywhere("hostssl", password));
+            let method = if resolved.tls.is_ending {
+                enforced_method(resolved)
+            } else {
+                password.to_owned()
+            };
+            lines.extend(everywhere("hostssl", &method));
             lines.extend(plaintext(resolved, password));
         }
         TlsPhase::Enforce => {

@@ -1,6 +1,6 @@
 //! The wish for TLS, against a server of our own on loopback.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use instance::{Answer, Distrust, HandshakeError, Login, Password, Session, SqlError, TlsMode};
 use instance::{facts_of_pem, judge_server, probe, probe_tcp};
@@ -152,6 +152,7 @@ async fn no_password_goes_to_a_server_that_is_not_trusted() {
     let (ours, foreign) = (Authority::new("ours"), Authority::new("foreign"));
     let verify = login(TlsMode::VerifyCa {
         ca: ours.pem().to_vec(),
+        known: BTreeSet::new(),
     });
     let error = Session::open(serving(&foreign.server(&["pg"])), &verify, DEADLINE)
         .await
@@ -177,4 +178,32 @@ async fn no_password_goes_to_a_server_that_is_not_trusted() {
         .await
         .unwrap_err();
     assert!(matches!(error, SqlError::NoTls), "{error}");
+}
+
+#[tokio::test]
+async fn a_known_certificate_is_good_enough_after_its_time() {
+    let ours = Authority::new("ours");
+    let expired = ours.expired_server(&["pg"]);
+    let outcome = async |known: &[&Issued]| {
+        let facts = known
+            .iter()
+            .map(|issued| facts_of_pem(issued.certificate.as_bytes()).unwrap());
+        let login = login(TlsMode::VerifyCa {
+            ca: ours.pem().to_vec(),
+            known: facts.map(|facts| facts.fingerprint).collect(),
+        });
+        Session::open(serving(&expired), &login, DEADLINE)
+            .await
+            .unwrap_err()
+    };
+    let unknown = outcome(&[&ours.server(&["pg"])]).await;
+    assert!(
+        matches!(unknown, SqlError::Untrusted(Distrust::Expired(_))),
+        "{unknown}"
+    );
+    let known = outcome(&[&expired]).await;
+    assert!(
+        !matches!(known, SqlError::Untrusted(_)),
+        "past the handshake: {known}"
+    );
 }

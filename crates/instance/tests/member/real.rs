@@ -1,6 +1,6 @@
 //! Questions to a real PostgreSQL.
 
-use std::{process::Command, time::Duration};
+use std::{collections::BTreeSet, process::Command, time::Duration};
 
 use instance::{
     Answer, ClientIdentity, Login, Password, Role, Session, SqlError, TlsMode, facts_of_pem, judge_server,
@@ -115,6 +115,7 @@ async fn a_client_certificate_is_enough_where_pg_hba_says_so() {
             identity: Some(identity),
             ..login(TlsMode::VerifyCa {
                 ca: ca.pem().to_vec(),
+                known: BTreeSet::new(),
             })
         }
     };

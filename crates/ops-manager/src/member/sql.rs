@@ -58,13 +58,19 @@ pub async fn end_sessions(
         .map_err(|error| error_chain(&error))
 }
 
-/// The likelier way first: between two phases some members have not been told yet.
+/// The likelier way first: between two phases some members have not been told yet. What members were given is known, so
+/// it may be out of date: a request that replaces it must get in.
 fn ways(seen: &Seen) -> Vec<TlsMode> {
     let Some(config) = seen.world.config.present() else {
         return Vec::new();
     };
     let verified = TlsMode::VerifyCa {
         ca: config.trust.to_pem().into_bytes(),
+        known: [Some(&config.material), seen.world.last_good.present()]
+            .into_iter()
+            .flatten()
+            .filter_map(|material| material.get(CertificateAlias::Server)?.fingerprint())
+            .collect(),
     };
     match recorded_phase(&config.meta).unwrap_or_default() {
         TlsPhase::Off if config.trust.is_empty() => vec![TlsMode::Disable],

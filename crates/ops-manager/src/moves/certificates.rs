@@ -86,6 +86,14 @@ pub fn synced(op: &Operation, world: &World, settings: &TlsSettings) -> Result<P
     Ok(Progress::Done)
 }
 
+/// [`synced`] looks again: what was issued since it was examined goes to nobody before it is examined too.
+pub fn still_good(op: &Operation, world: &World, settings: &TlsSettings) -> Result<(), Progress> {
+    match synced(op, world, settings)? {
+        Progress::Done => Ok(()),
+        other => Err(other),
+    }
+}
+
 /// Applies the Certificates that are not as these settings want them.
 pub fn as_wanted(world: &World, settings: &TlsSettings) -> Needs<Vec<Effect>> {
     apply(world, &wanted(world, settings)?)

@@ -3,6 +3,7 @@
 
 mod cluster;
 mod objects;
+mod reissued;
 mod trouble;
 
 use std::collections::BTreeSet;
@@ -60,7 +61,7 @@ struct Run {
     cancel_after: Option<usize>,
     /// The request is deleted when this condition is true.
     cancel_at: Option<&'static str>,
-    /// When this condition is true, this happens.
+    /// When this condition is true and the last step is still to come, this happens.
     then: Option<(&'static str, Happening)>,
 }
 
@@ -144,9 +145,10 @@ impl Run {
             let next = engine::advance(&op, &self.status(), &cluster.world(), cancelled, self.now);
             self.note_latches(&next.status);
             self.request.status = Some(next.status.clone());
+            let is_latched = |step: &str| condition::is_true(&next.status.conditions, step);
             if let Some((_, happens)) = self
                 .then
-                .take_if(|(step, _)| condition::is_true(&next.status.conditions, step))
+                .take_if(|(step, _)| is_latched(step) && !is_latched("UpdateDatabase"))
             {
                 happens(cluster);
             }

@@ -30,7 +30,7 @@ impl Cluster {
     }
 }
 
-fn with_tls() -> Cluster {
+pub fn with_tls() -> Cluster {
     let mut cluster = Cluster::new(3);
     let phase = Run::new("first", &by_reload(OPERATIONS[0].1, "auto"), 0).run(&mut cluster, CALM);
     assert_eq!(phase, OpsRequestPhase::Successful);

@@ -73,7 +73,7 @@ async fn certificates(reader: &Reader<'_>) -> Result<Vec<Child>, Error> {
         let found = reader
             .get::<Certificate>(&names::certificate(&reader.name, alias))
             .await;
-        live.extend(found.map_err(|error| without_cert_manager(reader, error))?);
+        live.extend(absent_with_its_kind(found)?);
     }
     Ok(live
         .into_iter()
@@ -81,12 +81,11 @@ async fn certificates(reader: &Reader<'_>) -> Result<Vec<Child>, Error> {
         .collect())
 }
 
-/// "Not found" while asking for an object that may be absent means that its kind is.
-fn without_cert_manager(reader: &Reader<'_>, error: ApplyError) -> Error {
-    match error {
-        ApplyError::Gone { .. } => Error::NoCertManager {
-            postgres: format!("{}/{}", reader.namespace, reader.name),
-        },
-        error => error.into(),
+/// "Not found" while asking for what may be absent speaks of the kind: without cert-manager there are no Certificates.
+/// Whoever applies one is told.
+fn absent_with_its_kind<K>(found: Result<Option<K>, ApplyError>) -> Result<Option<K>, ApplyError> {
+    match found {
+        Err(ApplyError::Gone { .. }) => Ok(None),
+        found => found,
     }
 }

@@ -137,6 +137,9 @@ fn sync(op: &Operation, world: &World) -> Result<Progress, Progress> {
 fn trust(op: &Operation, world: &World) -> Result<Progress, Progress> {
     let plan = tls_plan(op)?;
     let new = authority::of_new_issuers(op, plan, world)?;
+    if new.is_empty() {
+        certificates::still_good(op, world, &plan.after)?;
+    }
     let stage = stages::trusting(world, plan, &new)?;
     let mut effects = keep(op, world, &stage)?;
     effects.extend(config::app_binding_effects(world, &stage)?);
@@ -165,6 +168,7 @@ fn keep(op: &Operation, world: &World, stage: &config::Stage) -> Needs<Vec<Effec
 /// read it.
 fn reload(op: &Operation, world: &World) -> Result<Progress, Progress> {
     let plan = tls_plan(op)?;
+    certificates::still_good(op, world, &plan.after)?;
     let stage = stages::plateau(world, plan)?;
     let effects = config::config_effects(world, &stage)?;
     if !effects.is_empty() {
@@ -177,7 +181,7 @@ fn reload(op: &Operation, world: &World) -> Result<Progress, Progress> {
 /// Applications learn what they are to use from now on, while what they use still works; then nobody is left who does.
 fn drain(op: &Operation, world: &World) -> Result<Progress, Progress> {
     let plan = tls_plan(op)?;
-    let published = config::app_binding_effects(world, &stages::overlap(world, &plan.after, None)?)?;
+    let published = config::app_binding_effects(world, &stages::proven(op, world, &plan.after, None)?)?;
     if !published.is_empty() {
         return Ok(Progress::Act(published));
     }
@@ -198,7 +202,7 @@ fn commit(op: &Operation, world: &World) -> Result<Progress, Progress> {
     }
     // The mark of a template whose Pods are to be made anew.
     let token = (op.restart() == TlsRestart::Always).then_some(op.uid.as_str());
-    let stage = stages::overlap(world, &plan.after, token)?;
+    let stage = stages::proven(op, world, &plan.after, token)?;
     let mut effects = config::config_effects(world, &stage)?;
     effects.extend(config::app_binding_effects(world, &stage)?);
     effects.extend(config::pet_set_effects(world, &stage)?);
@@ -210,7 +214,11 @@ fn commit(op: &Operation, world: &World) -> Result<Progress, Progress> {
 
 fn restart(op: &Operation, world: &World) -> Result<Progress, Progress> {
     let plan = tls_plan(op)?;
-    let stage = stages::overlap(world, &plan.after, Some(&op.uid))?;
+    let stage = stages::proven(op, world, &plan.after, Some(&op.uid))?;
+    let lost = config::config_effects(world, &stage)?;
+    if !lost.is_empty() {
+        return Ok(Progress::Act(lost));
+    }
     let expected = stages::expected_at_work(&stage, ExpectedTrust::AtLeast);
     rolling::restart(op, world, &|_: &str, member: &Member| expected.check(member))
 }
@@ -231,7 +239,11 @@ fn reload_pods(op: &Operation, world: &World) -> Result<Progress, Progress> {
 /// Every member follows the committed settings by a reload. One that does not is restarted, if the request allows it:
 /// which, and why, is written down first.
 fn follow(op: &Operation, world: &World, plan: &TlsPlan) -> Result<Progress, Progress> {
-    let stage = stages::overlap(world, &plan.after, None)?;
+    let stage = stages::proven(op, world, &plan.after, None)?;
+    let lost = config::config_effects(world, &stage)?;
+    if !lost.is_empty() {
+        return Ok(Progress::Act(lost));
+    }
     let expected = stages::expected_at_work(&stage, ExpectedTrust::AtLeast);
     if !op.plan.pods.is_empty() {
         return rolling::restart_planned(op, world, &|_: &str, member: &Member| expected.check(member));
@@ -287,7 +299,7 @@ fn finish(op: &Operation, world: &World) -> Result<Progress, Progress> {
         other => return Ok(other),
     }
     // Nobody may stop trusting a CA while a member still serves a certificate of it.
-    let overlap = stages::overlap(world, &settings, None)?;
+    let overlap = stages::overlap(world, &settings)?;
     let (stage, trust): (_, fn(_) -> _) = if stages::all_serve(world, &overlap) {
         (stages::steady(world, &settings)?, ExpectedTrust::Exactly)
     } else {

@@ -6,8 +6,10 @@ use blueprint::{CaBundle, Material, TlsInputs, TlsPhase, recorded_hash};
 
 use super::plateau_phase;
 use crate::member::sql;
+use crate::moves::certificates;
 use crate::moves::config::{self, Stage};
 use crate::moves::proof::{self, Expectation, ExpectedConfiguration, ExpectedTls, ExpectedTrust, Told};
+use crate::operation::Operation;
 use crate::step::Needs;
 use crate::world::{ConfigSecret, Observed, World};
 
@@ -35,14 +37,35 @@ pub fn plateau(world: &World, plan: &TlsPlan) -> Needs<Stage> {
     } else {
         (all_trust(world, &[])?, given(world)?)
     };
-    stage(world, settings, plateau_phase(plan), trust, material, None)
+    let tls = TlsInputs {
+        is_ending: plan.after.tls.is_none(),
+        ..TlsInputs::of(plateau_phase(plan), trust, material)
+    };
+    config::stage(world, settings, tls, None)
 }
 
-/// Settings in force, still with every CA that anybody may need. Pods of a template with the token are of a new revision.
-pub fn overlap(world: &World, settings: &TlsSettings, token: Option<&str>) -> Needs<Stage> {
+/// Settings in force with the certificates that members have proven to serve, whatever was issued since. Should the config
+/// Secret have lost them, it is what was issued, if that is good. Pods of a template with the token are of a new revision.
+pub fn proven(op: &Operation, world: &World, settings: &TlsSettings, token: Option<&str>) -> Needs<Stage> {
+    let material = match &settings.tls {
+        None => Material::default(),
+        Some(_) => given(world)?,
+    };
+    let is_lost = settings.tls.is_some() && material.get(CertificateAlias::Server).is_none();
+    let (trust, material) = if is_lost {
+        certificates::still_good(op, world, settings)?;
+        (all_trust(world, &[settings])?, issued_material(world, settings)?)
+    } else {
+        (all_trust(world, &[])?, material)
+    };
+    stage(world, settings, phase_at_work(settings), trust, material, token)
+}
+
+/// Settings in force with what was issued last, still with every CA that anybody may need.
+pub fn overlap(world: &World, settings: &TlsSettings) -> Needs<Stage> {
     let trust = all_trust(world, &[settings])?;
     let material = issued_material(world, settings)?;
-    stage(world, settings, phase_at_work(settings), trust, material, token)
+    stage(world, settings, phase_at_work(settings), trust, material, None)
 }
 
 /// What the provisioner builds from these settings while no operation runs.
