@@ -1,9 +1,11 @@
-//! How Sealwright behaves around operations: pauses, bad requests, deletion, metrics. These tests leave the operators
-//! and the nodes alone, and may run side by side.
+//! How Sealwright behaves in operations and around them: pauses, bad requests, deletion, metrics, and what the
+//! documentation shows. These tests leave the operators and the nodes alone, and may run side by side.
 
 mod bad_requests;
 mod deletion;
+mod docs;
 mod metrics;
+mod operations;
 mod pause;
 mod renewal;
 

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::Result;
 use e2e::cluster::Cluster;
+use e2e::install;
 
 /// Pages in reading order; each may build on those before it.
 const PAGES: [&str; 12] = [
@@ -50,9 +51,11 @@ const NAMESPACE: &str = "demo";
 async fn every_command_shown_in_the_documentation_runs() -> Result<()> {
     // What the demo or an earlier run left would answer for what is done here; a namespace of somebody else's is refused.
     let cluster = Cluster::connect().await?;
+    // The pages' own `helm upgrade` must not meet that of another test.
+    install::once(&cluster).await?;
     cluster.remove_namespace(NAMESPACE).await?;
     cluster.namespace(NAMESPACE).await?;
-    run_all_pages();
+    tokio::task::spawn_blocking(run_all_pages).await?;
     Ok(())
 }
 
