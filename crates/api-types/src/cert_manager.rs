@@ -163,7 +163,7 @@ pub struct IssuerCondition {
     pub observed_generation: Option<i64>,
 }
 
-/// An issuer of one namespace; its spec is none of our business.
+/// An issuer of one namespace.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "cert-manager.io",
@@ -174,7 +174,19 @@ pub struct IssuerCondition {
     derive = "PartialEq",
     derive = "Default"
 )]
-pub struct IssuerSpec {}
+pub struct IssuerSpec {
+    /// Set when it signs with a CA that is kept in a Secret; the other kinds are none of our business.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<CaIssuer>,
+}
+
+/// An issuer that signs with a CA of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CaIssuer {
+    /// Secret with the CA's certificate and key.
+    pub secret_name: String,
+}
 
 /// An issuer of the whole cluster; its spec is none of our business.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -9,7 +9,8 @@ use runtime::Metrics;
 use runtime::prometheus::{self, GaugeVec, IntGaugeVec, Opts};
 
 use crate::child::Child;
-use crate::world::World;
+use crate::decide::issuer;
+use crate::world::{Secrets, World};
 
 /// Every phase, so that a phase that ended reads 0.
 const PHASES: [DatabasePhase; 7] = [
@@ -29,6 +30,7 @@ pub struct DatabaseMetrics {
     paused: IntGaugeVec,
     expiry: GaugeVec,
     served: GaugeVec,
+    issuer_ca_changed: IntGaugeVec,
 }
 
 impl DatabaseMetrics {
@@ -66,7 +68,15 @@ impl DatabaseMetrics {
                 ),
                 &["namespace", "database", "member"],
             )?,
+            issuer_ca_changed: IntGaugeVec::new(
+                Opts::new(
+                    "sealwright_issuer_ca_changed",
+                    "1 while the issuer of a database signs with another CA than that of its server certificate.",
+                ),
+                &["namespace", "database"],
+            )?,
         };
+        metrics.register(gauges.issuer_ca_changed.clone())?;
         metrics.register(gauges.phase.clone())?;
         metrics.register(gauges.paused.clone())?;
         metrics.register(gauges.expiry.clone())?;
@@ -86,6 +96,11 @@ impl DatabaseMetrics {
         self.paused
             .with_label_values(&[namespace, name])
             .set(world.paused_by().is_some().into());
+        if let Secrets::Read(secrets) = &world.secrets {
+            self.issuer_ca_changed
+                .with_label_values(&[namespace, name])
+                .set(issuer::replaced(world, secrets).is_some().into());
+        }
         for child in &world.live {
             if let Child::Certificate(certificate) = child {
                 self.issued(namespace, name, certificate);
@@ -120,6 +135,7 @@ impl DatabaseMetrics {
             let _ = self.phase.remove_label_values(&[namespace, name, phase.as_str()]);
         }
         let _ = self.paused.remove_label_values(&[namespace, name]);
+        let _ = self.issuer_ca_changed.remove_label_values(&[namespace, name]);
         for alias in api_types::tls::CertificateAlias::ALL {
             let certificate = api_types::names::certificate(name, alias);
             let _ = self.expiry.remove_label_values(&[namespace, name, &certificate]);

@@ -68,6 +68,9 @@ pub struct SecretFacts {
     pub user_conf: UserConf,
     /// The certificates' Secrets, as far as they exist.
     pub certificates: BTreeMap<CertificateAlias, Secret>,
+    /// The certificate (PEM) with which the issuer signs now; only of an Issuer of this namespace that has its CA in a
+    /// Secret can it be known.
+    pub issuing_ca: Option<String>,
     /// Whether some other Postgres of the namespace uses the same auth Secret.
     pub auth_is_shared: bool,
 }

@@ -4,6 +4,7 @@ mod world;
 
 use api_types::tls::CertificateAlias;
 use provisioner::decide::decide;
+use provisioner::decide::issuer::ISSUER_CA_CHANGED;
 use provisioner::plan::Action;
 use provisioner::world::World;
 use testkit::authority::Authority;
@@ -130,4 +131,32 @@ fn a_bad_certificate_is_given_to_nobody_and_said_so() {
     let (status, reason, message) = set(&plan, "SpecApplied").unwrap();
     assert!(!status && reason == "CertificateRefused", "{reason}");
     assert!(message.contains("it is not for pg"), "{message}");
+}
+
+#[test]
+fn a_replaced_ca_is_told_before_a_certificate_is_renewed_with_it() {
+    let mut world = running(tls());
+    secrets_of(&mut world).issuing_ca = Some(authority().pem_text().to_owned());
+    let plan = decide(&world);
+    assert_eq!(set(&plan, ISSUER_CA_CHANGED), None);
+
+    // Same name, other key.
+    let other = Authority::new("ca");
+    secrets_of(&mut world).issuing_ca = Some(other.pem_text().to_owned());
+    let plan = decide(&world);
+    let (status, reason, message) = set(&plan, ISSUER_CA_CHANGED).expect("a condition");
+    assert!(status);
+    assert_eq!(reason, ISSUER_CA_CHANGED);
+    assert!(message.contains("rotateCertificates: true"), "{message}");
+    assert!(
+        plan.news
+            .iter()
+            .any(|news| news.reason == ISSUER_CA_CHANGED && news.warning)
+    );
+    assert_eq!(actions(&plan), [""; 0], "nothing is changed by itself");
+
+    let mut world = reported(world, &plan);
+    renew(&mut world, &other);
+    let plan = decide(&world);
+    assert!(removes(&plan, ISSUER_CA_CHANGED));
 }

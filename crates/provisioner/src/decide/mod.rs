@@ -7,6 +7,7 @@ pub mod children;
 pub mod deletion;
 pub mod drift;
 pub mod halt;
+pub mod issuer;
 pub mod phase;
 pub mod provision;
 pub mod renewal;

@@ -8,6 +8,7 @@ use blueprint::{Inputs, Invalid, LiveFacts, Resolved, TlsInputs};
 
 use crate::child::Child;
 use crate::decide::auth::{self, Auth};
+use crate::decide::issuer::{self, ISSUER_CA_CHANGED};
 use crate::decide::{INVALID_SPEC, Refusal, SPEC_APPLIED, children, drift, renewal, tls};
 use crate::plan::{Action, Plan};
 use crate::world::{SecretFacts, Secrets, UserConf, Version, World};
@@ -162,6 +163,13 @@ fn provision(
     }
     children::apply(world, &wanted, plan);
     children::prune(world, &wanted, plan);
+    match issuer::replaced(world, secrets) {
+        Some(message) => {
+            plan.set(ISSUER_CA_CHANGED, true, ISSUER_CA_CHANGED, message.clone());
+            plan.tell(true, ISSUER_CA_CHANGED, message);
+        }
+        None => plan.remove(ISSUER_CA_CHANGED),
+    }
     applied(held.or(refused), plan);
 }
 

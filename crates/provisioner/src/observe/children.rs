@@ -81,9 +81,9 @@ async fn certificates(reader: &Reader<'_>) -> Result<Vec<Child>, Error> {
         .collect())
 }
 
-/// "Not found" while asking for what may be absent speaks of the kind: without cert-manager there are no Certificates.
-/// Whoever applies one is told.
-fn absent_with_its_kind<K>(found: Result<Option<K>, ApplyError>) -> Result<Option<K>, ApplyError> {
+/// "Not found" while asking for what may be absent speaks of the kind: without cert-manager there is nothing of it.
+/// Whoever applies a Certificate is told.
+pub fn absent_with_its_kind<K>(found: Result<Option<K>, ApplyError>) -> Result<Option<K>, ApplyError> {
     match found {
         Err(ApplyError::Gone { .. }) => Ok(None),
         found => found,

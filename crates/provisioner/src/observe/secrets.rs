@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use api_types::cert_manager::Issuer;
 use api_types::postgres::DeletionPolicy;
 use api_types::tls::CertificateAlias;
-use api_types::vocabulary::USER_CONF;
+use api_types::vocabulary::{CERT_MANAGER_GROUP, USER_CONF};
 use api_types::{Postgres, names};
+use blueprint::material::LEAF;
 use blueprint::{TlsPhase, recorded_phase, secret_text};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::ListParams;
@@ -13,6 +15,7 @@ use kube::{Api, ResourceExt};
 use runtime::{ApplyError, ObjectId};
 
 use super::Reader;
+use super::children::absent_with_its_kind;
 use crate::error::Error;
 use crate::world::{SecretFacts, Secrets, UserConf};
 
@@ -65,12 +68,14 @@ async fn facts(reader: &Reader<'_>) -> Result<(SecretFacts, Option<Secret>), Err
         true => certificates(reader).await?,
         false => BTreeMap::new(),
     };
+    let issuing_ca = issuing_ca(reader).await?;
     let auth_is_shared = is_shared(reader, &auth_name).await?;
     Ok((
         SecretFacts {
             auth,
             user_conf,
             certificates,
+            issuing_ca,
             auth_is_shared,
         },
         config,
@@ -120,6 +125,22 @@ async fn certificates(reader: &Reader<'_>) -> Result<BTreeMap<CertificateAlias, 
         }
     }
     Ok(found)
+}
+
+/// The issuer's key is in the same Secret; only the certificate is kept.
+async fn issuing_ca(reader: &Reader<'_>) -> Result<Option<String>, Error> {
+    let tls = reader.postgres.spec.tls.as_ref();
+    let named = tls.and_then(|tls| tls.issuer_ref.as_ref());
+    let Some(named) = named.filter(|issuer| issuer.kind == "Issuer" && issuer.group() == CERT_MANAGER_GROUP)
+    else {
+        return Ok(None);
+    };
+    let issuer = absent_with_its_kind(reader.get::<Issuer>(&named.name).await)?;
+    let Some(ca) = issuer.and_then(|issuer| issuer.spec.ca) else {
+        return Ok(None);
+    };
+    let secret = reader.get::<Secret>(&ca.secret_name).await?;
+    Ok(secret.and_then(|secret| secret_text(&secret, LEAF).map(str::to_owned)))
 }
 
 fn certificate_secret(reader: &Reader<'_>, alias: CertificateAlias) -> String {

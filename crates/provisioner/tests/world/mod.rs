@@ -293,6 +293,7 @@ pub fn removes(plan: &Plan, wanted: &str) -> bool {
         "Paused" => "Paused",
         "Halted" => "Halted",
         "SpecApplied" => "SpecApplied",
+        "IssuerCAChanged" => "IssuerCAChanged",
         other => panic!("{other} is never removed"),
     }))
 }
