@@ -190,8 +190,8 @@ async fn queue(context: &Context, request: &PostgresOpsRequest, op: &Operation) 
 
 /// A running operation: one look, one write of what was decided, then the effects.
 async fn run(context: &Context, request: &PostgresOpsRequest, op: &Operation) -> Result<Action, Error> {
-    let seen = observe::during(&context.client, op).await;
     let old = request.status.clone().unwrap_or_default();
+    let seen = observe::during(&context.client, op, engine::judges_members(op, &old)).await;
     let cancelled = request.metadata.deletion_timestamp.is_some();
     let next = engine::advance(op, &old, &seen.world, cancelled, Timestamp::now());
     tell(context, request, op, &old, &next.status).await?;

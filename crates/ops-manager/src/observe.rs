@@ -80,8 +80,9 @@ pub async fn before(client: &kube::Client, op: &Operation) -> Seen {
     }
 }
 
-/// What a running operation looks at.
-pub async fn during(client: &kube::Client, op: &Operation) -> Seen {
+/// What a running operation looks at. Members are asked only if a step is due that judges them: a question costs each of
+/// them several sessions.
+pub async fn during(client: &kube::Client, op: &Operation, judges_members: bool) -> Seen {
     let mut seen = before(client, op).await;
     let Some(postgres) = seen.world.postgres.present().cloned() else {
         return seen;
@@ -119,6 +120,10 @@ pub async fn during(client: &kube::Client, op: &Operation) -> Seen {
     world.answers = answers;
     world.makes_named_service_account = makes_account;
     seen.pods = pods;
+    if !judges_members {
+        seen.world.members_not_asked = true;
+        return seen;
+    }
     let asked = Members::ask(&seen).await;
     seen.world.members = asked.members;
     seen.world.leader = asked.leader;

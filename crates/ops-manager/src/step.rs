@@ -128,6 +128,14 @@ pub enum StepName {
 }
 
 impl StepName {
+    /// Whether it looks at how members answer.
+    pub fn judges_members(self) -> bool {
+        !matches!(
+            self,
+            Self::Pause | Self::IssueCertificates | Self::SyncCertificates | Self::Resume
+        )
+    }
+
     /// The word on the wire.
     pub fn as_str(self) -> &'static str {
         match self {

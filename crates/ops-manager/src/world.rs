@@ -92,6 +92,8 @@ pub struct World {
     pub answers: BTreeMap<String, Observed<Answer>>,
     /// Issuers that the spec or the request names.
     pub issuers: Vec<(IssuerRef, Observed<IssuerState>)>,
+    /// The members were not asked, because the step that is due does not judge them.
+    pub members_not_asked: bool,
     /// The members' Pods, by name.
     pub members: BTreeMap<String, Member>,
     /// The Pod that the members agree is the primary, if any of them says.

@@ -201,14 +201,20 @@ pub fn subjects_of(bundle: &CaBundle) -> BTreeSet<Vec<u8>> {
 
 /// Every member answers as expected; those that don't are made to look at their files again.
 ///
-/// Standbys come before the primary: when the primary begins to serve a certificate of another CA, the standbys trust
-/// that CA already.
+/// Standbys read them before the primary does: when it begins to serve a certificate of another CA, the standbys trust
+/// that CA already. The files themselves are brought to all at once, since kubelet takes most of the time.
 pub fn reload(world: &World, told: &Told, expected: &Expectation) -> Result<Progress, Progress> {
     let leader = world.leader.as_deref();
     for is_leader in [false, true] {
         let these = |pod: &str| (Some(pod) == leader) == is_leader;
-        if let Some(progress) = reload_these(world, told, expected, these) {
-            return Ok(progress);
+        match reload_these(world, told, expected, these) {
+            None => {}
+            Some(Progress::Act(mut effects)) if !is_leader => {
+                let leader = leader.and_then(|leader| Some((leader, world.members.get(leader)?)));
+                effects.extend(leader.and_then(|(pod, member)| touch(pod, member, told)));
+                return Ok(Progress::Act(effects));
+            }
+            Some(progress) => return Ok(progress),
         }
     }
     Ok(all_there(world).map_or(Progress::Done, Progress::Wait))
@@ -326,19 +332,22 @@ fn whole_seconds(now: Timestamp) -> Timestamp {
     Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
 
+/// Asks kubelet to bring the files, unless it was asked.
+fn touch(pod: &str, member: &Member, told: &Told) -> Option<Effect> {
+    let is_asked = member.files_token.as_deref() == Some(told.token.as_str());
+    (!is_asked && !member.terminating).then(|| Effect::TouchFiles {
+        pod: pod.to_owned(),
+        token: told.token.clone(),
+    })
+}
+
 /// kubelet is asked to bring the files; when they are there, the member is told to read them. A member that can't be
 /// asked what it has is told anyway.
 fn bring_up_to_date(pod: &str, member: &Member, told: &Told, expected: &Expectation) -> Vec<Effect> {
     if member.terminating {
         return Vec::new();
     }
-    let mut effects = Vec::new();
-    if member.files_token.as_deref() != Some(told.token.as_str()) {
-        effects.push(Effect::TouchFiles {
-            pod: pod.to_owned(),
-            token: told.token.clone(),
-        });
-    }
+    let mut effects: Vec<Effect> = touch(pod, member, told).into_iter().collect();
     let arrived = member
         .inside
         .present()

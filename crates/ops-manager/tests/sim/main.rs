@@ -142,7 +142,14 @@ impl Run {
             let is_there = |step: &str| condition::is_true(&self.status().conditions, step);
             let cancelled =
                 self.cancel_after.is_some_and(|after| done >= after) || self.cancel_at.is_some_and(is_there);
-            let next = engine::advance(&op, &self.status(), &cluster.world(), cancelled, self.now);
+            let mut world = cluster.world();
+            // As the operator looks: members that are not judged are not asked.
+            if !engine::judges_members(&op, &self.status()) {
+                world.members_not_asked = true;
+                world.members.clear();
+                world.leader = None;
+            }
+            let next = engine::advance(&op, &self.status(), &world, cancelled, self.now);
             self.note_latches(&next.status);
             self.request.status = Some(next.status.clone());
             let is_latched = |step: &str| condition::is_true(&next.status.conditions, step);
