@@ -8,6 +8,7 @@ use api_types::vocabulary::{INSTANCE_LABEL, NAME_LABEL, NAME_VALUE};
 use api_types::{PetSet, Postgres, PostgresVersion};
 use futures::StreamExt;
 use futures::channel::mpsc;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::api::ListParams;
 use kube::core::DeserializeGuard;
@@ -25,6 +26,7 @@ use crate::metrics::DatabaseMetrics;
 use crate::observe::observe;
 use crate::perform::perform;
 use crate::report::report;
+use crate::world::World;
 
 /// Longest time without a look: Secrets are not watched.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
@@ -94,7 +96,15 @@ async fn reconcile(postgres: Arc<Guarded>, context: Arc<Context>) -> Result<Acti
             return Ok(Action::await_change());
         }
     };
-    let world = observe(&context, postgres).await?;
+    let world = if World::has_unacknowledged_pause(&postgres) {
+        let health = context
+            .watchers
+            .latest(postgres.metadata.uid.as_deref().unwrap_or_default());
+        // The status that is written wakes us for an ordinary look.
+        World::of_object_alone(postgres, health, Timestamp::now())
+    } else {
+        observe(&context, postgres).await?
+    };
     let plan = decide(&world);
     let look_again = plan.look_again.unwrap_or(LOOK_AGAIN);
     let done = perform(&context, &world, &plan.actions).await;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use api_types::cert_manager::Certificate;
-use api_types::condition::is_true;
+use api_types::condition::{find, is_true};
 use api_types::postgres::{DeletionPolicy, conditions as types};
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::{FINALIZER, PAUSED_BY};
@@ -99,6 +99,33 @@ pub struct Leftovers {
 }
 
 impl World {
+    /// The object alone: enough to acknowledge a pause.
+    pub fn of_object_alone(postgres: Arc<Postgres>, health: Option<Arc<Report>>, now: Timestamp) -> Self {
+        Self {
+            now,
+            postgres,
+            version: Version::Unknown { known: Vec::new() },
+            secrets: Secrets::Denied,
+            live: Vec::new(),
+            pods: Vec::new(),
+            leftovers: Leftovers::default(),
+            health,
+        }
+    }
+
+    /// Whether somebody asks for a pause that was not acknowledged yet. He waits for nothing but that.
+    pub fn has_unacknowledged_pause(postgres: &Postgres) -> bool {
+        let annotations = postgres.metadata.annotations.as_ref();
+        let holder = annotations.and_then(|annotations| annotations.get(PAUSED_BY));
+        let status = postgres.status.as_ref();
+        let paused = status.and_then(|status| find(&status.conditions, types::PAUSED));
+        let acknowledged = paused
+            .filter(|paused| paused.is_true())
+            .and_then(|paused| paused.message.as_deref());
+        postgres.metadata.deletion_timestamp.is_none()
+            && holder.is_some_and(|holder| acknowledged != Some(paused_by(holder).as_str()))
+    }
+
     /// Name of the database.
     pub fn name(&self) -> &str {
         self.postgres.metadata.name.as_deref().unwrap_or_default()
@@ -232,6 +259,11 @@ impl World {
     pub fn live_twin(&self, wanted: &Child) -> Option<&Child> {
         self.live.iter().find(|child| child.is_same(wanted))
     }
+}
+
+/// Message of the condition `Paused`; the holder reads his name in it.
+pub fn paused_by(holder: &str) -> String {
+    format!("Paused by {holder}")
 }
 
 /// Whether a Pod says that it is ready and is not on its way out.

@@ -7,6 +7,7 @@ use api_types::tls::{CertificateAlias, SslMode};
 use provisioner::child::Child;
 use provisioner::decide::decide;
 use provisioner::plan::Action;
+use provisioner::world::World;
 use provisioner::world::{Secrets, UserConf, Version};
 use serde_json::json;
 use world::*;
@@ -76,6 +77,28 @@ fn a_child_edited_by_hand_is_put_right() {
         Vec::<String>::new(),
         "not while paused"
     );
+}
+
+/// The holder waits for nothing but the acknowledgement, so nothing else is read for it.
+#[test]
+fn a_pause_is_acknowledged_from_the_object_alone() {
+    let world = pause(running(tls()), "rotate-1/0a1b");
+    assert!(World::has_unacknowledged_pause(&world.postgres));
+    let alone = World::of_object_alone(world.postgres.clone(), world.health.clone(), world.now);
+    let plan = decide(&alone);
+    assert!(plan.actions.is_empty());
+    let acknowledged = reported(alone, &plan);
+    let whole = decide(&world);
+    let conditions = |world: &World| {
+        let mut all = world.conditions().to_vec();
+        all.sort_by(|a, b| a.type_.cmp(&b.type_));
+        all
+    };
+    assert_eq!(conditions(&acknowledged), conditions(&reported(world, &whole)));
+    assert!(!World::has_unacknowledged_pause(&acknowledged.postgres));
+    let others = pause(acknowledged, "rotate-2/0a1c");
+    assert!(World::has_unacknowledged_pause(&others.postgres));
+    assert!(!World::has_unacknowledged_pause(&running(tls()).postgres));
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub mod tls;
 use api_types::postgres::{DeletionPolicy, conditions as types};
 
 use crate::plan::Plan;
-use crate::world::World;
+use crate::world::{World, paused_by};
 
 /// Condition while something in the spec is not carried out; the message says why and what to do instead.
 pub const SPEC_APPLIED: &str = "SpecApplied";
@@ -77,7 +77,7 @@ fn paused(holder: &str) -> Plan {
     } else {
         "Paused"
     };
-    plan.set(types::PAUSED, true, reason, format!("Paused by {holder}"));
+    plan.set(types::PAUSED, true, reason, paused_by(holder));
     plan
 }
 

@@ -21,7 +21,19 @@ pub async fn read(reader: &Reader<'_>) -> Result<Vec<Child>, Error> {
         names::governing_service(db),
         names::stats_service(db),
     );
-    let (account, role, binding, primary, standby, governing, stats, budget, pet_set, app_binding) = tokio::try_join!(
+    let (
+        account,
+        role,
+        binding,
+        primary,
+        standby,
+        governing,
+        stats,
+        budget,
+        pet_set,
+        app_binding,
+        certificates,
+    ) = tokio::try_join!(
         reader.get::<ServiceAccount>(&account),
         reader.get::<Role>(db),
         reader.get::<RoleBinding>(db),
@@ -32,6 +44,7 @@ pub async fn read(reader: &Reader<'_>) -> Result<Vec<Child>, Error> {
         reader.get::<PodDisruptionBudget>(db),
         reader.get::<PetSet>(db),
         reader.get::<AppBinding>(db),
+        certificates(reader),
     )?;
     let mut live = Vec::new();
     live.extend(account.map(Child::ServiceAccount));
@@ -46,7 +59,7 @@ pub async fn read(reader: &Reader<'_>) -> Result<Vec<Child>, Error> {
     live.extend(budget.map(Child::PodDisruptionBudget));
     live.extend(pet_set.map(|it| Child::PetSet(Box::new(it))));
     live.extend(app_binding.map(|it| Child::AppBinding(Box::new(it))));
-    live.extend(certificates(reader).await?);
+    live.extend(certificates);
     Ok(live)
 }
 
@@ -64,19 +77,18 @@ fn account(reader: &Reader<'_>) -> String {
     named.unwrap_or(&reader.name).to_owned()
 }
 
-async fn certificates(reader: &Reader<'_>) -> Result<Vec<Child>, Error> {
+async fn certificates(reader: &Reader<'_>) -> Result<Vec<Child>, ApplyError> {
     if reader.postgres.spec.tls.is_none() {
         return Ok(Vec::new());
     }
-    let mut live = Vec::new();
-    for alias in CertificateAlias::ALL {
-        let found = reader
-            .get::<Certificate>(&names::certificate(&reader.name, alias))
-            .await;
-        live.extend(absent_with_its_kind(found)?);
-    }
-    Ok(live
+    let read = CertificateAlias::ALL.map(|alias| async move {
+        let name = names::certificate(&reader.name, alias);
+        absent_with_its_kind(reader.get::<Certificate>(&name).await)
+    });
+    let found = futures::future::try_join_all(read).await?;
+    Ok(found
         .into_iter()
+        .flatten()
         .map(|certificate| Child::Certificate(Box::new(certificate)))
         .collect())
 }

@@ -64,12 +64,12 @@ async fn facts(reader: &Reader<'_>) -> Result<(SecretFacts, Option<Secret>), Err
         .as_ref()
         .and_then(|secret| recorded_phase(&secret.metadata))
         .unwrap_or(TlsPhase::Off);
-    let certificates = match reader.postgres.spec.tls.is_some() || phase != TlsPhase::Off {
-        true => certificates(reader).await?,
-        false => BTreeMap::new(),
-    };
-    let issuing_ca = issuing_ca(reader).await?;
-    let auth_is_shared = is_shared(reader, &auth_name).await?;
+    let has_tls = reader.postgres.spec.tls.is_some() || phase != TlsPhase::Off;
+    let (certificates, issuing_ca, auth_is_shared) = tokio::try_join!(
+        certificates(reader, has_tls),
+        issuing_ca(reader),
+        is_shared(reader, &auth_name),
+    )?;
     Ok((
         SecretFacts {
             auth,
@@ -116,15 +116,19 @@ async fn user_conf(reader: &Reader<'_>) -> Result<UserConf, Error> {
     })
 }
 
-async fn certificates(reader: &Reader<'_>) -> Result<BTreeMap<CertificateAlias, Secret>, Error> {
-    let mut found = BTreeMap::new();
-    for alias in CertificateAlias::ALL {
-        let name = certificate_secret(reader, alias);
-        if let Some(secret) = reader.get::<Secret>(&name).await? {
-            found.insert(alias, secret);
-        }
+async fn certificates(
+    reader: &Reader<'_>,
+    has_tls: bool,
+) -> Result<BTreeMap<CertificateAlias, Secret>, Error> {
+    if !has_tls {
+        return Ok(BTreeMap::new());
     }
-    Ok(found)
+    let read = CertificateAlias::ALL.map(|alias| async move {
+        let secret = reader.get::<Secret>(&certificate_secret(reader, alias)).await?;
+        Ok::<_, Error>(secret.map(|secret| (alias, secret)))
+    });
+    let found = futures::future::try_join_all(read).await?;
+    Ok(found.into_iter().flatten().collect())
 }
 
 /// The issuer's key is in the same Secret; only the certificate is kept.
