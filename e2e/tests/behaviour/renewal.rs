@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use api_types::cert_manager::{Certificate, IssuerCondition};
-use api_types::names;
 use api_types::tls::{CertificateAlias, IssuerRef, TlsConfig};
+use api_types::{Postgres, condition, names};
 use e2e::cluster::{TestNamespace, in_namespace};
 use e2e::poll::{self, Look};
 use e2e::{history, manifests, members, pki, requests, wait};
@@ -16,7 +16,7 @@ use crate::PROVISIONING;
 
 const DATABASE: &str = "ha-postgres";
 /// From the renewal until every member serves it.
-const SERVED: Duration = Duration::from_secs(60);
+const SERVED: Duration = Duration::from_secs(90);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renewal_that_nobody_asked_for_is_served_by_all_without_a_restart() -> Result<()> {
@@ -40,7 +40,17 @@ async fn renewed(namespace: &TestNamespace) -> Result<()> {
     wait::database_ready(&namespace.api(), DATABASE, PROVISIONING).await?;
     let old = pki::certificate(namespace, DATABASE, CertificateAlias::Server).await?;
     let recorder = history::record(namespace, DATABASE).await?;
-    renew(namespace).await?;
+    renew(namespace, &certificate(CertificateAlias::Server)).await?;
+    served_by_all(namespace, &old.leaf.fingerprint, "renewed").await?;
+    the_ca_is_replaced(namespace).await?;
+    recorder.finish().await?.check_untouched()?;
+    let postgres = wait::database_ready(&namespace.api(), DATABASE, PROVISIONING).await?;
+    ensure!(postgres.spec.tls.is_some(), "spec.tls is gone");
+    Ok(())
+}
+
+/// Every member serves another certificate than this one, and the one that was issued.
+async fn served_by_all(namespace: &TestNamespace, old: &str, what: &str) -> Result<()> {
     let begun = Instant::now();
     poll::until(
         "the new certificate on every member",
@@ -48,7 +58,7 @@ async fn renewed(namespace: &TestNamespace) -> Result<()> {
         Duration::from_millis(200),
         || async {
             let new = pki::certificate(namespace, DATABASE, CertificateAlias::Server).await?;
-            if new.leaf.fingerprint == old.leaf.fingerprint {
+            if new.leaf.fingerprint == old {
                 return Ok(Look::NotYet("not issued".to_owned()));
             }
             for member in members::list(namespace, DATABASE).await? {
@@ -62,20 +72,47 @@ async fn renewed(namespace: &TestNamespace) -> Result<()> {
     )
     .await?;
     println!(
-        "renewed and served by all after {:.1} s",
+        "{what} and served by all after {:.1} s",
         begun.elapsed().as_secs_f64()
     );
-    recorder.finish().await?.check_untouched()?;
-    let postgres = wait::database_ready(&namespace.api(), DATABASE, PROVISIONING).await?;
-    ensure!(postgres.spec.tls.is_some(), "spec.tls is gone");
     Ok(())
 }
 
+/// It is told before anything is issued by the new CA; then every certificate is, and all go on.
+async fn the_ca_is_replaced(namespace: &TestNamespace) -> Result<()> {
+    renew(namespace, "postgres-ca").await?;
+    let says = |wanted: bool| {
+        move |postgres: &Postgres| {
+            let status = postgres.status.as_ref();
+            status.is_some_and(|status| condition::is_true(&status.conditions, "IssuerCAChanged") == wanted)
+        }
+    };
+    let told = "IssuerCAChanged, while all goes on";
+    wait::until(&namespace.api(), DATABASE, told, SERVED, says(true)).await?;
+    let old = pki::certificate(namespace, DATABASE, CertificateAlias::Server).await?;
+    for alias in CertificateAlias::ALL {
+        renew(namespace, &certificate(alias)).await?;
+    }
+    served_by_all(namespace, &old.leaf.fingerprint, "issued by another CA").await?;
+    wait::until(
+        &namespace.api(),
+        DATABASE,
+        "nothing of it any more",
+        SERVED,
+        says(false),
+    )
+    .await?;
+    Ok(())
+}
+
+fn certificate(alias: CertificateAlias) -> String {
+    names::certificate(DATABASE, alias)
+}
+
 /// What cert-manager does when the time has come, and `cmctl renew` by hand.
-async fn renew(namespace: &TestNamespace) -> Result<()> {
+async fn renew(namespace: &TestNamespace, name: &str) -> Result<()> {
     let api = namespace.api::<Certificate>();
-    let name = names::certificate(DATABASE, CertificateAlias::Server);
-    let certificate = api.get(&name).await?;
+    let certificate = api.get(name).await?;
     let mut conditions = certificate.status.context("a status")?.conditions;
     conditions.retain(|condition| condition.type_ != "Issuing");
     conditions.push(IssuerCondition {
@@ -86,7 +123,7 @@ async fn renew(namespace: &TestNamespace) -> Result<()> {
         ..IssuerCondition::default()
     });
     let patch = json!({ "status": { "conditions": conditions } });
-    api.patch_status(&name, &PatchParams::default(), &Patch::Merge(&patch))
+    api.patch_status(name, &PatchParams::default(), &Patch::Merge(&patch))
         .await?;
     Ok(())
 }
