@@ -12,6 +12,7 @@ use crate::postgres::{LocalRef, ReadReplica, StandbyMode, StreamingMode, Tuning}
 use crate::rules;
 use crate::tls::{CertificateSpec, ClientAuthMode, IssuerRef, SslMode};
 
+pub use crate::ops_preview::*;
 pub use crate::ops_status::*;
 
 /// What is to be done to which database.
@@ -71,6 +72,10 @@ pub struct PostgresOpsRequestSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = 1))]
     pub max_retries: Option<i32>,
+    /// Only say in `status.preview` what would be done, and end `Successful` without doing any of it. Default `false`. An
+    /// extension of Sealwright.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dry_run: Option<bool>,
     /// For `ReconfigureTLS`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsRequest>,

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::condition::Condition;
+use crate::ops_preview::OperationPreview;
 use crate::tls::{ClientAuthMode, SslMode, TlsConfig};
 
 /// How far an operation has come.
@@ -29,6 +30,9 @@ pub struct PostgresOpsRequestStatus {
     /// Choices that are fixed before they are acted on (ours; not in KubeDB's API).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<OperationPlan>,
+    /// What the operation will do, told before it does anything (ours; not in KubeDB's API).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<OperationPreview>,
     /// What each member was seen to serve in a TLS handshake (ours; not in KubeDB's API).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]

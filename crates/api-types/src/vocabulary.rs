@@ -30,6 +30,10 @@ pub const PAUSED_BY: &str = "ops.kubedb.com/paused-by";
 pub const RESTART_TOKEN: &str = "ops.kubedb.com/restart-token";
 /// Annotation on a Pod: touched so that kubelet projects changed Secrets at once; value is a Secret revision.
 pub const FILES_TOKEN: &str = "ops.kubedb.com/files-token";
+/// Request annotation: `required` keeps the request from running until its plan is approved, `denied` ends it.
+pub const APPROVAL: &str = "ops.sealwright.dev/approval";
+/// Request annotation: `status.preview.hash` of the plan that somebody approved.
+pub const APPROVED_PLAN: &str = "ops.sealwright.dev/approved-plan";
 /// Annotation on every child: hash of the object as it was built.
 pub const BLUEPRINT_HASH: &str = "kubedb.com/blueprint-hash";
 /// Annotation of the auth Secret: since when its password is in force (RFC 3339).

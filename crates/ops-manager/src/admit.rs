@@ -2,12 +2,13 @@
 
 use api_types::PostgresOpsRequest;
 use api_types::condition;
-use api_types::ops_request::{ApplyOption, OperationPlan, OpsRequestPhase, OpsRequestType};
+use api_types::ops_request::{ApplyOption, OperationPlan, OperationPreview, OpsRequestPhase, OpsRequestType};
 use api_types::postgres::DatabasePhase;
 use api_types::tls::IssuerRef;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
+use crate::approval::{Question, stands_aside};
 use crate::moves::config;
 use crate::operation::{self, Operation, What, settings_of};
 use crate::ops::reconfigure_tls::target::{self, Target};
@@ -30,6 +31,12 @@ pub enum Admission {
     Skip(String),
     /// It can't be done; the sentence says what to change.
     Refuse(String),
+    /// It was only asked what would be done: this.
+    DryRun(Box<OperationPreview>),
+    /// A human is to approve it first.
+    AwaitApproval(Question),
+    /// A human has said that it is not to be done; the sentence says so.
+    Deny(String),
 }
 
 /// What a request that has not begun waits for.
@@ -109,10 +116,12 @@ pub fn admit(
 /// The place in the queue: `None` at its head.
 fn queue(request: &PostgresOpsRequest, others: &[PostgresOpsRequest]) -> Option<Admission> {
     let pending: Vec<_> = others.iter().filter(|other| is_pending(other)).collect();
-    if let Some(newest) = pending
-        .iter()
-        .filter(|o| same_type(o, request))
-        .max_by_key(|o| age(o))
+    let takes_part = !stands_aside(request);
+    if takes_part
+        && let Some(newest) = pending
+            .iter()
+            .filter(|o| same_type(o, request))
+            .max_by_key(|o| age(o))
         && age(newest) > age(request)
         && request.spec.type_ != OpsRequestType::Reconfigure
     {
@@ -130,7 +139,7 @@ fn queue(request: &PostgresOpsRequest, others: &[PostgresOpsRequest]) -> Option<
     let ahead = running.or_else(|| {
         survivors(&pending)
             .into_iter()
-            .filter(|o| age(o) < age(request))
+            .filter(|o| takes_part && age(o) < age(request))
             .min_by_key(|o| age(o))
     });
     let ahead = ahead?;
@@ -170,7 +179,11 @@ fn same_type(a: &PostgresOpsRequest, b: &PostgresOpsRequest) -> bool {
 /// A request that still wants its turn; one that can't be carried out will not get it.
 fn is_pending(request: &PostgresOpsRequest) -> bool {
     request.metadata.deletion_timestamp.is_none()
-        && matches!(phase(request), None | Some(OpsRequestPhase::Pending))
+        && matches!(
+            phase(request),
+            None | Some(OpsRequestPhase::Pending | OpsRequestPhase::WaitingForApproval)
+        )
+        && !stands_aside(request)
         && operation::parse(request).is_ok()
 }
 

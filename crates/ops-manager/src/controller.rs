@@ -15,7 +15,8 @@ use kube::runtime::watcher;
 use kube::{Api, Client, Resource, ResourceExt};
 use runtime::{Process, Recorder, run_controller};
 
-use crate::admit::{Admission, admit};
+use crate::admit::Admission;
+use crate::approval;
 use crate::args::Access;
 use crate::engine::{self, Next};
 use crate::error::Error;
@@ -31,6 +32,9 @@ const LATER: Duration = Duration::from_millis(400);
 const A_WHILE: SignedDuration = SignedDuration::from_secs(5);
 /// How soon a request that has not begun looks again; changes of the database and of other requests wake it earlier.
 const WHILE_PENDING: Duration = Duration::from_secs(5);
+
+/// How soon the plan of a request is looked at again that waits for approval; its annotations wake it earlier.
+const WHILE_ASKING: Duration = Duration::from_secs(30);
 
 /// What all reconciliations share.
 struct Context {
@@ -163,28 +167,37 @@ async fn refuse(context: &Context, request: &PostgresOpsRequest, why: &str) -> R
 /// A request that has not begun.
 async fn queue(context: &Context, request: &PostgresOpsRequest, op: &Operation) -> Result<Action, Error> {
     let others = observe::others(&context.client, op).await?;
-    let seen = observe::before(&context.client, op).await;
-    let admission = admit(request, op, &others, &seen.world, Timestamp::now());
+    let needs_plan = approval::needs_plan(request);
+    let seen = if needs_plan {
+        observe::during(&context.client, op, true).await
+    } else {
+        observe::before(&context.client, op).await
+    };
+    let now = Timestamp::now();
+    let admission = approval::admit(request, op, &others, &seen.world, now);
     if let Admission::Begin(_) = &admission {
         // There before anything is done that needs an end.
         finalizer::set(&context.client, request).await?;
     }
     let old = request.status.clone().unwrap_or_default();
-    let status = report::admitted(
-        op,
-        &old,
-        &admission,
-        request.metadata.generation,
-        Timestamp::now(),
-    );
+    let status = approval::admitted(request, op, &admission, now);
     tell(context, request, op, &old, &status).await?;
     Ok(match admission {
+        Admission::Wait(_) | Admission::AwaitApproval(_) if needs_plan && seen.needs_access() => {
+            bind(context, &seen).await?;
+            Action::requeue(LATER)
+        }
         Admission::Begin(_) => Action::requeue(Duration::ZERO),
+        Admission::AwaitApproval(_) => Action::requeue(WHILE_ASKING),
         Admission::Wait(waiting) => {
             tracing::debug!(reason = waiting.reason, waiting_for = waiting.message, "pending");
             Action::requeue(WHILE_PENDING)
         }
-        Admission::NothingToDo(_) | Admission::Skip(_) | Admission::Refuse(_) => Action::await_change(),
+        Admission::NothingToDo(_)
+        | Admission::Skip(_)
+        | Admission::Refuse(_)
+        | Admission::DryRun(_)
+        | Admission::Deny(_) => Action::await_change(),
     })
 }
 
@@ -201,17 +214,21 @@ async fn run(context: &Context, request: &PostgresOpsRequest, op: &Operation) ->
     }
     act(context, op, &seen, &next).await?;
     if seen.needs_access() {
-        let Access {
-            cluster_role,
-            service_account: (namespace, name),
-        } = &context.access;
-        perform::bind(&context.client, &seen, cluster_role, (namespace, name)).await?;
+        bind(context, &seen).await?;
     }
     Ok(Action::requeue(if next.step_age > A_WHILE {
         LATER
     } else {
         AT_FIRST
     }))
+}
+
+async fn bind(context: &Context, seen: &observe::Seen) -> Result<(), Error> {
+    let Access {
+        cluster_role,
+        service_account: (namespace, name),
+    } = &context.access;
+    perform::bind(&context.client, seen, cluster_role, (namespace, name)).await
 }
 
 async fn act(context: &Context, op: &Operation, seen: &observe::Seen, next: &Next) -> Result<(), Error> {

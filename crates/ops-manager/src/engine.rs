@@ -24,6 +24,14 @@ const GIVEN_UP: &str = "Unknown";
 const PAUSE: Step = Step::new(StepName::Pause, "Successfully paused database", pause::hold);
 const RESUME: Step = Step::new(StepName::Resume, "Successfully resumed database", pause::release);
 
+/// All steps of an operation that nothing goes wrong in.
+pub fn planned(op: &Operation) -> Vec<Step> {
+    let mut steps = vec![PAUSE];
+    steps.extend(op.recipe());
+    steps.push(RESUME);
+    steps
+}
+
 /// What to persist, then what to do.
 #[derive(Debug)]
 pub struct Next {
@@ -139,11 +147,11 @@ impl Pass<'_> {
 
     /// The steps in force. Without a pause there was nothing to touch, so there is nothing to restore.
     fn steps(&self) -> Vec<Step> {
-        let mut steps = Vec::new();
         if !self.has_failed() {
-            steps.push(PAUSE);
-            steps.extend(self.op.recipe());
-        } else if self.is_latched(StepName::Pause) && !self.world.is_being_deleted() {
+            return planned(&self.op);
+        }
+        let mut steps = Vec::new();
+        if self.is_latched(StepName::Pause) && !self.world.is_being_deleted() {
             steps.extend(self.op.restore());
         }
         steps.push(RESUME);

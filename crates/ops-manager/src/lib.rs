@@ -3,6 +3,7 @@
 //! [`controller`] is the table of contents: what it watches, and the order observe → admit or advance → persist → perform.
 
 pub mod admit;
+pub mod approval;
 pub mod args;
 pub mod controller;
 pub mod effect;
@@ -16,6 +17,7 @@ pub mod observe;
 pub mod operation;
 pub mod ops;
 pub mod perform;
+pub mod preview;
 pub mod report;
 pub mod step;
 pub mod world;

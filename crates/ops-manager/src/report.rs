@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use runtime::Severity;
 
 use crate::admit::{Admission, Waiting, reasons};
+use crate::approval;
 use crate::engine::{FAILED, SUCCESSFUL};
 use crate::operation::Operation;
 use crate::step::StepName;
@@ -34,6 +35,9 @@ pub fn admitted(
         }
         Admission::Skip(why) => conclude(&mut status, OpsRequestPhase::Skipped, SKIPPED, why, now),
         Admission::Refuse(why) => conclude(&mut status, OpsRequestPhase::Failed, FAILED, why, now),
+        Admission::DryRun(preview) => approval::dry_run_done(&mut status, op, preview, now),
+        Admission::AwaitApproval(question) => approval::await_approval(&mut status, question),
+        Admission::Deny(why) => approval::deny(&mut status, why, now),
     }
     status.observed_generation = generation;
     status
@@ -97,6 +101,7 @@ pub fn news(op: &Operation, old: &PostgresOpsRequestStatus, new: &PostgresOpsReq
     new.conditions
         .iter()
         .filter_map(|now| news_of(op, condition::find(&old.conditions, &now.type_), now))
+        .chain(approval::question(old, new))
         .collect()
 }
 

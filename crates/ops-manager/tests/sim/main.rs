@@ -3,6 +3,7 @@
 
 mod cluster;
 mod objects;
+mod plan;
 mod reissued;
 mod trouble;
 
@@ -14,9 +15,9 @@ use api_types::ops_request::{OpsRequestPhase, PostgresOpsRequestStatus};
 use blueprint::TlsPhase;
 use cluster::Cluster;
 use jiff::{SignedDuration, Timestamp};
-use ops_manager::admit::{Admission, admit};
-use ops_manager::world::{IssuerState, Observed};
-use ops_manager::{engine, operation, report};
+use ops_manager::admit::Admission;
+use ops_manager::world::{IssuerState, Observed, World};
+use ops_manager::{approval, engine, operation};
 
 const OPERATIONS: [(&str, &str); 6] = [
     (
@@ -110,23 +111,10 @@ impl Run {
 
     fn begin(&mut self, cluster: &Cluster) {
         let op = operation::parse(&self.request).expect("a good request");
-        let mut world = cluster.world();
-        let ready = || {
-            Observed::Present(IssuerState {
-                ready: true,
-                message: String::new(),
-            })
-        };
-        world.issuers = ["one", "two"].map(|name| (issuer(name), ready())).into();
-        let admission = admit(&self.request, &op, &[], &world, self.now);
+        let world = world_with_issuers(cluster);
+        let admission = approval::admit(&self.request, &op, &[], &world, self.now);
         assert!(matches!(admission, Admission::Begin(_)), "{admission:?}");
-        self.request.status = Some(report::admitted(
-            &op,
-            &self.status(),
-            &admission,
-            Some(1),
-            self.now,
-        ));
+        self.request.status = Some(approval::admitted(&self.request, &op, &admission, self.now));
     }
 
     /// Runs to the end; returns the phase.
@@ -202,6 +190,22 @@ impl Run {
                 ));
             }
         }
+    }
+}
+
+/// What is looked at before an operation begins: the issuers `one` and `two` can sign, and there is no other.
+fn world_with_issuers(cluster: &Cluster) -> World {
+    let ready = || {
+        Observed::Present(IssuerState {
+            ready: true,
+            message: String::new(),
+        })
+    };
+    let mut issuers: Vec<_> = ["one", "two"].map(|name| (issuer(name), ready())).into();
+    issuers.push((issuer("nobody"), Observed::Absent));
+    World {
+        issuers,
+        ..cluster.world()
     }
 }
 

@@ -1,0 +1,132 @@
+//! `PostgresOpsRequest.status.preview`: what an operation will do, told before it does anything.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::ops_status::TlsPlan;
+use crate::tls::IssuerRef;
+
+/// What an operation will do: written for `spec.dryRun`, and for a request that waits for approval. Not part of KubeDB's
+/// API.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OperationPreview {
+    /// First 16 hexadecimal digits of the SHA-256 of all below, but for what changes by itself: roles and sessions. Two
+    /// requests that would do the same to the same database have the same.
+    pub hash: String,
+    /// All of it in one sentence.
+    pub summary: String,
+    /// UID of the Postgres.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database_uid: Option<String>,
+    /// What happens, in this order; the names are those of the request's conditions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub phases: Vec<PreviewPhase>,
+    /// What becomes of every member: the standbys, then the primary, as far as it is known who leads.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<PreviewMember>,
+    /// Sessions of applications that would not go on if it began now.
+    #[serde(default)]
+    pub sessions: PreviewSessions,
+    /// What becomes of every certificate.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<PreviewCertificate>,
+    /// For `ReconfigureTLS`: what is changed into what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsPlan>,
+}
+
+/// One phase of an operation. Not part of KubeDB's API.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PreviewPhase {
+    /// Type of the condition that tells when it is done, for example `ReloadTLS`.
+    pub name: String,
+    /// What is done in it.
+    pub does: String,
+}
+
+/// What becomes of one member. Not part of KubeDB's API.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PreviewMember {
+    /// The Pod.
+    pub name: String,
+    /// `primary` or `standby`; absent while it is not known who leads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// Whether its Pod is restarted.
+    #[serde(default)]
+    pub restart: PreviewRestart,
+    /// Why it is, or why it is not.
+    pub reason: String,
+}
+
+/// Whether a Pod is restarted. Not part of KubeDB's API.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PreviewRestart {
+    /// It is.
+    Always,
+    /// Only if its TLS handshake shows that it did not follow a reload.
+    IfNeeded,
+    /// It is not.
+    #[default]
+    Never,
+}
+
+/// Sessions of applications on all members, counted by `pg_stat_ssl`, that an operation ends, or that have to end by
+/// themselves where `spec.tls.drain.policy` is `Wait`. Not part of KubeDB's API.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PreviewSessions {
+    /// How many that came with TLS.
+    #[serde(default)]
+    pub with_tls: i64,
+    /// How many that came without.
+    #[serde(default)]
+    pub without_tls: i64,
+    /// Pods that did not say which sessions they have: theirs come on top.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_counted: Vec<String>,
+    /// When they were counted; anew every 30 seconds while the request waits for approval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted_at: Option<Time>,
+}
+
+/// What becomes of one certificate. Not part of KubeDB's API.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PreviewCertificate {
+    /// `server`, `client` or `metrics-exporter`.
+    pub alias: String,
+    /// Name of the Certificate.
+    pub name: String,
+    /// What is done with it.
+    #[serde(default)]
+    pub action: PreviewAction,
+    /// Subject alternative names (DNS names, IP addresses, URIs, e-mail addresses) that it gets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names_added: Vec<String>,
+    /// Subject alternative names that it loses: a client that connects by one of them fails afterwards.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names_dropped: Vec<String>,
+    /// Who signs it now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old_issuer: Option<IssuerRef>,
+    /// Who signs it afterwards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_issuer: Option<IssuerRef>,
+}
+
+/// What is done with a certificate. Not part of KubeDB's API.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PreviewAction {
+    /// It is issued for the first time.
+    Issue,
+    /// It is issued anew.
+    IssueAnew,
+    /// Nothing.
+    #[default]
+    Keep,
+    /// The Certificate is deleted; its Secret stays.
+    Delete,
+}

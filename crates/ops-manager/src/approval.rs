@@ -1,0 +1,191 @@
+//! Requests that only ask for a plan, and those that run when somebody approved theirs. Pure.
+//!
+//! Neither holds the queue: others go first as if it were not there, and it is no reason to skip another. Once a request
+//! runs, nothing here is looked at any more.
+
+use api_types::PostgresOpsRequest;
+use api_types::condition;
+use api_types::ops_request::{OperationPlan, OperationPreview, OpsRequestPhase};
+use api_types::vocabulary::{APPROVAL, APPROVED_PLAN};
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+
+use crate::admit::{self, Admission, Waiting, reasons};
+use crate::operation::Operation;
+use crate::preview::{missing, preview};
+use crate::step::Progress;
+use crate::world::World;
+
+mod status;
+
+pub use status::admitted;
+pub(crate) use status::{await_approval, deny, dry_run_done, question};
+
+/// Condition of a request that needs an approval: whether it has it.
+pub const APPROVED: &str = "Approved";
+/// Value of the annotation [`APPROVAL`] that ends a request.
+const DENIED: &str = "denied";
+/// Value of the annotation [`APPROVAL`] that makes it wait. Any other value that does not end it does so too: what is
+/// misspelt must not run.
+const REQUIRED: &str = "required";
+/// How long members may take to say what a plan needs to be complete.
+const ANSWERS_WITHIN: SignedDuration = SignedDuration::from_secs(15);
+/// How old the count of sessions in a waiting request's plan may become.
+const COUNTED_WITHIN: SignedDuration = SignedDuration::from_secs(30);
+
+/// What a human is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Question {
+    /// Whether to do what the plan says.
+    Plan(Box<OperationPreview>),
+    /// Nothing can be approved now; the sentence says why. It may become possible again.
+    Impossible(String),
+}
+
+/// Whether a request wants to know what would be done, in this world or with this approval.
+pub fn needs_plan(request: &PostgresOpsRequest) -> bool {
+    is_dry_run(request) || needs_approval(request)
+}
+
+/// Whether a request takes no place in the queue: it is not to run, or not yet.
+pub fn stands_aside(request: &PostgresOpsRequest) -> bool {
+    is_dry_run(request) || is_denied(request) || (needs_approval(request) && !is_approved(request))
+}
+
+/// What becomes of a request that has not begun: as [`admit::admit`] says, unless it is not to run, or not yet.
+pub fn admit(
+    request: &PostgresOpsRequest,
+    op: &Operation,
+    others: &[PostgresOpsRequest],
+    world: &World,
+    now: Timestamp,
+) -> Admission {
+    if is_denied(request) {
+        return Admission::Deny(format!(
+            "denied by the annotation {APPROVAL}: {DENIED}; the database was not touched"
+        ));
+    }
+    match admit::admit(request, op, others, world, now) {
+        Admission::Begin(plan) if needs_plan(request) => planned(request, op, plan, world, now),
+        Admission::Wait(waiting) => unless_asked(request, waiting),
+        Admission::Refuse(why) => refused(request, why),
+        other => other,
+    }
+}
+
+fn planned(
+    request: &PostgresOpsRequest,
+    op: &Operation,
+    plan: Box<OperationPlan>,
+    world: &World,
+    now: Timestamp,
+) -> Admission {
+    let op = Operation {
+        plan: (*plan).clone(),
+        ..op.clone()
+    };
+    let preview = match preview(&op, world) {
+        Ok(preview) => preview,
+        Err(Progress::Impossible(why)) => return refused(request, why),
+        Err(Progress::Wait(why)) => return unless_asked(request, not_known(why)),
+        Err(other) => {
+            return unless_asked(
+                request,
+                not_known(format!("the plan could not be made: {other:?}")),
+            );
+        }
+    };
+    let is_young = now.duration_since(created(request, now)) < ANSWERS_WITHIN;
+    if let Some(why) = missing(&preview).filter(|_| is_young) {
+        return unless_asked(request, not_known(why));
+    }
+    if is_dry_run(request) {
+        return Admission::DryRun(Box::new(preview));
+    }
+    match known(request) {
+        Some(known) if known.hash == preview.hash && is_approved(request) => Admission::Begin(plan),
+        Some(known) if known.hash == preview.hash && !is_worth_telling(known, &preview, now) => {
+            Admission::AwaitApproval(Question::Plan(Box::new(known.clone())))
+        }
+        _ => Admission::AwaitApproval(Question::Plan(Box::new(preview))),
+    }
+}
+
+/// Whoever is asked is not to find the question gone because of something that passes.
+fn unless_asked(request: &PostgresOpsRequest, waiting: Waiting) -> Admission {
+    match open_question(request) {
+        Some(asked) => Admission::AwaitApproval(Question::Plan(Box::new(asked.clone()))),
+        None => Admission::Wait(waiting),
+    }
+}
+
+/// What can't be done now may be possible when somebody approves it.
+fn refused(request: &PostgresOpsRequest, why: String) -> Admission {
+    match open_question(request) {
+        Some(_) => Admission::AwaitApproval(Question::Impossible(why)),
+        None => Admission::Refuse(why),
+    }
+}
+
+fn not_known(message: String) -> Waiting {
+    Waiting {
+        reason: reasons::DEPENDENCY,
+        message,
+    }
+}
+
+/// The plan that a human was asked about and has not approved.
+fn open_question(request: &PostgresOpsRequest) -> Option<&OperationPreview> {
+    known(request).filter(|_| was_asked(request) && !is_approved(request))
+}
+
+/// A plan of the same hash differs in roles and sessions only. It is written anew when that was seen completely, and not
+/// with every session that comes and goes.
+fn is_worth_telling(known: &OperationPreview, new: &OperationPreview, now: Timestamp) -> bool {
+    let counted = known.sessions.counted_at.as_ref().map(|time| time.0);
+    let is_old = counted.is_none_or(|then| now.duration_since(then) >= COUNTED_WITHIN);
+    is_old && missing(new).is_none()
+}
+
+fn annotation<'a>(request: &'a PostgresOpsRequest, key: &str) -> Option<&'a str> {
+    request.annotations().get(key).map(String::as_str)
+}
+
+fn is_dry_run(request: &PostgresOpsRequest) -> bool {
+    request.spec.dry_run.unwrap_or(false)
+}
+
+fn is_denied(request: &PostgresOpsRequest) -> bool {
+    annotation(request, APPROVAL) == Some(DENIED)
+}
+
+/// Whoever was asked once is needed, also when the annotation is taken away.
+fn needs_approval(request: &PostgresOpsRequest) -> bool {
+    annotation(request, APPROVAL).is_some() || was_asked(request)
+}
+
+fn was_asked(request: &PostgresOpsRequest) -> bool {
+    let status = request.status.as_ref();
+    status.is_some_and(|status| {
+        status.phase == Some(OpsRequestPhase::WaitingForApproval)
+            || condition::find(&status.conditions, APPROVED).is_some()
+    })
+}
+
+/// Whether the plan that the request tells is the one that somebody approved.
+fn is_approved(request: &PostgresOpsRequest) -> bool {
+    let approved = annotation(request, APPROVED_PLAN).filter(|hash| !hash.is_empty());
+    approved.is_some() && known(request).map(|known| known.hash.as_str()) == approved
+}
+
+fn known(request: &PostgresOpsRequest) -> Option<&OperationPreview> {
+    request.status.as_ref()?.preview.as_ref()
+}
+
+fn created(request: &PostgresOpsRequest, now: Timestamp) -> Timestamp {
+    let created = request.metadata.creation_timestamp.as_ref();
+    created.map_or(now, |time| time.0)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,177 @@
+//! What a request says that asks for a plan or for an approval.
+
+use api_types::PostgresOpsRequest;
+use api_types::condition::{self, Condition};
+use api_types::ops_request::{OperationPreview, OpsRequestPhase, PostgresOpsRequestStatus};
+use api_types::vocabulary::{APPROVAL, APPROVED_PLAN};
+use jiff::Timestamp;
+use runtime::Severity;
+
+use super::{APPROVED, DENIED, Question, REQUIRED, annotation, is_approved};
+use crate::admit::{Admission, reasons};
+use crate::engine::SUCCESSFUL;
+use crate::operation::Operation;
+use crate::report::{self, News};
+
+/// Reason of the condition `Successful` of a request that only asked for a plan.
+const DRY_RUN: &str = "DryRun";
+/// Reason of [`APPROVED`] while nobody has said anything.
+const WAITING: &str = "WaitingForApproval";
+/// Reason of [`APPROVED`] when another plan was approved than the one that there is.
+const CHANGED: &str = "PlanChanged";
+/// Reason of [`APPROVED`] when there is nothing to approve at the moment.
+const IMPOSSIBLE: &str = "NotPossibleNow";
+/// Condition of a request that somebody denied.
+const DENIAL: &str = "Denied";
+
+/// The status after a decision about a request that has not begun; [`report::admitted`] with what was approved.
+pub fn admitted(
+    request: &PostgresOpsRequest,
+    op: &Operation,
+    admission: &Admission,
+    now: Timestamp,
+) -> PostgresOpsRequestStatus {
+    let old = request.status.clone().unwrap_or_default();
+    let mut status = report::admitted(op, &old, admission, request.metadata.generation, now);
+    match admission {
+        Admission::Begin(_) | Admission::Wait(_) if is_approved(request) => {
+            let hash = status.preview.as_ref().map(|preview| preview.hash.as_str());
+            let message = format!("the plan {} was approved", hash.unwrap_or_default());
+            put(&mut status, true, "PlanApproved", &message, now);
+        }
+        Admission::AwaitApproval(question) => ask(request, op, &mut status, question, now),
+        _ => {}
+    }
+    status
+}
+
+/// The end of a request that only asked what would be done.
+pub(crate) fn dry_run_done(
+    status: &mut PostgresOpsRequestStatus,
+    op: &Operation,
+    preview: &OperationPreview,
+    now: Timestamp,
+) {
+    let message = format!(
+        "Nothing was done. {}/{}: {}. Plan {}",
+        op.namespace, op.database, preview.summary, preview.hash
+    );
+    status.preview = Some(preview.clone());
+    status.phase = Some(OpsRequestPhase::Successful);
+    leave_queue(status);
+    condition::set(
+        &mut status.conditions,
+        Condition::new(SUCCESSFUL, true, DRY_RUN, &message, now),
+    );
+}
+
+/// The end of a request that somebody denied.
+pub(crate) fn deny(status: &mut PostgresOpsRequestStatus, why: &str, now: Timestamp) {
+    status.phase = Some(OpsRequestPhase::Denied);
+    leave_queue(status);
+    if condition::find(&status.conditions, APPROVED).is_some() {
+        put(status, false, DENIAL, why, now);
+    }
+    condition::set(
+        &mut status.conditions,
+        Condition::new(DENIAL, true, DENIAL, why, now),
+    );
+}
+
+/// The phase and the plan of a request that waits for a human; the question itself needs the request.
+pub(crate) fn await_approval(status: &mut PostgresOpsRequestStatus, question: &Question) {
+    status.phase = Some(OpsRequestPhase::WaitingForApproval);
+    leave_queue(status);
+    if let Question::Plan(preview) = question {
+        status.preview = Some((**preview).clone());
+    }
+}
+
+/// Says what is asked, and how to answer.
+fn ask(
+    request: &PostgresOpsRequest,
+    op: &Operation,
+    status: &mut PostgresOpsRequestStatus,
+    question: &Question,
+    now: Timestamp,
+) {
+    let preview = match question {
+        Question::Impossible(why) => {
+            let message = format!("it can't be done now: {why}; {}", how_to_deny(op));
+            return put(status, false, IMPOSSIBLE, &message, now);
+        }
+        Question::Plan(preview) => preview,
+    };
+    let given =
+        annotation(request, APPROVED_PLAN).filter(|given| !given.is_empty() && *given != preview.hash);
+    let (reason, why) = match given {
+        Some(given) => (
+            CHANGED,
+            format!("the plan {given} was approved, but by now the plan is another one; "),
+        ),
+        None => (WAITING, String::new()),
+    };
+    // The commands first: what comes late in a long message is cut off in Events.
+    let hash = &preview.hash;
+    let message = format!(
+        "{why}to approve plan {hash}: {}; {}. The plan: {}{}",
+        annotate(op, &format!("{APPROVED_PLAN}={hash}")),
+        how_to_deny(op),
+        preview.summary,
+        unknown_word(request),
+    );
+    put(status, false, reason, &message, now);
+}
+
+fn how_to_deny(op: &Operation) -> String {
+    format!("to deny it: {}", annotate(op, &format!("{APPROVAL}={DENIED}")))
+}
+
+fn annotate(op: &Operation, pair: &str) -> String {
+    format!(
+        "kubectl annotate pgops {} -n {} {pair} --overwrite",
+        op.name, op.namespace
+    )
+}
+
+fn unknown_word(request: &PostgresOpsRequest) -> String {
+    match annotation(request, APPROVAL) {
+        None | Some(REQUIRED) => String::new(),
+        Some(other) => format!(
+            ". The value {other:?} of {APPROVAL} is not known, and counts as {REQUIRED:?}; write that or {DENIED:?}"
+        ),
+    }
+}
+
+fn put(
+    status: &mut PostgresOpsRequestStatus,
+    is_approved: bool,
+    reason: &str,
+    message: &str,
+    now: Timestamp,
+) {
+    condition::set(
+        &mut status.conditions,
+        Condition::new(APPROVED, is_approved, reason, message, now),
+    );
+}
+
+fn leave_queue(status: &mut PostgresOpsRequestStatus) {
+    status
+        .conditions
+        .retain(|condition| !reasons::ALL.contains(&condition.type_.as_str()));
+}
+
+/// The Event that asks a human, for every plan once.
+pub(crate) fn question(old: &PostgresOpsRequestStatus, new: &PostgresOpsRequestStatus) -> Option<News> {
+    let hash = |status: &PostgresOpsRequestStatus| status.preview.as_ref().map(|it| it.hash.clone());
+    let waits = new.phase == Some(OpsRequestPhase::WaitingForApproval);
+    let is_new = old.phase != new.phase || hash(old) != hash(new);
+    let asked = condition::find(&new.conditions, APPROVED).filter(|_| waits && is_new)?;
+    Some(News {
+        severity: Severity::Normal,
+        reason: WAITING.to_owned(),
+        note: asked.message.clone().unwrap_or_default(),
+        action: WAITING.to_owned(),
+    })
+}
