@@ -8,11 +8,12 @@ use e2e::cluster::Cluster;
 use e2e::install;
 
 /// Pages in reading order; each may build on those before it.
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 13] = [
     "docs/install.md",
     "docs/add-tls.md",
     "docs/rotate.md",
     "docs/tls.md",
+    "docs/plan-and-approve.md",
     "docs/change-issuer.md",
     "docs/change-certificates.md",
     "docs/remove-tls.md",

@@ -7,6 +7,7 @@ mod docs;
 mod metrics;
 mod operations;
 mod pause;
+mod plan;
 mod renewal;
 
 use std::time::Duration;

@@ -15,7 +15,7 @@ use ops_manager::world::Observed;
 use ops_manager::{approval, engine, operation};
 
 use crate::cluster::Cluster;
-use crate::{CALM, OPERATIONS, Run, by_reload, world_with_issuers};
+use crate::{CALM, Happening, OPERATIONS, Run, by_reload, world_with_issuers};
 
 const RESTART: &str = "type: Restart";
 const ROTATE: &str = "type: ReconfigureTLS, tls: {restart: auto, rotateCertificates: true}";
@@ -359,7 +359,7 @@ fn a_request_that_needs_approval_waits_untouched_and_runs_when_it_has_it() {
 /// An approval is of what the plan was; when the world has changed, it is asked anew.
 #[test]
 fn a_changed_world_asks_again() {
-    let changes: [(&str, fn(&mut Cluster)); 3] = [
+    let changes: [(&str, Happening); 3] = [
         ("a member more", |cluster| {
             cluster.postgres.spec.replicas = Some(4);
         }),
