@@ -150,6 +150,9 @@ async fn refuse(context: &Context, request: &PostgresOpsRequest, why: &str) -> R
     let status = report::refused(&old, why, request.metadata.generation, Timestamp::now());
     tracing::info!(why, "refused");
     perform::persist(&context.client, request, &status).await?;
+    context
+        .metrics
+        .phase_changes(request, status.phase, Timestamp::now());
     let note = report::refusal(why);
     context
         .recorder
@@ -258,6 +261,9 @@ async fn tell(
         tracing::info!(step, seconds, "step done");
         context.metrics.step_done(op.type_().as_str(), &step, seconds);
     }
+    context
+        .metrics
+        .phase_changes(request, new.phase, Timestamp::now());
     if old.phase != new.phase {
         tracing::info!(phase = new.phase.map_or("", OpsRequestPhase::as_str), "phase");
     }

@@ -1,15 +1,17 @@
 //! Metrics of databases. Unlike the process' metrics these carry the database's name: there are few databases, and an
 //! expiring certificate without its name helps nobody.
 
-use api_types::Postgres;
 use api_types::cert_manager::Certificate;
-use api_types::postgres::DatabasePhase;
+use api_types::condition;
+use api_types::postgres::{DatabasePhase, PostgresStatus, conditions as types};
+use api_types::tls::CertificateAlias;
+use blueprint::KeyPair;
 use kube::ResourceExt;
-use runtime::Metrics;
-use runtime::prometheus::{self, GaugeVec, IntGaugeVec, Opts};
+use runtime::{Metrics, Series, prometheus};
 
 use crate::child::Child;
 use crate::decide::issuer;
+use crate::health::Member;
 use crate::world::{Secrets, World};
 
 /// Every phase, so that a phase that ended reads 0.
@@ -23,14 +25,20 @@ const PHASES: [DatabasePhase; 7] = [
     DatabasePhase::Unknown,
 ];
 
+/// One series of a gauge: the values of its labels, and its own; none when it is not known now.
+type Sample = (Vec<String>, Option<f64>);
+
 /// Gauges per database.
 #[derive(Clone)]
 pub struct DatabaseMetrics {
-    phase: IntGaugeVec,
-    paused: IntGaugeVec,
-    expiry: GaugeVec,
-    served: GaugeVec,
-    issuer_ca_changed: IntGaugeVec,
+    phase: Series,
+    paused: Series,
+    paused_since: Series,
+    expiry: Series,
+    served: Series,
+    matches: Series,
+    sessions: Series,
+    issuer_ca_changed: Series,
 }
 
 impl DatabaseMetrics {
@@ -39,121 +47,187 @@ impl DatabaseMetrics {
     /// # Errors
     /// When a gauge of the same name is registered already.
     pub fn register(metrics: &Metrics) -> Result<Self, prometheus::Error> {
-        let gauges = Self {
-            phase: IntGaugeVec::new(
-                Opts::new(
-                    "sealwright_database_phase",
-                    "1 for the phase that a database is in, else 0.",
-                ),
-                &["namespace", "database", "phase"],
-            )?,
-            paused: IntGaugeVec::new(
-                Opts::new(
-                    "sealwright_databases_paused",
-                    "1 while somebody holds the pause of a database.",
-                ),
-                &["namespace", "database"],
-            )?,
-            expiry: GaugeVec::new(
-                Opts::new(
-                    "sealwright_certificate_expiry_timestamp_seconds",
-                    "When a database's certificate ends, as cert-manager issued it; Unix time.",
-                ),
-                &["namespace", "database", "certificate"],
-            )?,
-            served: GaugeVec::new(
-                Opts::new(
-                    "sealwright_served_certificate_expiry_timestamp_seconds",
-                    "When the certificate ends that a member really serves; Unix time.",
-                ),
-                &["namespace", "database", "member"],
-            )?,
-            issuer_ca_changed: IntGaugeVec::new(
-                Opts::new(
-                    "sealwright_issuer_ca_changed",
-                    "1 while the issuer of a database signs with another CA than that of its server certificate.",
-                ),
-                &["namespace", "database"],
-            )?,
+        let gauge = |name: &str, help: &str, labels: &[&str]| {
+            let labels = [&["namespace", "database"], labels].concat();
+            Series::new(metrics, name, help, &labels)
         };
-        metrics.register(gauges.issuer_ca_changed.clone())?;
-        metrics.register(gauges.phase.clone())?;
-        metrics.register(gauges.paused.clone())?;
-        metrics.register(gauges.expiry.clone())?;
-        metrics.register(gauges.served.clone())?;
-        Ok(gauges)
+        Ok(Self {
+            phase: gauge(
+                "sealwright_database_phase",
+                "1 for the phase that a database is in, else 0.",
+                &["phase"],
+            )?,
+            paused: gauge(
+                "sealwright_databases_paused",
+                "1 while somebody holds the pause of a database.",
+                &[],
+            )?,
+            paused_since: gauge(
+                "sealwright_database_paused_since_timestamp_seconds",
+                "When a database that is paused now was paused; Unix time.",
+                &[],
+            )?,
+            expiry: gauge(
+                "sealwright_certificate_expiry_timestamp_seconds",
+                "When a database's certificate ends, as cert-manager issued it; Unix time.",
+                &["certificate"],
+            )?,
+            served: gauge(
+                "sealwright_served_certificate_expiry_timestamp_seconds",
+                "When the certificate ends that a member really serves; Unix time.",
+                &["member"],
+            )?,
+            matches: gauge(
+                "sealwright_served_certificate_matches_secret",
+                "1 when a member serves the certificate of the database's server Secret, 0 when it serves another.",
+                &["member"],
+            )?,
+            sessions: gauge(
+                "sealwright_application_sessions",
+                "Sessions of applications over TCP that a member has, with and without TLS.",
+                &["member", "tls"],
+            )?,
+            issuer_ca_changed: gauge(
+                "sealwright_issuer_ca_changed",
+                "1 while the issuer of a database signs with another CA than that of its server certificate.",
+                &[],
+            )?,
+        })
     }
 
-    /// Takes the values of one look at a database.
-    pub fn observe(&self, world: &World, phase: Option<DatabasePhase>) {
-        let (namespace, name) = (world.namespace(), world.name());
-        for each in PHASES {
-            let value = i64::from(phase == Some(each));
-            self.phase
-                .with_label_values(&[namespace, name, each.as_str()])
-                .set(value);
-        }
+    /// Takes the values of one look at a database, and of the status that followed from it.
+    pub fn observe(&self, world: &World, status: &PostgresStatus) {
+        let phase = |each: DatabasePhase| (Some(each.as_str()), f64::from(status.phase == Some(each)));
+        self.phase.replace(
+            &world.key(),
+            PHASES.map(phase).map(|(l, v)| sample(world, l, Some(v))),
+        );
+        let paused = f64::from(world.paused_by().is_some());
         self.paused
-            .with_label_values(&[namespace, name])
-            .set(world.paused_by().is_some().into());
+            .replace(&world.key(), [sample(world, None, Some(paused))]);
+        self.paused_since
+            .replace(&world.key(), paused_since(world, status));
+        self.expiry.replace(&world.key(), issued(world));
+        let served = |member: &Member| known(member, member.served.as_ref().map(|it| seconds(it.not_after)));
+        self.served.replace(&world.key(), of_members(world, served));
+        let leaf = issued_leaf(world);
+        let matches = |member: &Member| {
+            let serves = member.served.as_ref();
+            let matches = serves.map(|it| leaf.as_ref().map(|leaf| f64::from(it.fingerprint == *leaf)));
+            known(member, matches.flatten())
+        };
+        self.matches.replace(&world.key(), of_members(world, matches));
+        self.sessions.replace(&world.key(), sessions(world));
         if let Secrets::Read(secrets) = &world.secrets {
+            let changed = f64::from(issuer::replaced(world, secrets).is_some());
             self.issuer_ca_changed
-                .with_label_values(&[namespace, name])
-                .set(issuer::replaced(world, secrets).is_some().into());
-        }
-        for child in &world.live {
-            if let Child::Certificate(certificate) = child {
-                self.issued(namespace, name, certificate);
-            }
-        }
-        for (pod, member) in world.health.iter().flat_map(|report| &report.members) {
-            if let Some(served) = &member.served {
-                self.served
-                    .with_label_values(&[namespace, name, pod])
-                    .set(seconds(served.not_after));
-            }
-        }
-    }
-
-    fn issued(&self, namespace: &str, name: &str, certificate: &Certificate) {
-        let ends = certificate
-            .status
-            .as_ref()
-            .and_then(|status| status.not_after.as_ref());
-        if let Some(ends) = ends {
-            self.expiry
-                .with_label_values(&[namespace, name, &certificate.name_any()])
-                .set(seconds(ends.0));
+                .replace(&world.key(), [sample(world, None, Some(changed))]);
         }
     }
 
     /// Forgets a database that is gone.
     pub fn forget(&self, world: &World) {
-        let (namespace, name) = (world.namespace(), world.name());
-        for phase in PHASES {
-            // Absent is what we want.
-            let _ = self.phase.remove_label_values(&[namespace, name, phase.as_str()]);
-        }
-        let _ = self.paused.remove_label_values(&[namespace, name]);
-        let _ = self.issuer_ca_changed.remove_label_values(&[namespace, name]);
-        for alias in api_types::tls::CertificateAlias::ALL {
-            let certificate = api_types::names::certificate(name, alias);
-            let _ = self.expiry.remove_label_values(&[namespace, name, &certificate]);
-        }
-        for ordinal in 0..members(&world.postgres) {
-            let _ =
-                self.served
-                    .remove_label_values(&[namespace, name, &api_types::names::pod(name, ordinal)]);
+        for series in [
+            &self.phase,
+            &self.paused,
+            &self.paused_since,
+            &self.expiry,
+            &self.served,
+            &self.matches,
+            &self.sessions,
+            &self.issuer_ca_changed,
+        ] {
+            series.replace(&world.key(), []);
         }
     }
 }
 
-fn members(postgres: &Postgres) -> i32 {
-    postgres.spec.replicas.unwrap_or(1)
+fn sample<'a>(world: &'a World, labels: impl IntoIterator<Item = &'a str>, value: Option<f64>) -> Sample {
+    let database = [world.namespace(), world.name()];
+    let labels = database.into_iter().chain(labels);
+    (labels.map(str::to_owned).collect(), value)
 }
 
-/// Unix time; an f64 holds whole seconds exactly for the next hundred million years.
-#[allow(clippy::cast_precision_loss)]
+fn paused_since(world: &World, status: &PostgresStatus) -> Option<Sample> {
+    world.paused_by()?;
+    let paused = condition::find(&status.conditions, types::PAUSED).filter(|it| it.is_true())?;
+    Some(sample(world, None, Some(seconds(paused.last_transition_time.0))))
+}
+
+fn issued(world: &World) -> Vec<Sample> {
+    let ends = |certificate: &Certificate| {
+        let ends = certificate.status.as_ref()?.not_after.as_ref()?;
+        Some(sample(
+            world,
+            [certificate.name_any().as_str()],
+            Some(seconds(ends.0)),
+        ))
+    };
+    let certificates = world.live.iter().filter_map(|child| match child {
+        Child::Certificate(certificate) => ends(certificate),
+        _ => None,
+    });
+    certificates.collect()
+}
+
+/// Fingerprint of the leaf in the server certificate's Secret.
+fn issued_leaf(world: &World) -> Option<String> {
+    let Secrets::Read(secrets) = &world.secrets else {
+        return None;
+    };
+    let secret = secrets.certificates.get(&CertificateAlias::Server)?;
+    KeyPair::of_issued(secret)?.fingerprint()
+}
+
+/// What a member that answered gives, if it has it. One that could not be asked is not known.
+fn known(member: &Member, value: Option<f64>) -> Option<Option<f64>> {
+    match (value, &member.problem) {
+        (Some(value), _) => Some(Some(value)),
+        (None, Some(_)) => Some(None),
+        (None, None) => None,
+    }
+}
+
+/// A series for each member that has one, of the Pods that exist.
+fn of_members(world: &World, value: impl Fn(&Member) -> Option<Option<f64>>) -> Vec<Sample> {
+    let members = members(world);
+    members
+        .filter_map(|(pod, member)| Some(sample(world, [pod], value(member)?)))
+        .collect()
+}
+
+fn members(world: &World) -> impl Iterator<Item = (&str, &Member)> {
+    let exists = |pod: &str| {
+        world
+            .pods
+            .iter()
+            .any(|it| it.metadata.name.as_deref() == Some(pod))
+    };
+    let report = world.health.iter().flat_map(|report| &report.members);
+    report
+        .map(|(pod, member)| (pod.as_str(), member))
+        .filter(move |(pod, _)| exists(pod))
+}
+
+fn sessions(world: &World) -> Vec<Sample> {
+    let of_member = |(pod, member): (&str, &Member)| {
+        let counted = member.sessions.as_ref();
+        let by_tls = [
+            ("true", counted.map(|it| it.encrypted)),
+            ("false", counted.map(|it| it.plaintext)),
+        ];
+        by_tls.map(|(tls, count)| sample(world, [pod, tls], count.map(exact)))
+    };
+    members(world).flat_map(of_member).collect()
+}
+
+/// Unix time.
 fn seconds(time: jiff::Timestamp) -> f64 {
-    time.as_second() as f64
+    exact(time.as_second())
+}
+
+/// An f64 holds whole numbers up to 2^53 exactly: seconds of the next hundred million years.
+#[allow(clippy::cast_precision_loss)]
+fn exact(whole: i64) -> f64 {
+    whole as f64
 }

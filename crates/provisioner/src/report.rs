@@ -39,7 +39,7 @@ pub async fn report(
         plan.set(SPEC_APPLIED, false, "ApplyFailed", runtime::error_chain(error));
     }
     let status = status(world, &plan, Timestamp::now());
-    context.metrics.observe(world, status.phase);
+    context.metrics.observe(world, &status);
     watch(context, world, &plan);
     if runtime::patch_status(&context.client, world.postgres.as_ref(), &status, PROVISIONER).await? {
         log(world, &plan, &status);

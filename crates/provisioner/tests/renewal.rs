@@ -28,6 +28,7 @@ fn serving(mut world: World, members: &[(&str, &str)]) -> World {
         }),
         trusted: None,
         problem: None,
+        sessions: None,
     };
     let mut report = provisioner::health::Report::clone(world.health.as_ref().expect("a report"));
     report.members = members

@@ -162,6 +162,9 @@ impl ApplyError {
         }
     }
 
+    /// Every word that [`Self::category`] may say.
+    pub const CATEGORIES: [&str; 6] = ["conflict", "gone", "forbidden", "invalid", "api", "incomplete"];
+
     /// One word for metrics.
     pub fn category(&self) -> &'static str {
         match self {

@@ -1,9 +1,15 @@
-//! The process' metrics. Labels are closed sets; names of objects never become labels.
+//! The process' metrics. Their labels are closed sets. Names of objects become labels only in [`Series`], which forgets
+//! them again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus::{
     Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder, core::Collector,
 };
+
+use crate::apply::ApplyError;
 
 /// The registry of one process, with the metrics that all operators have.
 #[derive(Clone, Debug)]
@@ -53,9 +59,12 @@ impl Metrics {
                 ),
                 &["controller"],
             )?,
-            leader: IntGauge::new(
-                "sealwright_leader",
-                "1 while this process holds the Lease or needs none.",
+            leader: IntGauge::with_opts(
+                Opts::new(
+                    "sealwright_leader",
+                    "1 while this process holds the Lease or needs none.",
+                )
+                .const_label("operator", operator),
             )?,
         };
         metrics.register(metrics.reconciles.clone())?;
@@ -85,8 +94,14 @@ impl Metrics {
         self.registry.register(Box::new(collector))
     }
 
-    /// The metrics of one controller.
+    /// The metrics of one controller. Its counters begin at 0: a rise from nothing is not seen by `increase()`.
     pub fn controller(&self, controller: &'static str) -> ControllerMetrics {
+        for outcome in ["success", "error"] {
+            self.reconciles.with_label_values(&[controller, outcome]);
+        }
+        for category in ApplyError::CATEGORIES {
+            self.errors.with_label_values(&[controller, category]);
+        }
         ControllerMetrics {
             metrics: self.clone(),
             controller,
@@ -146,9 +161,98 @@ impl ControllerMetrics {
     }
 }
 
+/// A gauge whose series belong to owners, such as the databases. What an owner no longer has is no longer exported: a
+/// certificate that was removed must not expire in an alert.
+#[derive(Clone, Debug)]
+pub struct Series {
+    gauge: GaugeVec,
+    owned: Arc<Mutex<BTreeMap<String, BTreeSet<Vec<String>>>>>,
+}
+
+impl Series {
+    /// Registers the gauge.
+    ///
+    /// # Errors
+    /// When one of the same name is registered already.
+    pub fn new(
+        metrics: &Metrics,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<Self, prometheus::Error> {
+        let gauge = GaugeVec::new(Opts::new(name, help), labels)?;
+        metrics.register(gauge.clone())?;
+        Ok(Self {
+            gauge,
+            owned: Arc::default(),
+        })
+    }
+
+    /// Gives all series of an owner, as values of the labels and of the gauge. Without a value, which means that it is
+    /// not known now, a series stays as it was.
+    pub fn replace(&self, owner: &str, series: impl IntoIterator<Item = (Vec<String>, Option<f64>)>) {
+        // The map stays valid whatever a panicking holder did.
+        let mut owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = owned.remove(owner).unwrap_or_default();
+        let mut now = BTreeSet::new();
+        for (labels, value) in series {
+            match value {
+                Some(value) => self.gauge.with_label_values(&labels).set(value),
+                None if before.contains(&labels) => {}
+                None => continue,
+            }
+            now.insert(labels);
+        }
+        for gone in before.difference(&now) {
+            // Absent is what we want.
+            let _ = self.gauge.remove_label_values(gone);
+        }
+        if !now.is_empty() {
+            owned.insert(owner.to_owned(), now);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_owner_exports_what_it_has_now_and_keeps_what_is_not_known() {
+        let metrics = Metrics::new("provisioner", "0.1.0").unwrap();
+        let ends = Series::new(&metrics, "ends", "When.", &["database", "member"]).unwrap();
+        let of = |database: &str, member: &str| vec![database.to_owned(), member.to_owned()];
+        let lines = || -> Vec<String> {
+            let text = metrics.text().unwrap();
+            text.lines()
+                .filter(|line| line.starts_with("ends"))
+                .map(str::to_owned)
+                .collect()
+        };
+        ends.replace("a", [(of("a", "a-0"), Some(1.0)), (of("a", "a-1"), Some(2.0))]);
+        ends.replace("b", [(of("b", "b-0"), Some(3.0))]);
+        ends.replace("a", [(of("a", "a-0"), None), (of("a", "a-2"), None)]);
+        assert_eq!(
+            lines(),
+            [
+                r#"ends{database="a",member="a-0"} 1"#,
+                r#"ends{database="b",member="b-0"} 3"#
+            ]
+        );
+        ends.replace("a", []);
+        assert_eq!(lines(), [r#"ends{database="b",member="b-0"} 3"#]);
+    }
+
+    #[test]
+    fn a_controller_counts_from_zero() {
+        let metrics = Metrics::new("petset", "0.1.0").unwrap();
+        metrics.controller("petset");
+        let text = metrics.text().unwrap();
+        assert!(text.contains(r#"sealwright_reconciles_total{controller="petset",outcome="error"} 0"#));
+        assert!(
+            text.contains(r#"sealwright_reconcile_errors_total{category="forbidden",controller="petset"} 0"#)
+        );
+    }
 
     #[test]
     fn a_failed_reconciliation_shows_in_three_metrics() {
@@ -165,6 +269,6 @@ mod tests {
         );
         assert!(text.contains(r#"sealwright_reconcile_duration_seconds_count{controller="petset"} 1"#));
         assert!(text.contains(r#"sealwright_reconcile_queue_depth{controller="petset"} 2"#));
-        assert!(text.contains("sealwright_leader 0"));
+        assert!(text.contains(r#"sealwright_leader{operator="petset"} 0"#));
     }
 }

@@ -10,6 +10,9 @@ use runtime::error_chain;
 use crate::health::judge::Answer;
 use crate::health::{Login, Renewal, Served, Targets};
 
+/// Begin of the application names of our own sessions, which are nobody's application.
+const OUR_SESSIONS: &str = "sealwright-";
+
 /// Where a conversation goes to.
 #[derive(Clone, Copy)]
 pub struct Place<'a> {
@@ -32,9 +35,12 @@ pub async fn member(targets: &Targets, place: Place<'_>) -> Result<Answer, Strin
     {
         renew(targets, place, &session, renewal).await?;
     }
+    // Only told, never judged: a member that can't count them is not ill.
+    let sessions = session.application_sessions(OUR_SESSIONS).await.ok();
     Ok(Answer {
         served,
         trusted,
+        sessions,
         ..look(&session, targets.write_check)
             .await
             .map_err(|error| error_chain(&error))?

@@ -46,11 +46,11 @@ fn member(answer: &Result<Answer, String>) -> Member {
             served: answer.served.clone(),
             trusted: answer.trusted.clone(),
             problem: answer.write_problem.clone(),
+            sessions: answer.sessions,
         },
         Err(why) => Member {
-            served: None,
-            trusted: None,
             problem: Some(why.clone()),
+            ..Member::default()
         },
     }
 }

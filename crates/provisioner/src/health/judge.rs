@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use blueprint::CaBundle;
+use instance::SslSessions;
 
 use crate::health::{Served, Targets};
 
@@ -22,6 +23,8 @@ pub struct Answer {
     pub served: Option<Served>,
     /// The CAs that it has loaded to judge client certificates by.
     pub trusted: Option<CaBundle>,
+    /// Sessions of applications that came over TCP.
+    pub sessions: Option<SslSessions>,
 }
 
 /// Whether a client can write: exactly one ready member that Patroni labels primary answers as one, takes a row, and the

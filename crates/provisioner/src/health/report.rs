@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use blueprint::CaBundle;
+use instance::SslSessions;
 use jiff::Timestamp;
 
 /// Result of the latest check of a database.
@@ -37,6 +38,22 @@ pub struct Member {
     pub trusted: Option<CaBundle>,
     /// What is wrong with it.
     pub problem: Option<String>,
+    /// Sessions of applications that came over TCP; none when they are not known.
+    pub sessions: Option<SslSessions>,
+}
+
+impl Report {
+    /// Whether a decision may come out differently. The number of sessions changes all the time and decides nothing.
+    pub fn is_news(&self, before: &Self) -> bool {
+        let without_sessions = |report: &Self| {
+            let mut report = report.clone();
+            for member in report.members.values_mut() {
+                member.sessions = None;
+            }
+            report
+        };
+        without_sessions(self) != without_sessions(before)
+    }
 }
 
 /// A certificate as served.

@@ -103,10 +103,8 @@ async fn check_until_forgotten(
             },
         };
         let is_new = found.send_if_modified(|old| {
-            let is_new = old.as_deref() != Some(&report);
-            if is_new {
-                *old = Some(Arc::new(report));
-            }
+            let is_new = old.as_deref().is_none_or(|old| report.is_news(old));
+            *old = Some(Arc::new(report));
             is_new
         });
         if is_new {
