@@ -32,10 +32,12 @@ clean-cluster: ## Remove the cluster and everything that it left
 crds: ## Generate charts/crds from the Rust types
 	cargo run --quiet --package api-types --bin crdgen charts/crds
 
-lint: ## Formatting, clippy with warnings denied, charts, shell scripts
+lint: ## Formatting, clippy with warnings denied, charts, alerting rules, shell scripts
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
 	@$(ENV) for chart in charts/*/; do helm lint --quiet "$$chart" || exit 1; done
+	@for rules in charts/*/files/alerts.yaml; do promtool check rules "$$rules" >/dev/null || exit 1; done
+	@promtool test rules charts/*/files/alerts.test.yaml
 	shellcheck --external-sources --source-path=. .ci/run $$(find hack -name '*.sh')
 
 unit: prepare ## Unit and golden tests; they start an API server of their own, but no cluster

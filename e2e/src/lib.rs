@@ -13,6 +13,7 @@ pub mod hold;
 pub mod install;
 pub mod manifests;
 pub mod members;
+pub mod monitoring;
 pub mod pki;
 pub mod pods;
 pub mod poll;

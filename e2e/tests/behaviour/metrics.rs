@@ -1,14 +1,15 @@
 //! A real Prometheus scrapes all three operators, and its queries return what operators of Sealwright are run by.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use e2e::cluster::{Cluster, TestNamespace, in_namespace};
 use e2e::install::{self, OPERATORS, SYSTEM_NAMESPACE};
+use e2e::monitoring::metric_names;
 use e2e::poll::{self, Look};
-use e2e::{manifests, requests, story};
+use e2e::{manifests, monitoring, requests, story};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
@@ -61,6 +62,34 @@ fn queries(namespace: &str) -> Vec<(&'static str, String)> {
             "and per member, as served",
             of("sealwright_served_certificate_expiry_timestamp_seconds{namespace=\"NS\"} > time()"),
         ),
+        (
+            "which is that of the Secret",
+            of("sealwright_served_certificate_matches_secret{namespace=\"NS\"} == 1"),
+        ),
+        (
+            "sessions by protection",
+            of("sealwright_application_sessions{namespace=\"NS\",tls=\"false\"} >= 0"),
+        ),
+        (
+            "how long requests ran",
+            "sealwright_ops_phase_duration_seconds_count{phase=\"Progressing\"} > 0".to_owned(),
+        ),
+        (
+            "since when the database was paused, while it was",
+            of(
+                "last_over_time(sealwright_database_paused_since_timestamp_seconds{namespace=\"NS\"}[5m]) > 0",
+            ),
+        ),
+        (
+            "since when the operation was at a step, while it ran",
+            of("last_over_time(sealwright_ops_step_since_timestamp_seconds{namespace=\"NS\"}[5m]) > 0"),
+        ),
+        (
+            "the same of the phase",
+            of(
+                "last_over_time(sealwright_ops_phase_since_timestamp_seconds{namespace=\"NS\",phase=\"Progressing\"}[5m]) > 0",
+            ),
+        ),
     ]
 }
 
@@ -71,14 +100,6 @@ async fn a_real_prometheus_gets_what_it_needs() -> Result<()> {
 
 async fn scraped(namespace: &TestNamespace) -> Result<()> {
     standalone(namespace).await?;
-    requests::run(
-        namespace,
-        manifests::ADD_TLS,
-        "add-tls",
-        DATABASE,
-        story::OPERATION,
-    )
-    .await?;
     let cluster = Cluster {
         client: namespace.client.clone(),
     };
@@ -89,10 +110,36 @@ async fn scraped(namespace: &TestNamespace) -> Result<()> {
             forward_leader(&cluster, operator).await.context(operator)?,
         );
     }
+    // Some series exist only while an operation runs, so Prometheus is there first.
     let prometheus = Prometheus::start(&targets).await?;
+    let add_tls = requests::run(
+        namespace,
+        manifests::ADD_TLS,
+        "add-tls",
+        DATABASE,
+        story::OPERATION,
+    );
+    add_tls.await?;
     for (what, query) in queries(&namespace.name) {
         prometheus.until_it_returns(&query).await.context(what)?;
     }
+    alerts_and_dashboard_work(&prometheus).await
+}
+
+/// Prometheus understands every alert and every panel, and has seen every metric that they ask for.
+async fn alerts_and_dashboard_work(prometheus: &Prometheus) -> Result<()> {
+    let seen = prometheus.metric_names().await?;
+    let mut unseen = BTreeSet::new();
+    for query in monitoring::everything()? {
+        let answer = prometheus.answer(&query.expression).await?;
+        ensure!(answer["status"] == "success", "{}: {answer}", query.of);
+        let names = metric_names(&query.expression).into_iter();
+        unseen.extend(names.filter(|name| !seen.contains(name)));
+    }
+    ensure!(
+        unseen.is_empty(),
+        "Prometheus has not seen {unseen:?}, only {seen:?}"
+    );
     Ok(())
 }
 
@@ -187,18 +234,26 @@ impl Prometheus {
         })
     }
 
+    async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Value> {
+        let url = format!("http://{}/api/v1/{path}", self.address);
+        let request = reqwest::Client::new().get(&url).query(query);
+        Ok(serde_json::from_str(&request.send().await?.text().await?)?)
+    }
+
+    async fn answer(&self, query: &str) -> Result<Value> {
+        self.get("query", &[("query", query)]).await
+    }
+
+    /// The names of every series that was scraped so far.
+    async fn metric_names(&self) -> Result<BTreeSet<String>> {
+        let answer = self.get("label/__name__/values", &[]).await?;
+        let names = answer["data"].as_array().context("no names")?.iter();
+        Ok(names.filter_map(Value::as_str).map(str::to_owned).collect())
+    }
+
     async fn until_it_returns(&self, query: &str) -> Result<()> {
-        let url = format!("http://{}/api/v1/query", self.address);
-        let client = reqwest::Client::new();
         let answer = poll::until(query, SCRAPED, Duration::from_secs(1), || async {
-            let answer = client
-                .get(&url)
-                .query(&[("query", query)])
-                .send()
-                .await?
-                .text()
-                .await?;
-            let answer: Value = serde_json::from_str(&answer)?;
+            let answer = self.answer(query).await?;
             let found = answer["data"]["result"].as_array().is_some_and(|r| !r.is_empty());
             Ok(if found {
                 Look::Found(answer)
