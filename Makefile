@@ -5,7 +5,7 @@ export CLUSTER
 ENV := . hack/environment.sh &&
 
 .DEFAULT_GOAL := help
-.PHONY: help prepare images operators cluster clean-cluster crds lint test unit e2e demo bench clean-cache
+.PHONY: help prepare images operators cluster clean-cluster crds values lint test unit e2e demo bench clean-cache
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ clean-cluster: ## Remove the cluster and everything that it left
 
 crds: ## Generate charts/crds from the Rust types
 	cargo run --quiet --package api-types --bin crdgen charts/crds
+
+values: ## Generate docs/values.md from the charts' values and schemas
+	@$(ENV) UPDATE_GOLDEN=1 cargo test --quiet --package e2e --test charts the_page_about_values_is_current
 
 lint: ## Formatting, clippy with warnings denied, charts, alerting rules, shell scripts
 	cargo fmt --all --check

@@ -19,6 +19,10 @@ use crate::{diagnosis, install, wait};
 pub const FIELD_MANAGER: &str = "sealwright-e2e";
 /// Label of the namespaces made here; nothing without it is ever deleted.
 pub const MADE_HERE: &str = "sealwright.dev/e2e";
+/// Label by which the API server holds a namespace to a Pod Security Standard.
+pub const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
+/// The strictest of the Pod Security Standards.
+pub const RESTRICTED: &str = "restricted";
 /// Set to keep the namespaces of tests for a look around.
 pub const KEEP: &str = "SEALWRIGHT_E2E_KEEP";
 
@@ -61,7 +65,7 @@ impl Cluster {
             "apiVersion": "v1", "kind": "Namespace",
             "metadata": { "name": name, "labels": {
                 MADE_HERE: "true",
-                "pod-security.kubernetes.io/enforce": "restricted",
+                ENFORCE: RESTRICTED,
             }},
         });
         api.patch(

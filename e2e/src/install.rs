@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
-use crate::cluster::{Cluster, FIELD_MANAGER};
+use crate::cluster::{Cluster, ENFORCE, FIELD_MANAGER, RESTRICTED};
 use crate::{shell, wait};
 
 /// Namespace of the releases.
@@ -29,11 +30,27 @@ const BUILT: &str = "sealwright.dev/e2e-binary";
 /// Installs or upgrades all releases and waits until every operator is rolled out as it was built.
 pub async fn everything(cluster: &Cluster) -> Result<()> {
     ensure_cert_manager(cluster).await?;
+    restricted(cluster).await?;
     for chart in FOUNDATIONS {
         release(chart).await?;
     }
     let operators = OPERATORS.map(|operator| operator_release(cluster, operator));
     futures::future::try_join_all(operators).await?;
+    Ok(())
+}
+
+/// The releases' namespace, where the API server refuses Pods that do not fit the Pod Security Standard "restricted".
+async fn restricted(cluster: &Cluster) -> Result<()> {
+    let namespaces: Api<Namespace> = Api::all(cluster.client.clone());
+    let body = json!({
+        "apiVersion": "v1", "kind": "Namespace",
+        "metadata": { "name": SYSTEM_NAMESPACE, "labels": { ENFORCE: RESTRICTED } },
+    });
+    let manager = PatchParams::apply(FIELD_MANAGER).force();
+    namespaces
+        .patch(SYSTEM_NAMESPACE, &manager, &Patch::Apply(body))
+        .await
+        .with_context(|| format!("namespace {SYSTEM_NAMESPACE} can't be made"))?;
     Ok(())
 }
 
@@ -53,8 +70,13 @@ pub async fn operator_release(cluster: &Cluster, operator: &str) -> Result<()> {
     rolled_out(cluster, operator).await
 }
 
-/// `helm upgrade --install` of one chart under its own name.
+/// `helm upgrade --install` of one chart under its own name, with the chart's values whatever was set before.
 pub async fn release(chart: &str) -> Result<()> {
+    release_with(chart, &[]).await
+}
+
+/// As [`release`], with values of its own: `--set` and the like.
+pub async fn release_with(chart: &str, values: &[&str]) -> Result<()> {
     let folder = charts().join(chart);
     let folder = folder.to_str().context("the path of the charts is not UTF-8")?;
     let arguments = [
@@ -65,8 +87,14 @@ pub async fn release(chart: &str) -> Result<()> {
         "--namespace",
         SYSTEM_NAMESPACE,
     ];
-    let options = ["--create-namespace", "--wait", "--timeout", HELM_TIMEOUT];
-    shell::host("helm", &[arguments.as_slice(), &options].concat())
+    let options = [
+        "--create-namespace",
+        "--reset-values",
+        "--wait",
+        "--timeout",
+        HELM_TIMEOUT,
+    ];
+    shell::host("helm", &[arguments.as_slice(), &options, values].concat())
         .await
         .map(|_| ())
 }

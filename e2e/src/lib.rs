@@ -23,5 +23,6 @@ pub mod requests;
 pub mod served;
 pub mod shell;
 pub mod story;
+pub mod values;
 pub mod wait;
 pub mod writer;

@@ -33,7 +33,21 @@ app.kubernetes.io/part-of: sealwright
 {{- end -}}
 {{- end -}}
 
+{{- define "ops-manager.image" -}}
+{{- with .Values.image.registry }}{{ . }}/{{ end -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end -}}
+
+{{/* A cluster-scoped name. Releases that watch one namespace each do not share it. */}}
+{{- define "ops-manager.clusterName" -}}
+{{- if .Values.watchNamespace -}}
+{{- printf "%s:%s" .Release.Namespace (include "ops-manager.fullname" .) -}}
+{{- else -}}
+{{- include "ops-manager.fullname" . -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Rights in a database's namespace; bound there by the operator itself, never cluster-wide. */}}
 {{- define "ops-manager.databaseRole" -}}
-{{- printf "%s-database" (include "ops-manager.fullname" .) -}}
+{{- printf "%s-database" (include "ops-manager.clusterName" .) -}}
 {{- end -}}

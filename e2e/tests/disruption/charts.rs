@@ -134,3 +134,65 @@ async fn when_the_leader_goes_the_other_replica_takes_over() -> Result<()> {
     })
     .await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_of_one_namespace_work_with_rights_there_only() -> Result<()> {
+    alone("one-namespace", |namespace| async move {
+        let outcome = one_namespace(&namespace).await;
+        install::everything(&Cluster {
+            client: namespace.client.clone(),
+        })
+        .await?;
+        outcome
+    })
+    .await
+}
+
+async fn one_namespace(namespace: &TestNamespace) -> Result<()> {
+    let watched = format!("watchNamespace={}", namespace.name);
+    for operator in OPERATORS {
+        install::release_with(operator, &["--set", &watched]).await?;
+    }
+    for operator in OPERATORS {
+        ensure!(
+            may(operator, "list", "pods", &namespace.name).await?,
+            "{operator} can't see the namespace that it watches"
+        );
+        ensure!(
+            !may(operator, "list", "pods", SYSTEM_NAMESPACE).await?,
+            "{operator} sees other namespaces"
+        );
+    }
+    manifests::apply(namespace, manifests::ISSUERS).await?;
+    requests::issuer_ready(namespace, "pg-issuer").await?;
+    manifests::apply(namespace, manifests::STANDALONE).await?;
+    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
+    requests::run(namespace, manifests::ADD_TLS, "add-tls", DATABASE, PROVISIONING).await?;
+    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING)
+        .await
+        .map(|_| ())
+}
+
+/// Whether the operator's ServiceAccount may do something in a namespace.
+async fn may(operator: &str, verb: &str, resource: &str, namespace: &str) -> Result<bool> {
+    let account = format!("--as=system:serviceaccount:{SYSTEM_NAMESPACE}:{operator}");
+    let question = [
+        "auth",
+        "can-i",
+        verb,
+        resource,
+        "--namespace",
+        namespace,
+        &account,
+    ];
+    // It ends with 1 when the answer is no.
+    let answer = tokio::process::Command::new("kubectl")
+        .args(question)
+        .output()
+        .await?;
+    match String::from_utf8_lossy(&answer.stdout).trim() {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        other => anyhow::bail!("{other}{}", String::from_utf8_lossy(&answer.stderr)),
+    }
+}
