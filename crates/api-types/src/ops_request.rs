@@ -33,7 +33,26 @@ pub use crate::ops_status::*;
     derive = "PartialEq",
     printcolumn(name = "Type", type_ = "string", json_path = ".spec.type"),
     printcolumn(name = "Status", type_ = "string", json_path = ".status.phase"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    printcolumn(
+        name = "Database",
+        type_ = "string",
+        json_path = ".spec.databaseRef.name",
+        description = "The Postgres that is operated on."
+    ),
+    printcolumn(
+        name = "Step",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.status=="False")].type"#,
+        description = "The step that is not done, or what the request waits for."
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.status=="False")].message"#,
+        description = "What that step is doing or waits for, or why it failed.",
+        priority = 1
+    )
 )]
 #[x_kube(
     validation = Rule::new(rules::REQUEST_FIXED).message(rules::REQUEST_FIXED_MESSAGE),
@@ -57,7 +76,7 @@ pub struct PostgresOpsRequestSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = "IfReady"))]
     pub apply: Option<ApplyOption>,
-    /// Longest time of a step, for example `5m`.
+    /// Longest time of a step, for example `5m`. Default: 5 minutes for each member.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     #[x_kube(validation = rules::duration())]
@@ -265,11 +284,11 @@ pub struct HorizontalScalingRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new(rules::POSITIVE).message(rules::POSITIVE_MESSAGE))]
     pub replicas: Option<i32>,
-    /// `Hot` or `Warm`.
+    /// `Hot` or `Warm`. Default `Hot`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = "Hot"))]
     pub standby_mode: Option<StandbyMode>,
-    /// `Synchronous` or `Asynchronous`.
+    /// `Synchronous` or `Asynchronous`. Default `Asynchronous`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = "Asynchronous"))]
     pub streaming_mode: Option<StreamingMode>,
@@ -309,7 +328,7 @@ pub struct ReadReplicaScaling {
 #[x_kube(validation = Rule::new(rules::RESOURCES_OF).message(rules::RESOURCES_OF_MESSAGE))]
 #[serde(rename_all = "camelCase")]
 pub struct VerticalScalingRequest {
-    /// `Restart` or `InPlace`.
+    /// `Restart` or `InPlace`. Default `Restart`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = ["Restart", "InPlace"], "default" = "Restart"))]
     pub mode: Option<String>,
@@ -432,7 +451,7 @@ pub struct CredentialsRef {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = ""))]
     pub api_group: Option<String>,
-    /// `Secret`, or the kind of a virtual Secret.
+    /// `Secret`, or the kind of a virtual Secret. Default `Secret`.
     #[serde(default = "crate::postgres::secret_kind")]
     pub kind: String,
     /// Name of the Secret.

@@ -120,7 +120,7 @@ pub struct TlsPlan {
     /// The settings that it is to have.
     #[serde(default)]
     pub after: TlsSettings,
-    /// Whether every certificate is issued anew even if nothing in it changes.
+    /// Whether every certificate is issued anew even if nothing in it changes. Default `false`.
     #[serde(default)]
     pub rotate: bool,
 }

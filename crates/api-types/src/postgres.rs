@@ -41,7 +41,47 @@ pub use crate::status::*;
     derive = "Default",
     printcolumn(name = "Version", type_ = "string", json_path = ".spec.version"),
     printcolumn(name = "Status", type_ = "string", json_path = ".status.phase"),
+    printcolumn(
+        name = "Issuer",
+        type_ = "string",
+        json_path = ".spec.tls.issuerRef.name",
+        description = "Issuer of the certificates; none without TLS."
+    ),
+    printcolumn(
+        name = "Paused-By",
+        type_ = "string",
+        json_path = r".metadata.annotations.ops\.kubedb\.com/paused-by",
+        description = "Who holds the pause; the operation that runs: <request>/<uid>."
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Replicas",
+        type_ = "integer",
+        json_path = ".spec.replicas",
+        description = "Members that the spec asks for.",
+        priority = 1
+    ),
+    printcolumn(
+        name = "SSL-Mode",
+        type_ = "string",
+        json_path = ".spec.sslMode",
+        description = "spec.sslMode, where it is given.",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Client-Auth",
+        type_ = "string",
+        json_path = ".spec.clientAuthMode",
+        description = "spec.clientAuthMode, where it is given.",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
+        description = "What the condition Ready says.",
+        priority = 1
+    ),
     validation = Rule::new(rules::NAME).message(rules::NAME_MESSAGE)
 )]
 #[x_kube(
@@ -129,11 +169,11 @@ pub struct PostgresSpec {
     /// Let an init container change the owner of the data volume.
     #[serde(rename = "enforceFsGroup", default, skip_serializing_if = "Option::is_none")]
     pub enforce_fs_group: Option<bool>,
-    /// Namespaces whose schema objects may use this database.
+    /// Namespaces whose schema objects may use this database. Default: the database's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = {"namespaces": {"from": "Same"}}))]
     pub allowed_schemas: Option<AllowedConsumers>,
-    /// How health is checked.
+    /// How health is checked. Default: every 10 seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = {"periodSeconds": 10, "timeoutSeconds": 10, "failureThreshold": 1}))]
     pub health_checker: Option<HealthChecker>,
@@ -181,7 +221,7 @@ pub enum StandbyMode {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AuthSecret {
-    /// `Secret`, or the kind of a virtual Secret.
+    /// `Secret`, or the kind of a virtual Secret. Default `Secret`.
     #[serde(default = "secret_kind")]
     pub kind: String,
     /// Name of the Secret.

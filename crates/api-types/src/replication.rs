@@ -95,29 +95,29 @@ pub struct LeaderElection {
     /// Deprecated by KubeDB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_period_seconds: Option<i32>,
-    /// Bytes of WAL that a standby may be behind and still be promoted.
+    /// Bytes of WAL that a standby may be behind and still be promoted. Default 33554432 (32 MiB).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = 33554432))]
     pub maximum_lag_before_failover: Option<i64>,
-    /// Length of a tick.
+    /// Length of a tick. Default `100ms`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), extend("default" = "100ms"))]
     #[x_kube(validation = rules::duration())]
     pub period: Option<String>,
-    /// Ticks without a heartbeat until an election.
+    /// Ticks without a heartbeat until an election. Default 10.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = 10))]
     pub election_tick: Option<i32>,
-    /// Ticks between heartbeats.
+    /// Ticks between heartbeats. Default 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = 1))]
     pub heartbeat_tick: Option<i32>,
-    /// Pause between tries of a leadership transfer.
+    /// Pause between tries of a leadership transfer. Default `1s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), extend("default" = "1s"))]
     #[x_kube(validation = rules::duration())]
     pub transfer_leadership_interval: Option<String>,
-    /// Longest leadership transfer.
+    /// Longest leadership transfer. Default `60s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), extend("default" = "60s"))]
     #[x_kube(validation = rules::duration())]
@@ -191,7 +191,7 @@ pub struct ReadReplica {
     /// Claim for each member's volume.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage: Option<PersistentVolumeClaimSpec>,
-    /// PlacementPolicy of the group.
+    /// PlacementPolicy of the group. Default: the one named `default`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = {"name": "default"}))]
     pub pod_placement_policy: Option<PlacementPolicyRef>,

@@ -3,6 +3,7 @@
 mod accepted;
 mod complete;
 mod explained;
+mod printed;
 mod refused;
 
 use std::sync::Arc;
