@@ -39,7 +39,9 @@ pub async fn report(
         plan.set(SPEC_APPLIED, false, "ApplyFailed", runtime::error_chain(error));
     }
     let status = status(world, &plan, Timestamp::now());
-    context.metrics.observe(world, &status);
+    if !world.is_object_alone() {
+        context.metrics.observe(world, &status);
+    }
     watch(context, world, &plan);
     if runtime::patch_status(&context.client, world.postgres.as_ref(), &status, PROVISIONER).await? {
         log(world, &plan, &status);

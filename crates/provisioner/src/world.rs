@@ -113,6 +113,11 @@ impl World {
         }
     }
 
+    /// Whether nothing but the object was looked at.
+    pub fn is_object_alone(&self) -> bool {
+        matches!(self.secrets, Secrets::Denied) && Self::has_unacknowledged_pause(&self.postgres)
+    }
+
     /// Whether somebody asks for a pause that was not acknowledged yet. He waits for nothing but that.
     pub fn has_unacknowledged_pause(postgres: &Postgres) -> bool {
         let annotations = postgres.metadata.annotations.as_ref();
