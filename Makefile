@@ -5,7 +5,7 @@ export CLUSTER
 ENV := . hack/environment.sh &&
 
 .DEFAULT_GOAL := help
-.PHONY: help prepare images operators cluster clean-cluster crds values lint test unit e2e demo bench clean-cache
+.PHONY: help prepare images operators cluster clean-cluster crds values lint dependencies spelling test unit e2e demo bench clean-cache
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,13 @@ lint: ## Formatting, clippy with warnings denied, charts, alerting rules, shell 
 	@for rules in charts/*/files/alerts.yaml; do promtool check rules "$$rules" >/dev/null || exit 1; done
 	@promtool test rules charts/*/files/alerts.test.yaml
 	shellcheck --external-sources --source-path=. .ci/run $$(find hack -name '*.sh')
+
+dependencies: ## Licences, advisories, unused dependencies (needs cargo-deny, cargo-machete)
+	cargo deny check
+	cargo machete
+
+spelling: ## Spelling (needs typos)
+	typos
 
 unit: prepare ## Unit and golden tests; they start an API server of their own, but no cluster
 	@$(ENV) cargo test --workspace --exclude e2e
