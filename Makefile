@@ -5,7 +5,7 @@ export CLUSTER
 ENV := . hack/environment.sh &&
 
 .DEFAULT_GOAL := help
-.PHONY: help prepare images operators cluster clean-cluster crds values lint dependencies spelling test unit e2e demo bench clean-cache
+.PHONY: help prepare images operators cluster clean-cluster crds values lint dependencies spelling test unit e2e demo bench survive clean-cache
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ demo: ## The story of the README on the real cluster, step by step
 
 bench: cluster operators ## Measure operations on the real cluster
 	@$(ENV) cargo run --quiet --profile image --package e2e --bin bench
+
+survive: cluster operators ## Faults during operations on the real cluster, and a table of what they cost; ONLY=<fault> runs one
+	@$(ENV) cargo run --quiet --profile image --package e2e --bin survive
 
 clean-cache: ## Remove cached tools and images (they take minutes to make again)
 	@$(ENV) rm -rf -- "$$CACHE"

@@ -7,12 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use api_types::AppBinding;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use futures::{StreamExt, TryStreamExt, stream};
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, EnvVar, Pod, Secret, Service};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use serde_json::json;
@@ -23,8 +23,10 @@ use crate::poll::{self, Look};
 use crate::{members, pods, shell};
 
 const SCRIPT: &str = include_str!("writer.py");
+const COMPANIONS: &str = include_str!("application.py");
 const FOLDER: &str = "/run/writer";
 const START_DEADLINE: Duration = Duration::from_secs(60);
+const COURIER_DEADLINE: Duration = Duration::from_secs(120);
 /// The writer ends by itself after this long, whatever becomes of its test.
 const LIFETIME_SECONDS: &str = "3000";
 
@@ -36,9 +38,49 @@ pub struct Writer {
     courier: JoinHandle<()>,
 }
 
+/// What runs in the writer's Pod, and where.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Choice<'a> {
+    /// Beside the writer, a prober (new `verify-full` connections) and a reader of a standby.
+    pub companions: bool,
+    /// The node to run on; any when none.
+    pub node: Option<&'a str>,
+}
+
 /// A place in the writer's record.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Mark(usize);
+pub struct Mark {
+    writes: usize,
+    probes: usize,
+    reads: usize,
+}
+
+/// What the prober or the reader came to in a stretch of its record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attempts {
+    /// All attempts.
+    pub made: usize,
+    /// Those that failed, by their message.
+    pub errors: BTreeMap<String, usize>,
+}
+
+impl Attempts {
+    /// Failed attempts.
+    pub fn failed(&self) -> usize {
+        self.errors.values().sum()
+    }
+
+    fn read(lines: &str) -> Self {
+        let mut found = Self::default();
+        for line in lines.lines() {
+            found.made += 1;
+            if let ["err", _, message] = line.splitn(3, ' ').collect::<Vec<_>>().as_slice() {
+                *found.errors.entry((*message).to_owned()).or_default() += 1;
+            }
+        }
+        found
+    }
+}
 
 /// What a stretch of the record says.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -71,12 +113,17 @@ impl Drop for Writer {
 impl Writer {
     /// Makes the table and the writer's Pod; returns when rows are being acknowledged.
     pub async fn start(namespace: &TestNamespace, database: &str) -> Result<Self> {
+        Self::start_as(namespace, database, Choice::default()).await
+    }
+
+    /// As [`Writer::start`], with what is chosen.
+    pub async fn start_as(namespace: &TestNamespace, database: &str, choice: Choice<'_>) -> Result<Self> {
         let table = "create table if not exists written \
                      (id bigint primary key, at timestamptz not null default clock_timestamp())";
         members::sql_on_primary(namespace, database, table).await?;
         members::sql_on_primary(namespace, database, "truncate written").await?;
         let name = format!("writer-{database}");
-        make_pod(namespace, database, &name).await?;
+        make_pod(namespace, database, &name, choice).await?;
         let courier = tokio::spawn(carry(namespace.clone(), database.to_owned(), name.clone()));
         let writer = Self {
             namespace: namespace.clone(),
@@ -85,7 +132,7 @@ impl Writer {
             courier,
         };
         writer
-            .wait_for_rows(Mark(0))
+            .wait_for_rows(Mark::default())
             .await
             .context("the writer did not start")?;
         Ok(writer)
@@ -93,13 +140,29 @@ impl Writer {
 
     /// Where the record is now.
     pub async fn mark(&self) -> Result<Mark> {
-        let count = self.read("wc -l < log").await?;
-        Ok(Mark(count.trim().parse().context("not a number of lines")?))
+        let counts = self.read("touch probes reads; wc -l < log; wc -l < probes; wc -l < reads").await?;
+        let counts: Result<Vec<usize>, _> = counts.split_whitespace().map(str::parse).collect();
+        match counts.context("not a number of lines")?.as_slice() {
+            &[writes, probes, reads] => Ok(Mark { writes, probes, reads }),
+            other => bail!("three records have {other:?} lengths"),
+        }
+    }
+
+    /// What the prober came to since the mark.
+    pub async fn probes_since(&self, mark: Mark) -> Result<Attempts> {
+        let lines = self.read(&format!("tail -n +{} probes", mark.probes + 1)).await?;
+        Ok(Attempts::read(&lines))
+    }
+
+    /// What the reader of a standby came to since the mark.
+    pub async fn reads_since(&self, mark: Mark) -> Result<Attempts> {
+        let lines = self.read(&format!("tail -n +{} reads", mark.reads + 1)).await?;
+        Ok(Attempts::read(&lines))
     }
 
     /// What happened since the mark. The row just before the mark counts as the begin of the first gap.
     pub async fn since(&self, mark: Mark) -> Result<Stretch> {
-        let lines = self.read(&format!("tail -n +{} log", mark.0.max(1))).await?;
+        let lines = self.read(&format!("tail -n +{} log", mark.writes.max(1))).await?;
         Ok(stretch(&lines))
     }
 
@@ -110,7 +173,11 @@ impl Writer {
             START_DEADLINE,
             Duration::from_millis(300),
             || async {
-                let found = self.since(Mark(mark.0 + 1)).await?;
+                let next = Mark {
+                    writes: mark.writes + 1,
+                    ..mark
+                };
+                let found = self.since(next).await?;
                 let words = || format!("errors only: {:?}", found.errors);
                 Ok(if found.acknowledged > 0 {
                     Look::Found(())
@@ -136,6 +203,18 @@ impl Writer {
 
     /// Errors when a row that was acknowledged until now is not in the database.
     pub async fn check_nothing_lost(&self) -> Result<usize> {
+        let (acknowledged, missing) = self.lost().await?;
+        ensure!(
+            missing.is_empty(),
+            "{} acknowledged rows are lost, first {:?}",
+            missing.len(),
+            missing.first()
+        );
+        Ok(acknowledged)
+    }
+
+    /// How many rows were acknowledged until now, and those of them that are not in the database.
+    pub async fn lost(&self) -> Result<(usize, Vec<u64>)> {
         // In this order: what was acknowledged before the table is read must be in it.
         let acknowledged = self.acknowledged().await?;
         let present: BTreeSet<u64> =
@@ -144,14 +223,8 @@ impl Writer {
                 .lines()
                 .filter_map(|l| l.parse().ok())
                 .collect();
-        let missing: Vec<&u64> = acknowledged.difference(&present).collect();
-        ensure!(
-            missing.is_empty(),
-            "{} acknowledged rows are lost, first {:?}",
-            missing.len(),
-            missing.first()
-        );
-        Ok(acknowledged.len())
+        let missing = acknowledged.difference(&present).copied().collect();
+        Ok((acknowledged.len(), missing))
     }
 
     /// The node that the writer runs on.
@@ -179,10 +252,10 @@ impl Writer {
     }
 }
 
-async fn make_pod(namespace: &TestNamespace, database: &str, name: &str) -> Result<()> {
+async fn make_pod(namespace: &TestNamespace, database: &str, name: &str, choice: Choice<'_>) -> Result<()> {
     let script = json!({
         "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name },
-        "data": { "writer.py": SCRIPT },
+        "data": { "writer.py": SCRIPT, "application.py": COMPANIONS },
     });
     let api = namespace.api::<ConfigMap>();
     api.patch(
@@ -194,20 +267,26 @@ async fn make_pod(namespace: &TestNamespace, database: &str, name: &str) -> Resu
     let image = pods::image_of(namespace, database).await?;
     let volume = json!({ "name": "script", "configMap": { "name": name } });
     let run = "until [ -e /run/writer/candidates.json ]; do read -t 0.1 _ <> /run/writer/wait || true; done; \
-               exec python3 /script/writer.py";
+               [ -z \"$PRIMARY\" ] || python3 /script/application.py & exec python3 /script/writer.py";
     let run = format!("mkfifo /run/writer/wait; {run}");
     let mut pod = pods::restricted(name, &image, database, &["bash", "-c", &run], vec![volume])?;
+    if let (Some(spec), Some(node)) = (&mut pod.spec, choice.node) {
+        spec.node_name = Some(node.to_owned());
+    }
     let container = pod
         .spec
         .iter_mut()
         .flat_map(|s| &mut s.containers)
         .next()
         .context("no container")?;
-    let lifetime = json!({ "name": "SECONDS_TO_RUN", "value": LIFETIME_SECONDS });
-    container
-        .env
-        .get_or_insert_default()
-        .push(serde_json::from_value(lifetime)?);
+    let mut environment = json!([{ "name": "SECONDS_TO_RUN", "value": LIFETIME_SECONDS }]);
+    if choice.companions {
+        let services = services(namespace, database).await?;
+        let more = services.iter().map(|(name, value)| json!({ "name": name, "value": value }));
+        environment.as_array_mut().context("a list")?.extend(more);
+    }
+    let environment: Vec<EnvVar> = serde_json::from_value(environment)?;
+    container.env.get_or_insert_default().extend(environment);
     namespace.pods().create(&PostParams::default(), &pod).await?;
     crate::wait::until(
         &namespace.pods(),
@@ -220,6 +299,15 @@ async fn make_pod(namespace: &TestNamespace, database: &str, name: &str) -> Resu
     Ok(())
 }
 
+/// The Services that the companions use, by the variable that names each.
+async fn services(namespace: &TestNamespace, database: &str) -> Result<Vec<(&'static str, String)>> {
+    let standby = api_types::names::standby_service(database);
+    let there = namespace.api::<Service>().get_opt(&standby).await?;
+    let mut services = vec![("PRIMARY", database.to_owned())];
+    services.extend(there.map(|_| ("STANDBY", standby)));
+    Ok(services)
+}
+
 /// Brings what the AppBinding says to the writer, at once and after every change of it or of the client Secret.
 async fn carry(namespace: TestNamespace, database: String, writer: String) {
     let only = |name: &str| watcher::Config::default().fields(&format!("metadata.name={name}"));
@@ -230,7 +318,14 @@ async fn carry(namespace: TestNamespace, database: String, writer: String) {
     let mut changes = stream::select(bindings, secrets.map_ok(|_| ()).boxed());
     while let Some(change) = changes.next().await {
         if change.is_ok() {
-            let brought = bring(&namespace, &database, &writer).await;
+            // A node that is cut off, or an API server that is away, comes back.
+            let brought = poll::until(
+                "new connection strings",
+                COURIER_DEADLINE,
+                Duration::from_millis(300),
+                || async { bring(&namespace, &database, &writer).await.map(Look::Found) },
+            )
+            .await;
             if let Err(error) = brought {
                 eprintln!(
                     "{}: the writer did not get its new connection strings: {error:#}",
@@ -333,6 +428,13 @@ fn stretch(lines: &str) -> Stretch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn failed_attempts_are_counted_by_their_message() {
+        let found = Attempts::read("ok 1.0\nerr 1.1 no way in\nok 1.2\nerr 1.3 no way in\n");
+        assert_eq!((found.made, found.failed()), (4, 2));
+        assert_eq!(found.errors["no way in"], 2);
+    }
 
     #[test]
     fn the_record_is_summed_up() {

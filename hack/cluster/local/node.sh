@@ -1,5 +1,6 @@
 #!/bin/bash
 # Cuts a node of the local cluster off the network, or puts it back: node.sh cut|heal <node>
+# Kills the process of a container, by its id at containerd:         node.sh kill <node> <id>
 set -euo pipefail
 # shellcheck source=hack/cluster/local/cluster.sh
 . "$(dirname -- "$0")/cluster.sh"
@@ -13,5 +14,6 @@ heal)
     ip -n "$namespace" link set eth0 up
     route_machine "$node"
     ;;
-*) fail "usage: node.sh cut|heal <node>" ;;
+kill) ctr -a "$(containerd_socket "$node")" -n k8s.io tasks kill -s SIGKILL "${3:?the id of a container}" ;;
+*) fail "usage: node.sh cut|heal <node>, node.sh kill <node> <container>" ;;
 esac

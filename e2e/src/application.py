@@ -1,0 +1,109 @@
+"""Two more applications beside the writer, for as long as it runs.
+
+Both read /run/writer/candidates.json before every connection, as the writer does.
+
+The prober opens new connections as the first candidate says, but only while that asks for verify-full; one line each in
+/run/writer/probes:
+    ok <seconds>
+    err <seconds> <message>
+The reader asks a standby for the newest row, if there is a standby Service (STANDBY); one line each in /run/writer/reads.
+"""
+import json
+import os
+import threading
+import time
+
+import psycopg2
+
+FOLDER = "/run/writer"
+PROBERS = 8
+PROBE_EVERY = 0.28
+READ_EVERY = 0.05
+LONGEST_USE = 1.0
+TIMEOUTS = "connect_timeout=2 tcp_user_timeout=2000 keepalives_idle=1 keepalives_interval=1 keepalives_count=2"
+
+
+def one_line(error):
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def candidates():
+    with open(f"{FOLDER}/candidates.json") as strings:
+        # The three files of a certificate are taken from one folder, however often the link to it is changed.
+        return [s.replace(f"{FOLDER}/tls/", os.path.realpath(f"{FOLDER}/tls") + "/") for s in json.load(strings)]
+
+
+def connect(string):
+    connection = psycopg2.connect(f"{string} {TIMEOUTS}")
+    connection.autocommit = True
+    return connection
+
+
+def pace(begin, every):
+    time.sleep(max(0.0, begin + every - time.monotonic()))
+
+
+def probe(log, end, delay):
+    time.sleep(delay)
+    while time.monotonic() < end:
+        begin = time.monotonic()
+        string = candidates()[0]
+        if "sslmode=verify-full" in string:
+            try:
+                connect(string).close()
+                print(f"ok {time.time()}\n", end="", file=log)
+            except psycopg2.Error as error:
+                print(f"err {time.time()} {one_line(error)}\n", end="", file=log)
+        pace(begin, PROBE_EVERY)
+
+
+def connect_to_standby(primary, standby):
+    last = None
+    for string in candidates():
+        try:
+            return connect(string.replace(f"host={primary}.", f"host={standby}.", 1))
+        except psycopg2.Error as error:
+            last = error
+    raise last
+
+
+def read(log, end, primary, standby):
+    connection, opened = None, 0.0
+    while time.monotonic() < end:
+        begin = time.monotonic()
+        try:
+            if connection is None or begin - opened > LONGEST_USE:
+                if connection is not None:
+                    connection.close()
+                    connection = None
+                connection = connect_to_standby(primary, standby)
+                opened = begin
+            with connection.cursor() as cursor:
+                cursor.execute("select max(id) from written")
+                cursor.fetchone()
+            print(f"ok {time.time()}\n", end="", file=log)
+        except psycopg2.Error as error:
+            print(f"err {time.time()} {one_line(error)}\n", end="", file=log)
+            if connection is not None:
+                connection.close()
+            connection = None
+        pace(begin, READ_EVERY)
+
+
+def main():
+    end = time.monotonic() + float(os.environ["SECONDS_TO_RUN"])
+    primary, standby = os.environ["PRIMARY"], os.environ.get("STANDBY", "")
+    with open(f"{FOLDER}/probes", "a", buffering=1) as probes, open(f"{FOLDER}/reads", "a", buffering=1) as reads:
+        threads = [
+            threading.Thread(target=probe, args=(probes, end, number * PROBE_EVERY / PROBERS))
+            for number in range(PROBERS)
+        ]
+        if standby:
+            threads.append(threading.Thread(target=read, args=(reads, end, primary, standby)))
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+
+main()

@@ -1,0 +1,388 @@
+//! A database with its applications, one operation on it, and the judgement afterwards.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use api_types::cert_manager::Certificate;
+use api_types::ops_request::{ApplyOption, TlsRestart};
+use api_types::tls::{CertificateAlias, ClientAuthMode, IssuerRef, SslMode, TlsConfig};
+use api_types::{AppBinding, Postgres, PostgresOpsRequest, condition};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use tokio::time::Instant;
+
+use super::row::{End, Row};
+use crate::cluster::TestNamespace;
+use crate::failover::{self, BACK};
+use crate::poll::{self, Look};
+use crate::writer::{Choice, Mark, Writer};
+use crate::{checks, hold, manifests, members, pki, requests, wait};
+
+const PROVISIONING: Duration = Duration::from_secs(240);
+/// Longest time until a phase is reached.
+const REACHED: Duration = Duration::from_secs(120);
+/// Longest time until an operation has ended, faults included.
+const ENDED: Duration = Duration::from_secs(300);
+/// Longest time until the database is as it should be, after the end.
+const SETTLED: Duration = Duration::from_secs(120);
+
+/// The database before the operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// One member.
+    Standalone,
+    /// Three members.
+    Three,
+    /// Three members; commits wait for a standby, so that a lost primary costs no acknowledged row.
+    Synchronous,
+}
+
+/// The five operations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Add TLS.
+    Add,
+    /// Issue every certificate anew.
+    Rotate,
+    /// Move to another issuer.
+    ChangeIssuer,
+    /// Change what the certificates say.
+    ChangeCertificates,
+    /// Take TLS away.
+    Remove,
+}
+
+impl Operation {
+    /// All five, in an order in which each finds what it needs.
+    pub const ALL: [Self; 5] = [
+        Self::Add,
+        Self::Rotate,
+        Self::ChangeIssuer,
+        Self::ChangeCertificates,
+        Self::Remove,
+    ];
+
+    /// Its name in the table.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Add => "add TLS",
+            Self::Rotate => "rotate",
+            Self::ChangeIssuer => "change issuer",
+            Self::ChangeCertificates => "change certificates",
+            Self::Remove => "remove TLS",
+        }
+    }
+
+    fn manifest(self) -> &'static str {
+        match self {
+            Self::Add => manifests::ADD_TLS,
+            Self::Rotate => manifests::ROTATE_TLS,
+            Self::ChangeIssuer => manifests::CHANGE_ISSUER,
+            Self::ChangeCertificates => manifests::UPDATE_CERTIFICATES,
+            Self::Remove => manifests::REMOVE_TLS,
+        }
+    }
+}
+
+/// A database, and the applications that use it.
+pub struct Scene {
+    /// Where.
+    pub namespace: TestNamespace,
+    /// Its name.
+    pub database: &'static str,
+    /// The applications.
+    pub writer: Writer,
+    has_standbys: bool,
+}
+
+impl Scene {
+    /// Makes the database, with TLS or without, and starts the applications.
+    pub async fn new(namespace: &TestNamespace, shape: Shape, tls: bool) -> Result<Self> {
+        let database = Self::database(namespace, shape, tls).await?;
+        Self::with_applications(namespace, database, None).await
+    }
+
+    /// Makes the database only.
+    pub async fn database(namespace: &TestNamespace, shape: Shape, tls: bool) -> Result<&'static str> {
+        manifests::apply(namespace, manifests::ISSUERS).await?;
+        requests::issuer_ready(namespace, "pg-issuer").await?;
+        requests::issuer_ready(namespace, "pg-new-issuer").await?;
+        let (database, manifest) = match shape {
+            Shape::Standalone => ("standalone", manifests::STANDALONE),
+            Shape::Three | Shape::Synchronous => ("ha-postgres", manifests::HA_POSTGRES),
+        };
+        manifests::create_postgres(namespace, manifest, |postgres| {
+            if tls {
+                serve_tls(postgres);
+            }
+            if shape == Shape::Synchronous {
+                failover::synchronous(postgres);
+            }
+        })
+        .await?;
+        wait::database_ready(&namespace.api(), database, PROVISIONING).await?;
+        Ok(database)
+    }
+
+    /// Starts the applications, on a node if one is given.
+    pub async fn with_applications(
+        namespace: &TestNamespace,
+        database: &'static str,
+        node: Option<&str>,
+    ) -> Result<Self> {
+        let choice = Choice {
+            companions: true,
+            node,
+        };
+        let writer = Writer::start_as(namespace, database, choice).await?;
+        let has_standbys = members::list(namespace, database).await?.len() > 1;
+        Ok(Self {
+            namespace: namespace.clone(),
+            database,
+            writer,
+            has_standbys,
+        })
+    }
+
+    /// Begins to measure, without a request.
+    pub async fn measure(&self, title: &str) -> Result<Trial<'_>> {
+        Ok(Trial {
+            scene: self,
+            name: String::new(),
+            title: title.to_owned(),
+            begin: Instant::now(),
+            mark: self.writer.mark().await?,
+            before: self.namespace.api().get(self.database).await?,
+        })
+    }
+
+    /// Asks for an operation that restarts nothing by itself. A step that is not done within `timeout` is given up.
+    pub async fn ask(&self, operation: Operation, timeout: &str) -> Result<Trial<'_>> {
+        self.ask_as(operation, &Asked { timeout, ..Asked::default() }).await
+    }
+
+    /// Asks for an operation.
+    pub async fn ask_as(&self, operation: Operation, asked: &Asked<'_>) -> Result<Trial<'_>> {
+        let mut trial = self.measure(operation.title()).await?;
+        trial.name = self.create(operation, asked).await?;
+        if asked.restart != TlsRestart::Auto {
+            trial.title += ", restart";
+        }
+        Ok(trial)
+    }
+
+    /// Creates a request; returns its name.
+    pub async fn create(&self, operation: Operation, asked: &Asked<'_>) -> Result<String> {
+        let mut request: PostgresOpsRequest = manifests::parse(operation.manifest())?;
+        let name = format!("{}-{:04x}", request.metadata.name.unwrap_or_default(), rand::random::<u16>());
+        request.metadata.name = Some(name.clone());
+        request.spec.database_ref.name = self.database.to_owned();
+        request.spec.timeout = Some(asked.timeout.to_owned());
+        request.spec.apply = Some(asked.apply);
+        if let Some(tls) = &mut request.spec.tls {
+            tls.restart = Some(asked.restart);
+        }
+        requests::create_as_is(&self.namespace, &request).await?;
+        Ok(name)
+    }
+}
+
+/// How an operation is asked for.
+pub struct Asked<'a> {
+    /// `spec.timeout`.
+    pub timeout: &'a str,
+    /// `spec.tls.restart`.
+    pub restart: TlsRestart,
+    /// `spec.apply`.
+    pub apply: ApplyOption,
+}
+
+impl Default for Asked<'_> {
+    fn default() -> Self {
+        Self {
+            timeout: "3m",
+            restart: TlsRestart::Auto,
+            apply: ApplyOption::IfReady,
+        }
+    }
+}
+
+/// The settings that [`Operation::Add`] asks for.
+fn serve_tls(postgres: &mut Postgres) {
+    postgres.spec.ssl_mode = Some(SslMode::VerifyFull);
+    postgres.spec.client_auth_mode = Some(ClientAuthMode::Cert);
+    postgres.spec.tls = Some(TlsConfig {
+        issuer_ref: Some(IssuerRef {
+            api_group: Some("cert-manager.io".to_owned()),
+            kind: "Issuer".to_owned(),
+            name: "pg-issuer".to_owned(),
+        }),
+        certificates: vec![],
+    });
+}
+
+/// An operation that runs.
+pub struct Trial<'a> {
+    scene: &'a Scene,
+    /// Name of the request.
+    pub name: String,
+    title: String,
+    begin: Instant,
+    mark: Mark,
+    before: Postgres,
+}
+
+impl Trial<'_> {
+    /// Waits until a step is persisted (or the request has ended); errors with what it waits for instead.
+    pub async fn reached(&self, step: &str) -> Result<PostgresOpsRequest> {
+        let api = self.scene.namespace.api::<PostgresOpsRequest>();
+        let reached = |request: &PostgresOpsRequest| {
+            let conditions = request.status.iter().flat_map(|status| &status.conditions);
+            wait::phase(request).is_some_and(wait::is_end)
+                || conditions.into_iter().any(|c| c.type_ == step && c.is_true())
+        };
+        let request = wait::until(&api, &self.name, step, REACHED, reached).await?;
+        ensure!(
+            !wait::phase(&request).is_some_and(wait::is_end) || {
+                let conditions = request.status.iter().flat_map(|s| &s.conditions);
+                conditions.into_iter().any(|c| c.type_ == step)
+            },
+            "it ended before {step}: {}",
+            wait::last_words(&request)
+        );
+        Ok(request)
+    }
+
+    /// Waits for the end of the request and judges it.
+    pub async fn end(&self, fault: &str, expected: &[End]) -> Result<Row> {
+        let api = self.scene.namespace.api::<PostgresOpsRequest>();
+        let (ended, words) = match wait::request_ended(&api, &self.name, ENDED).await {
+            Ok(request) => (End::of(&request), wait::last_words(&request)),
+            Err(error) => (End::Never, format!("{error:#}")),
+        };
+        self.judge(fault, ended, expected, &words).await
+    }
+
+    /// Judges an end that was seen.
+    pub async fn judge(&self, fault: &str, ended: End, expected: &[End], words: &str) -> Result<Row> {
+        let duration = self.begin.elapsed();
+        let mut row = Row {
+            duration,
+            ..Row::bare(fault, &self.title, &ended.to_string())
+        };
+        eprintln!("{}: {fault}: {}: {ended}: {words}", self.scene.namespace.name, self.title);
+        if !expected.contains(&ended) {
+            let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
+            row.trouble.push(format!(
+                "ended \"{ended}\" where \"{}\" is expected: {words}",
+                expected.join("\" or \"")
+            ));
+        }
+        if let Err(error) = self.settle(&ended).await {
+            row.trouble.push(format!("afterwards: {error:#}"));
+        }
+        if let Err(error) = self.measure(&mut row).await {
+            row.trouble.push(format!("not measured: {error:#}"));
+        }
+        Ok(row)
+    }
+
+    /// The database is Ready, nobody holds it, applications work, and every member shows what the published CAs vouch for.
+    async fn settle(&self, ended: &End) -> Result<()> {
+        let Scene {
+            namespace,
+            database,
+            writer,
+            ..
+        } = self.scene;
+        hold::released(namespace, database, SETTLED).await?;
+        wait::database_ready(&namespace.api(), database, SETTLED).await?;
+        if self.scene.has_standbys {
+            failover::all_stream(namespace, database).await?;
+        }
+        poll::until("agreement of spec, members and applications", SETTLED, Duration::from_secs(1), || async {
+            self.agree(ended).await.map(Look::Found)
+        })
+        .await?;
+        let now = writer.mark().await?;
+        writer.wait_for_rows(now).await?;
+        let postgres: Postgres = namespace.api().get(database).await?;
+        if postgres.spec.tls.is_some() {
+            poll::until("a new verify-full connection", BACK, Duration::from_millis(300), || async {
+                let probes = writer.probes_since(now).await?;
+                Ok(if probes.made > probes.failed() {
+                    Look::Found(())
+                } else {
+                    Look::NotYet(format!("{:?}", probes.errors))
+                })
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn agree(&self, ended: &End) -> Result<()> {
+        let Scene { namespace, database, .. } = self.scene;
+        let postgres = checks::at_peace(namespace, database).await?;
+        if matches!(ended, End::RolledBack | End::Refused) {
+            let settings = |p: &Postgres| (p.spec.tls.clone(), p.spec.ssl_mode, p.spec.client_auth_mode);
+            ensure!(settings(&postgres) == settings(&self.before), "the spec is not as it was");
+        }
+        let all = members::list(namespace, database).await?;
+        if postgres.spec.tls.is_none() {
+            for member in &all {
+                let served = members::served(namespace, &member.name).await?;
+                ensure!(served.is_none(), "{} still serves TLS", member.name);
+            }
+            return Ok(());
+        }
+        let binding: AppBinding = namespace.api().get(database).await?;
+        let bundle = binding.spec.client_config.ca_bundle.context("AppBinding: no caBundle")?;
+        let bundle = BASE64_STANDARD.decode(bundle)?;
+        let host = format!("{database}.{}.svc", namespace.name);
+        let mut leaves = Vec::new();
+        for member in &all {
+            let served = members::served_verified(namespace, &member.name, &bundle, &host).await?;
+            leaves.push(served.fingerprint);
+        }
+        leaves.dedup();
+        ensure!(leaves.len() == 1, "members serve different certificates");
+        if *ended == End::Successful {
+            let secret = pki::certificate(namespace, database, CertificateAlias::Server).await?;
+            ensure!(leaves[0] == secret.leaf.fingerprint, "members serve another certificate than the Secret's");
+        }
+        Ok(())
+    }
+
+    async fn measure(&self, row: &mut Row) -> Result<()> {
+        let writer = &self.scene.writer;
+        let (acknowledged, lost) = writer.lost().await?;
+        row.rows = Some((acknowledged, lost.len()));
+        if let Some(first) = lost.first() {
+            row.trouble
+                .push(format!("{} acknowledged rows are lost, first {first}", lost.len()));
+        }
+        row.gap = Some(writer.since(self.mark).await?.longest_gap);
+        row.probes = writer.probes_since(self.mark).await?;
+        if self.scene.has_standbys {
+            row.reads = Some(writer.reads_since(self.mark).await?);
+        }
+        let errors = row.probes.errors.iter().chain(row.reads.iter().flat_map(|r| &r.errors));
+        for (message, count) in errors {
+            eprintln!("{}: {count} × {message}", self.scene.namespace.name);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a Certificate is issued and its Secret is there.
+pub fn is_issued(certificate: &Certificate) -> bool {
+    let conditions = certificate.status.iter().flat_map(|status| &status.conditions);
+    conditions.into_iter().any(|c| c.type_ == "Ready" && c.status == "True")
+}
+
+/// Whether a request has this condition, True.
+pub fn has(request: &PostgresOpsRequest, step: &str) -> bool {
+    let conditions = request.status.as_ref().map(|s| s.conditions.as_slice()).unwrap_or_default();
+    condition::is_true(conditions, step)
+}
