@@ -99,6 +99,17 @@ pub async fn release_with(chart: &str, values: &[&str]) -> Result<()> {
         .map(|_| ())
 }
 
+/// `helm upgrade` of one release with a changed value (`key=value`); waits for the rollout.
+pub async fn upgrade_with(release: &str, value: &str) -> Result<()> {
+    let folder = charts().join(release);
+    let folder = folder.to_str().context("the path of the charts is not UTF-8")?;
+    let arguments = ["upgrade", release, folder, "--namespace", SYSTEM_NAMESPACE, "--set", value];
+    let options = ["--wait", "--timeout", HELM_TIMEOUT];
+    shell::host("helm", &[arguments.as_slice(), &options].concat())
+        .await
+        .map(|_| ())
+}
+
 /// `helm uninstall` of one release.
 pub async fn uninstall(release: &str) -> Result<()> {
     let arguments = ["uninstall", release, "--namespace", SYSTEM_NAMESPACE, "--wait"];

@@ -171,6 +171,15 @@ impl Scene {
         Ok(trial)
     }
 
+    /// Looks at a request that was created before.
+    pub async fn watch(&self, name: &str, title: &str) -> Result<Trial<'_>> {
+        let trial = self.measure(title).await?;
+        Ok(Trial {
+            name: name.to_owned(),
+            ..trial
+        })
+    }
+
     /// Creates a request; returns its name.
     pub async fn create(&self, operation: Operation, asked: &Asked<'_>) -> Result<String> {
         let mut request: PostgresOpsRequest = manifests::parse(operation.manifest())?;
@@ -251,6 +260,12 @@ impl Trial<'_> {
             wait::last_words(&request)
         );
         Ok(request)
+    }
+
+    /// What the spec says now is what it must say afterwards.
+    pub async fn expect_spec_as_it_is(&mut self) -> Result<()> {
+        self.before = self.scene.namespace.api().get(self.scene.database).await?;
+        Ok(())
     }
 
     /// Waits for the end of the request and judges it.

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Cuts a node of the local cluster off the network, or puts it back: node.sh cut|heal <node>
-# Kills the process of a container, by its id at containerd:         node.sh kill <node> <id>
+# Kills, freezes or wakes the process of a container, by its id at containerd: node.sh kill|pause|resume <node> <id>
 set -euo pipefail
 # shellcheck source=hack/cluster/local/cluster.sh
 . "$(dirname -- "$0")/cluster.sh"
@@ -8,12 +8,14 @@ need_root
 action=${1:-} node=${2:-}
 [[ " ${WORKERS[*]} " == *" $node "* ]] || fail "no node \"$node\"; there are: ${WORKERS[*]}"
 namespace=$(namespace_of "$node")
+tasks() { ctr -a "$(containerd_socket "$node")" -n k8s.io tasks "$@"; }
 case $action in
 cut) ip -n "$namespace" link set eth0 down ;;
 heal)
     ip -n "$namespace" link set eth0 up
     route_machine "$node"
     ;;
-kill) ctr -a "$(containerd_socket "$node")" -n k8s.io tasks kill -s SIGKILL "${3:?the id of a container}" ;;
-*) fail "usage: node.sh cut|heal <node>, node.sh kill <node> <container>" ;;
+kill) tasks kill -s SIGKILL "${3:?the id of a container}" ;;
+pause | resume) tasks "$action" "${3:?the id of a container}" ;;
+*) fail "usage: node.sh cut|heal <node>, node.sh kill|pause|resume <node> <container>" ;;
 esac
