@@ -157,16 +157,22 @@ async fn leader(cluster: &Cluster, operator: &str) -> Result<Leader> {
     let lease = lease_name(cluster, operator).await?;
     let held = wait::until(&leases(cluster), &lease, "held", TAKEN_OVER, |l| holder(l).is_some()).await?;
     let name = holder(&held).context("a holder")?;
-    let pod = pods(cluster).get(&name).await?;
-    let node = pod.spec.as_ref().and_then(|s| s.node_name.clone()).context("a node")?;
-    let statuses = pod.status.and_then(|s| s.container_statuses).unwrap_or_default();
-    let id = statuses.first().and_then(|s| s.container_id.clone()).context("a container")?;
+    // A process leads before kubelet has told of its container.
+    let told = |pod: &Pod| container(pod).is_some();
+    let pod = wait::until(&pods(cluster), &name, "its container is known", TAKEN_OVER, told).await?;
+    let id = container(&pod).context("a container")?;
+    let node = pod.spec.and_then(|spec| spec.node_name).context("a node")?;
     let (_, container) = id.split_once("://").context("the id of a container")?;
     Ok(Leader {
         pod: name,
         node,
         container: container.to_owned(),
     })
+}
+
+fn container(pod: &Pod) -> Option<String> {
+    let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
+    statuses.iter().find(|status| status.started == Some(true))?.container_id.clone()
 }
 
 async fn led_by_another(cluster: &Cluster, operator: &str, old: &str) -> Result<()> {

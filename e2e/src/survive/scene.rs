@@ -262,6 +262,15 @@ impl Trial<'_> {
         Ok(request)
     }
 
+    /// Errors when the request ends within this time.
+    pub async fn stays_open(&self, long: Duration) -> Result<()> {
+        let api = self.scene.namespace.api::<PostgresOpsRequest>();
+        match wait::request_ended(&api, &self.name, long).await {
+            Ok(request) => anyhow::bail!("it ended too early: {}", wait::last_words(&request)),
+            Err(_) => Ok(()),
+        }
+    }
+
     /// What the spec says now is what it must say afterwards.
     pub async fn expect_spec_as_it_is(&mut self) -> Result<()> {
         self.before = self.scene.namespace.api().get(self.scene.database).await?;
