@@ -1,6 +1,6 @@
 """Two more applications beside the writer, for as long as it runs.
 
-Both read /run/writer/candidates.json before every connection, as the writer does.
+Both read /run/writer/tls/candidates.json before every connection: the strings that the writer uses, as of those files.
 
 The prober opens new connections as the first candidate says, but only while that asks for verify-full; one line each in
 /run/writer/probes:
@@ -28,9 +28,10 @@ def one_line(error):
 
 
 def candidates():
-    with open(f"{FOLDER}/candidates.json") as strings:
-        # The three files of a certificate are taken from one folder, however often the link to it is changed.
-        return [s.replace(f"{FOLDER}/tls/", os.path.realpath(f"{FOLDER}/tls") + "/") for s in json.load(strings)]
+    # What they say and the files that they name are taken from one folder, however often the link to it is changed.
+    folder = os.path.realpath(f"{FOLDER}/tls")
+    with open(f"{folder}/candidates.json") as strings:
+        return [s.replace(f"{FOLDER}/tls/", f"{folder}/") for s in json.load(strings)]
 
 
 def connect(string):

@@ -1,32 +1,37 @@
 //! What only the provider of the cluster can do: cut a node off, kill a process, restart the API server.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
 
 use anyhow::{Context, Result, bail};
-use tokio::process::Command;
+use tokio::io::AsyncWriteExt;
+use tokio::process::{Child, Command};
 
 /// Exit code of the provider's scripts where it can't do what is asked.
 const CANNOT: i32 = 3;
 
-/// Runs `hack/cluster/<script>`; `false` when this provider can't do it.
-pub async fn run(script: &str, arguments: &[&str]) -> Result<bool> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../hack/cluster")
-        .join(script);
-    let output = Command::new(&path)
+/// Runs `hack/cluster/<name>`; `false` when this provider can't do it.
+pub async fn run(name: &str, arguments: &[&str]) -> Result<bool> {
+    let output = Command::new(script(name))
         .args(arguments)
         .kill_on_drop(true)
         .output()
         .await
-        .with_context(|| format!("{}", path.display()))?;
+        .with_context(|| name.to_owned())?;
+    judge(name, arguments, &output)
+}
+
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../hack/cluster")
+        .join(name)
+}
+
+fn judge(name: &str, arguments: &[&str], output: &Output) -> Result<bool> {
     match output.status.code() {
         Some(0) => Ok(true),
         Some(CANNOT) => Ok(false),
-        _ => bail!(
-            "{} {arguments:?}: {}",
-            path.display(),
-            String::from_utf8_lossy(&output.stderr)
-        ),
+        _ => bail!("{name} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr)),
     }
 }
 
@@ -35,9 +40,30 @@ pub async fn node(action: &str, node: &str) -> Result<bool> {
     run("node.sh", &[action, node]).await
 }
 
-/// SIGKILL to the process of a container, by its id at the node's runtime.
-pub async fn kill(node: &str, container: &str) -> Result<bool> {
-    run("node.sh", &["kill", node, container]).await
+/// A SIGKILL that waits for its moment: finding the process takes longer than a step of an operation.
+pub struct Aimed(Child);
+
+/// Gets ready to kill the process of a container, by its id at the node's runtime.
+pub async fn aim(node: &str, container: &str) -> Result<Aimed> {
+    let child = Command::new(script("node.sh"))
+        .args(["kill", node, container])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .context("node.sh kill")?;
+    Ok(Aimed(child))
+}
+
+impl Aimed {
+    /// Kills; `false` when this provider can't.
+    pub async fn fire(mut self) -> Result<bool> {
+        let mut stdin = self.0.stdin.take().context("standard input of node.sh")?;
+        // A provider that can't has ended already; its exit code says so.
+        let _ = stdin.write_all(b"now\n").await;
+        drop(stdin);
+        judge("node.sh", &["kill"], &self.0.wait_with_output().await?)
+    }
 }
 
 /// SIGKILL to the API server, which is started again and waited for.

@@ -70,6 +70,14 @@ impl Attempts {
         self.errors.values().sum()
     }
 
+    /// Adds those of another stretch.
+    pub fn add(&mut self, other: &Self) {
+        self.made += other.made;
+        for (message, count) in &other.errors {
+            *self.errors.entry(message.clone()).or_default() += count;
+        }
+    }
+
     fn read(lines: &str) -> Self {
         let mut found = Self::default();
         for line in lines.lines() {
@@ -378,8 +386,10 @@ async fn bring(namespace: &TestNamespace, database: &str, writer: &str) -> Resul
     // While TLS is being added or removed the AppBinding may be ahead of or behind the servers.
     candidates.push(format!("{base} sslmode=prefer sslrootcert=/none {CLIENT_FILES}"));
     let candidates = BASE64_STANDARD.encode(serde_json::to_string(&candidates)?);
+    // In the folder of the files that they name, too, so that both can be taken at once.
     let script = format!(
         "set -e; umask 077; cd {FOLDER}; n=tls.$(date +%s%N); mkdir $n; ln -sfn $n new\n{files}\
+         echo {candidates} | base64 -d > new/candidates.json\n\
          ln -sfn $n tls.link; mv -T tls.link tls\n\
          echo {candidates} | base64 -d > candidates.new; mv candidates.new candidates.json\n"
     );

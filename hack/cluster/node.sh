@@ -1,6 +1,7 @@
 #!/bin/bash
 # Cuts a node off the network, or puts it back: node.sh cut|heal <node>. Exit code 3: the provider can't.
-# Kills, freezes or wakes the process of a container: node.sh kill|pause|resume <node> <id>.
+# Kills, freezes or wakes the process of a container: node.sh kill|pause|resume <node> <id>; kill waits for
+# a line on its standard input.
 set -euo pipefail
 # shellcheck source=hack/cluster/provider.sh
 . "$(dirname -- "$0")/provider.sh"

@@ -125,6 +125,22 @@ impl Row {
         }
     }
 
+    /// Both in one: sums, the longest gap, the longer duration, and either trouble.
+    pub fn and(mut self, other: Self) -> Self {
+        self.probes.add(&other.probes);
+        if let (Some(all), Some(more)) = (&mut self.reads, &other.reads) {
+            all.add(more);
+        }
+        self.gap = self.gap.max(other.gap);
+        self.rows = other.rows.or(self.rows);
+        self.duration = self.duration.max(other.duration);
+        if self.ended != other.ended {
+            self.ended = format!("{}; {}", self.ended, other.ended);
+        }
+        self.trouble.extend(other.trouble);
+        self
+    }
+
     /// Whether all is as it must be.
     pub fn is_good(&self) -> bool {
         self.trouble.is_empty()

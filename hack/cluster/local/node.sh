@@ -1,6 +1,7 @@
 #!/bin/bash
 # Cuts a node of the local cluster off the network, or puts it back: node.sh cut|heal <node>
 # Kills, freezes or wakes the process of a container, by its id at containerd: node.sh kill|pause|resume <node> <id>
+# (kill waits for a line on its standard input, so that whoever waits for a moment does not miss it)
 set -euo pipefail
 # shellcheck source=hack/cluster/local/cluster.sh
 . "$(dirname -- "$0")/cluster.sh"
@@ -15,7 +16,7 @@ heal)
     ip -n "$namespace" link set eth0 up
     route_machine "$node"
     ;;
-kill) tasks kill -s SIGKILL "${3:?the id of a container}" ;;
+kill) if read -r _; then tasks kill -s SIGKILL "${3:?the id of a container}"; fi ;;
 pause | resume) tasks "$action" "${3:?the id of a container}" ;;
 *) fail "usage: node.sh cut|heal <node>, node.sh kill|pause|resume <node> <container>" ;;
 esac

@@ -70,6 +70,8 @@ pub struct Cluster {
     pub sessions_come_back: bool,
     /// A Pod that answers neither on the wire nor in SQL until then.
     pub unreachable: Option<(&'static str, Timestamp)>,
+    /// What is issued is valid from the begin of 2026.
+    pub issues_from_2026: bool,
 }
 
 impl Cluster {
@@ -106,6 +108,7 @@ impl Cluster {
             sessions: SslSessions::default(),
             sessions_come_back: false,
             unreachable: None,
+            issues_from_2026: false,
             now: "2026-01-01T00:00:00Z".parse().expect("a time"),
             postgres,
             version,
@@ -433,7 +436,8 @@ impl Cluster {
             status.revision = Some(status.revision.unwrap_or(0) + 1);
             status.conditions = vec![condition_of("Ready")];
             let spec = &certificate.spec;
-            let pair = issue(&self.authorities[&spec.issuer_ref.name], spec);
+            let from = self.issues_from_2026.then_some((2026, 1, 1));
+            let pair = issue(&self.authorities[&spec.issuer_ref.name], spec, from);
             let secret = IssuedSecret {
                 pair: Some(pair),
                 issuer: Some(spec.issuer_ref.name.clone()),

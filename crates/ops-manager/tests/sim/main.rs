@@ -1,7 +1,9 @@
 //! The real engine over a small world: every operation × {standalone, three members}, with crashes after every effect,
 //! every effect done twice, and the world moving in random order.
 
+mod clock;
 mod cluster;
+mod conflicts;
 mod objects;
 mod plan;
 mod reissued;
@@ -64,6 +66,12 @@ struct Run {
     cancel_at: Option<&'static str>,
     /// When this condition is true and the last step is still to come, this happens.
     then: Option<(&'static str, Happening)>,
+    /// When this condition is true, the operator's clock jumps.
+    clock: Option<(&'static str, SignedDuration)>,
+    /// Three of four writes end in a conflict.
+    conflicts: bool,
+    /// Writes that did.
+    lost: usize,
 }
 
 impl Run {
@@ -81,6 +89,9 @@ impl Run {
             cancel_after: None,
             cancel_at: None,
             then: None,
+            clock: None,
+            conflicts: false,
+            lost: 0,
         }
     }
 
@@ -94,6 +105,13 @@ impl Run {
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
         (self.random >> 33) & 1 == 0
+    }
+
+    /// Whether a write ends in a conflict.
+    fn loses(&mut self) -> bool {
+        let loses = self.conflicts && !(self.coin() && self.coin());
+        self.lost += usize::from(loses);
+        loses
     }
 
     fn others_move(&mut self, cluster: &mut Cluster, seed: u64) {
@@ -122,7 +140,7 @@ impl Run {
         self.begin(cluster);
         let members = cluster.uids().len();
         let mut done = 0;
-        for _ in 0..2000 {
+        for _ in 0..if self.conflicts { 20_000 } else { 2000 } {
             self.others_move(cluster, disturbance.seed);
             self.now += SignedDuration::from_millis(100);
             cluster.now = self.now;
@@ -138,9 +156,15 @@ impl Run {
                 world.leader = None;
             }
             let next = engine::advance(&op, &self.status(), &world, cancelled, self.now);
+            if next.status != self.status() && self.loses() {
+                continue;
+            }
             self.note_latches(&next.status);
             self.request.status = Some(next.status.clone());
             let is_latched = |step: &str| condition::is_true(&next.status.conditions, step);
+            if let Some((_, jump)) = self.clock.take_if(|(step, _)| is_latched(step)) {
+                self.now += jump;
+            }
             if let Some((_, happens)) = self
                 .then
                 .take_if(|(step, _)| is_latched(step) && !is_latched("UpdateDatabase"))
@@ -151,6 +175,9 @@ impl Run {
                 return next.status.phase.expect("a phase");
             }
             for effect in &next.effects {
+                if self.loses() {
+                    break;
+                }
                 for _ in 0..if disturbance.twice { 2 } else { 1 } {
                     cluster.perform(effect, &op.holder());
                 }

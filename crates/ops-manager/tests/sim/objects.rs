@@ -43,9 +43,17 @@ pub fn condition_of(type_: &str) -> IssuerCondition {
     }
 }
 
-/// What an issuer gives for a Certificate.
-pub fn issue(authority: &Authority, spec: &api_types::cert_manager::CertificateSpec) -> KeyPair {
-    let issued = authority.leaf(spec.common_name.as_deref().unwrap_or_default(), &spec.names());
+/// What an issuer gives for a Certificate, valid from this day on (year, month, day).
+pub fn issue(
+    authority: &Authority,
+    spec: &api_types::cert_manager::CertificateSpec,
+    from: Option<(i32, u8, u8)>,
+) -> KeyPair {
+    let common_name = spec.common_name.as_deref().unwrap_or_default();
+    let issued = match from {
+        Some(day) => authority.leaf_from(common_name, &spec.names(), day),
+        None => authority.leaf(common_name, &spec.names()),
+    };
     KeyPair {
         ca: authority.pem_text().to_owned(),
         certificate: issued.certificate,
