@@ -3,6 +3,7 @@
 //! Every fault has a namespace and a database of its own. What it disturbs outside of them it restores, whatever happens.
 
 pub mod certificates;
+pub mod disks;
 pub mod issuers;
 pub mod members;
 pub mod operators;
@@ -10,6 +11,7 @@ pub mod platform;
 pub mod requests;
 pub mod row;
 pub mod scene;
+pub mod simulated;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -19,7 +21,7 @@ use futures::future::LocalBoxFuture;
 use futures::stream;
 
 use crate::cluster::{Cluster, TestNamespace, in_namespace};
-use crate::install;
+use crate::{install, provider};
 use row::Row;
 
 /// Faults that leave everybody else alone run side by side, so many at once.
@@ -63,6 +65,8 @@ pub fn faults() -> Vec<Fault> {
         requests::FAULTS,
         operators::FAULTS,
         platform::FAULTS,
+        disks::FAULTS,
+        simulated::FAULTS,
     ]
     .concat()
 }
@@ -98,6 +102,8 @@ pub async fn run(only: Option<&str>, seed: u64, tell: impl Fn(&Row)) -> Result<V
 /// Puts back what faults disturb outside of their namespaces, whether a run was ended half-way or not.
 pub async fn restore(cluster: &Cluster) -> Result<()> {
     issuers::scale(cluster, 1).await?;
+    platform::heal_nodes(cluster).await?;
+    provider::run("disk.sh", &["remove"]).await?;
     install::everything(cluster).await
 }
 

@@ -104,6 +104,16 @@ impl Scene {
 
     /// Makes the database only.
     pub async fn database(namespace: &TestNamespace, shape: Shape, tls: bool) -> Result<&'static str> {
+        Self::database_as(namespace, shape, tls, |_| {}).await
+    }
+
+    /// As [`Scene::database`], with something changed.
+    pub async fn database_as(
+        namespace: &TestNamespace,
+        shape: Shape,
+        tls: bool,
+        change: impl FnOnce(&mut Postgres),
+    ) -> Result<&'static str> {
         manifests::apply(namespace, manifests::ISSUERS).await?;
         requests::issuer_ready(namespace, "pg-issuer").await?;
         requests::issuer_ready(namespace, "pg-new-issuer").await?;
@@ -118,6 +128,7 @@ impl Scene {
             if shape == Shape::Synchronous {
                 failover::synchronous(postgres);
             }
+            change(postgres);
         })
         .await?;
         wait::database_ready(&namespace.api(), database, PROVISIONING).await?;
