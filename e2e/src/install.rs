@@ -103,7 +103,15 @@ pub async fn release_with(chart: &str, values: &[&str]) -> Result<()> {
 pub async fn upgrade_with(release: &str, value: &str) -> Result<()> {
     let folder = charts().join(release);
     let folder = folder.to_str().context("the path of the charts is not UTF-8")?;
-    let arguments = ["upgrade", release, folder, "--namespace", SYSTEM_NAMESPACE, "--set", value];
+    let arguments = [
+        "upgrade",
+        release,
+        folder,
+        "--namespace",
+        SYSTEM_NAMESPACE,
+        "--set",
+        value,
+    ];
     let options = ["--wait", "--timeout", HELM_TIMEOUT];
     shell::host("helm", &[arguments.as_slice(), &options].concat())
         .await

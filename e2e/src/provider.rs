@@ -31,7 +31,10 @@ fn judge(name: &str, arguments: &[&str], output: &Output) -> Result<bool> {
     match output.status.code() {
         Some(0) => Ok(true),
         Some(CANNOT) => Ok(false),
-        _ => bail!("{name} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr)),
+        _ => bail!(
+            "{name} {arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        ),
     }
 }
 

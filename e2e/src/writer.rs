@@ -148,10 +148,16 @@ impl Writer {
 
     /// Where the record is now.
     pub async fn mark(&self) -> Result<Mark> {
-        let counts = self.read("touch probes reads; wc -l < log; wc -l < probes; wc -l < reads").await?;
+        let counts = self
+            .read("touch probes reads; wc -l < log; wc -l < probes; wc -l < reads")
+            .await?;
         let counts: Result<Vec<usize>, _> = counts.split_whitespace().map(str::parse).collect();
         match counts.context("not a number of lines")?.as_slice() {
-            &[writes, probes, reads] => Ok(Mark { writes, probes, reads }),
+            &[writes, probes, reads] => Ok(Mark {
+                writes,
+                probes,
+                reads,
+            }),
             other => bail!("three records have {other:?} lengths"),
         }
     }
@@ -290,7 +296,9 @@ async fn make_pod(namespace: &TestNamespace, database: &str, name: &str, choice:
     let mut environment = json!([{ "name": "SECONDS_TO_RUN", "value": LIFETIME_SECONDS }]);
     if choice.companions {
         let services = services(namespace, database).await?;
-        let more = services.iter().map(|(name, value)| json!({ "name": name, "value": value }));
+        let more = services
+            .iter()
+            .map(|(name, value)| json!({ "name": name, "value": value }));
         environment.as_array_mut().context("a list")?.extend(more);
     }
     let environment: Vec<EnvVar> = serde_json::from_value(environment)?;

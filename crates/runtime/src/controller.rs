@@ -14,6 +14,7 @@ use kube::{
     runtime::{
         controller::{self, Action, Controller},
         reflector::ObjectRef,
+        utils::Backoff as WatchBackoff,
     },
 };
 use serde::de::DeserializeOwned;
@@ -23,6 +24,11 @@ use crate::{Process, backoff::Backoff, metrics::ControllerMetrics, telemetry::ch
 
 /// How long one question for a full cache may wait.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
+
+/// First delay after a failed watch.
+const WATCH_AGAIN: Duration = Duration::from_millis(50);
+/// Longest one.
+const WATCH_AGAIN_LATEST: Duration = Duration::from_millis(400);
 
 /// When to look again after an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +81,7 @@ pub async fn run_controller<K, Ctx, E, Fut>(
     let work = Arc::new(Work::<K>::new(process.metrics.controller(name)));
     let policy = work.clone();
     let stream = controller
+        .trigger_backoff(BetweenWatches::default())
         .with_config(controller::Config::default().concurrency(process.concurrency))
         .graceful_shutdown_on(process.shutdown.clone().wait())
         .run(
@@ -93,6 +100,34 @@ pub async fn run_controller<K, Ctx, E, Fut>(
     }
     synced.abort();
     tracing::info!(controller = name, "stopped");
+}
+
+/// Delays after a failed watch. kube keeps one delay for all watches of a controller, and listens to none of them until it is
+/// over. When the API server restarts each of them fails, some more than once: with kube's default of up to 30 s a controller
+/// would see nothing for minutes.
+#[derive(Debug)]
+struct BetweenWatches(Duration);
+
+impl Default for BetweenWatches {
+    fn default() -> Self {
+        Self(WATCH_AGAIN)
+    }
+}
+
+impl Iterator for BetweenWatches {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let now = self.0;
+        self.0 = now.saturating_mul(2).min(WATCH_AGAIN_LATEST);
+        Some(now)
+    }
+}
+
+impl WatchBackoff for BetweenWatches {
+    fn reset(&mut self) {
+        *self = Self::default();
+    }
 }
 
 fn log<E: ReconcileError, Q: std::error::Error + 'static>(
@@ -193,6 +228,18 @@ mod tests {
 
     fn key() -> ObjectRef<ConfigMap> {
         ObjectRef::new("pg").within("shop")
+    }
+
+    /// The provisioner has about a dozen watches, and each may fail more than once while an API server starts.
+    #[test]
+    fn failed_watches_delay_the_others_for_seconds_not_minutes() {
+        let mut delays = BetweenWatches::default();
+        let first: Vec<Duration> = delays.by_ref().take(3).collect();
+        assert_eq!(first, [50, 100, 200].map(Duration::from_millis));
+        let all: Duration = BetweenWatches::default().take(30).sum();
+        assert!(all < Duration::from_secs(12), "{all:?}");
+        delays.reset();
+        assert_eq!(delays.next(), Some(WATCH_AGAIN));
     }
 
     fn depth(metrics: &Metrics) -> String {

@@ -84,7 +84,12 @@ impl Authority {
     }
 
     /// As [`Authority::leaf`], valid from this day on (year, month, day; midnight UTC).
-    pub fn leaf_from(&self, common_name: &str, names: &[String], (year, month, day): (i32, u8, u8)) -> Issued {
+    pub fn leaf_from(
+        &self,
+        common_name: &str,
+        names: &[String],
+        (year, month, day): (i32, u8, u8),
+    ) -> Issued {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         self.issue(common_name, &names, ExtendedKeyUsagePurpose::Any, |params| {
             params.extended_key_usages.clear();

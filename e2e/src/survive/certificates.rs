@@ -1,8 +1,8 @@
 //! What was issued vanishes or is spoiled before members have it, or is issued once more.
 
 use anyhow::Result;
-use api_types::tls::CertificateAlias;
 use api_types::names;
+use api_types::tls::CertificateAlias;
 use futures::FutureExt;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, Patch, PatchParams};

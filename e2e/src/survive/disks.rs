@@ -38,7 +38,11 @@ async fn disk_full(stage: Stage) -> Result<Vec<Row>> {
     };
     if !provider::run("disk.sh", &["make", &disks.name, MEBIBYTES]).await? {
         let why = End::NotRun("this cluster's provider can't make small disks".to_owned());
-        return Ok(vec![Row::bare("disk full", Operation::Add.title(), &why.to_string())]);
+        return Ok(vec![Row::bare(
+            "disk full",
+            Operation::Add.title(),
+            &why.to_string(),
+        )]);
     }
     let rows = async {
         disks.offer().await?;
@@ -93,14 +97,19 @@ impl Full {
         let pod = a_standby(scene).await?.name;
         let data = members::sql(&scene.namespace, &pod, "show data_directory").await?;
         let full = Self { pod, data };
-        let fill = format!("cat /dev/zero > {0}/filled; df --output=avail {0} | tail -1", full.data);
+        let fill = format!(
+            "cat /dev/zero > {0}/filled; df --output=avail {0} | tail -1",
+            full.data
+        );
         let left = full.run(scene, &fill).await?;
         ensure!(left.trim() == "0", "{} still has {left} KiB left", full.pod);
         Ok(full)
     }
 
     async fn free(&self, scene: &Scene) -> Result<()> {
-        self.run(scene, &format!("rm {}/filled", self.data)).await.map(|_| ())
+        self.run(scene, &format!("rm {}/filled", self.data))
+            .await
+            .map(|_| ())
     }
 
     async fn run(&self, scene: &Scene, command: &str) -> Result<String> {
@@ -136,7 +145,9 @@ impl Disks {
                     "nodeAffinity": { "required": { "nodeSelectorTerms": [{ "matchExpressions": [is_node] }] } },
                 },
             });
-            self.volumes().patch(&name, &params, &Patch::Apply(volume)).await?;
+            self.volumes()
+                .patch(&name, &params, &Patch::Apply(volume))
+                .await?;
         }
         Ok(())
     }

@@ -50,7 +50,11 @@ async fn never_ready(stage: Stage) -> Result<Vec<Row>> {
     stage
         .namespace
         .api::<Issuer>()
-        .patch("pg-new-issuer", &PatchParams::default(), &Patch::Merge(without_secret))
+        .patch(
+            "pg-new-issuer",
+            &PatchParams::default(),
+            &Patch::Merge(without_secret),
+        )
         .await?;
     not_ready(&stage.namespace).await?;
     let trial = scene.ask(Operation::ChangeIssuer, "30s").await?;
@@ -60,7 +64,9 @@ async fn never_ready(stage: Stage) -> Result<Vec<Row>> {
 async fn not_ready(namespace: &TestNamespace) -> Result<()> {
     let unready = |issuer: &Issuer| {
         let conditions = issuer.status.iter().flat_map(|status| &status.conditions);
-        conditions.into_iter().any(|c| c.type_ == "Ready" && c.status == "False")
+        conditions
+            .into_iter()
+            .any(|c| c.type_ == "Ready" && c.status == "False")
     };
     wait::until(&namespace.api(), "pg-new-issuer", "not Ready", SCALED, unready)
         .await
@@ -93,7 +99,9 @@ async fn down(stage: Stage) -> Result<Vec<Row>> {
     }
     .await;
     scale(&cluster, 1).await?;
-    let row = asked?.end("cert-manager down, and back", &[End::Successful]).await?;
+    let row = asked?
+        .end("cert-manager down, and back", &[End::Successful])
+        .await?;
     Ok(vec![row])
 }
 
@@ -104,9 +112,15 @@ async fn waits_for_cert_manager(namespace: &TestNamespace, name: &str) -> Result
         let mut messages = conditions.into_iter().filter_map(|c| c.message.as_deref());
         messages.any(|message| message.contains("waits for cert-manager"))
     };
-    wait::until(&namespace.api(), name, "says that it waits for cert-manager", SCALED, waits)
-        .await
-        .map(|_| ())
+    wait::until(
+        &namespace.api(),
+        name,
+        "says that it waits for cert-manager",
+        SCALED,
+        waits,
+    )
+    .await
+    .map(|_| ())
 }
 
 async fn stays_down(stage: Stage) -> Result<Vec<Row>> {

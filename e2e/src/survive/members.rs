@@ -159,11 +159,22 @@ impl Broken {
         let command = ["sh", "-c", &breaking];
         shell::output_of(&scene.namespace.pods(), &pod, POSTGRES_CONTAINER, &command).await?;
         let broken = Self { pod, data };
-        poll::until("the standby is down", AWAY, Duration::from_millis(300), || async {
-            let all = members::list(&scene.namespace, scene.database).await?;
-            let is_down = all.iter().any(|member| member.name == broken.pod && !member.ready);
-            Ok(if is_down { Look::Found(()) } else { Look::NotYet(format!("{all:?}")) })
-        })
+        poll::until(
+            "the standby is down",
+            AWAY,
+            Duration::from_millis(300),
+            || async {
+                let all = members::list(&scene.namespace, scene.database).await?;
+                let is_down = all
+                    .iter()
+                    .any(|member| member.name == broken.pod && !member.ready);
+                Ok(if is_down {
+                    Look::Found(())
+                } else {
+                    Look::NotYet(format!("{all:?}"))
+                })
+            },
+        )
         .await?;
         Ok(broken)
     }
@@ -184,9 +195,15 @@ async fn waits_for(scene: &Scene, request: &str, pod: &str) -> Result<()> {
         let mut open = conditions.into_iter().filter(|c| !c.is_true());
         open.any(|c| c.message.as_deref().is_some_and(|message| message.contains(pod)))
     };
-    wait::until(&scene.namespace.api(), request, &format!("waits for {pod}"), GIVEN_UP, waits)
-        .await
-        .map(|_| ())
+    wait::until(
+        &scene.namespace.api(),
+        request,
+        &format!("waits for {pod}"),
+        GIVEN_UP,
+        waits,
+    )
+    .await
+    .map(|_| ())
 }
 
 /// The first member that is not primary.

@@ -83,7 +83,10 @@ async fn killed_at_every_step(stage: Stage, operator: &'static str) -> Result<Ve
         for record in &mut records[..enough] {
             let trial = scene.ask(record.operation, "3m").await?;
             if !record.disturb(&cluster, &scene, &trial.name, operator).await? {
-                return Ok(vec![cannot(&format!("{operator} killed"), record.operation.title())]);
+                return Ok(vec![cannot(
+                    &format!("{operator} killed"),
+                    record.operation.title(),
+                )]);
             }
             let row = trial.end(operator, &[End::Successful]).await?;
             record.row = Some(record.row.take().map_or(row.clone(), |before| before.and(row)));
@@ -120,7 +123,10 @@ impl Record {
     }
 
     fn missed(&self) -> Vec<&String> {
-        let missed = self.persisted.iter().filter(|step| !self.killed_after.contains(*step));
+        let missed = self
+            .persisted
+            .iter()
+            .filter(|step| !self.killed_after.contains(*step));
         missed.collect()
     }
 
@@ -133,7 +139,13 @@ impl Record {
     }
 
     /// Kills after every step that was not followed by a kill before, until the request ends; `false` where it can't be.
-    async fn disturb(&mut self, cluster: &Cluster, scene: &Scene, name: &str, operator: &str) -> Result<bool> {
+    async fn disturb(
+        &mut self,
+        cluster: &Cluster,
+        scene: &Scene,
+        name: &str,
+        operator: &str,
+    ) -> Result<bool> {
         let api = scene.namespace.api::<PostgresOpsRequest>();
         let mut stream = watch_object(api.clone(), name).default_backoff().boxed();
         let mut known = 0;
@@ -172,7 +184,10 @@ impl Record {
         let missed: Vec<String> = self.missed().into_iter().cloned().collect();
         let (kills, all) = (self.kills, self.persisted.len());
         let mut row = self.row?;
-        row.fault = format!("{operator} SIGKILLed {kills} times, after {} of {all} steps", all - missed.len());
+        row.fault = format!(
+            "{operator} SIGKILLed {kills} times, after {} of {all} steps",
+            all - missed.len()
+        );
         if !missed.is_empty() {
             row.trouble.push(format!("never killed after {missed:?}"));
         }
@@ -221,7 +236,10 @@ async fn kill_leader(cluster: &Cluster, operator: &str) -> Result<bool> {
 
 async fn leader(cluster: &Cluster, operator: &str) -> Result<Leader> {
     let lease = lease_name(cluster, operator).await?;
-    let held = wait::until(&leases(cluster), &lease, "held", TAKEN_OVER, |l| holder(l).is_some()).await?;
+    let held = wait::until(&leases(cluster), &lease, "held", TAKEN_OVER, |l| {
+        holder(l).is_some()
+    })
+    .await?;
     let name = holder(&held).context("a holder")?;
     // A process leads before kubelet has told of its container.
     let told = |pod: &Pod| container(pod).is_some();
@@ -238,15 +256,25 @@ async fn leader(cluster: &Cluster, operator: &str) -> Result<Leader> {
 
 fn container(pod: &Pod) -> Option<String> {
     let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
-    statuses.iter().find(|status| status.started == Some(true))?.container_id.clone()
+    statuses
+        .iter()
+        .find(|status| status.started == Some(true))?
+        .container_id
+        .clone()
 }
 
 async fn led_by_another(cluster: &Cluster, operator: &str, old: &str) -> Result<()> {
     let lease = lease_name(cluster, operator).await?;
     let taken = |l: &Lease| holder(l).is_some_and(|holder| holder != old);
-    wait::until(&leases(cluster), &lease, "held by another replica", TAKEN_OVER, taken)
-        .await
-        .map(|_| ())
+    wait::until(
+        &leases(cluster),
+        &lease,
+        "held by another replica",
+        TAKEN_OVER,
+        taken,
+    )
+    .await
+    .map(|_| ())
 }
 
 fn holder(lease: &Lease) -> Option<String> {
@@ -276,7 +304,12 @@ async fn sample_with_restart(stage: Stage) -> Result<Vec<Row>> {
         Operation::ChangeIssuer,
         Operation::ChangeCertificates,
     ];
-    let steps = ["DatabasePauseSucceeded", "CertificateSynced", "ReloadTLS", "UpdatePetSets"];
+    let steps = [
+        "DatabasePauseSucceeded",
+        "CertificateSynced",
+        "ReloadTLS",
+        "UpdatePetSets",
+    ];
     let first = random.random_range(0..candidates.len());
     let mut rows = Vec::new();
     for number in 0..SAMPLE {
@@ -329,9 +362,14 @@ async fn upgraded(stage: Stage) -> Result<Vec<Row>> {
         };
         let trial = scene.ask_as(Operation::Rotate, &restart).await?;
         let request = trial.reached("DatabasePauseSucceeded").await?;
-        ensure!(!has(&request, "DatabaseResumeSucceeded"), "it was over before the upgrade");
+        ensure!(
+            !has(&request, "DatabaseResumeSucceeded"),
+            "it was over before the upgrade"
+        );
         let upgrade = install::upgrade_with(operator, "concurrency=7").await;
-        let row = trial.end(&format!("{operator} upgraded by Helm"), &[End::Successful]).await;
+        let row = trial
+            .end(&format!("{operator} upgraded by Helm"), &[End::Successful])
+            .await;
         // Back to the values of the charts.
         install::operator_release(&cluster, operator).await?;
         upgrade?;

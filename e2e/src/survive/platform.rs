@@ -53,7 +53,10 @@ async fn node_cut_off(stage: Stage) -> Result<Vec<Row>> {
     failover::synchronous_again(namespace, database, &old).await?;
     let nodes: Api<Node> = Api::all(namespace.client.clone());
     let names = nodes.list(&ListParams::default()).await?.items;
-    let other = names.iter().map(ResourceExt::name_any).find(|name| *name != old.node);
+    let other = names
+        .iter()
+        .map(ResourceExt::name_any)
+        .find(|name| *name != old.node);
     let other = other.context("another node than the primary's")?;
     let scene = Scene::with_applications(namespace, database, Some(&other)).await?;
     let trial = scene.ask(Operation::Rotate, "4m").await?;
@@ -61,10 +64,17 @@ async fn node_cut_off(stage: Stage) -> Result<Vec<Row>> {
     let fault = "primary's node cut off, and back";
     if !provider::node("cut", &old.node).await? {
         let why = End::NotRun("this cluster's provider can't".to_owned());
-        return Ok(vec![Row::bare(fault, Operation::Rotate.title(), &why.to_string())]);
+        return Ok(vec![Row::bare(
+            fault,
+            Operation::Rotate.title(),
+            &why.to_string(),
+        )]);
     }
     let moved = failover::another_primary_than(namespace, database, &old).await;
-    ensure!(provider::node("heal", &old.node).await?, "the node can't be healed");
+    ensure!(
+        provider::node("heal", &old.node).await?,
+        "the node can't be healed"
+    );
     moved?;
     Ok(vec![trial.end(fault, &[End::Successful]).await?])
 }

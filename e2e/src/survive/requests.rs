@@ -80,7 +80,10 @@ async fn two_at_once(stage: Stage) -> Result<Vec<Row>> {
     wait::request_ended(&api, &second.name, GONE).await?;
     Ok(vec![
         first
-            .end("two requests at once: the first", &[End::Successful, End::Skipped])
+            .end(
+                "two requests at once: the first",
+                &[End::Successful, End::Skipped],
+            )
             .await?,
         second
             .end("two requests at once: the second", &[End::Successful])
@@ -119,9 +122,17 @@ async fn database_deleted(stage: Stage) -> Result<Vec<Row>> {
     let ended = wait::request_ended(&stage.namespace.api(), &name, GONE).await?;
     let end = End::of(&ended);
     wait::gone(&api, database, &uid, GONE).await?;
-    let mut row = Row::bare("Postgres deleted", Operation::Add.title(), "Failed, database gone");
-    if !matches!(end, End::RolledBack | End::NotRestored | End::Refused | End::CarriedOn) {
-        row.trouble.push(format!("ended {end}: {}", wait::last_words(&ended)));
+    let mut row = Row::bare(
+        "Postgres deleted",
+        Operation::Add.title(),
+        "Failed, database gone",
+    );
+    if !matches!(
+        end,
+        End::RolledBack | End::NotRestored | End::Refused | End::CarriedOn
+    ) {
+        row.trouble
+            .push(format!("ended {end}: {}", wait::last_words(&ended)));
     }
     row.duration = begin.elapsed();
     Ok(vec![row])
@@ -134,9 +145,14 @@ async fn namespace_deleted(stage: Stage) -> Result<Vec<Row>> {
     let begin = Instant::now();
     let api: Api<Namespace> = Api::all(stage.namespace.client.clone());
     let uid = api.get(&stage.namespace.name).await?.uid().unwrap_or_default();
-    api.delete(&stage.namespace.name, &DeleteParams::default()).await?;
+    api.delete(&stage.namespace.name, &DeleteParams::default())
+        .await?;
     let gone = wait::gone(&api, &stage.namespace.name, &uid, GONE).await;
-    let mut row = Row::bare("namespace deleted", Operation::Add.title(), &End::Gone.to_string());
+    let mut row = Row::bare(
+        "namespace deleted",
+        Operation::Add.title(),
+        &End::Gone.to_string(),
+    );
     if let Err(error) = gone {
         row.trouble.push(format!("{error:#}"));
     }

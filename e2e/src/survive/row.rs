@@ -159,10 +159,15 @@ impl Row {
             self.fault.clone(),
             self.operation.clone(),
             format!("{}{}", self.ended, if self.is_good() { "" } else { " (!)" }),
-            if self.probes.made == 0 { dash() } else { of(&self.probes) },
+            if self.probes.made == 0 {
+                dash()
+            } else {
+                of(&self.probes)
+            },
             self.gap.map_or_else(dash, report::seconds),
             self.reads.as_ref().map_or_else(dash, of),
-            self.rows.map_or_else(dash, |(all, lost)| format!("{lost} of {all}")),
+            self.rows
+                .map_or_else(dash, |(all, lost)| format!("{lost} of {all}")),
             measured(self.duration),
         ]
     }
@@ -217,7 +222,10 @@ mod tests {
             failed(&[paused, ("UpdatePetSets", "True"), restored]),
             End::CarriedOn
         );
-        assert_eq!(failed(&[paused, ("RestoreDatabase", "Unknown")]), End::NotRestored);
+        assert_eq!(
+            failed(&[paused, ("RestoreDatabase", "Unknown")]),
+            End::NotRestored
+        );
     }
 
     #[test]

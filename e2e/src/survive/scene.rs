@@ -169,7 +169,14 @@ impl Scene {
 
     /// Asks for an operation that restarts nothing by itself. A step that is not done within `timeout` is given up.
     pub async fn ask(&self, operation: Operation, timeout: &str) -> Result<Trial<'_>> {
-        self.ask_as(operation, &Asked { timeout, ..Asked::default() }).await
+        self.ask_as(
+            operation,
+            &Asked {
+                timeout,
+                ..Asked::default()
+            },
+        )
+        .await
     }
 
     /// Asks for an operation.
@@ -194,7 +201,11 @@ impl Scene {
     /// Creates a request; returns its name.
     pub async fn create(&self, operation: Operation, asked: &Asked<'_>) -> Result<String> {
         let mut request: PostgresOpsRequest = manifests::parse(operation.manifest())?;
-        let name = format!("{}-{:04x}", request.metadata.name.unwrap_or_default(), rand::random::<u16>());
+        let name = format!(
+            "{}-{:04x}",
+            request.metadata.name.unwrap_or_default(),
+            rand::random::<u16>()
+        );
         request.metadata.name = Some(name.clone());
         request.spec.database_ref.name = self.database.to_owned();
         request.spec.timeout = Some(asked.timeout.to_owned());
@@ -305,7 +316,10 @@ impl Trial<'_> {
             duration,
             ..Row::bare(fault, &self.title, &ended.to_string())
         };
-        eprintln!("{}: {fault}: {}: {ended}: {words}", self.scene.namespace.name, self.title);
+        eprintln!(
+            "{}: {fault}: {}: {ended}: {words}",
+            self.scene.namespace.name, self.title
+        );
         if !expected.contains(&ended) {
             let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
             row.trouble.push(format!(
@@ -335,33 +349,46 @@ impl Trial<'_> {
         if self.scene.has_standbys {
             failover::all_stream(namespace, database).await?;
         }
-        poll::until("agreement of spec, members and applications", SETTLED, Duration::from_secs(1), || async {
-            self.agree(ended).await.map(Look::Found)
-        })
+        poll::until(
+            "agreement of spec, members and applications",
+            SETTLED,
+            Duration::from_secs(1),
+            || async { self.agree(ended).await.map(Look::Found) },
+        )
         .await?;
         let now = writer.mark().await?;
         writer.wait_for_rows(now).await?;
         let postgres: Postgres = namespace.api().get(database).await?;
         if postgres.spec.tls.is_some() {
-            poll::until("a new verify-full connection", BACK, Duration::from_millis(300), || async {
-                let probes = writer.probes_since(now).await?;
-                Ok(if probes.made > probes.failed() {
-                    Look::Found(())
-                } else {
-                    Look::NotYet(format!("{:?}", probes.errors))
-                })
-            })
+            poll::until(
+                "a new verify-full connection",
+                BACK,
+                Duration::from_millis(300),
+                || async {
+                    let probes = writer.probes_since(now).await?;
+                    Ok(if probes.made > probes.failed() {
+                        Look::Found(())
+                    } else {
+                        Look::NotYet(format!("{:?}", probes.errors))
+                    })
+                },
+            )
             .await?;
         }
         Ok(())
     }
 
     async fn agree(&self, ended: &End) -> Result<()> {
-        let Scene { namespace, database, .. } = self.scene;
+        let Scene {
+            namespace, database, ..
+        } = self.scene;
         let postgres = checks::at_peace(namespace, database).await?;
         if matches!(ended, End::RolledBack | End::Refused) {
             let settings = |p: &Postgres| (p.spec.tls.clone(), p.spec.ssl_mode, p.spec.client_auth_mode);
-            ensure!(settings(&postgres) == settings(&self.before), "the spec is not as it was");
+            ensure!(
+                settings(&postgres) == settings(&self.before),
+                "the spec is not as it was"
+            );
         }
         let all = members::list(namespace, database).await?;
         if postgres.spec.tls.is_none() {
@@ -372,7 +399,11 @@ impl Trial<'_> {
             return Ok(());
         }
         let binding: AppBinding = namespace.api().get(database).await?;
-        let bundle = binding.spec.client_config.ca_bundle.context("AppBinding: no caBundle")?;
+        let bundle = binding
+            .spec
+            .client_config
+            .ca_bundle
+            .context("AppBinding: no caBundle")?;
         let bundle = BASE64_STANDARD.decode(bundle)?;
         let host = format!("{database}.{}.svc", namespace.name);
         let mut leaves = Vec::new();
@@ -384,7 +415,10 @@ impl Trial<'_> {
         ensure!(leaves.len() == 1, "members serve different certificates");
         if *ended == End::Successful {
             let secret = pki::certificate(namespace, database, CertificateAlias::Server).await?;
-            ensure!(leaves[0] == secret.leaf.fingerprint, "members serve another certificate than the Secret's");
+            ensure!(
+                leaves[0] == secret.leaf.fingerprint,
+                "members serve another certificate than the Secret's"
+            );
         }
         Ok(())
     }
@@ -394,15 +428,21 @@ impl Trial<'_> {
         let (acknowledged, lost) = writer.lost().await?;
         row.rows = Some((acknowledged, lost.len()));
         if let Some(first) = lost.first() {
-            row.trouble
-                .push(format!("{} acknowledged rows are lost, first {first}", lost.len()));
+            row.trouble.push(format!(
+                "{} acknowledged rows are lost, first {first}",
+                lost.len()
+            ));
         }
         row.gap = Some(writer.since(self.mark).await?.longest_gap);
         row.probes = writer.probes_since(self.mark).await?;
         if self.scene.has_standbys {
             row.reads = Some(writer.reads_since(self.mark).await?);
         }
-        let errors = row.probes.errors.iter().chain(row.reads.iter().flat_map(|r| &r.errors));
+        let errors = row
+            .probes
+            .errors
+            .iter()
+            .chain(row.reads.iter().flat_map(|r| &r.errors));
         for (message, count) in errors {
             eprintln!("{}: {count} × {message}", self.scene.namespace.name);
         }
@@ -413,11 +453,17 @@ impl Trial<'_> {
 /// Whether a Certificate is issued and its Secret is there.
 pub fn is_issued(certificate: &Certificate) -> bool {
     let conditions = certificate.status.iter().flat_map(|status| &status.conditions);
-    conditions.into_iter().any(|c| c.type_ == "Ready" && c.status == "True")
+    conditions
+        .into_iter()
+        .any(|c| c.type_ == "Ready" && c.status == "True")
 }
 
 /// Whether a request has this condition, True.
 pub fn has(request: &PostgresOpsRequest, step: &str) -> bool {
-    let conditions = request.status.as_ref().map(|s| s.conditions.as_slice()).unwrap_or_default();
+    let conditions = request
+        .status
+        .as_ref()
+        .map(|s| s.conditions.as_slice())
+        .unwrap_or_default();
     condition::is_true(conditions, step)
 }

@@ -29,7 +29,15 @@ pub const FAULTS: &[Fault] = &[
 async fn simulated(fault: &str, tests: &str) -> Result<Vec<Row>> {
     let begin = Instant::now();
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let arguments = ["test", "--locked", "--quiet", "--package", "ops-manager", "--test", "sim"];
+    let arguments = [
+        "test",
+        "--locked",
+        "--quiet",
+        "--package",
+        "ops-manager",
+        "--test",
+        "sim",
+    ];
     let run = Command::new("cargo")
         .args(arguments)
         .args(["--", "--include-ignored", tests])
@@ -46,7 +54,8 @@ async fn simulated(fault: &str, tests: &str) -> Result<Vec<Row>> {
         &format!("as expected in {passed} simulated tests, `{tests}*`"),
     );
     if !run.status.success() || passed == 0 {
-        row.trouble.push(format!("{stdout}{}", String::from_utf8_lossy(&run.stderr)));
+        row.trouble
+            .push(format!("{stdout}{}", String::from_utf8_lossy(&run.stderr)));
     }
     row.duration = begin.elapsed().max(Duration::from_millis(1));
     Ok(vec![row])
@@ -54,7 +63,9 @@ async fn simulated(fault: &str, tests: &str) -> Result<Vec<Row>> {
 
 /// How many tests passed, by the closing lines of the runner.
 fn passed(output: &str) -> usize {
-    let results = output.lines().filter_map(|line| line.strip_prefix("test result: ok. "));
+    let results = output
+        .lines()
+        .filter_map(|line| line.strip_prefix("test result: ok. "));
     results
         .filter_map(|line| line.split_whitespace().next()?.parse::<usize>().ok())
         .sum()

@@ -77,10 +77,15 @@ async fn node_cut_off(namespace: &TestNamespace, writer: &Writer) -> Result<()> 
         return Ok(());
     }
     let outcome = failover::another_primary_than(namespace, DATABASE, &old).await;
-    ensure!(provider::node("heal", &old.node).await?, "the node can't be healed");
+    ensure!(
+        provider::node("heal", &old.node).await?,
+        "the node can't be healed"
+    );
     let new = outcome?;
     ensure!(new.name != old.name, "the cut-off Pod itself is primary again");
-    failover::all_stream(namespace, DATABASE).await.context("after the node is back")?;
+    failover::all_stream(namespace, DATABASE)
+        .await
+        .context("after the node is back")?;
     wait::database_ready(&namespace.api::<Postgres>(), DATABASE, BACK).await?;
     writer.wait_for_rows(writer.mark().await?).await?;
     tell(writer, "primary's node cut off", mark).await?;

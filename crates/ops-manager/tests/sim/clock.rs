@@ -68,7 +68,10 @@ fn nothing_is_half_done(cluster: &Cluster, context: &str) {
 #[ignore = "takes long; make survive runs it"]
 fn an_hour_ahead_at_any_step_ends_well_or_leaves_members_as_the_spec_says() {
     let (successful, failed) = jump(1);
-    assert!(successful > 0 && failed > 0, "{successful} Successful, {failed} Failed");
+    assert!(
+        successful > 0 && failed > 0,
+        "{successful} Successful, {failed} Failed"
+    );
 }
 
 #[test]
@@ -92,5 +95,8 @@ fn a_certificate_from_an_hour_ahead_is_given_to_no_member() {
     assert_eq!(cluster.world().holder(), None);
     let conditions = run.status().conditions;
     let failed = condition::find(&conditions, "Failed").and_then(|failed| failed.message.clone());
-    assert!(failed.as_deref().is_some_and(|why| why.contains("valid")), "{failed:?}");
+    assert!(
+        failed.as_deref().is_some_and(|why| why.contains("valid")),
+        "{failed:?}"
+    );
 }

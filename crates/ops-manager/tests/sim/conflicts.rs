@@ -20,7 +20,11 @@ fn conflicts_on_three_of_four_writes_slow_every_operation_down_and_change_no_end
             let phase = run.run(&mut cluster, CALM);
             let context = format!("{name}, restart {restart}, seed {seed}: {:#?}", run.log);
             assert_eq!(phase, OpsRequestPhase::Successful, "{context}");
-            let wanted = if name == "remove" { TlsPhase::Off } else { TlsPhase::Enforce };
+            let wanted = if name == "remove" {
+                TlsPhase::Off
+            } else {
+                TlsPhase::Enforce
+            };
             assert_eq!(cluster.phases(), BTreeSet::from([wanted]), "{context}");
             assert_eq!(cluster.world().holder(), None, "{context}");
             assert_eq!(
