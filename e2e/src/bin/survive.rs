@@ -51,8 +51,9 @@ async fn survive_everything(arguments: &Arguments) -> Result<bool> {
         outcome = survive::run(only, seed, row::Row::tell) => outcome,
         _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("stopped; what was disturbed is put back")),
     };
-    survive::restore(&cluster).await?;
+    let restored = survive::restore(&cluster).await;
     let rows = outcome?;
     println!("\n{}", row::table(&rows));
+    restored?;
     Ok(rows.iter().all(row::Row::is_good))
 }

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use api_types::cert_manager::Certificate;
 use api_types::ops_request::{ApplyOption, TlsRestart};
 use api_types::tls::{CertificateAlias, ClientAuthMode, IssuerRef, SslMode, TlsConfig};
-use api_types::{AppBinding, Postgres, PostgresOpsRequest, condition};
+use api_types::{AppBinding, Postgres, PostgresOpsRequest};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use tokio::time::Instant;
@@ -264,21 +263,18 @@ pub struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    /// Waits until a step is persisted (or the request has ended); errors with what it waits for instead.
+    /// Waits until a step is persisted; errors when the request has ended by then: a fault would come too late.
     pub async fn reached(&self, step: &str) -> Result<PostgresOpsRequest> {
         let api = self.scene.namespace.api::<PostgresOpsRequest>();
+        let has_ended = |request: &PostgresOpsRequest| wait::phase(request).is_some_and(wait::is_end);
         let reached = |request: &PostgresOpsRequest| {
             let conditions = request.status.iter().flat_map(|status| &status.conditions);
-            wait::phase(request).is_some_and(wait::is_end)
-                || conditions.into_iter().any(|c| c.type_ == step && c.is_true())
+            has_ended(request) || conditions.into_iter().any(|c| c.type_ == step && c.is_true())
         };
         let request = wait::until(&api, &self.name, step, REACHED, reached).await?;
         ensure!(
-            !wait::phase(&request).is_some_and(wait::is_end) || {
-                let conditions = request.status.iter().flat_map(|s| &s.conditions);
-                conditions.into_iter().any(|c| c.type_ == step)
-            },
-            "it ended before {step}: {}",
+            !has_ended(&request),
+            "it ended before {step} was seen: {}",
             wait::last_words(&request)
         );
         Ok(request)
@@ -448,22 +444,4 @@ impl Trial<'_> {
         }
         Ok(())
     }
-}
-
-/// Whether a Certificate is issued and its Secret is there.
-pub fn is_issued(certificate: &Certificate) -> bool {
-    let conditions = certificate.status.iter().flat_map(|status| &status.conditions);
-    conditions
-        .into_iter()
-        .any(|c| c.type_ == "Ready" && c.status == "True")
-}
-
-/// Whether a request has this condition, True.
-pub fn has(request: &PostgresOpsRequest, step: &str) -> bool {
-    let conditions = request
-        .status
-        .as_ref()
-        .map(|s| s.conditions.as_slice())
-        .unwrap_or_default();
-    condition::is_true(conditions, step)
 }
