@@ -25,7 +25,7 @@ use crate::{install, provider};
 use row::Row;
 
 /// Faults that leave everybody else alone run side by side, so many at once.
-const SIDE_BY_SIDE: usize = 2;
+const SIDE_BY_SIDE: usize = 3;
 
 /// What a fault gets.
 #[derive(Clone)]
