@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
 /// The allowed arrows; tests may use `testkit` besides.
-const ALLOWED: [(&str, &[&str]); 9] = [
+const ALLOWED: [(&str, &[&str]); 10] = [
     ("api-types", &[]),
     ("blueprint", &["api-types"]),
     ("instance", &["api-types"]),
@@ -13,6 +13,7 @@ const ALLOWED: [(&str, &[&str]); 9] = [
     ("petset", &["api-types", "runtime"]),
     ("provisioner", &["api-types", "blueprint", "instance", "runtime"]),
     ("ops-manager", &["api-types", "blueprint", "instance", "runtime"]),
+    ("kubectl-sealwright", &["api-types", "instance"]),
     ("testkit", &["api-types"]),
     ("e2e", &["api-types", "instance"]),
 ];

@@ -1,0 +1,66 @@
+//! `tls …` and `restart`: write a request, follow it, end with its outcome.
+
+use api_types::PostgresOpsRequest;
+use api_types::ops_request::OpsRequestPhase;
+use kube::ResourceExt;
+use kube::api::PostParams;
+
+use crate::cli::{Connection, RequestArgs};
+use crate::cluster::Target;
+use crate::decide;
+use crate::exit::{Error, Exit};
+use crate::follow::{self, Ending};
+use crate::request::Asked;
+use crate::style::{self, Paint};
+
+/// Field manager of what the plugin writes.
+pub(super) const FIELD_MANAGER: &str = "kubectl-sealwright";
+
+pub(super) async fn run(connection: &Connection, asked: Asked, args: &RequestArgs) -> Result<Exit, Error> {
+    if args.dry_run {
+        let mut request = asked.request;
+        request.metadata.namespace = connection.namespace.clone();
+        style::print(&yaml(&request)?)?;
+        return Ok(Exit::Done);
+    }
+    let target = Target::connect(connection).await?;
+    let postgres = target.database(&args.database).await?;
+    decide::admissible(asked.change, &postgres).map_err(Error::Refused)?;
+    let name = write(&target, &asked.request).await?;
+    if args.no_wait {
+        style::print(&format!(
+            "postgresopsrequest/{name} created\nfollow it: kubectl get pgops/{name} -n {} --watch\n",
+            target.namespace
+        ))?;
+        return Ok(Exit::Done);
+    }
+    style::print(&format!("postgresopsrequest/{name} created\n"))?;
+    let ending = follow::to_the_end(&target, &name, args.wait_timeout).await?;
+    conclude(&name, &ending)
+}
+
+/// The request as `kubectl create -f -` takes it.
+pub(super) fn yaml(request: &PostgresOpsRequest) -> Result<String, Error> {
+    serde_yaml::to_string(request).map_err(|error| Error::Encoding(error.to_string()))
+}
+
+async fn write(target: &Target, request: &PostgresOpsRequest) -> Result<String, Error> {
+    let params = PostParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PostParams::default()
+    };
+    let doing = format!("creating a PostgresOpsRequest in {}", target.namespace);
+    let created = target.api::<PostgresOpsRequest>().create(&params, request).await;
+    Ok(created.map_err(|error| Error::api(doing, error))?.name_any())
+}
+
+fn conclude(name: &str, ending: &Ending) -> Result<Exit, Error> {
+    let paint = Paint::for_stdout();
+    let phase = ending.phase.as_str();
+    let (phase, exit) = match ending.phase {
+        OpsRequestPhase::Successful => (paint.good(phase), Exit::Done),
+        _ => (paint.bad(phase), Exit::Problem),
+    };
+    style::print(&format!("{name}: {phase}: {}\n", ending.message))?;
+    Ok(exit)
+}

@@ -1,0 +1,671 @@
+//! `status`: one database on one screen.
+
+use std::collections::BTreeMap;
+
+use api_types::cert_manager::Certificate as CertManagerCertificate;
+use api_types::condition::{self, Condition};
+use api_types::ops_request::{MemberProof, OpsRequestPhase};
+use api_types::postgres::{DatabasePhase, conditions};
+use api_types::tls::CertificateAlias;
+use api_types::{Postgres, PostgresOpsRequest};
+use jiff::Timestamp;
+use kube::ResourceExt;
+use serde::Serialize;
+
+use super::Certificate;
+use crate::cluster::Seen;
+use crate::decide::{self, Holder};
+use crate::members::Member;
+use crate::style::{self, Paint};
+
+/// A member, and the certificate that it showed; none when it has no TLS, or why it could not be asked.
+pub type Handshake = (String, Result<Option<Certificate>, String>);
+
+/// What was read.
+#[derive(Debug)]
+pub struct Input {
+    /// The database.
+    pub postgres: Postgres,
+    /// Its members.
+    pub members: Vec<Member>,
+    /// Requests of the namespace.
+    pub requests: Seen<Vec<PostgresOpsRequest>>,
+    /// Its certificates.
+    pub certificates: Vec<(CertificateAlias, Seen<CertManagerCertificate>)>,
+    /// What handshakes showed, by member; absent when nobody was asked.
+    pub handshakes: Option<Vec<Handshake>>,
+}
+
+/// What is told.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// The PostgresVersion.
+    pub version: String,
+    /// Phase; `Unknown` before the first report.
+    pub phase: String,
+    /// Members wanted.
+    pub replicas: i32,
+    /// TLS as the spec says; absent without TLS.
+    pub tls: Option<Tls>,
+    /// cert-manager's certificates.
+    pub certificates: Vec<Issued>,
+    /// The certificate that ends first.
+    pub earliest_expiry: Option<Expiry>,
+    /// The members.
+    pub members: Vec<MemberStatus>,
+    /// The running operation, or the one that waits.
+    pub operation: Option<Operation>,
+    /// The last one that ended.
+    pub last_operation: Option<Operation>,
+    /// Who holds the pause.
+    pub pause: Option<Pause>,
+    /// Conditions that say that something is wrong.
+    pub problems: Vec<Problem>,
+    /// What could not be read, and why.
+    pub unknown: Vec<String>,
+}
+
+/// TLS as the spec says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tls {
+    /// `sslMode`.
+    pub ssl_mode: String,
+    /// `clientAuthMode`; absent when the spec leaves the default.
+    pub client_auth_mode: Option<String>,
+    /// `Issuer pg-issuer`.
+    pub issuer: Option<String>,
+}
+
+/// One of cert-manager's certificates.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Issued {
+    /// `server`, `client`, `metrics-exporter`.
+    pub alias: String,
+    /// Last moment of validity.
+    pub not_after: Option<Timestamp>,
+    /// When cert-manager renews it.
+    pub renewal_time: Option<Timestamp>,
+    /// Whether it is issued and current.
+    pub ready: bool,
+    /// Why it is not.
+    pub message: Option<String>,
+}
+
+/// The certificate that ends first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Expiry {
+    /// Which: an alias, or `served by <member>`.
+    pub certificate: String,
+    /// When.
+    pub not_after: Timestamp,
+}
+
+/// One member.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemberStatus {
+    /// What its Pod tells.
+    #[serde(flatten)]
+    pub member: Member,
+    /// What it serves.
+    pub serves: Serves,
+}
+
+/// What a member was seen to serve.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Serves {
+    /// `tls`, `plaintext`, or `unknown`.
+    pub answer: &'static str,
+    /// The certificate, with TLS.
+    pub certificate: Option<Certificate>,
+    /// When it was seen.
+    pub seen_at: Option<Timestamp>,
+    /// Who saw it: `handshake`, or the request.
+    pub seen_by: Option<String>,
+    /// Whether the request found it to be the Secret's.
+    pub matches_secret: Option<bool>,
+    /// Why it is not known.
+    pub message: Option<String>,
+}
+
+/// An operation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Operation {
+    /// Name of the request.
+    pub name: String,
+    /// Type.
+    #[serde(rename = "type")]
+    pub type_: String,
+    /// Phase.
+    pub phase: String,
+    /// Its step, or what it waits for.
+    pub step: Option<String>,
+    /// What the step does or waits for.
+    pub message: Option<String>,
+    /// Since when.
+    pub since: Option<Timestamp>,
+}
+
+/// Who holds the pause.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Pause {
+    /// `operation` or `person`.
+    pub kind: &'static str,
+    /// Name of the request or of the person.
+    pub holder: String,
+    /// Whether the provisioner keeps off.
+    pub acknowledged: bool,
+}
+
+/// A condition that says that something is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Problem {
+    /// Type of the condition.
+    pub condition: String,
+    /// What it says.
+    pub message: String,
+}
+
+/// What there is to tell at `now`.
+pub fn status(input: &Input, now: Timestamp) -> Status {
+    let postgres = &input.postgres;
+    let database = postgres.name_any();
+    let mine: Vec<&PostgresOpsRequest> = input
+        .requests
+        .present()
+        .into_iter()
+        .flatten()
+        .filter(|request| request.spec.database_ref.name == database)
+        .collect();
+    let certificates: Vec<Issued> = input
+        .certificates
+        .iter()
+        .filter_map(|(alias, seen)| Some(issued(*alias, seen.present()?)))
+        .collect();
+    let members: Vec<MemberStatus> = input
+        .members
+        .iter()
+        .map(|member| MemberStatus {
+            serves: serves(member, input, &mine, now),
+            member: member.clone(),
+        })
+        .collect();
+    let report = postgres.status.as_ref();
+    Status {
+        namespace: postgres.namespace().unwrap_or_default(),
+        name: database,
+        version: postgres.spec.version.clone(),
+        phase: report
+            .and_then(|status| status.phase)
+            .map_or("Unknown", DatabasePhase::as_str)
+            .to_owned(),
+        replicas: postgres.spec.replicas.unwrap_or(1),
+        tls: tls(postgres),
+        earliest_expiry: earliest(&certificates, &members),
+        certificates,
+        members,
+        operation: mine
+            .iter()
+            .filter(|request| !has_ended(request))
+            .min_by_key(|request| (phase(request) != Some(OpsRequestPhase::Progressing), age(request)))
+            .map(|request| operation(request)),
+        last_operation: mine
+            .iter()
+            .filter(|request| has_ended(request))
+            .max_by_key(|request| (ended_at(request), age(request)))
+            .map(|request| operation(request)),
+        pause: decide::held_by(postgres).map(|holder| pause(postgres, holder)),
+        problems: problems(
+            report
+                .map(|status| status.conditions.as_slice())
+                .unwrap_or_default(),
+        ),
+        unknown: unknown(input),
+    }
+}
+
+fn tls(postgres: &Postgres) -> Option<Tls> {
+    let tls = postgres.spec.tls.as_ref()?;
+    Some(Tls {
+        ssl_mode: postgres
+            .spec
+            .ssl_mode
+            .map_or("verify-full", |mode| mode.as_str())
+            .to_owned(),
+        client_auth_mode: postgres
+            .spec
+            .client_auth_mode
+            .map(|mode| mode.as_str().to_owned()),
+        issuer: tls
+            .issuer_ref
+            .as_ref()
+            .map(|issuer| format!("{} {}", issuer.kind, issuer.name)),
+    })
+}
+
+fn issued(alias: CertificateAlias, certificate: &CertManagerCertificate) -> Issued {
+    let status = certificate.status.clone().unwrap_or_default();
+    let ready = status.conditions.iter().find(|c| c.type_ == "Ready");
+    let is_ready = ready.is_some_and(|c| c.status == "True");
+    Issued {
+        alias: alias.as_str().to_owned(),
+        not_after: status.not_after.map(|time| time.0),
+        renewal_time: status.renewal_time.map(|time| time.0),
+        ready: is_ready,
+        message: ready
+            .filter(|_| !is_ready)
+            .and_then(|condition| condition.message.clone()),
+    }
+}
+
+/// A handshake, or else what the last request that looked at this very Pod has seen.
+fn serves(member: &Member, input: &Input, requests: &[&PostgresOpsRequest], now: Timestamp) -> Serves {
+    if let Some(handshakes) = &input.handshakes {
+        let answer = handshakes.iter().find(|(name, _)| *name == member.name);
+        let nobody = Err("it was not asked".to_owned());
+        return by_handshake(answer.map_or(&nobody, |(_, answer)| answer), now);
+    }
+    let proofs = requests.iter().flat_map(|request| {
+        let members = request.status.as_ref().map(|s| s.members.as_slice());
+        members
+            .unwrap_or_default()
+            .iter()
+            .filter(|proof| proof.name == member.name)
+            .map(move |proof| (*request, proof))
+    });
+    match proofs.max_by_key(|(_, proof)| proof.seen_at.0) {
+        Some((request, proof)) => by_request(member, request, proof),
+        None => Serves {
+            answer: "unknown",
+            certificate: None,
+            seen_at: None,
+            seen_by: None,
+            matches_secret: None,
+            message: Some("no operation has looked; use --verify".to_owned()),
+        },
+    }
+}
+
+fn by_handshake(answer: &Result<Option<Certificate>, String>, now: Timestamp) -> Serves {
+    Serves {
+        answer: match answer {
+            Ok(Some(_)) => "tls",
+            Ok(None) => "plaintext",
+            Err(_) => "unknown",
+        },
+        certificate: answer.clone().ok().flatten(),
+        seen_at: Some(now),
+        seen_by: Some("handshake".to_owned()),
+        matches_secret: None,
+        message: answer.clone().err(),
+    }
+}
+
+fn by_request(member: &Member, request: &PostgresOpsRequest, proof: &MemberProof) -> Serves {
+    // A proof has the time when it was first seen so; a request that is Successful has seen all of it at its end.
+    let end = ended_at(request).filter(|_| phase(request) == Some(OpsRequestPhase::Successful));
+    let seen_at = end.unwrap_or(proof.seen_at.0).max(proof.seen_at.0);
+    // A Pod keeps its name when it is made anew, and then serves what the config Secret holds by then.
+    let made_since = member.created.is_some_and(|created| created > seen_at);
+    Serves {
+        answer: if proof.served.is_some() {
+            "tls"
+        } else {
+            "plaintext"
+        },
+        certificate: proof.served.as_ref().map(|served| Certificate {
+            fingerprint: served.fingerprint.clone(),
+            serial: served.serial.clone(),
+            issuer: served.issuer.clone(),
+            not_after: served.not_after.0,
+            names: Vec::new(),
+            protocol: served.protocol.clone(),
+        }),
+        seen_at: Some(seen_at),
+        seen_by: Some(request.name_any()),
+        matches_secret: proof.matches_secret,
+        message: made_since.then(|| "the Pod was made anew since; use --verify".to_owned()),
+    }
+}
+
+fn earliest(certificates: &[Issued], members: &[MemberStatus]) -> Option<Expiry> {
+    let issued = certificates.iter().filter_map(|issued| {
+        Some(Expiry {
+            certificate: issued.alias.clone(),
+            not_after: issued.not_after?,
+        })
+    });
+    let served = members
+        .iter()
+        .filter(|member| member.serves.message.is_none())
+        .filter_map(|member| {
+            Some(Expiry {
+                certificate: format!("served by {}", member.member.name),
+                not_after: member.serves.certificate.as_ref()?.not_after,
+            })
+        });
+    issued.chain(served).min_by_key(|expiry| expiry.not_after)
+}
+
+fn phase(request: &PostgresOpsRequest) -> Option<OpsRequestPhase> {
+    request.status.as_ref()?.phase
+}
+
+fn has_ended(request: &PostgresOpsRequest) -> bool {
+    phase(request).is_some_and(OpsRequestPhase::is_terminal)
+}
+
+fn age(request: &PostgresOpsRequest) -> Option<Timestamp> {
+    request.metadata.creation_timestamp.as_ref().map(|time| time.0)
+}
+
+fn conditions_of(request: &PostgresOpsRequest) -> &[Condition] {
+    request
+        .status
+        .as_ref()
+        .map(|status| status.conditions.as_slice())
+        .unwrap_or_default()
+}
+
+fn ended_at(request: &PostgresOpsRequest) -> Option<Timestamp> {
+    let times = conditions_of(request).iter().map(|c| c.last_transition_time.0);
+    times.max()
+}
+
+/// The condition that tells most: why it failed, the step that is open, or the last one.
+pub fn telling(request: &PostgresOpsRequest) -> Option<&Condition> {
+    let conditions = conditions_of(request);
+    let open = || {
+        conditions
+            .iter()
+            .rev()
+            .find(|c| c.is_false() && c.reason.is_some())
+    };
+    let failed = condition::find(conditions, "Failed").filter(|c| c.is_true());
+    let running = !has_ended(request);
+    failed
+        .or_else(|| running.then(open).flatten())
+        .or_else(|| conditions.iter().rev().find(|c| c.reason.is_some()))
+}
+
+fn operation(request: &PostgresOpsRequest) -> Operation {
+    let telling = telling(request);
+    Operation {
+        name: request.name_any(),
+        type_: request.spec.type_.as_str().to_owned(),
+        phase: phase(request)
+            .map_or("Pending", OpsRequestPhase::as_str)
+            .to_owned(),
+        step: telling.map(|condition| condition.type_.clone()),
+        message: telling.and_then(|condition| condition.message.clone()),
+        since: telling.map(|condition| condition.last_transition_time.0),
+    }
+}
+
+fn pause(postgres: &Postgres, holder: &str) -> Pause {
+    let (kind, name) = match Holder::of(holder) {
+        Holder::Operation { request, .. } => ("operation", request),
+        Holder::Person(name) => ("person", name),
+    };
+    Pause {
+        kind,
+        holder: name,
+        acknowledged: decide::acknowledged(postgres, holder),
+    }
+}
+
+/// Conditions that are good when they are true, and are not.
+fn problems(list: &[Condition]) -> Vec<Problem> {
+    const FINE_WHEN_FALSE: [&str; 4] = [
+        conditions::PAUSED,
+        conditions::HALTED,
+        conditions::HEALTH_CHECK_PAUSED,
+        conditions::DATA_RESTORE_STARTED,
+    ];
+    list.iter()
+        .filter(|c| !c.is_true() && !FINE_WHEN_FALSE.contains(&c.type_.as_str()))
+        .map(|c| Problem {
+            condition: c.type_.clone(),
+            message: c.message.clone().unwrap_or_default(),
+        })
+        .collect()
+}
+
+fn unknown(input: &Input) -> Vec<String> {
+    let requests = input.requests.unknown().map(|why| format!("operations: {why}"));
+    let certificates = input.certificates.iter().filter_map(|(alias, seen)| {
+        let why = seen.unknown()?;
+        Some(format!("Certificate {}: {why}", alias.as_str()))
+    });
+    requests.into_iter().chain(certificates).collect()
+}
+
+/// The text of a status.
+pub fn text(status: &Status, now: Timestamp, paint: Paint) -> String {
+    let mut rows = vec![
+        row("Database", format!("{}/{}", status.namespace, status.name)),
+        row("Version", status.version.clone()),
+        row("Phase", painted_phase(&status.phase, paint)),
+        row("TLS", tls_text(status.tls.as_ref())),
+    ];
+    if let Some(expiry) = &status.earliest_expiry {
+        rows.push(row(
+            "Expiry",
+            expiry_text(expiry, &status.certificates, now, paint),
+        ));
+    }
+    if let Some(operation) = &status.operation {
+        rows.push(row("Operation", operation_text(operation, now, paint)));
+    } else if let Some(operation) = &status.last_operation {
+        rows.push(row("Last operation", operation_text(operation, now, paint)));
+    }
+    rows.push(row("Pause", pause_text(status.pause.as_ref(), paint)));
+    let mut text = style::table(&rows);
+    text.push('\n');
+    text.push_str(&style::table(&member_rows(status, now, paint)));
+    text.push_str(&remarks(status, paint));
+    text
+}
+
+fn row(name: &str, value: String) -> Vec<String> {
+    vec![name.to_owned(), value]
+}
+
+fn painted_phase(phase: &str, paint: Paint) -> String {
+    match phase {
+        "Ready" => paint.good(phase),
+        "NotReady" | "Critical" => paint.bad(phase),
+        _ => paint.warn(phase),
+    }
+}
+
+fn tls_text(tls: Option<&Tls>) -> String {
+    let Some(tls) = tls else {
+        return "none".to_owned();
+    };
+    let clients = tls.client_auth_mode.as_deref();
+    let clients = clients
+        .map(|mode| format!(", clients by {mode}"))
+        .unwrap_or_default();
+    let issuer = tls.issuer.as_deref();
+    let issuer = issuer
+        .map(|issuer| format!(", signed by {issuer}"))
+        .unwrap_or_default();
+    format!("{}{clients}{issuer}", tls.ssl_mode)
+}
+
+fn expiry_text(expiry: &Expiry, certificates: &[Issued], now: Timestamp, paint: Paint) -> String {
+    let when = format!(
+        "{} ({})",
+        expiry.not_after,
+        style::relative(expiry.not_after, now)
+    );
+    let when = if expiry.not_after <= now {
+        paint.bad(&when)
+    } else {
+        when
+    };
+    let renewal = certificates
+        .iter()
+        .find(|issued| issued.alias == expiry.certificate)
+        .and_then(|issued| issued.renewal_time)
+        .map(|time| format!("; renewal {}", style::relative(time, now)));
+    format!("{}: {when}{}", expiry.certificate, renewal.unwrap_or_default())
+}
+
+fn operation_text(operation: &Operation, now: Timestamp, paint: Paint) -> String {
+    let phase = match operation.phase.as_str() {
+        "Successful" => paint.good(&operation.phase),
+        "Failed" | "Denied" => paint.bad(&operation.phase),
+        _ => paint.warn(&operation.phase),
+    };
+    let since = operation
+        .since
+        .map(|time| format!(" {}", style::relative(time, now)));
+    let step = match operation.phase.as_str() {
+        "Successful" => String::new(),
+        _ => format!(
+            "; {}: {}",
+            operation.step.as_deref().unwrap_or("not begun"),
+            operation.message.as_deref().unwrap_or_default()
+        ),
+    };
+    format!(
+        "{} ({}): {phase}{}{step}",
+        operation.name,
+        operation.type_,
+        since.unwrap_or_default()
+    )
+}
+
+fn pause_text(pause: Option<&Pause>, paint: Paint) -> String {
+    let Some(pause) = pause else {
+        return "not paused".to_owned();
+    };
+    let holder = match pause.kind {
+        "operation" => format!("held by the operation {}", pause.holder),
+        _ => format!("held by {}", pause.holder),
+    };
+    if pause.acknowledged {
+        paint.warn(&holder)
+    } else {
+        format!("{}, not acknowledged by the provisioner yet", paint.warn(&holder))
+    }
+}
+
+fn member_rows(status: &Status, now: Timestamp, paint: Paint) -> Vec<Vec<String>> {
+    let heading = ["MEMBER", "ROLE", "READY", "LAG", "SERVES", "UNTIL", "SEEN"];
+    let heading = heading.map(|cell| paint.strong(cell)).to_vec();
+    let rows = status.members.iter().map(|row| {
+        let member = &row.member;
+        vec![
+            member.name.clone(),
+            member.role.clone().unwrap_or_else(|| "-".to_owned()),
+            ready_text(member, paint),
+            member.lag_bytes.map_or_else(|| "-".to_owned(), style::bytes),
+            serves_text(&row.serves, paint),
+            until_text(&row.serves, now, paint),
+            seen_text(&row.serves, now),
+        ]
+    });
+    std::iter::once(heading).chain(rows).collect()
+}
+
+fn ready_text(member: &Member, paint: Paint) -> String {
+    match (&member.waiting, member.ready) {
+        (_, true) => paint.good("yes"),
+        (Some(why), false) => paint.bad(why),
+        (None, false) => paint.bad("no"),
+    }
+}
+
+fn serves_text(serves: &Serves, paint: Paint) -> String {
+    match &serves.certificate {
+        Some(certificate) => {
+            let other = if serves.matches_secret == Some(false) {
+                paint.bad(" (not the Secret's)")
+            } else {
+                String::new()
+            };
+            format!("{} {}{other}", certificate.protocol, certificate.short_serial())
+        }
+        None => serves.answer.to_owned(),
+    }
+}
+
+fn until_text(serves: &Serves, now: Timestamp, paint: Paint) -> String {
+    let Some(certificate) = &serves.certificate else {
+        return "-".to_owned();
+    };
+    let text = style::relative(certificate.not_after, now);
+    if certificate.not_after <= now {
+        paint.bad(&text)
+    } else {
+        text
+    }
+}
+
+fn seen_text(serves: &Serves, now: Timestamp) -> String {
+    match (&serves.seen_by, serves.seen_at) {
+        (Some(by), Some(_)) if by == "handshake" => "now".to_owned(),
+        (Some(by), Some(at)) => format!("{} by {by}", style::relative(at, now)),
+        _ => "-".to_owned(),
+    }
+}
+
+/// One line per remark, with the members that it concerns.
+fn member_remarks(status: &Status) -> Vec<String> {
+    let mut by_message: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for row in &status.members {
+        if let Some(message) = &row.serves.message {
+            by_message.entry(message).or_default().push(&row.member.name);
+        }
+    }
+    by_message
+        .into_iter()
+        .map(|(message, members)| format!("{}: {message}", members.join(", ")))
+        .collect()
+}
+
+fn remarks(status: &Status, paint: Paint) -> String {
+    let mut lines = Vec::new();
+    for problem in &status.problems {
+        lines.push(format!("{}: {}", paint.bad(&problem.condition), problem.message));
+    }
+    for issued in status.certificates.iter().filter(|issued| !issued.ready) {
+        let why = issued.message.as_deref().unwrap_or("not issued yet");
+        lines.push(format!(
+            "{}: {why}",
+            paint.bad(&format!("Certificate {}", issued.alias))
+        ));
+    }
+    lines.extend(member_remarks(status));
+    lines.extend(
+        status
+            .unknown
+            .iter()
+            .map(|what| format!("could not be read: {what}")),
+    );
+    let missing = usize::try_from(status.replicas)
+        .unwrap_or(0)
+        .saturating_sub(status.members.len());
+    if missing > 0 {
+        lines.push(format!("{missing} of {} members have no Pod", status.replicas));
+    }
+    if lines.is_empty() {
+        return String::new();
+    }
+    format!("\n{}\n", lines.join("\n"))
+}

@@ -1,0 +1,211 @@
+//! From the command line to the PostgresOpsRequest. Pure.
+
+use api_types::PostgresOpsRequest;
+use api_types::ops_request::{
+    ApplyOption, Drain, DrainPolicy, OpsRequestType, PostgresOpsRequestSpec, RestartRequest, TlsRequest,
+    TlsRestart,
+};
+use api_types::postgres::LocalRef;
+use api_types::tls::{CertificateSpec, IssuerRef, X509Subject};
+use api_types::vocabulary::CERT_MANAGER_GROUP;
+use kube::api::ObjectMeta;
+
+use crate::cli::{self, CertificateArgs, IssuerArgs, ModeArgs, RequestArgs, TlsCommand, TlsRequestArgs};
+use crate::decide::Change;
+
+/// A request, and what it changes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Asked {
+    /// What is looked for in the database before it is written.
+    pub change: Change,
+    /// What is written.
+    pub request: PostgresOpsRequest,
+}
+
+/// The request of a `tls` command.
+pub fn tls(command: &TlsCommand) -> Asked {
+    let (change, mut tls, args) = match command {
+        TlsCommand::Add {
+            issuer,
+            modes,
+            certificate,
+            request,
+        } => {
+            let tls = TlsRequest {
+                issuer_ref: Some(issuer_ref(issuer)),
+                certificates: certificates(certificate),
+                ..with_modes(modes)
+            };
+            (Change::Add, tls, request)
+        }
+        TlsCommand::Rotate { request } => {
+            let tls = TlsRequest {
+                rotate_certificates: Some(true),
+                ..TlsRequest::default()
+            };
+            (Change::Rotate, tls, request)
+        }
+        TlsCommand::ChangeIssuer { issuer, request } => {
+            let tls = TlsRequest {
+                issuer_ref: Some(issuer_ref(issuer)),
+                ..TlsRequest::default()
+            };
+            (Change::Issuer, tls, request)
+        }
+        TlsCommand::Update {
+            modes,
+            certificate,
+            request,
+        } => {
+            let tls = TlsRequest {
+                certificates: certificates(certificate),
+                ..with_modes(modes)
+            };
+            (Change::Update, tls, request)
+        }
+        TlsCommand::Remove {
+            client_auth_mode,
+            request,
+        } => {
+            let tls = TlsRequest {
+                remove: Some(true),
+                client_auth_mode: *client_auth_mode,
+                ..TlsRequest::default()
+            };
+            let change = Change::Remove {
+                client_auth_mode: *client_auth_mode,
+            };
+            (change, tls, request)
+        }
+    };
+    tls.restart = args.restart.map(restart_word);
+    tls.drain = drain(args);
+    let spec = PostgresOpsRequestSpec {
+        tls: Some(tls),
+        ..spec(&args.request, OpsRequestType::ReconfigureTLS)
+    };
+    Asked {
+        request: named(&args.request, change.word(), spec),
+        change,
+    }
+}
+
+/// The request of `restart`.
+pub fn restart(args: &RequestArgs) -> Asked {
+    let spec = PostgresOpsRequestSpec {
+        restart: Some(RestartRequest {}),
+        ..spec(args, OpsRequestType::Restart)
+    };
+    Asked {
+        change: Change::Restart,
+        request: named(args, Change::Restart.word(), spec),
+    }
+}
+
+fn spec(args: &RequestArgs, type_: OpsRequestType) -> PostgresOpsRequestSpec {
+    PostgresOpsRequestSpec {
+        database_ref: LocalRef {
+            name: args.database.clone(),
+        },
+        type_,
+        apply: args.apply.map(|apply| match apply {
+            cli::Apply::IfReady => ApplyOption::IfReady,
+            cli::Apply::Always => ApplyOption::Always,
+        }),
+        timeout: args.timeout.clone(),
+        mode: None,
+        memory_policy: None,
+        max_retries: None,
+        tls: None,
+        restart: None,
+        update_version: None,
+        horizontal_scaling: None,
+        vertical_scaling: None,
+        volume_expansion: None,
+        configuration: None,
+        authentication: None,
+        reconnect_standby: None,
+        force_fail_over: None,
+        set_raft_key_pair: None,
+        migration: None,
+    }
+}
+
+/// The name of the flag, or one that the API server completes: `<db>-<action>-<five characters>`.
+fn named(args: &RequestArgs, action: &str, spec: PostgresOpsRequestSpec) -> PostgresOpsRequest {
+    let generate_name = match args.name {
+        Some(_) => None,
+        None => Some(format!("{}-{action}-", args.database)),
+    };
+    PostgresOpsRequest {
+        metadata: ObjectMeta {
+            name: args.name.clone(),
+            generate_name,
+            ..ObjectMeta::default()
+        },
+        spec,
+        status: None,
+    }
+}
+
+fn issuer_ref(issuer: &IssuerArgs) -> IssuerRef {
+    IssuerRef {
+        api_group: Some(CERT_MANAGER_GROUP.to_owned()),
+        kind: issuer.issuer_kind.clone(),
+        name: issuer.issuer.clone(),
+    }
+}
+
+fn with_modes(modes: &ModeArgs) -> TlsRequest {
+    TlsRequest {
+        ssl_mode: modes.ssl_mode,
+        client_auth_mode: modes.client_auth_mode,
+        ..TlsRequest::default()
+    }
+}
+
+/// One entry when anything differs from the defaults, else none.
+fn certificates(args: &CertificateArgs) -> Vec<CertificateSpec> {
+    let organizations = args.organizations.clone();
+    let subject = (!organizations.is_empty()).then(|| X509Subject {
+        organizations,
+        ..X509Subject::default()
+    });
+    let certificate = CertificateSpec {
+        alias: args.certificate.clone(),
+        subject,
+        duration: args.duration.clone(),
+        renew_before: args.renew_before.clone(),
+        dns_names: args.dns_names.clone(),
+        ip_addresses: args.ip_addresses.iter().map(ToString::to_string).collect(),
+        ..CertificateSpec::default()
+    };
+    let nothing = CertificateSpec {
+        alias: args.certificate.clone(),
+        ..CertificateSpec::default()
+    };
+    if certificate == nothing {
+        Vec::new()
+    } else {
+        vec![certificate]
+    }
+}
+
+fn restart_word(restart: cli::Restart) -> TlsRestart {
+    match restart {
+        cli::Restart::True => TlsRestart::Always,
+        cli::Restart::Auto => TlsRestart::Auto,
+        cli::Restart::False => TlsRestart::Never,
+    }
+}
+
+fn drain(args: &TlsRequestArgs) -> Option<Drain> {
+    let drain = Drain {
+        policy: args.drain.map(|policy| match policy {
+            cli::DrainPolicy::Force => DrainPolicy::Force,
+            cli::DrainPolicy::Wait => DrainPolicy::Wait,
+        }),
+        timeout: args.drain_timeout.clone(),
+    };
+    (drain != Drain::default()).then_some(drain)
+}
