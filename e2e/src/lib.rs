@@ -16,6 +16,7 @@ pub mod manifests;
 pub mod members;
 pub mod monitoring;
 pub mod pki;
+pub mod plugin;
 pub mod pods;
 pub mod poll;
 pub mod progress;

@@ -5,6 +5,7 @@
 pub mod cli;
 pub mod cluster;
 pub mod commands;
+pub mod complete;
 pub mod decide;
 pub mod exit;
 pub mod follow;

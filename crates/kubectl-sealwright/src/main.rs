@@ -4,12 +4,15 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use kubectl_sealwright::cli::Cli;
-use kubectl_sealwright::{commands, exit};
+use kubectl_sealwright::{commands, complete, exit};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match commands::run(cli).await {
+    let ended = match complete::asked(std::env::args_os()) {
+        Some(words) => complete::run(&words).await,
+        None => commands::run(Cli::parse()).await,
+    };
+    match ended {
         Ok(exit) => exit.into(),
         Err(error) => {
             eprintln!("error: {}", exit::with_causes(&error));

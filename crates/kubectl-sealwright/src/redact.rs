@@ -152,8 +152,14 @@ pub fn outline(secret: &Secret) -> Value {
 /// What in a Secret must be found nowhere else: passwords as they are, keys by their lines.
 pub fn literals(secret: &Secret) -> Vec<String> {
     const PUBLIC: [&str; 5] = ["tls.crt", "ca.crt", "trust.crt", "username", "server.crt"];
-    let data = secret.data.iter().flatten();
-    data.filter(|(key, _)| !PUBLIC.contains(&key.as_str()) && !key.ends_with(".crt"))
+    let data = || secret.data.iter().flatten();
+    // A role's name is in every log.
+    let user = data()
+        .find(|(key, _)| key.as_str() == "username")
+        .map(|(_, value)| value);
+    data()
+        .filter(|(_, value)| Some(*value) != user)
+        .filter(|(key, _)| !PUBLIC.contains(&key.as_str()) && !key.ends_with(".crt"))
         .flat_map(|(_, value)| {
             let text = String::from_utf8_lossy(&value.0).into_owned();
             if text.contains("PRIVATE KEY-----") {

@@ -116,6 +116,7 @@ fn spec(args: &RequestArgs, type_: OpsRequestType) -> PostgresOpsRequestSpec {
         mode: None,
         memory_policy: None,
         max_retries: None,
+        dry_run: None,
         tls: None,
         restart: None,
         update_version: None,

@@ -88,3 +88,36 @@ async fn the_definitions_admit_every_request() {
         "an update that changes nothing must be refused"
     );
 }
+
+#[test]
+fn the_krew_manifest_becomes_one_when_it_is_filled_in() {
+    let digest = "0".repeat(64);
+    let mut text = include_str!("../krew.yaml").to_owned();
+    for (name, value) in [
+        ("VERSION", "v1.2.3"),
+        ("BASE_URL", "https://example.com/releases/v1.2.3"),
+        ("SHA256_LINUX_AMD64", &digest),
+        ("SHA256_LINUX_ARM64", &digest),
+    ] {
+        text = text.replace(&format!("${{{name}}}"), value);
+    }
+    let manifest: serde_json::Value = serde_yaml::from_str(&text).expect("YAML");
+    // kubectl finds `kubectl-<name>`.
+    assert_eq!(manifest["metadata"]["name"], "sealwright");
+    assert_eq!(manifest["spec"]["version"], "v1.2.3");
+    let platforms = manifest["spec"]["platforms"].as_array().expect("platforms");
+    assert_eq!(platforms.len(), 2);
+    for platform in platforms {
+        assert_eq!(platform["bin"], env!("CARGO_PKG_NAME"));
+        let uri = platform["uri"].as_str().expect("a URI");
+        let arch = platform["selector"]["matchLabels"]["arch"]
+            .as_str()
+            .expect("an architecture");
+        assert!(
+            uri.starts_with("https://example.com/") && uri.contains(arch),
+            "{uri}"
+        );
+        assert_eq!(platform["sha256"], digest.as_str());
+        assert!(!uri.contains('$'), "{uri}");
+    }
+}

@@ -1,14 +1,15 @@
 //! Every command that the documentation shows runs, in the order in which a newcomer meets it.
 
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use e2e::cluster::Cluster;
-use e2e::install;
+use e2e::{install, plugin};
 
 /// Pages in reading order; each may build on those before it.
-const PAGES: [&str; 13] = [
+const PAGES: [&str; 14] = [
     "docs/install.md",
     "docs/add-tls.md",
     "docs/rotate.md",
@@ -18,6 +19,7 @@ const PAGES: [&str; 13] = [
     "docs/change-certificates.md",
     "docs/remove-tls.md",
     "docs/restart.md",
+    "docs/kubectl-plugin.md",
     "docs/troubleshoot.md",
     "docs/metrics.md",
     "docs/coordination.md",
@@ -56,11 +58,22 @@ async fn every_command_shown_in_the_documentation_runs() -> Result<()> {
     install::once(&cluster).await?;
     cluster.remove_namespace(NAMESPACE).await?;
     cluster.namespace(NAMESPACE).await?;
-    tokio::task::spawn_blocking(run_all_pages).await?;
+    let path = path_with_plugin().await?;
+    tokio::task::spawn_blocking(move || run_all_pages(&path)).await?;
     Ok(())
 }
 
-fn run_all_pages() {
+/// `PATH` with the kubectl plugin in it, as if it were installed.
+async fn path_with_plugin() -> Result<OsString> {
+    let folder = plugin::program().await?.parent().context("a folder")?;
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = [folder.to_owned()]
+        .into_iter()
+        .chain(std::env::split_paths(&path));
+    Ok(std::env::join_paths(folders)?)
+}
+
+fn run_all_pages(path: &OsStr) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .expect("the workspace");
@@ -72,6 +85,7 @@ fn run_all_pages() {
             let status = Command::new("bash")
                 .args(["-euo", "pipefail", "-c", &block])
                 .current_dir(root)
+                .env("PATH", path)
                 .status()
                 .expect("bash starts");
             assert!(

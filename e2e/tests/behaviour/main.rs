@@ -8,6 +8,7 @@ mod metrics;
 mod operations;
 mod pause;
 mod plan;
+mod plugin;
 mod renewal;
 
 use std::time::Duration;
