@@ -59,13 +59,14 @@ def probe(log, end, delay):
 
 
 def connect_to_standby(primary, standby):
-    last = None
+    first = None
     for string in candidates():
         try:
             return connect(string.replace(f"host={primary}.", f"host={standby}.", 1))
         except psycopg2.Error as error:
-            last = error
-    raise last
+            # What the AppBinding says counts; the fallback after it fails for other reasons.
+            first = first or error
+    raise first
 
 
 def read(log, end, primary, standby):
