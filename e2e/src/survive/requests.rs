@@ -45,7 +45,7 @@ pub const FAULTS: &[Fault] = &[
     },
 ];
 
-const GONE: Duration = Duration::from_secs(120);
+const GONE: Duration = Duration::from_secs(180);
 
 async fn request_deleted(stage: Stage) -> Result<Vec<Row>> {
     let scene = Scene::new(&stage.namespace, Shape::Three, true).await?;
