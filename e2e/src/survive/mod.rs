@@ -19,8 +19,11 @@ use anyhow::{Result, anyhow, ensure};
 use futures::StreamExt;
 use futures::future::LocalBoxFuture;
 use futures::stream;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::ListParams;
+use kube::{Api, ResourceExt};
 
-use crate::cluster::{Cluster, TestNamespace, in_namespace};
+use crate::cluster::{Cluster, KEEP, MADE_HERE, TestNamespace, in_namespace};
 use crate::{install, provider};
 use row::Row;
 
@@ -101,10 +104,29 @@ pub async fn run(only: Option<&str>, seed: u64, tell: impl Fn(&Row)) -> Result<V
 
 /// Puts back what faults disturb outside of their namespaces, whether a run was ended half-way or not.
 pub async fn restore(cluster: &Cluster) -> Result<()> {
+    provider::run("apiserver.sh", &["start"]).await?;
     issuers::scale(cluster, 1).await?;
     platform::heal_nodes(cluster).await?;
     provider::run("disk.sh", &["remove"]).await?;
-    install::everything(cluster).await
+    install::everything(cluster).await?;
+    sweep(cluster).await
+}
+
+/// Removes the namespaces of faults that were stopped half-way.
+async fn sweep(cluster: &Cluster) -> Result<()> {
+    let namespaces: Api<Namespace> = Api::all(cluster.client.clone());
+    let made_here = ListParams::default().labels(MADE_HERE);
+    if std::env::var_os(KEEP).is_some() {
+        return Ok(());
+    }
+    for namespace in namespaces.list(&made_here).await? {
+        let name = namespace.name_any();
+        let of = |fault: &Fault| name.starts_with(&format!("{}-", fault.name));
+        if faults().iter().any(of) {
+            cluster.remove_namespace(&name).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Runs one; a fault that could not be performed or judged is a row with trouble.
