@@ -1,6 +1,7 @@
 //! The real engine over a small world: every operation × {standalone, three members}, with crashes after every effect,
 //! every effect done twice, and the world moving in random order.
 
+mod approvals;
 mod clock;
 mod cluster;
 mod conflicts;
