@@ -26,7 +26,7 @@ pub struct OperationPreview {
     /// What becomes of every member: the standbys, then the primary, as far as it is known who leads.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<PreviewMember>,
-    /// Sessions of applications that would not go on if it began now.
+    /// Sessions of applications that would not go on if it began now. Default: none.
     #[serde(default)]
     pub sessions: PreviewSessions,
     /// What becomes of every certificate.
@@ -54,7 +54,7 @@ pub struct PreviewMember {
     /// `primary` or `standby`; absent while it is not known who leads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
-    /// Whether its Pod is restarted.
+    /// Whether its Pod is restarted. Default `Never`.
     #[serde(default)]
     pub restart: PreviewRestart,
     /// Why it is, or why it is not.
@@ -78,10 +78,10 @@ pub enum PreviewRestart {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PreviewSessions {
-    /// How many that came with TLS.
+    /// How many that came with TLS. Default 0.
     #[serde(default)]
     pub with_tls: i64,
-    /// How many that came without.
+    /// How many that came without. Default 0.
     #[serde(default)]
     pub without_tls: i64,
     /// Pods that did not say which sessions they have: theirs come on top.
@@ -100,7 +100,7 @@ pub struct PreviewCertificate {
     pub alias: String,
     /// Name of the Certificate.
     pub name: String,
-    /// What is done with it.
+    /// What is done with it. Default `Keep`.
     #[serde(default)]
     pub action: PreviewAction,
     /// Subject alternative names (DNS names, IP addresses, URIs, e-mail addresses) that it gets.
