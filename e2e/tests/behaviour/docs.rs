@@ -1,7 +1,8 @@
 //! Every command that the documentation shows runs, in the order in which a newcomer meets it.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -9,7 +10,7 @@ use e2e::cluster::Cluster;
 use e2e::{install, plugin};
 
 /// Pages in reading order; each may build on those before it.
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 13] = [
     "docs/install.md",
     "docs/add-tls.md",
     "docs/rotate.md",
@@ -19,12 +20,19 @@ const PAGES: [&str; 14] = [
     "docs/change-certificates.md",
     "docs/remove-tls.md",
     "docs/restart.md",
-    "docs/kubectl-plugin.md",
     "docs/troubleshoot.md",
     "docs/metrics.md",
     "docs/coordination.md",
     "docs/clean-up.md",
 ];
+
+/// The page that stands for itself, and what it says that the other pages made.
+const PLUGIN_PAGE: &str = "docs/kubectl-plugin.md";
+const MADE_BEFORE: &str = "
+kubectl apply -f docs/examples/namespace.yaml
+kubectl apply -f docs/examples/ha-postgres.yaml -f docs/examples/issuer.yaml -f docs/examples/new-issuer.yaml
+kubectl wait postgres/ha-postgres --namespace demo --for=condition=Ready --timeout=180s
+";
 
 /// The fenced blocks of a page that are marked `sh`. Other marks are output or not meant to be run.
 fn commands(page: &str) -> Vec<String> {
@@ -49,18 +57,59 @@ fn commands(page: &str) -> Vec<String> {
 
 /// The namespace of the examples.
 const NAMESPACE: &str = "demo";
+/// The namespace in which the plugin's page runs, beside the others.
+const PLUGIN_NAMESPACE: &str = "plugin-page";
 
 #[tokio::test]
 async fn every_command_shown_in_the_documentation_runs() -> Result<()> {
-    // What the demo or an earlier run left would answer for what is done here; a namespace of somebody else's is refused.
+    let cluster = in_new_namespace(NAMESPACE).await?;
+    let path = path_with_plugin().await?;
+    let blocks = PAGES.iter().flat_map(|page| blocks_of(page)).collect();
+    tokio::task::spawn_blocking(move || run(&workspace(), &path, blocks)).await?;
+    cluster.remove_namespace(NAMESPACE).await
+}
+
+#[tokio::test]
+async fn every_command_of_the_kubectl_plugin_runs() -> Result<()> {
+    let cluster = in_new_namespace(PLUGIN_NAMESPACE).await?;
+    let path = path_with_plugin().await?;
+    let folder = examples_in(PLUGIN_NAMESPACE)?;
+    let mut blocks = vec![(PLUGIN_PAGE, MADE_BEFORE.to_owned())];
+    blocks.extend(blocks_of(PLUGIN_PAGE));
+    for (_, block) in &mut blocks {
+        *block = block.replace(NAMESPACE, PLUGIN_NAMESPACE);
+    }
+    let place = folder.clone();
+    tokio::task::spawn_blocking(move || run(&place, &path, blocks)).await?;
+    std::fs::remove_dir_all(&folder)?;
+    cluster.remove_namespace(PLUGIN_NAMESPACE).await
+}
+
+/// What the demo or an earlier run left would answer for what is done here; a namespace of somebody else's is refused.
+async fn in_new_namespace(name: &str) -> Result<Cluster> {
     let cluster = Cluster::connect().await?;
     // The pages' own `helm upgrade` must not meet that of another test.
     install::once(&cluster).await?;
-    cluster.remove_namespace(NAMESPACE).await?;
-    cluster.namespace(NAMESPACE).await?;
-    let path = path_with_plugin().await?;
-    tokio::task::spawn_blocking(move || run_all_pages(&path)).await?;
-    Ok(())
+    cluster.remove_namespace(name).await?;
+    cluster.namespace(name).await?;
+    Ok(cluster)
+}
+
+fn workspace() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// A folder with the examples as a reader has them whose namespace is called so.
+fn examples_in(namespace: &str) -> Result<PathBuf> {
+    let folder = std::env::temp_dir().join(format!("sealwright-{namespace}-{}", std::process::id()));
+    let examples = folder.join("docs/examples");
+    std::fs::create_dir_all(&examples)?;
+    for file in std::fs::read_dir(workspace().join("docs/examples"))? {
+        let file = file?;
+        let text = std::fs::read_to_string(file.path())?.replace(NAMESPACE, namespace);
+        std::fs::write(examples.join(file.file_name()), text)?;
+    }
+    Ok(folder)
 }
 
 /// `PATH` with the kubectl plugin in it, as if it were installed.
@@ -73,30 +122,29 @@ async fn path_with_plugin() -> Result<OsString> {
     Ok(std::env::join_paths(folders)?)
 }
 
-fn run_all_pages(path: &OsStr) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the workspace");
-    let mut ran = 0;
-    for page in PAGES {
-        let text = std::fs::read_to_string(root.join(page)).unwrap_or_else(|e| panic!("{page}: {e}"));
-        for block in commands(&text) {
-            println!("{page}:\n{block}");
-            let status = Command::new("bash")
-                .args(["-euo", "pipefail", "-c", &block])
-                .current_dir(root)
-                .env("PATH", path)
-                .status()
-                .expect("bash starts");
-            assert!(
-                status.success(),
-                "a command of {page} failed ({status}):\n{block}"
-            );
-            ran += 1;
-        }
-    }
+fn blocks_of(page: &'static str) -> Vec<(&'static str, String)> {
+    let text = std::fs::read_to_string(workspace().join(page)).unwrap_or_else(|e| panic!("{page}: {e}"));
+    commands(&text).into_iter().map(|block| (page, block)).collect()
+}
+
+fn run(root: &Path, path: &OsStr, blocks: Vec<(&str, String)>) {
+    let pages: BTreeSet<&str> = blocks.iter().map(|(page, _)| *page).collect();
     assert!(
-        ran > PAGES.len(),
-        "only {ran} blocks were found: the marks must have changed"
+        blocks.len() > pages.len(),
+        "only {} blocks were found: the marks must have changed",
+        blocks.len()
     );
+    for (page, block) in blocks {
+        println!("{page}:\n{block}");
+        let status = Command::new("bash")
+            .args(["-euo", "pipefail", "-c", &block])
+            .current_dir(root)
+            .env("PATH", path)
+            .status()
+            .expect("bash starts");
+        assert!(
+            status.success(),
+            "a command of {page} failed ({status}):\n{block}"
+        );
+    }
 }
