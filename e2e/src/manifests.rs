@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use api_types::Postgres;
+use api_types::tls::{IssuerRef, TlsConfig};
 use k8s_openapi::serde_json::Value;
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::GroupVersionKind;
@@ -37,6 +38,18 @@ pub const UPDATE_CERTIFICATES: &str = include_str!("../manifests/update-certific
 pub const REMOVE_TLS: &str = include_str!("../manifests/remove-tls.yaml");
 /// Make all Pods anew.
 pub const RESTART: &str = include_str!("../manifests/restart.yaml");
+
+/// TLS by the first Issuer of [`ISSUERS`], with nothing out of the ordinary.
+pub fn plain_tls() -> TlsConfig {
+    TlsConfig {
+        issuer_ref: Some(IssuerRef {
+            api_group: Some("cert-manager.io".to_owned()),
+            kind: "Issuer".to_owned(),
+            name: "pg-issuer".to_owned(),
+        }),
+        certificates: vec![],
+    }
+}
 
 /// Parses the one document of a manifest.
 pub fn parse<K: for<'de> Deserialize<'de>>(yaml: &str) -> Result<K> {

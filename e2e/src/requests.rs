@@ -69,12 +69,7 @@ pub async fn events(
 
 /// Condition types of a request, in their order.
 pub fn conditions(request: &PostgresOpsRequest) -> Vec<&str> {
-    let conditions = request
-        .status
-        .as_ref()
-        .map(|s| s.conditions.as_slice())
-        .unwrap_or_default();
-    conditions.iter().map(|c| c.type_.as_str()).collect()
+    request.conditions().iter().map(|c| c.type_.as_str()).collect()
 }
 
 /// Waits until an Issuer can sign.

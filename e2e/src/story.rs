@@ -62,7 +62,7 @@ impl Performed {
 /// Performs a request of this manifest under this name, and waits until it is Successful and the database Ready.
 pub async fn perform(stage: &Stage<'_>, title: &str, yaml: &str, name: &str) -> Result<Performed> {
     let performed = try_to_perform(stage, title, yaml, name).await?;
-    let phase = wait::phase(&performed.request);
+    let phase = performed.request.phase();
     ensure!(
         phase == Some(OpsRequestPhase::Successful),
         "{title}: request {name} ended {phase:?}: {}",
@@ -98,7 +98,7 @@ pub async fn try_to_perform(stage: &Stage<'_>, title: &str, yaml: &str, name: &s
         request.spec.type_.as_str()
     ));
     let api = namespace.api::<PostgresOpsRequest>();
-    let ended = |r: &PostgresOpsRequest| wait::phase(r).is_some_and(wait::is_end);
+    let ended = PostgresOpsRequest::has_ended;
     let request = progress::follow(narrator, &api, name, OPERATION, ended)
         .await
         .context(title.to_owned())?;

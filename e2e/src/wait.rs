@@ -70,7 +70,7 @@ pub async fn request_ended(
     deadline: Duration,
 ) -> Result<PostgresOpsRequest> {
     until(api, name, "an end (Successful, Failed, …)", deadline, |r| {
-        phase(r).is_some_and(is_end)
+        r.has_ended()
     })
     .await
 }
@@ -82,7 +82,7 @@ pub async fn request_successful(
     deadline: Duration,
 ) -> Result<PostgresOpsRequest> {
     let request = request_ended(api, name, deadline).await?;
-    match phase(&request) {
+    match request.phase() {
         Some(OpsRequestPhase::Successful) => Ok(request),
         other => Err(anyhow!(
             "request {name} ended {other:?}: {}",
@@ -91,24 +91,9 @@ pub async fn request_successful(
     }
 }
 
-/// The phase of a request.
-pub fn phase(request: &PostgresOpsRequest) -> Option<OpsRequestPhase> {
-    request.status.as_ref().and_then(|s| s.phase)
-}
-
-/// Whether a request in this phase is never acted on again.
-pub fn is_end(phase: OpsRequestPhase) -> bool {
-    use OpsRequestPhase as P;
-    matches!(phase, P::Successful | P::Failed | P::Denied | P::Skipped)
-}
-
 /// The message of the newest condition, which says why a request ended as it did.
 pub fn last_words(request: &PostgresOpsRequest) -> String {
-    let conditions = request
-        .status
-        .as_ref()
-        .map(|s| s.conditions.as_slice())
-        .unwrap_or_default();
+    let conditions = request.conditions();
     let failed = condition::find(conditions, "Failed").or(conditions.last());
     failed.map_or_else(
         || "no conditions".to_owned(),

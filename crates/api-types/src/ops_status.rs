@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::PostgresOpsRequest;
 use crate::condition::Condition;
 use crate::ops_preview::OperationPreview;
 use crate::tls::{ClientAuthMode, SslMode, TlsConfig};
@@ -176,6 +177,23 @@ pub enum OpsRequestPhase {
     Denied,
     /// A newer request does the same.
     Skipped,
+}
+
+impl PostgresOpsRequest {
+    /// How far it has come; none until an operator has seen it.
+    pub fn phase(&self) -> Option<OpsRequestPhase> {
+        self.status.as_ref()?.phase
+    }
+
+    /// What an operator says about it, in the order in which it came.
+    pub fn conditions(&self) -> &[Condition] {
+        self.status.as_ref().map_or(&[], |status| &status.conditions)
+    }
+
+    /// Whether it is never acted on again.
+    pub fn has_ended(&self) -> bool {
+        self.phase().is_some_and(OpsRequestPhase::is_terminal)
+    }
 }
 
 impl OpsRequestPhase {

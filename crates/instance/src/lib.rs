@@ -21,5 +21,5 @@ pub use patroni::{Cluster, Identity, Member, MemberStatus, Patroni, PatroniError
 pub use preflight::{Fault, Purpose, examine, examine_issued};
 pub use secrecy::Password;
 pub use session::{Login, Session, SqlError};
-pub use sql::{Lag, LoadedConfiguration, Replica, Role, SslSessions, WalReceiver};
+pub use sql::{Lag, LoadedConfiguration, OUR_SESSIONS, Replica, Role, SslSessions, WalReceiver};
 pub use tls::{ClientIdentity, TlsMode};

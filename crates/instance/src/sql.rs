@@ -61,6 +61,9 @@ pub struct LoadedConfiguration {
     pub primary_conninfo: String,
 }
 
+/// Beginning of the `application_name` of Sealwright's own sessions, which are nobody's application.
+pub const OUR_SESSIONS: &str = "sealwright-";
+
 /// Sessions of clients and standbys that came over TCP, by protection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SslSessions {
@@ -174,15 +177,17 @@ impl Session {
         .transpose()
     }
 
-    /// Sessions of applications that came over TCP, with and without TLS: no standbys, and none whose name begins with
-    /// `ours`.
+    /// Sessions of applications that came over TCP, with and without TLS: no standbys, and none of [`OUR_SESSIONS`].
     ///
     /// # Errors
     /// [`SqlError`].
-    pub async fn application_sessions(&self, ours: &str) -> Result<SslSessions, SqlError> {
+    pub async fn application_sessions(&self) -> Result<SslSessions, SqlError> {
         let doing = "the count of applications' sessions";
         let row = self
-            .ask(doing, self.client.query_one(APPLICATION_SESSIONS, &[&ours]))
+            .ask(
+                doing,
+                self.client.query_one(APPLICATION_SESSIONS, &[&OUR_SESSIONS]),
+            )
             .await?;
         Ok(SslSessions {
             encrypted: self.field(doing, &row, 0)?,
@@ -194,13 +199,13 @@ impl Session {
     ///
     /// # Errors
     /// [`SqlError`].
-    pub async fn end_application_sessions(&self, ours: &str, encrypted: bool) -> Result<i64, SqlError> {
+    pub async fn end_application_sessions(&self, encrypted: bool) -> Result<i64, SqlError> {
         let doing = "ending applications' sessions";
         let row = self
             .ask(
                 doing,
                 self.client
-                    .query_one(END_APPLICATION_SESSIONS, &[&ours, &encrypted]),
+                    .query_one(END_APPLICATION_SESSIONS, &[&OUR_SESSIONS, &encrypted]),
             )
             .await?;
         self.field(doing, &row, 0)

@@ -135,7 +135,7 @@ fn queue(request: &PostgresOpsRequest, others: &[PostgresOpsRequest]) -> Option<
     }
     let running = others
         .iter()
-        .find(|other| phase(other) == Some(OpsRequestPhase::Progressing));
+        .find(|other| other.phase() == Some(OpsRequestPhase::Progressing));
     let ahead = running.or_else(|| {
         survivors(&pending)
             .into_iter()
@@ -180,15 +180,11 @@ fn same_type(a: &PostgresOpsRequest, b: &PostgresOpsRequest) -> bool {
 fn is_pending(request: &PostgresOpsRequest) -> bool {
     request.metadata.deletion_timestamp.is_none()
         && matches!(
-            phase(request),
+            request.phase(),
             None | Some(OpsRequestPhase::Pending | OpsRequestPhase::WaitingForApproval)
         )
         && !stands_aside(request)
         && operation::parse(request).is_ok()
-}
-
-fn phase(request: &PostgresOpsRequest) -> Option<OpsRequestPhase> {
-    request.status.as_ref()?.phase
 }
 
 /// Order of creation; names break ties, because creation times have whole seconds.

@@ -165,11 +165,8 @@ fn needs_approval(request: &PostgresOpsRequest) -> bool {
 }
 
 fn was_asked(request: &PostgresOpsRequest) -> bool {
-    let status = request.status.as_ref();
-    status.is_some_and(|status| {
-        status.phase == Some(OpsRequestPhase::WaitingForApproval)
-            || condition::find(&status.conditions, APPROVED).is_some()
-    })
+    request.phase() == Some(OpsRequestPhase::WaitingForApproval)
+        || condition::find(request.conditions(), APPROVED).is_some()
 }
 
 /// Whether the plan that the request tells is the one that somebody approved.

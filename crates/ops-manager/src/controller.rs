@@ -93,7 +93,7 @@ fn requests_for(
     let concerned = |request: &Arc<PostgresOpsRequest>| {
         request.namespace().as_deref() == Some(namespace)
             && request.spec.database_ref.name == database
-            && !phase(request).is_some_and(OpsRequestPhase::is_terminal)
+            && !request.has_ended()
     };
     requests
         .state()
@@ -103,25 +103,19 @@ fn requests_for(
         .collect()
 }
 
-fn phase(request: &PostgresOpsRequest) -> Option<OpsRequestPhase> {
-    request.status.as_ref().and_then(|status| status.phase)
-}
-
 async fn reconcile(cached: Arc<PostgresOpsRequest>, context: Arc<Context>) -> Result<Action, Error> {
     context
         .metrics
         .count(context.requests.state().iter().map(|request| &**request));
-    if phase(&cached).is_some_and(OpsRequestPhase::is_terminal) && !finalizer::is_set(&cached) {
+    if cached.has_ended() && !finalizer::is_set(&cached) {
         return Ok(Action::await_change());
     }
     // The cache may not have the status that was written a moment ago, and steps must not be judged by an older one.
     let Some(request) = read_again(&context, &cached).await? else {
         return Ok(Action::await_change());
     };
-    let is_running = phase(&request) == Some(OpsRequestPhase::Progressing);
-    if phase(&request).is_some_and(OpsRequestPhase::is_terminal)
-        || (request.metadata.deletion_timestamp.is_some() && !is_running)
-    {
+    let is_running = request.phase() == Some(OpsRequestPhase::Progressing);
+    if request.has_ended() || (request.metadata.deletion_timestamp.is_some() && !is_running) {
         finalizer::clear(&context.client, &request).await?;
         return Ok(Action::await_change());
     }

@@ -80,11 +80,15 @@ pub fn advance(
 
 /// Whether the step that is due looks at how members answer.
 pub fn judges_members(op: &Operation, status: &PostgresOpsRequestStatus) -> bool {
-    let is_open =
-        |step: &StepName| condition::find(&status.conditions, step.as_str()).is_none_or(Condition::is_false);
-    let recipe = op.recipe();
-    let mut steps = std::iter::once(StepName::Pause).chain(recipe.iter().map(|step| step.name));
-    condition::is_true(&status.conditions, FAILED) || steps.find(is_open).is_none_or(StepName::judges_members)
+    let due = planned(op)
+        .into_iter()
+        .find(|step| !is_latched(status, step.name));
+    condition::is_true(&status.conditions, FAILED) || due.is_some_and(|step| step.name.judges_members())
+}
+
+/// Done, or given up.
+fn is_latched(status: &PostgresOpsRequestStatus, step: StepName) -> bool {
+    condition::find(&status.conditions, step.as_str()).is_some_and(|condition| !condition.is_false())
 }
 
 struct Pass<'a> {
@@ -167,7 +171,7 @@ impl Pass<'_> {
     }
 
     fn is_latched(&self, step: StepName) -> bool {
-        condition::find(&self.status.conditions, step.as_str()).is_some_and(|condition| !condition.is_false())
+        is_latched(&self.status, step)
     }
 
     fn has_failed(&self) -> bool {

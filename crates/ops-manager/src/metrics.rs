@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use api_types::PostgresOpsRequest;
-use api_types::condition::{self, Condition};
+use api_types::condition;
 use api_types::ops_request::OpsRequestPhase;
 use jiff::Timestamp;
 use kube::ResourceExt;
-use runtime::Series;
 use runtime::prometheus::{self, HistogramOpts, HistogramVec, IntGauge, IntGaugeVec, Opts};
+use runtime::{Sample, Series, unix_seconds};
 
 use crate::step::StepName;
 
@@ -127,30 +127,21 @@ impl Metrics {
 }
 
 fn phase(request: &PostgresOpsRequest) -> OpsRequestPhase {
-    let phase = request.status.as_ref().and_then(|status| status.phase);
-    phase.unwrap_or(OpsRequestPhase::Pending)
-}
-
-fn conditions(request: &PostgresOpsRequest) -> &[Condition] {
-    request
-        .status
-        .as_ref()
-        .map(|status| status.conditions.as_slice())
-        .unwrap_or_default()
+    request.phase().unwrap_or(OpsRequestPhase::Pending)
 }
 
 /// A request runs since the condition of its type is there, and waits since it was made.
 fn phase_since(request: &PostgresOpsRequest, phase: OpsRequestPhase) -> Option<Timestamp> {
     match phase {
         OpsRequestPhase::Progressing => {
-            let began = condition::find(conditions(request), request.spec.type_.as_str())?;
+            let began = condition::find(request.conditions(), request.spec.type_.as_str())?;
             Some(began.last_transition_time.0)
         }
         _ => Some(request.metadata.creation_timestamp.as_ref()?.0),
     }
 }
 
-fn open_phase(request: &PostgresOpsRequest, phase: OpsRequestPhase) -> Option<(Vec<String>, Option<f64>)> {
+fn open_phase(request: &PostgresOpsRequest, phase: OpsRequestPhase) -> Option<Sample> {
     if phase.is_terminal() {
         return None;
     }
@@ -159,20 +150,16 @@ fn open_phase(request: &PostgresOpsRequest, phase: OpsRequestPhase) -> Option<(V
 }
 
 /// The step that a running request is at: steps have their own name as reason, their parts have none.
-fn open_step(request: &PostgresOpsRequest, phase: OpsRequestPhase) -> Option<(Vec<String>, Option<f64>)> {
+fn open_step(request: &PostgresOpsRequest, phase: OpsRequestPhase) -> Option<Sample> {
     if phase != OpsRequestPhase::Progressing {
         return None;
     }
-    let mut steps = conditions(request).iter().rev();
+    let mut steps = request.conditions().iter().rev();
     let step = steps.find(|it| it.is_false() && it.reason.as_deref() == Some(it.type_.as_str()))?;
     Some(sample(request, &step.type_, step.last_transition_time.0))
 }
 
-#[allow(
-    clippy::cast_precision_loss,
-    reason = "an f64 holds seconds of the next hundred million years exactly"
-)]
-fn sample(request: &PostgresOpsRequest, last: &str, since: Timestamp) -> (Vec<String>, Option<f64>) {
+fn sample(request: &PostgresOpsRequest, last: &str, since: Timestamp) -> Sample {
     let labels = vec![
         request.namespace().unwrap_or_default(),
         request.spec.database_ref.name.clone(),
@@ -180,11 +167,11 @@ fn sample(request: &PostgresOpsRequest, last: &str, since: Timestamp) -> (Vec<St
         request.spec.type_.as_str().to_owned(),
         last.to_owned(),
     ];
-    (labels, Some(since.as_second() as f64))
+    (labels, Some(unix_seconds(since)))
 }
 
 fn holds_pause(request: &PostgresOpsRequest, phase: OpsRequestPhase) -> bool {
-    let conditions = conditions(request);
+    let conditions = request.conditions();
     phase == OpsRequestPhase::Progressing
         && condition::is_true(conditions, StepName::Pause.as_str())
         && !condition::is_true(conditions, StepName::Resume.as_str())

@@ -8,7 +8,6 @@ mod secrets;
 use std::collections::BTreeMap;
 
 use api_types::cert_manager::{Certificate, CertificateRequest, IssuerCondition};
-use api_types::ops_request::OpsRequestPhase;
 use api_types::tls::{CertificateAlias, IssuerRef};
 use api_types::vocabulary::{CERT_MANAGER_GROUP, INSTANCE_LABEL, NAME_LABEL, NAME_VALUE, TRUST_CRT};
 use api_types::{AppBinding, PetSet, Postgres, PostgresOpsRequest, PostgresVersion, names};
@@ -149,14 +148,7 @@ async fn holder_is_gone(reader: &Reader<'_>, world: &World, op: &Operation) -> b
     match reader.look::<PostgresOpsRequest>(name).await {
         Observed::Unknown(_) => false,
         Observed::Absent => true,
-        Observed::Present(request) => {
-            let ended = request
-                .status
-                .as_ref()
-                .and_then(|status| status.phase)
-                .is_some_and(OpsRequestPhase::is_terminal);
-            request.metadata.uid.as_deref() != Some(uid) || ended
-        }
+        Observed::Present(request) => request.metadata.uid.as_deref() != Some(uid) || request.has_ended(),
     }
 }
 

@@ -10,12 +10,10 @@ mod words;
 use api_types::ops_request::{
     OperationPreview, PreviewMember, PreviewPhase, PreviewRestart, PreviewSessions, TlsRestart,
 };
-use api_types::vocabulary::{ROLE_PRIMARY, ROLE_STANDBY};
-use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::engine;
-use crate::moves::config;
+use crate::moves::{config, proof};
 use crate::operation::{Operation, What, settings_of};
 use crate::step::{Needs, StepName};
 use crate::world::{Observed, World};
@@ -81,19 +79,16 @@ fn phases(op: &Operation, world: &World, steps: &[StepName]) -> Vec<PreviewPhase
 
 fn members(op: &Operation, world: &World, steps: &[StepName], pods: &[String]) -> Vec<PreviewMember> {
     let (restart, reason) = restart(op, steps);
-    let leader = world.leader.as_deref();
     let mut all: Vec<PreviewMember> = pods
         .iter()
         .map(|pod| PreviewMember {
             name: pod.clone(),
-            role: leader
-                .map(|leader| if leader == pod { ROLE_PRIMARY } else { ROLE_STANDBY })
-                .map(str::to_owned),
+            role: proof::role(world, pod),
             restart,
             reason: reason.to_owned(),
         })
         .collect();
-    all.sort_by_key(|member| Some(member.name.as_str()) == leader);
+    all.sort_by_key(|member| Some(&member.name) == world.leader.as_ref());
     all
 }
 
@@ -125,7 +120,7 @@ fn sessions(op: &Operation, world: &World, steps: &[StepName], pods: &[String]) 
     let drains = steps.contains(&StepName::DrainSessions);
     let (with_tls, without_tls) = (restarts || (drains && removes), restarts || (drains && !removes));
     let mut sessions = PreviewSessions {
-        counted_at: Some(Time(whole_seconds(world.now))),
+        counted_at: Some(Time(proof::whole_seconds(world.now))),
         ..PreviewSessions::default()
     };
     for pod in pods {
@@ -139,8 +134,4 @@ fn sessions(op: &Operation, world: &World, steps: &[StepName], pods: &[String]) 
         }
     }
     sessions
-}
-
-fn whole_seconds(now: Timestamp) -> Timestamp {
-    Timestamp::from_second(now.as_second()).unwrap_or(now)
 }

@@ -65,7 +65,6 @@ fn wait(status: &mut PostgresOpsRequestStatus, waiting: &Waiting, now: Timestamp
     condition::set(&mut status.conditions, condition);
 }
 
-/// Leaves the queue behind.
 fn conclude(
     status: &mut PostgresOpsRequestStatus,
     phase: OpsRequestPhase,
@@ -73,14 +72,19 @@ fn conclude(
     message: &str,
     now: Timestamp,
 ) {
-    status.phase = Some(phase);
-    status
-        .conditions
-        .retain(|condition| !reasons::ALL.contains(&condition.type_.as_str()));
+    leave_queue(status, phase);
     condition::set(
         &mut status.conditions,
         Condition::new(type_, true, type_, message, now),
     );
+}
+
+/// Into a phase in which nothing is said any more about a place in the queue.
+pub(crate) fn leave_queue(status: &mut PostgresOpsRequestStatus, phase: OpsRequestPhase) {
+    status.phase = Some(phase);
+    status
+        .conditions
+        .retain(|condition| !reasons::ALL.contains(&condition.type_.as_str()));
 }
 
 /// One Event to publish.

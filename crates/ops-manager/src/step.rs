@@ -34,6 +34,25 @@ impl From<String> for Progress {
 /// Within a step, `?` on something that is not there yet ends in a [`Progress`].
 pub type Needs<T> = Result<T, Progress>;
 
+impl Progress {
+    /// Within a step, `?` on something that has to be done first.
+    pub fn first(self) -> Needs<()> {
+        match self {
+            Self::Done => Ok(()),
+            other => Err(other),
+        }
+    }
+
+    /// These effects, or done when there are none.
+    pub fn of(effects: Vec<Effect>) -> Self {
+        if effects.is_empty() {
+            Self::Done
+        } else {
+            Self::Act(effects)
+        }
+    }
+}
+
 /// Turns the two ends of a step's function into one.
 pub fn settle(outcome: Result<Progress, Progress>) -> Progress {
     outcome.unwrap_or_else(|progress| progress)

@@ -96,15 +96,14 @@ async fn reconcile(postgres: Arc<Guarded>, context: Arc<Context>) -> Result<Acti
             return Ok(Action::await_change());
         }
     };
-    let world = if World::has_unacknowledged_pause(&postgres) {
-        let health = context
-            .watchers
-            .latest(postgres.metadata.uid.as_deref().unwrap_or_default());
-        // The status that is written wakes us for an ordinary look.
-        World::of_object_alone(postgres, health, Timestamp::now())
-    } else {
-        observe(&context, postgres).await?
-    };
+    let health = context
+        .watchers
+        .latest(postgres.metadata.uid.as_deref().unwrap_or_default());
+    let mut world = World::of_object_alone(postgres.clone(), health, Timestamp::now());
+    // Otherwise the status that is written wakes us for an ordinary look.
+    if !world.has_unacknowledged_pause() {
+        world = observe(&context, postgres).await?;
+    }
     let plan = decide(&world);
     let look_again = plan.look_again.unwrap_or(LOOK_AGAIN);
     let done = perform(&context, &world, &plan.actions).await;

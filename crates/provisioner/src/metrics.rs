@@ -7,10 +7,10 @@ use api_types::postgres::{DatabasePhase, PostgresStatus, conditions as types};
 use api_types::tls::CertificateAlias;
 use blueprint::KeyPair;
 use kube::ResourceExt;
-use runtime::{Metrics, Series, prometheus};
+use runtime::{Metrics, Sample, Series, exact, prometheus, unix_seconds};
 
 use crate::child::Child;
-use crate::decide::issuer;
+use crate::decide::issuer::ISSUER_CA_CHANGED;
 use crate::health::Member;
 use crate::world::{Secrets, World};
 
@@ -24,9 +24,6 @@ const PHASES: [DatabasePhase; 7] = [
     DatabasePhase::Halted,
     DatabasePhase::Unknown,
 ];
-
-/// One series of a gauge: the values of its labels, and its own; none when it is not known now.
-type Sample = (Vec<String>, Option<f64>);
 
 /// Gauges per database.
 #[derive(Clone)]
@@ -108,7 +105,12 @@ impl DatabaseMetrics {
         self.paused_since
             .replace(&world.key(), paused_since(world, status));
         self.expiry.replace(&world.key(), issued(world));
-        let served = |member: &Member| known(member, member.served.as_ref().map(|it| seconds(it.not_after)));
+        let served = |member: &Member| {
+            known(
+                member,
+                member.served.as_ref().map(|it| unix_seconds(it.not_after)),
+            )
+        };
         self.served.replace(&world.key(), of_members(world, served));
         let leaf = issued_leaf(world);
         let matches = |member: &Member| {
@@ -118,11 +120,9 @@ impl DatabaseMetrics {
         };
         self.matches.replace(&world.key(), of_members(world, matches));
         self.sessions.replace(&world.key(), sessions(world));
-        if let Secrets::Read(secrets) = &world.secrets {
-            let changed = f64::from(issuer::replaced(world, secrets).is_some());
-            self.issuer_ca_changed
-                .replace(&world.key(), [sample(world, None, Some(changed))]);
-        }
+        let changed = f64::from(condition::is_true(&status.conditions, ISSUER_CA_CHANGED));
+        self.issuer_ca_changed
+            .replace(&world.key(), [sample(world, None, Some(changed))]);
     }
 
     /// Forgets a database that is gone.
@@ -151,7 +151,11 @@ fn sample<'a>(world: &'a World, labels: impl IntoIterator<Item = &'a str>, value
 fn paused_since(world: &World, status: &PostgresStatus) -> Option<Sample> {
     world.paused_by()?;
     let paused = condition::find(&status.conditions, types::PAUSED).filter(|it| it.is_true())?;
-    Some(sample(world, None, Some(seconds(paused.last_transition_time.0))))
+    Some(sample(
+        world,
+        None,
+        Some(unix_seconds(paused.last_transition_time.0)),
+    ))
 }
 
 fn issued(world: &World) -> Vec<Sample> {
@@ -160,7 +164,7 @@ fn issued(world: &World) -> Vec<Sample> {
         Some(sample(
             world,
             [certificate.name_any().as_str()],
-            Some(seconds(ends.0)),
+            Some(unix_seconds(ends.0)),
         ))
     };
     let certificates = world.live.iter().filter_map(|child| match child {
@@ -219,15 +223,4 @@ fn sessions(world: &World) -> Vec<Sample> {
         by_tls.map(|(tls, count)| sample(world, [pod, tls], count.map(exact)))
     };
     members(world).flat_map(of_member).collect()
-}
-
-/// Unix time.
-fn seconds(time: jiff::Timestamp) -> f64 {
-    exact(time.as_second())
-}
-
-/// An f64 holds whole numbers up to 2^53 exactly: seconds of the next hundred million years.
-#[allow(clippy::cast_precision_loss)]
-fn exact(whole: i64) -> f64 {
-    whole as f64
 }

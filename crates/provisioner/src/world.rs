@@ -115,20 +115,15 @@ impl World {
 
     /// Whether nothing but the object was looked at.
     pub fn is_object_alone(&self) -> bool {
-        matches!(self.secrets, Secrets::Denied) && Self::has_unacknowledged_pause(&self.postgres)
+        matches!(self.secrets, Secrets::Denied) && self.has_unacknowledged_pause()
     }
 
     /// Whether somebody asks for a pause that was not acknowledged yet. He waits for nothing but that.
-    pub fn has_unacknowledged_pause(postgres: &Postgres) -> bool {
-        let annotations = postgres.metadata.annotations.as_ref();
-        let holder = annotations.and_then(|annotations| annotations.get(PAUSED_BY));
-        let status = postgres.status.as_ref();
-        let paused = status.and_then(|status| find(&status.conditions, types::PAUSED));
-        let acknowledged = paused
-            .filter(|paused| paused.is_true())
-            .and_then(|paused| paused.message.as_deref());
-        postgres.metadata.deletion_timestamp.is_none()
-            && holder.is_some_and(|holder| acknowledged != Some(paused_by(holder).as_str()))
+    pub fn has_unacknowledged_pause(&self) -> bool {
+        let paused = find(self.conditions(), types::PAUSED).filter(|paused| paused.is_true());
+        let acknowledged = paused.and_then(|paused| paused.message.as_deref());
+        let is_unheard = |holder: &str| acknowledged != Some(paused_by(holder).as_str());
+        !self.is_deleting() && self.paused_by().is_some_and(is_unheard)
     }
 
     /// Name of the database.

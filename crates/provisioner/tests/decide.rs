@@ -7,8 +7,7 @@ use api_types::tls::{CertificateAlias, SslMode};
 use provisioner::child::Child;
 use provisioner::decide::decide;
 use provisioner::plan::Action;
-use provisioner::world::World;
-use provisioner::world::{Secrets, UserConf, Version};
+use provisioner::world::{Secrets, UserConf, Version, World};
 use serde_json::json;
 use world::*;
 
@@ -83,7 +82,7 @@ fn a_child_edited_by_hand_is_put_right() {
 #[test]
 fn a_pause_is_acknowledged_from_the_object_alone() {
     let world = pause(running(tls()), "rotate-1/0a1b");
-    assert!(World::has_unacknowledged_pause(&world.postgres));
+    assert!(world.has_unacknowledged_pause());
     let alone = World::of_object_alone(world.postgres.clone(), world.health.clone(), world.now);
     let plan = decide(&alone);
     assert!(plan.actions.is_empty());
@@ -95,10 +94,10 @@ fn a_pause_is_acknowledged_from_the_object_alone() {
         all
     };
     assert_eq!(conditions(&acknowledged), conditions(&reported(world, &whole)));
-    assert!(!World::has_unacknowledged_pause(&acknowledged.postgres));
+    assert!(!acknowledged.has_unacknowledged_pause());
     let others = pause(acknowledged, "rotate-2/0a1c");
-    assert!(World::has_unacknowledged_pause(&others.postgres));
-    assert!(!World::has_unacknowledged_pause(&running(tls()).postgres));
+    assert!(others.has_unacknowledged_pause());
+    assert!(!running(tls()).has_unacknowledged_pause());
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub use backoff::Backoff;
 pub use controller::{ReconcileError, Retry, run_controller};
 pub use events::{Recorder, Severity};
 pub use leader::LeaderError;
-pub use metrics::{ControllerMetrics, Metrics, Series};
+pub use metrics::{ControllerMetrics, Metrics, Sample, Series, exact, unix_seconds};
 pub use process::{Process, RunError, run};
 pub use server::{Gate, Readiness, ServerError, router};
 pub use shutdown::{Shutdown, Trigger};

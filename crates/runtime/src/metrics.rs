@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::Timestamp;
 use prometheus::{
     Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder, core::Collector,
@@ -161,6 +162,20 @@ impl ControllerMetrics {
     }
 }
 
+/// A whole number as a gauge takes it. An f64 holds those up to 2^53 exactly: seconds of the next hundred million years.
+#[allow(clippy::cast_precision_loss)]
+pub fn exact(whole: i64) -> f64 {
+    whole as f64
+}
+
+/// A time as Prometheus has it: Unix time in seconds.
+pub fn unix_seconds(time: Timestamp) -> f64 {
+    exact(time.as_second())
+}
+
+/// One series of a [`Series`]: the values of its labels, and its own; none when it is not known now.
+pub type Sample = (Vec<String>, Option<f64>);
+
 /// A gauge whose series belong to owners, such as the databases. What an owner no longer has is no longer exported: a
 /// certificate that was removed must not expire in an alert.
 #[derive(Clone, Debug)]
@@ -190,7 +205,7 @@ impl Series {
 
     /// Gives all series of an owner, as values of the labels and of the gauge. Without a value, which means that it is
     /// not known now, a series stays as it was.
-    pub fn replace(&self, owner: &str, series: impl IntoIterator<Item = (Vec<String>, Option<f64>)>) {
+    pub fn replace(&self, owner: &str, series: impl IntoIterator<Item = Sample>) {
         // The map stays valid whatever a panicking holder did.
         let mut owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner);
         let before = owned.remove(owner).unwrap_or_default();

@@ -152,7 +152,7 @@ impl Record {
         let (mut target, mut aimed) = aim_at_leader(cluster, operator).await?;
         while let Some(object) = stream.try_next().await.unwrap_or(Some(None)) {
             let Some(request) = object else { continue };
-            if wait::phase(&request).is_some_and(wait::is_end) {
+            if request.has_ended() {
                 break;
             }
             let done = self.note(&request);

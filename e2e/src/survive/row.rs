@@ -8,7 +8,6 @@ use api_types::condition;
 use api_types::ops_request::OpsRequestPhase;
 
 use crate::report;
-use crate::wait;
 use crate::writer::Attempts;
 
 /// How an operation ended.
@@ -43,7 +42,7 @@ impl End {
             .map(|status| status.conditions.as_slice())
             .unwrap_or_default();
         let is_true = |type_: &str| condition::is_true(conditions, type_);
-        match wait::phase(request) {
+        match request.phase() {
             Some(OpsRequestPhase::Successful) => Self::Successful,
             Some(OpsRequestPhase::Skipped) => Self::Skipped,
             Some(OpsRequestPhase::Failed | OpsRequestPhase::Denied) => {

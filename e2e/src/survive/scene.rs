@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use api_types::ops_request::{ApplyOption, TlsRestart};
-use api_types::tls::{CertificateAlias, ClientAuthMode, IssuerRef, SslMode, TlsConfig};
+use api_types::tls::{CertificateAlias, ClientAuthMode, SslMode};
 use api_types::{AppBinding, Postgres, PostgresOpsRequest};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -241,14 +241,7 @@ impl Default for Asked<'_> {
 fn serve_tls(postgres: &mut Postgres) {
     postgres.spec.ssl_mode = Some(SslMode::VerifyFull);
     postgres.spec.client_auth_mode = Some(ClientAuthMode::Cert);
-    postgres.spec.tls = Some(TlsConfig {
-        issuer_ref: Some(IssuerRef {
-            api_group: Some("cert-manager.io".to_owned()),
-            kind: "Issuer".to_owned(),
-            name: "pg-issuer".to_owned(),
-        }),
-        certificates: vec![],
-    });
+    postgres.spec.tls = Some(manifests::plain_tls());
 }
 
 /// An operation that runs.
@@ -266,14 +259,13 @@ impl Trial<'_> {
     /// Waits until a step is persisted; errors when the request has ended by then: a fault would come too late.
     pub async fn reached(&self, step: &str) -> Result<PostgresOpsRequest> {
         let api = self.scene.namespace.api::<PostgresOpsRequest>();
-        let has_ended = |request: &PostgresOpsRequest| wait::phase(request).is_some_and(wait::is_end);
         let reached = |request: &PostgresOpsRequest| {
             let conditions = request.status.iter().flat_map(|status| &status.conditions);
-            has_ended(request) || conditions.into_iter().any(|c| c.type_ == step && c.is_true())
+            request.has_ended() || conditions.into_iter().any(|c| c.type_ == step && c.is_true())
         };
         let request = wait::until(&api, &self.name, step, REACHED, reached).await?;
         ensure!(
-            !has_ended(&request),
+            !request.has_ended(),
             "it ended before {step} was seen: {}",
             wait::last_words(&request)
         );

@@ -161,7 +161,7 @@ async fn refused(namespace: &TestNamespace, name: &str, spec: &str) -> Result<(R
         other => other?,
     };
     let request = wait::request_ended(&namespace.api(), name, END).await?;
-    let phase = wait::phase(&request);
+    let phase = request.phase();
     ensure!(
         phase == Some(OpsRequestPhase::Failed),
         "ended {phase:?}: {}",
@@ -214,7 +214,7 @@ async fn not_ready(namespace: &TestNamespace) -> Result<()> {
     let ended = wait::request_ended(&namespace.api(), &request.name_any(), END).await?;
     let words = wait::last_words(&ended);
     ensure!(
-        wait::phase(&ended) == Some(OpsRequestPhase::Failed) && words.contains("Ready"),
+        ended.phase() == Some(OpsRequestPhase::Failed) && words.contains("Ready"),
         "{words}"
     );
     Ok(())
@@ -240,9 +240,9 @@ async fn deleted_while_running(namespace: &TestNamespace) -> Result<()> {
     let running = |r: &PostgresOpsRequest| requests::conditions(r).contains(&"CertificateSynced");
     let request = wait::until(&api, "add-tls", "under way", END, running).await?;
     ensure!(
-        wait::phase(&request) == Some(OpsRequestPhase::Progressing),
+        request.phase() == Some(OpsRequestPhase::Progressing),
         "{:?}",
-        wait::phase(&request)
+        request.phase()
     );
     api.delete("add-tls", &DeleteParams::default()).await?;
     wait::gone(&api, "add-tls", &request.uid().unwrap_or_default(), PROVISIONING).await?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use api_types::tls::{ClientAuthMode, IssuerRef, SslMode, TlsConfig};
+use api_types::tls::{ClientAuthMode, SslMode};
 use e2e::checks::{self, Tls};
 use e2e::cluster::{TestNamespace, in_namespace};
 use e2e::progress::Narrator;
@@ -52,14 +52,6 @@ fn tls(mode: ClientAuthMode, issuer: &'static [&'static str]) -> Tls {
         client_auth_mode: mode,
         issuer,
         extra_names: &[],
-    }
-}
-
-fn issuer_ref(kind: &str, name: &str) -> IssuerRef {
-    IssuerRef {
-        api_group: Some("cert-manager.io".to_owned()),
-        kind: kind.to_owned(),
-        name: name.to_owned(),
     }
 }
 
@@ -212,10 +204,7 @@ spec:
 async fn born_with_tls(namespace: &TestNamespace) -> Result<()> {
     let database = "ha-postgres";
     manifests::create_postgres(namespace, manifests::HA_POSTGRES, |postgres| {
-        postgres.spec.tls = Some(TlsConfig {
-            issuer_ref: Some(issuer_ref("Issuer", "pg-issuer")),
-            certificates: vec![],
-        });
+        postgres.spec.tls = Some(manifests::plain_tls());
         postgres.spec.client_auth_mode = Some(ClientAuthMode::Scram);
         postgres.spec.ssl_mode = Some(SslMode::VerifyFull);
     })

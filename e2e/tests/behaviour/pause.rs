@@ -54,9 +54,9 @@ async fn by_a_human(namespace: &TestNamespace) -> Result<()> {
     };
     let waiting = wait::until(&api, "restart", "says that jane holds the pause", SETTLED, waits).await?;
     ensure!(
-        wait::phase(&waiting) == Some(OpsRequestPhase::Pending),
+        waiting.phase() == Some(OpsRequestPhase::Pending),
         "{:?}",
-        wait::phase(&waiting)
+        waiting.phase()
     );
     let paused = children::of(namespace, &postgres.uid().unwrap_or_default()).await?;
     children::stay(
@@ -67,7 +67,7 @@ async fn by_a_human(namespace: &TestNamespace) -> Result<()> {
     )
     .await?;
     ensure!(
-        wait::phase(&api.get("restart").await?) == Some(OpsRequestPhase::Pending),
+        api.get("restart").await?.phase() == Some(OpsRequestPhase::Pending),
         "it began"
     );
 

@@ -81,11 +81,7 @@ async fn dry_runs(namespace: &TestNamespace) -> Result<()> {
     let rotate = dry(manifests::ROTATE_TLS, "would-rotate")?;
     requests::create_as_is(namespace, &rotate).await?;
     let bad = wait::request_ended(&namespace.api(), "would-rotate", TOLD).await?;
-    ensure!(
-        wait::phase(&bad) == Some(OpsRequestPhase::Failed),
-        "{:?}",
-        wait::phase(&bad)
-    );
+    ensure!(bad.phase() == Some(OpsRequestPhase::Failed), "{:?}", bad.phase());
     ensure!(
         wait::last_words(&bad).contains("no TLS"),
         "{}",
@@ -132,9 +128,9 @@ async fn approvals(namespace: &TestNamespace) -> Result<()> {
     annotate(namespace, "denied", APPROVAL, "denied").await?;
     let denied = wait::request_ended(&namespace.api(), "denied", TOLD).await?;
     ensure!(
-        wait::phase(&denied) == Some(OpsRequestPhase::Denied),
+        denied.phase() == Some(OpsRequestPhase::Denied),
         "{:?}",
-        wait::phase(&denied)
+        denied.phase()
     );
     ensure!(
         asked.finalizers().is_empty() && denied.finalizers().is_empty(),
@@ -160,9 +156,9 @@ async fn approvals(namespace: &TestNamespace) -> Result<()> {
     let api = namespace.api::<PostgresOpsRequest>();
     let again = wait::until(&api, "change", "asks again", TOLD, asks_again).await?;
     ensure!(
-        wait::phase(&again) == Some(OpsRequestPhase::WaitingForApproval),
+        again.phase() == Some(OpsRequestPhase::WaitingForApproval),
         "{:?}",
-        wait::phase(&again)
+        again.phase()
     );
     ensure!(hash(&again)? != old, "the same plan");
     let message = approved(&again)
@@ -186,8 +182,7 @@ async fn with_approval(namespace: &TestNamespace, yaml: &str, name: &str) -> Res
     let annotations = request.metadata.annotations.get_or_insert_default();
     annotations.insert(APPROVAL.to_owned(), "required".to_owned());
     requests::create_as_is(namespace, &request).await?;
-    let asks =
-        |request: &PostgresOpsRequest| wait::phase(request) == Some(OpsRequestPhase::WaitingForApproval);
+    let asks = |request: &PostgresOpsRequest| request.phase() == Some(OpsRequestPhase::WaitingForApproval);
     let asked = wait::until(&namespace.api(), name, "asks", TOLD, asks).await?;
     checks::at_peace(namespace, DATABASE).await?;
     Ok(asked)

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use api_types::cert_manager::{Certificate, IssuerCondition};
-use api_types::tls::{CertificateAlias, IssuerRef, TlsConfig};
+use api_types::tls::CertificateAlias;
 use api_types::{Postgres, condition, names};
 use e2e::cluster::{TestNamespace, in_namespace};
 use e2e::poll::{self, Look};
@@ -27,14 +27,7 @@ async fn renewed(namespace: &TestNamespace) -> Result<()> {
     manifests::apply(namespace, manifests::ISSUERS).await?;
     requests::issuer_ready(namespace, "pg-issuer").await?;
     manifests::create_postgres(namespace, manifests::HA_POSTGRES, |postgres| {
-        postgres.spec.tls = Some(TlsConfig {
-            issuer_ref: Some(IssuerRef {
-                api_group: Some("cert-manager.io".to_owned()),
-                kind: "Issuer".to_owned(),
-                name: "pg-issuer".to_owned(),
-            }),
-            certificates: vec![],
-        });
+        postgres.spec.tls = Some(manifests::plain_tls());
     })
     .await?;
     wait::database_ready(&namespace.api(), DATABASE, PROVISIONING).await?;

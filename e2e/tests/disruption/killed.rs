@@ -85,9 +85,7 @@ async fn killed(namespace: &TestNamespace) -> Result<()> {
 /// Waits until the request has that many conditions (or has ended), then kills all Pods of the operator.
 async fn kill_after(namespace: &TestNamespace, request: &str, operator: &str, step: usize) -> Result<String> {
     let api = namespace.api::<PostgresOpsRequest>();
-    let reached = |r: &PostgresOpsRequest| {
-        wait::phase(r).is_some_and(wait::is_end) || requests::conditions(r).len() >= step
-    };
+    let reached = |r: &PostgresOpsRequest| r.has_ended() || requests::conditions(r).len() >= step;
     let at = wait::until(
         &api,
         request,

@@ -219,12 +219,17 @@ pub fn status(input: &Input, now: Timestamp) -> Status {
         members,
         operation: mine
             .iter()
-            .filter(|request| !has_ended(request))
-            .min_by_key(|request| (phase(request) != Some(OpsRequestPhase::Progressing), age(request)))
+            .filter(|request| !request.has_ended())
+            .min_by_key(|request| {
+                (
+                    request.phase() != Some(OpsRequestPhase::Progressing),
+                    age(request),
+                )
+            })
             .map(|request| operation(request)),
         last_operation: mine
             .iter()
-            .filter(|request| has_ended(request))
+            .filter(|request| request.has_ended())
             .max_by_key(|request| (ended_at(request), age(request)))
             .map(|request| operation(request)),
         pause: decide::held_by(postgres).map(|holder| pause(postgres, holder)),
@@ -316,7 +321,7 @@ fn by_handshake(answer: &Result<Option<Certificate>, String>, now: Timestamp) ->
 
 fn by_request(member: &Member, request: &PostgresOpsRequest, proof: &MemberProof) -> Serves {
     // A proof has the time when it was first seen so; a request that is Successful has seen all of it at its end.
-    let end = ended_at(request).filter(|_| phase(request) == Some(OpsRequestPhase::Successful));
+    let end = ended_at(request).filter(|_| request.phase() == Some(OpsRequestPhase::Successful));
     let seen_at = end.unwrap_or(proof.seen_at.0).max(proof.seen_at.0);
     // A Pod keeps its name when it is made anew, and then serves what the config Secret holds by then.
     let made_since = member.created.is_some_and(|created| created > seen_at);
@@ -360,34 +365,18 @@ fn earliest(certificates: &[Issued], members: &[MemberStatus]) -> Option<Expiry>
     issued.chain(served).min_by_key(|expiry| expiry.not_after)
 }
 
-fn phase(request: &PostgresOpsRequest) -> Option<OpsRequestPhase> {
-    request.status.as_ref()?.phase
-}
-
-fn has_ended(request: &PostgresOpsRequest) -> bool {
-    phase(request).is_some_and(OpsRequestPhase::is_terminal)
-}
-
 fn age(request: &PostgresOpsRequest) -> Option<Timestamp> {
     request.metadata.creation_timestamp.as_ref().map(|time| time.0)
 }
 
-fn conditions_of(request: &PostgresOpsRequest) -> &[Condition] {
-    request
-        .status
-        .as_ref()
-        .map(|status| status.conditions.as_slice())
-        .unwrap_or_default()
-}
-
 fn ended_at(request: &PostgresOpsRequest) -> Option<Timestamp> {
-    let times = conditions_of(request).iter().map(|c| c.last_transition_time.0);
+    let times = request.conditions().iter().map(|c| c.last_transition_time.0);
     times.max()
 }
 
 /// The condition that tells most: why it failed, the step that is open, or the last one.
 pub fn telling(request: &PostgresOpsRequest) -> Option<&Condition> {
-    let conditions = conditions_of(request);
+    let conditions = request.conditions();
     let open = || {
         conditions
             .iter()
@@ -395,7 +384,7 @@ pub fn telling(request: &PostgresOpsRequest) -> Option<&Condition> {
             .find(|c| c.is_false() && c.reason.is_some())
     };
     let failed = condition::find(conditions, "Failed").filter(|c| c.is_true());
-    let running = !has_ended(request);
+    let running = !request.has_ended();
     failed
         .or_else(|| running.then(open).flatten())
         .or_else(|| conditions.iter().rev().find(|c| c.reason.is_some()))
@@ -406,7 +395,8 @@ fn operation(request: &PostgresOpsRequest) -> Operation {
     Operation {
         name: request.name_any(),
         type_: request.spec.type_.as_str().to_owned(),
-        phase: phase(request)
+        phase: request
+            .phase()
             .map_or("Pending", OpsRequestPhase::as_str)
             .to_owned(),
         step: telling.map(|condition| condition.type_.clone()),

@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use runtime::Severity;
 
 use super::{APPROVED, DENIED, Question, REQUIRED, annotation, is_approved};
-use crate::admit::{Admission, reasons};
+use crate::admit::Admission;
 use crate::engine::SUCCESSFUL;
 use crate::operation::Operation;
-use crate::report::{self, News};
+use crate::report::{self, News, leave_queue};
 
 /// Reason of the condition `Successful` of a request that only asked for a plan.
 const DRY_RUN: &str = "DryRun";
@@ -57,8 +57,7 @@ pub(crate) fn dry_run_done(
         op.namespace, op.database, preview.summary, preview.hash
     );
     status.preview = Some(preview.clone());
-    status.phase = Some(OpsRequestPhase::Successful);
-    leave_queue(status);
+    leave_queue(status, OpsRequestPhase::Successful);
     condition::set(
         &mut status.conditions,
         Condition::new(SUCCESSFUL, true, DRY_RUN, &message, now),
@@ -67,8 +66,7 @@ pub(crate) fn dry_run_done(
 
 /// The end of a request that somebody denied.
 pub(crate) fn deny(status: &mut PostgresOpsRequestStatus, why: &str, now: Timestamp) {
-    status.phase = Some(OpsRequestPhase::Denied);
-    leave_queue(status);
+    leave_queue(status, OpsRequestPhase::Denied);
     if condition::find(&status.conditions, APPROVED).is_some() {
         put(status, false, DENIAL, why, now);
     }
@@ -80,8 +78,7 @@ pub(crate) fn deny(status: &mut PostgresOpsRequestStatus, why: &str, now: Timest
 
 /// The phase and the plan of a request that waits for a human; the question itself needs the request.
 pub(crate) fn await_approval(status: &mut PostgresOpsRequestStatus, question: &Question) {
-    status.phase = Some(OpsRequestPhase::WaitingForApproval);
-    leave_queue(status);
+    leave_queue(status, OpsRequestPhase::WaitingForApproval);
     if let Question::Plan(preview) = question {
         status.preview = Some((**preview).clone());
     }
@@ -154,12 +151,6 @@ fn put(
         &mut status.conditions,
         Condition::new(APPROVED, is_approved, reason, message, now),
     );
-}
-
-fn leave_queue(status: &mut PostgresOpsRequestStatus) {
-    status
-        .conditions
-        .retain(|condition| !reasons::ALL.contains(&condition.type_.as_str()));
 }
 
 /// The Event that asks a human, for every plan once.

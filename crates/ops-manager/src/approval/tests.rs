@@ -121,8 +121,5 @@ fn of_different_types_an_older_one_that_waits_is_passed_and_an_approved_one_is_n
         matches!(&waits, Admission::Wait(why) if why.message.contains("demo/r4")),
         "{waits:?}"
     );
-    assert_eq!(
-        older(approved).status.and_then(|it| it.phase),
-        Some(OpsRequestPhase::WaitingForApproval)
-    );
+    assert_eq!(older(approved).phase(), Some(OpsRequestPhase::WaitingForApproval));
 }

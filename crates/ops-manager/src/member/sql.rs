@@ -6,15 +6,12 @@ use std::time::Duration;
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::{PATRONI_YML, POSTGRES_PORT};
 use blueprint::{TlsPhase, leaf_fingerprint, recorded_phase, tls_names};
-use instance::{ClientIdentity, Login, Session, TlsMode};
+use instance::{ClientIdentity, Login, OUR_SESSIONS, Session, TlsMode};
 use runtime::error_chain;
 use sha2::{Digest, Sha256};
 
 use crate::observe::Seen;
 use crate::world::{Files, Inside};
-
-/// Beginning of the names of Sealwright's own sessions.
-pub const OUR_SESSIONS: &str = "sealwright-";
 
 /// Logs in to a member.
 ///
@@ -53,7 +50,7 @@ pub async fn end_sessions(
 ) -> Result<i64, String> {
     let session = session(seen, address, within).await?;
     session
-        .end_application_sessions(OUR_SESSIONS, encrypted)
+        .end_application_sessions(encrypted)
         .await
         .map_err(|error| error_chain(&error))
 }
@@ -110,7 +107,7 @@ pub async fn look(seen: &Seen, address: &str, within: Duration) -> Result<Inside
     let (files, configuration, sessions, replicas) = tokio::join!(
         files(&session),
         session.configuration(),
-        session.application_sessions(OUR_SESSIONS),
+        session.application_sessions(),
         session.replicas(),
     );
     let said = |error: instance::SqlError| error_chain(&error);

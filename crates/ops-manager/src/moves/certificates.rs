@@ -31,9 +31,7 @@ pub fn wanted(world: &World, settings: &TlsSettings) -> Needs<Vec<(CertificateAl
 pub fn issue_anew(op: &Operation, world: &World, settings: &TlsSettings) -> Result<Progress, Progress> {
     let wanted = wanted(world, settings)?;
     let applied = apply(world, &wanted)?;
-    if !applied.is_empty() {
-        return Ok(Progress::Act(applied));
-    }
+    Progress::of(applied).first()?;
     if let Some(plan) = remember_revisions(op, world, &wanted)? {
         return Ok(plan);
     }
@@ -44,11 +42,7 @@ pub fn issue_anew(op: &Operation, world: &World, settings: &TlsSettings) -> Resu
             effects.push(Effect::Issue(name(certificate)));
         }
     }
-    Ok(if effects.is_empty() {
-        Progress::Done
-    } else {
-        Progress::Act(effects)
-    })
+    Ok(Progress::of(effects))
 }
 
 /// The revisions before the operation, written down so that a rotation is never asked for twice.
@@ -77,21 +71,11 @@ fn remember_revisions(
 pub fn synced(op: &Operation, world: &World, settings: &TlsSettings) -> Result<Progress, Progress> {
     let wanted = wanted(world, settings)?;
     let effects = apply(world, &wanted)?;
-    if !effects.is_empty() {
-        return Ok(Progress::Act(effects));
-    }
+    Progress::of(effects).first()?;
     for (alias, certificate) in &wanted {
         check_issued(op, world, *alias, certificate)?;
     }
     Ok(Progress::Done)
-}
-
-/// [`synced`] looks again: what was issued since it was examined goes to nobody before it is examined too.
-pub fn still_good(op: &Operation, world: &World, settings: &TlsSettings) -> Result<(), Progress> {
-    match synced(op, world, settings)? {
-        Progress::Done => Ok(()),
-        other => Err(other),
-    }
 }
 
 /// Applies the Certificates that are not as these settings want them.

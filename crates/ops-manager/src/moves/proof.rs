@@ -304,7 +304,7 @@ pub fn members(op: &Operation, world: &World, before: &[MemberProof], now: Times
 }
 
 /// Unknown while nobody is seen to lead.
-fn role(world: &World, pod: &str) -> Option<String> {
+pub fn role(world: &World, pod: &str) -> Option<String> {
     let leader = world.leader.as_deref()?;
     let role = if leader == pod { ROLE_PRIMARY } else { ROLE_STANDBY };
     Some(role.to_owned())
@@ -328,7 +328,8 @@ fn same(known: &MemberProof, seen: &MemberProof) -> bool {
     *known == seen
 }
 
-fn whole_seconds(now: Timestamp) -> Timestamp {
+/// As the API keeps times.
+pub fn whole_seconds(now: Timestamp) -> Timestamp {
     Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
 

@@ -9,8 +9,9 @@ use ops_manager::admit::Admission;
 use ops_manager::{approval, operation};
 
 use crate::cluster::Cluster;
-use crate::plan::{RESTART, everything, planned, with_approval, with_tls};
-use crate::{CALM, Happening, OPERATIONS, Run, by_reload, world_with_issuers};
+use crate::plan::{RESTART, everything, planned, with_approval};
+use crate::run::{CALM, Happening, Run, world_with_issuers};
+use crate::{OPERATIONS, by_reload, with_tls};
 
 const ROTATE: &str = "type: ReconfigureTLS, tls: {restart: auto, rotateCertificates: true}";
 

@@ -9,7 +9,8 @@ use blueprint::TlsPhase;
 use jiff::SignedDuration;
 
 use crate::cluster::Cluster;
-use crate::{CALM, OPERATIONS, Run, by_reload};
+use crate::run::{CALM, Run};
+use crate::{OPERATIONS, by_reload};
 
 const STEPS: [&str; 8] = [
     "DatabasePauseSucceeded",

@@ -6,7 +6,8 @@ use api_types::ops_request::OpsRequestPhase;
 use blueprint::TlsPhase;
 
 use crate::cluster::Cluster;
-use crate::{CALM, OPERATIONS, Run, by_reload};
+use crate::run::{CALM, Run};
+use crate::{OPERATIONS, by_reload};
 
 #[test]
 #[ignore = "takes long; make survive runs it"]

@@ -8,19 +8,16 @@ mod conflicts;
 mod objects;
 mod plan;
 mod reissued;
+mod run;
 mod trouble;
 
 use std::collections::BTreeSet;
 
-use api_types::PostgresOpsRequest;
 use api_types::condition;
-use api_types::ops_request::{OpsRequestPhase, PostgresOpsRequestStatus};
+use api_types::ops_request::OpsRequestPhase;
 use blueprint::TlsPhase;
 use cluster::Cluster;
-use jiff::{SignedDuration, Timestamp};
-use ops_manager::admit::Admission;
-use ops_manager::world::{IssuerState, Observed, World};
-use ops_manager::{approval, engine, operation};
+use run::{CALM, Disturbance, Run};
 
 const OPERATIONS: [(&str, &str); 6] = [
     (
@@ -36,214 +33,6 @@ const OPERATIONS: [(&str, &str); 6] = [
     ("change-mode", "{clientAuthMode: md5}"),
     ("remove", "{remove: true}"),
 ];
-
-/// How the world is disturbed.
-#[derive(Clone, Copy, Debug)]
-struct Disturbance {
-    /// The operator is killed after every n-th effect.
-    crash_after: Option<usize>,
-    /// Every effect is done twice.
-    twice: bool,
-    /// Order in which the others move; 0: everybody moves between two looks.
-    seed: u64,
-}
-
-const CALM: Disturbance = Disturbance {
-    crash_after: None,
-    twice: false,
-    seed: 0,
-};
-
-/// Something that happens to the world.
-type Happening = fn(&mut Cluster);
-
-struct Run {
-    request: PostgresOpsRequest,
-    log: Vec<String>,
-    random: u64,
-    now: Timestamp,
-    cancel_after: Option<usize>,
-    /// The request is deleted when this condition is true.
-    cancel_at: Option<&'static str>,
-    /// When this condition is true and the last step is still to come, this happens.
-    then: Option<(&'static str, Happening)>,
-    /// When this condition is true, the operator's clock jumps.
-    clock: Option<(&'static str, SignedDuration)>,
-    /// Three of four writes end in a conflict.
-    conflicts: bool,
-    /// Writes that did.
-    lost: usize,
-}
-
-impl Run {
-    fn new(name: &str, spec: &str, seed: u64) -> Self {
-        let text = format!(
-            "{{apiVersion: ops.kubedb.com/v1alpha1, kind: PostgresOpsRequest, metadata: {{name: {name}, namespace: demo, \
-             uid: uid-{name}}}, spec: {{databaseRef: {{name: pg}}, {spec}}}}}"
-        );
-        let request = serde_yaml::from_str(&text).expect("a request");
-        Self {
-            request,
-            log: Vec::new(),
-            random: seed,
-            now: "2026-01-01T00:00:00Z".parse().expect("a time"),
-            cancel_after: None,
-            cancel_at: None,
-            then: None,
-            clock: None,
-            conflicts: false,
-            lost: 0,
-        }
-    }
-
-    fn status(&self) -> PostgresOpsRequestStatus {
-        self.request.status.clone().unwrap_or_default()
-    }
-
-    fn coin(&mut self) -> bool {
-        self.random = self
-            .random
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.random >> 33) & 1 == 0
-    }
-
-    /// Whether a write ends in a conflict.
-    fn loses(&mut self) -> bool {
-        let loses = self.conflicts && !(self.coin() && self.coin());
-        self.lost += usize::from(loses);
-        loses
-    }
-
-    fn others_move(&mut self, cluster: &mut Cluster, seed: u64) {
-        let moves: [fn(&mut Cluster); 3] = [
-            Cluster::provisioner_ticks,
-            Cluster::petset_ticks,
-            Cluster::cert_manager_ticks,
-        ];
-        for step in moves {
-            if seed == 0 || self.coin() {
-                step(cluster);
-            }
-        }
-    }
-
-    fn begin(&mut self, cluster: &Cluster) {
-        let op = operation::parse(&self.request).expect("a good request");
-        let world = world_with_issuers(cluster);
-        let admission = approval::admit(&self.request, &op, &[], &world, self.now);
-        assert!(matches!(admission, Admission::Begin(_)), "{admission:?}");
-        self.request.status = Some(approval::admitted(&self.request, &op, &admission, self.now));
-    }
-
-    /// Runs to the end; returns the phase.
-    fn run(&mut self, cluster: &mut Cluster, disturbance: Disturbance) -> OpsRequestPhase {
-        self.begin(cluster);
-        let members = cluster.uids().len();
-        let mut done = 0;
-        for _ in 0..if self.conflicts { 20_000 } else { 2000 } {
-            self.others_move(cluster, disturbance.seed);
-            self.now += SignedDuration::from_millis(100);
-            cluster.now = self.now;
-            let op = operation::parse(&self.request).expect("a good request");
-            let is_there = |step: &str| condition::is_true(&self.status().conditions, step);
-            let cancelled =
-                self.cancel_after.is_some_and(|after| done >= after) || self.cancel_at.is_some_and(is_there);
-            let mut world = cluster.world();
-            // As the operator looks: members that are not judged are not asked.
-            if !engine::judges_members(&op, &self.status()) {
-                world.members_not_asked = true;
-                world.members.clear();
-                world.leader = None;
-            }
-            let next = engine::advance(&op, &self.status(), &world, cancelled, self.now);
-            if next.status != self.status() && self.loses() {
-                continue;
-            }
-            self.note_latches(&next.status);
-            self.request.status = Some(next.status.clone());
-            let is_latched = |step: &str| condition::is_true(&next.status.conditions, step);
-            if let Some((_, jump)) = self.clock.take_if(|(step, _)| is_latched(step)) {
-                self.now += jump;
-            }
-            if let Some((_, happens)) = self
-                .then
-                .take_if(|(step, _)| is_latched(step) && !is_latched("UpdateDatabase"))
-            {
-                happens(cluster);
-            }
-            if next.has_ended() {
-                return next.status.phase.expect("a phase");
-            }
-            for effect in &next.effects {
-                if self.loses() {
-                    break;
-                }
-                for _ in 0..if disturbance.twice { 2 } else { 1 } {
-                    cluster.perform(effect, &op.holder());
-                }
-                self.note(format!("  {effect}"));
-                done += 1;
-                assert!(
-                    members == 1 || cluster.ready() + 1 >= members,
-                    "{effect} took a second member: {:#?}",
-                    self.log
-                );
-                if disturbance.crash_after.is_some_and(|every| done % every == 0) {
-                    break;
-                }
-            }
-        }
-        panic!("never ends: {:#?}\n{:#?}", self.log, self.status().conditions);
-    }
-
-    fn note(&mut self, line: String) {
-        if self.log.last() != Some(&line) {
-            self.log.push(line);
-        }
-    }
-
-    fn note_latches(&mut self, new: &PostgresOpsRequestStatus) {
-        let old = self.status();
-        for now in new
-            .conditions
-            .iter()
-            .filter(|c| c.is_true() && c.reason.is_some())
-        {
-            if !condition::is_true(&old.conditions, &now.type_) {
-                self.note(format!(
-                    "{} ({})",
-                    now.type_,
-                    now.message.clone().unwrap_or_default()
-                ));
-            }
-        }
-    }
-}
-
-/// What is looked at before an operation begins: the issuers `one` and `two` can sign, and there is no other.
-fn world_with_issuers(cluster: &Cluster) -> World {
-    let ready = || {
-        Observed::Present(IssuerState {
-            ready: true,
-            message: String::new(),
-        })
-    };
-    let mut issuers: Vec<_> = ["one", "two"].map(|name| (issuer(name), ready())).into();
-    issuers.push((issuer("nobody"), Observed::Absent));
-    World {
-        issuers,
-        ..cluster.world()
-    }
-}
-
-fn issuer(name: &str) -> api_types::tls::IssuerRef {
-    api_types::tls::IssuerRef {
-        api_group: None,
-        kind: "Issuer".into(),
-        name: name.into(),
-    }
-}
 
 /// One operation, with everything checked that must be true after it.
 fn succeed(cluster: &mut Cluster, name: &str, spec: &str, disturbance: Disturbance) -> Vec<String> {
@@ -347,6 +136,14 @@ fn whoever_moves_first_the_end_is_the_same() {
             false,
         );
     }
+}
+
+/// A cluster to which TLS was added.
+fn with_tls(replicas: i32) -> Cluster {
+    let mut cluster = Cluster::new(replicas);
+    let phase = Run::new("first", &by_reload(OPERATIONS[0].1, "auto"), 0).run(&mut cluster, CALM);
+    assert_eq!(phase, OpsRequestPhase::Successful);
+    cluster
 }
 
 /// The request of an operation that is to restart nothing by itself.

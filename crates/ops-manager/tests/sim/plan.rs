@@ -14,7 +14,8 @@ use ops_manager::world::Observed;
 use ops_manager::{approval, engine, operation};
 
 use crate::cluster::Cluster;
-use crate::{CALM, OPERATIONS, Run, by_reload, world_with_issuers};
+use crate::run::{CALM, Run, world_with_issuers};
+use crate::{OPERATIONS, by_reload, with_tls};
 
 pub const RESTART: &str = "type: Restart";
 
@@ -117,13 +118,6 @@ pub fn planned(cluster: &mut Cluster, spec: &str) -> OperationPreview {
         run.status()
     );
     run.preview()
-}
-
-pub fn with_tls(replicas: i32) -> Cluster {
-    let mut cluster = Cluster::new(replicas);
-    let phase = Run::new("first", &by_reload(OPERATIONS[0].1, "auto"), 0).run(&mut cluster, CALM);
-    assert_eq!(phase, OpsRequestPhase::Successful);
-    cluster
 }
 
 /// Every operation in a way that restarts all Pods, those that do not follow, or none.

@@ -7,8 +7,8 @@ use blueprint::Material;
 
 use crate::cluster::Cluster;
 use crate::objects::set_issuing;
-use crate::trouble::with_tls;
-use crate::{CALM, Run, by_reload};
+use crate::run::{CALM, Run};
+use crate::{by_reload, with_tls};
 
 const ROTATE: &str = "{rotateCertificates: true}";
 
@@ -58,7 +58,7 @@ const AFTER_SYNC: [&str; 5] = [
 fn what_is_issued_anew_meanwhile_is_served_in_the_end_and_no_pod_is_restarted_twice() {
     for latched in AFTER_SYNC {
         for restart in ["true", "auto"] {
-            let mut cluster = with_tls();
+            let mut cluster = with_tls(3);
             let mut run = Run::new("rotate", &by_reload(ROTATE, restart), 0);
             run.then = Some((latched, Cluster::reissue));
             let phase = run.run(&mut cluster, CALM);
@@ -79,7 +79,7 @@ fn what_is_issued_anew_meanwhile_is_served_in_the_end_and_no_pod_is_restarted_tw
 fn what_was_spoiled_after_it_was_examined_is_given_to_nobody() {
     for latched in AFTER_SYNC {
         for restart in ["true", "auto"] {
-            let mut cluster = with_tls();
+            let mut cluster = with_tls(3);
             let mut run = Run::new("rotate", &by_reload(ROTATE, restart), 0);
             run.then = Some((latched, |cluster| {
                 cluster.spoil(CertificateAlias::Server);
@@ -109,7 +109,7 @@ fn a_config_secret_that_lost_its_certificates_gets_them_again() {
         ("CertificateSynced", "auto", done),
         ("UpdatePetSets", "true", failed),
     ] {
-        let mut cluster = with_tls();
+        let mut cluster = with_tls(3);
         let mut run = Run::new("rotate", &by_reload(ROTATE, restart), 0);
         run.request.spec.timeout = Some("30s".into());
         run.then = Some((latched, |cluster| {

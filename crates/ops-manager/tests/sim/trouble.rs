@@ -9,7 +9,8 @@ use jiff::SignedDuration;
 use ops_manager::world::Observed;
 
 use crate::cluster::Cluster;
-use crate::{CALM, Disturbance, OPERATIONS, Run, by_reload};
+use crate::run::{CALM, Disturbance, Run};
+use crate::{OPERATIONS, by_reload, with_tls};
 
 impl Cluster {
     /// Sessions end; applications are back at once on a member that admits them.
@@ -30,13 +31,6 @@ impl Cluster {
     }
 }
 
-pub fn with_tls() -> Cluster {
-    let mut cluster = Cluster::new(3);
-    let phase = Run::new("first", &by_reload(OPERATIONS[0].1, "auto"), 0).run(&mut cluster, CALM);
-    assert_eq!(phase, OpsRequestPhase::Successful);
-    cluster
-}
-
 /// Ended once while they may come back, and for good when they may not.
 #[test]
 fn applications_that_come_back_at_once_do_not_keep_a_request_from_its_end() {
@@ -48,7 +42,7 @@ fn applications_that_come_back_at_once_do_not_keep_a_request_from_its_end() {
         (removes, Some(1)),
     ] {
         let mut cluster = if tls == removes {
-            with_tls()
+            with_tls(3)
         } else {
             Cluster::new(3)
         };
@@ -91,7 +85,7 @@ fn a_member_that_is_away_for_a_while_is_neither_restarted_nor_a_failure() {
 
 #[test]
 fn a_rotation_that_is_deleted_after_the_commit_goes_on_with_the_new_certificates() {
-    let mut cluster = with_tls();
+    let mut cluster = with_tls(3);
     let old = cluster.served();
     let mut run = Run::new(
         "rotate",
@@ -115,7 +109,7 @@ fn a_rotation_is_one_whatever_the_issuer_is_and_however_it_is_written() {
         ("{name: two, kind: Issuer}", true),
         ("{apiGroup: cert-manager.io, name: one, kind: Issuer}", false),
     ] {
-        let mut cluster = with_tls();
+        let mut cluster = with_tls(3);
         let tls = format!("{{rotateCertificates: true, issuerRef: {issuer}}}");
         let mut run = Run::new("rotate", &by_reload(&tls, "auto"), 0);
         let before = cluster.world().certificates;

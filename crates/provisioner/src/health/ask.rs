@@ -4,14 +4,11 @@ use std::net::IpAddr;
 
 use api_types::vocabulary::{PATRONI_PORT, POSTGRES_PORT};
 use blueprint::{CaBundle, TlsPhase};
-use instance::{ClientIdentity, Password, Patroni, Role, Session, TlsMode};
+use instance::{ClientIdentity, OUR_SESSIONS, Password, Patroni, Role, Session, TlsMode};
 use runtime::error_chain;
 
 use crate::health::judge::Answer;
 use crate::health::{Login, Renewal, Served, Targets};
-
-/// Begin of the application names of our own sessions, which are nobody's application.
-const OUR_SESSIONS: &str = "sealwright-";
 
 /// Where a conversation goes to.
 #[derive(Clone, Copy)]
@@ -36,7 +33,7 @@ pub async fn member(targets: &Targets, place: Place<'_>) -> Result<Answer, Strin
         renew(targets, place, &session, renewal).await?;
     }
     // Only told, never judged: a member that can't count them is not ill.
-    let sessions = session.application_sessions(OUR_SESSIONS).await.ok();
+    let sessions = session.application_sessions().await.ok();
     Ok(Answer {
         served,
         trusted,
@@ -105,7 +102,7 @@ fn credentials(login: &Login, tls: TlsMode) -> Result<instance::Login, String> {
         user: login.username.clone(),
         password: Some(Password::new(login.password.clone())),
         database: "postgres".to_owned(),
-        application_name: "sealwright-health".to_owned(),
+        application_name: format!("{OUR_SESSIONS}health"),
         tls,
         identity,
     })

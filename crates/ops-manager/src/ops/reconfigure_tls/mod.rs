@@ -138,15 +138,13 @@ fn trust(op: &Operation, world: &World) -> Result<Progress, Progress> {
     let plan = tls_plan(op)?;
     let new = authority::of_new_issuers(op, plan, world)?;
     if new.is_empty() {
-        certificates::still_good(op, world, &plan.after)?;
+        certificates::synced(op, world, &plan.after)?.first()?;
     }
     let stage = stages::trusting(world, plan, &new)?;
     let mut effects = keep(op, world, &stage)?;
     effects.extend(config::app_binding_effects(world, &stage)?);
     effects.extend(config::config_effects(world, &stage)?);
-    if !effects.is_empty() {
-        return Ok(Progress::Act(effects));
-    }
+    Progress::of(effects).first()?;
     proof::reload(world, &stages::told(&stage), &stages::expected_to_trust(&stage))
 }
 
@@ -165,15 +163,12 @@ fn keep(op: &Operation, world: &World, stage: &config::Stage) -> Needs<Vec<Effec
 }
 
 /// Every member gets a configuration that suits clients of both settings and the new certificates, and shows that it has
-/// read it.
+/// read it. What was issued since they were examined goes to nobody before it is examined too.
 fn reload(op: &Operation, world: &World) -> Result<Progress, Progress> {
     let plan = tls_plan(op)?;
-    certificates::still_good(op, world, &plan.after)?;
+    certificates::synced(op, world, &plan.after)?.first()?;
     let stage = stages::plateau(world, plan)?;
-    let effects = config::config_effects(world, &stage)?;
-    if !effects.is_empty() {
-        return Ok(Progress::Act(effects));
-    }
+    Progress::of(config::config_effects(world, &stage)?).first()?;
     let expected = stages::expected_on_plateau(plan, &stage);
     proof::reload(world, &stages::told(&stage), &expected)
 }
@@ -182,9 +177,7 @@ fn reload(op: &Operation, world: &World) -> Result<Progress, Progress> {
 fn drain(op: &Operation, world: &World) -> Result<Progress, Progress> {
     let plan = tls_plan(op)?;
     let published = config::app_binding_effects(world, &stages::proven(op, world, &plan.after, None)?)?;
-    if !published.is_empty() {
-        return Ok(Progress::Act(published));
-    }
+    Progress::of(published).first()?;
     drain::sessions(op, &op.drain(), world, plan.after.tls.is_none())
 }
 
@@ -206,19 +199,14 @@ fn commit(op: &Operation, world: &World) -> Result<Progress, Progress> {
     let mut effects = config::config_effects(world, &stage)?;
     effects.extend(config::app_binding_effects(world, &stage)?);
     effects.extend(config::pet_set_effects(world, &stage)?);
-    if !effects.is_empty() {
-        return Ok(Progress::Act(effects));
-    }
+    Progress::of(effects).first()?;
     Ok(config::revision_is_known(world)?.map_or(Progress::Done, Progress::Wait))
 }
 
 fn restart(op: &Operation, world: &World) -> Result<Progress, Progress> {
     let plan = tls_plan(op)?;
     let stage = stages::proven(op, world, &plan.after, Some(&op.uid))?;
-    let lost = config::config_effects(world, &stage)?;
-    if !lost.is_empty() {
-        return Ok(Progress::Act(lost));
-    }
+    Progress::of(config::config_effects(world, &stage)?).first()?;
     let expected = stages::expected_at_work(&stage, ExpectedTrust::AtLeast);
     rolling::restart(op, world, &|_: &str, member: &Member| expected.check(member))
 }
@@ -240,10 +228,7 @@ fn reload_pods(op: &Operation, world: &World) -> Result<Progress, Progress> {
 /// which, and why, is written down first.
 fn follow(op: &Operation, world: &World, plan: &TlsPlan) -> Result<Progress, Progress> {
     let stage = stages::proven(op, world, &plan.after, None)?;
-    let lost = config::config_effects(world, &stage)?;
-    if !lost.is_empty() {
-        return Ok(Progress::Act(lost));
-    }
+    Progress::of(config::config_effects(world, &stage)?).first()?;
     let expected = stages::expected_at_work(&stage, ExpectedTrust::AtLeast);
     if !op.plan.pods.is_empty() {
         return rolling::restart_planned(op, world, &|_: &str, member: &Member| expected.check(member));
@@ -294,10 +279,7 @@ fn follow(op: &Operation, world: &World, plan: &TlsPlan) -> Result<Progress, Pro
 /// Children and members are as the provisioner will want them: only current CAs are trusted, nothing is left over.
 fn finish(op: &Operation, world: &World) -> Result<Progress, Progress> {
     let settings = settings_of(&world.postgres.need("the Postgres")?.spec);
-    match certificates::synced(op, world, &settings)? {
-        Progress::Done => {}
-        other => return Ok(other),
-    }
+    certificates::synced(op, world, &settings)?.first()?;
     // Nobody may stop trusting a CA while a member still serves a certificate of it.
     let overlap = stages::overlap(world, &settings)?;
     let (stage, trust): (_, fn(_) -> _) = if stages::all_serve(world, &overlap) {
@@ -305,19 +287,12 @@ fn finish(op: &Operation, world: &World) -> Result<Progress, Progress> {
     } else {
         (overlap, ExpectedTrust::AtLeast)
     };
-    match brought_to(world, &stage, trust)? {
-        Progress::Done => {}
-        other => return Ok(other),
-    }
+    brought_to(world, &stage, trust)?.first()?;
     if let Some(waiting) = proof::replication(world, settings.tls.is_some()) {
         return Ok(Progress::Wait(waiting));
     }
     let obsolete = certificates::obsolete(world, &settings)?;
-    Ok(if obsolete.is_empty() {
-        Progress::Done
-    } else {
-        Progress::Act(obsolete)
-    })
+    Ok(Progress::of(obsolete))
 }
 
 /// Before the spec was committed, members go back to the certificates that they had, and cert-manager is asked for the
@@ -330,16 +305,9 @@ fn restore(op: &Operation, world: &World) -> Result<Progress, Progress> {
         return finish(op, world);
     }
     let stage = stages::last_good(world, &settings)?;
-    match brought_to(world, &stage, ExpectedTrust::AtLeast)? {
-        Progress::Done => {}
-        other => return Ok(other),
-    }
+    brought_to(world, &stage, ExpectedTrust::AtLeast)?.first()?;
     let effects = certificates::as_wanted(world, &settings)?;
-    Ok(if effects.is_empty() {
-        Progress::Done
-    } else {
-        Progress::Act(effects)
-    })
+    Ok(Progress::of(effects))
 }
 
 /// Children are as the stage wants them, and every member answers so.
@@ -350,9 +318,7 @@ fn brought_to(
 ) -> Result<Progress, Progress> {
     let mut effects = config::config_effects(world, stage)?;
     effects.extend(config::app_binding_effects(world, stage)?);
-    if !effects.is_empty() {
-        return Ok(Progress::Act(effects));
-    }
+    Progress::of(effects).first()?;
     let expected = stages::expected_at_work(stage, trust);
     proof::reload(world, &stages::told(stage), &expected)
 }

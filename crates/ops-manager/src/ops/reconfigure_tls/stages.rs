@@ -53,7 +53,7 @@ pub fn proven(op: &Operation, world: &World, settings: &TlsSettings, token: Opti
     };
     let is_lost = settings.tls.is_some() && material.get(CertificateAlias::Server).is_none();
     let (trust, material) = if is_lost {
-        certificates::still_good(op, world, settings)?;
+        certificates::synced(op, world, settings)?.first()?;
         (all_trust(world, &[settings])?, issued_material(world, settings)?)
     } else {
         (all_trust(world, &[])?, material)
