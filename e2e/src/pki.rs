@@ -1,9 +1,12 @@
 //! Certificates as they lie in Secrets.
 
 use anyhow::{Context, Result};
+use api_types::cert_manager::{Certificate, IssuerCondition};
 use api_types::names;
 use api_types::tls::CertificateAlias;
 use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
 
 use crate::cluster::TestNamespace;
 use crate::served::Served;
@@ -54,4 +57,23 @@ pub async fn password(namespace: &TestNamespace, database: &str) -> Result<(Stri
         Ok(String::from_utf8(value.0.clone())?)
     };
     Ok((key("username")?, key("password")?))
+}
+
+/// Has a Certificate issued anew: what cert-manager does when the time has come, and `cmctl renew` by hand.
+pub async fn renew(namespace: &TestNamespace, name: &str) -> Result<()> {
+    let api = namespace.api::<Certificate>();
+    let certificate = api.get(name).await?;
+    let mut conditions = certificate.status.context("a status")?.conditions;
+    conditions.retain(|condition| condition.type_ != "Issuing");
+    conditions.push(IssuerCondition {
+        type_: "Issuing".to_owned(),
+        status: "True".to_owned(),
+        reason: Some("ManuallyTriggered".to_owned()),
+        message: Some("renewal".to_owned()),
+        ..IssuerCondition::default()
+    });
+    let patch = json!({ "status": { "conditions": conditions } });
+    api.patch_status(name, &PatchParams::default(), &Patch::Merge(&patch))
+        .await?;
+    Ok(())
 }

@@ -1,9 +1,11 @@
 //! One operation on one database, from the request's YAML to its end, with everything that was seen meanwhile.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use api_types::condition::Condition;
 use api_types::ops_request::OpsRequestPhase;
 use api_types::{Postgres, PostgresOpsRequest};
 use kube::ResourceExt;
@@ -13,7 +15,7 @@ use crate::cluster::TestNamespace;
 use crate::history::{self, History};
 use crate::progress::{self, Narrator};
 use crate::served::Served;
-use crate::writer::{Stretch, Writer};
+use crate::writer::{Attempts, Stretch, Writer};
 use crate::{members, requests, wait};
 
 /// Longest time of an operation here; a three-member operation takes a fraction of it.
@@ -42,10 +44,14 @@ pub struct Performed {
     pub request: PostgresOpsRequest,
     /// From the creation of the request to its end.
     pub duration: Duration,
+    /// The steps in their order, and when each was seen done, since the creation of the request.
+    pub steps: Vec<(String, Duration)>,
     /// What happened to the Pods.
     pub history: History,
     /// What the writer saw.
     pub stretch: Option<Stretch>,
+    /// What new `verify-full` connections came to, if somebody made them.
+    pub probes: Attempts,
     /// What each member served before.
     pub before: BTreeMap<String, Option<Served>>,
     /// What each member serves now.
@@ -98,18 +104,23 @@ pub async fn try_to_perform(stage: &Stage<'_>, title: &str, yaml: &str, name: &s
         request.spec.type_.as_str()
     ));
     let api = namespace.api::<PostgresOpsRequest>();
-    let ended = PostgresOpsRequest::has_ended;
+    let steps = RefCell::default();
+    let ended = |request: &PostgresOpsRequest| {
+        note_steps(&mut steps.borrow_mut(), request, begin.elapsed());
+        request.has_ended()
+    };
     let request = progress::follow(narrator, &api, name, OPERATION, ended)
         .await
         .context(title.to_owned())?;
     let duration = begin.elapsed();
-    let stretch = match (writer, mark) {
+    let (stretch, probes) = match (writer, mark) {
         (Some(writer), Some(mark)) => {
+            let probes = writer.probes_since(mark).await?;
             // The gap that the end of the operation left open must be closed before it is measured.
             writer.wait_for_rows(writer.mark().await?).await?;
-            Some(writer.since(mark).await?)
+            (Some(writer.since(mark).await?), probes)
         }
-        _ => None,
+        _ => (None, Attempts::default()),
     };
     let history = recorder.finish().await?;
     let after = served_by_all(stage).await?;
@@ -118,11 +129,28 @@ pub async fn try_to_perform(stage: &Stage<'_>, title: &str, yaml: &str, name: &s
         title: title.to_owned(),
         request,
         duration,
+        steps: steps.into_inner(),
         history,
         stretch,
+        probes,
         before,
         after,
     })
+}
+
+/// Notes the steps that are done now and were not before. Parts of steps have a Pod or a database in their name.
+fn note_steps(steps: &mut Vec<(String, Duration)>, request: &PostgresOpsRequest, now: Duration) {
+    let is_step = |c: &&Condition| c.reason.as_deref() == Some(c.type_.as_str()) && c.type_ != "Successful";
+    for condition in request
+        .conditions()
+        .iter()
+        .filter(is_step)
+        .filter(|c| c.is_true())
+    {
+        if !steps.iter().any(|(step, _)| *step == condition.type_) {
+            steps.push((condition.type_.clone(), now));
+        }
+    }
 }
 
 async fn served_by_all(stage: &Stage<'_>) -> Result<BTreeMap<String, Option<Served>>> {

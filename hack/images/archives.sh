@@ -76,7 +76,8 @@ databases() {
     for entry in "${POSTGRES_IMAGES[@]}"; do
         read -r major version suite <<<"$entry"
         ensure postgres "$version" \
-            "$(key_of "$FILES/postgres.Containerfile" "$FILES/patroni-requirements.txt" "$FILES/debian.Containerfile")" \
+            "$(key_of "$FILES/postgres.Containerfile" "$FILES/patroni-requirements.txt" "$FILES/patroni-launcher.py" \
+                "$FILES/debian.Containerfile")" \
             make_postgres "$major" "$version" "$suite"
     done
     ensure postgres-exporter "$EXPORTER_VERSION" \

@@ -18,6 +18,7 @@ use runtime::{Process, Recorder, run_controller};
 use crate::admit::Admission;
 use crate::approval;
 use crate::args::Access;
+use crate::effect::Effect;
 use crate::engine::{self, Next};
 use crate::error::Error;
 use crate::metrics::Metrics;
@@ -204,12 +205,19 @@ async fn run(context: &Context, request: &PostgresOpsRequest, op: &Operation) ->
     let seen = observe::during(&context.client, op, engine::judges_members(op, &old)).await;
     let cancelled = request.metadata.deletion_timestamp.is_some();
     let next = engine::advance(op, &old, &seen.world, cancelled, Timestamp::now());
-    tell(context, request, op, &old, &next.status).await?;
+    let is_new = persist(context, request, op, &old, &next.status).await?;
+    // Nobody waits for Events.
+    let events = async {
+        if is_new {
+            publish(context, request, op, &old, &next.status).await;
+        }
+    };
+    let (acted, ()) = tokio::join!(act(context, op, &seen, &next), events);
+    acted?;
     if next.has_ended() {
         // The cached request has an older version; the next turn clears the finalizer with the right one.
         return Ok(Action::requeue(Duration::ZERO));
     }
-    act(context, op, &seen, &next).await?;
     if seen.needs_access() {
         bind(context, &seen).await?;
     }
@@ -232,11 +240,24 @@ async fn act(context: &Context, op: &Operation, seen: &observe::Seen, next: &Nex
     if let Some(why) = &next.waiting_for {
         tracing::debug!(waiting_for = why, "waits");
     }
-    for effect in &next.effects {
-        let begun = Instant::now();
-        perform::perform(&context.client, op, seen, effect).await?;
-        tracing::info!(effect = %effect, milliseconds = begun.elapsed().as_millis() as u64, "done");
+    for effects in next.effects.chunk_by(Effect::goes_beside) {
+        let all = effects.iter().map(|effect| perform_one(context, op, seen, effect));
+        // Each is tried, whatever becomes of the others.
+        let outcomes = futures::future::join_all(all).await;
+        outcomes.into_iter().collect::<Result<(), Error>>()?;
     }
+    Ok(())
+}
+
+async fn perform_one(
+    context: &Context,
+    op: &Operation,
+    seen: &observe::Seen,
+    effect: &Effect,
+) -> Result<(), Error> {
+    let begun = Instant::now();
+    perform::perform(&context.client, op, seen, effect).await?;
+    tracing::info!(effect = %effect, milliseconds = begun.elapsed().as_millis() as u64, "done");
     Ok(())
 }
 
@@ -248,8 +269,22 @@ async fn tell(
     old: &PostgresOpsRequestStatus,
     new: &PostgresOpsRequestStatus,
 ) -> Result<(), Error> {
+    if persist(context, request, op, old, new).await? {
+        publish(context, request, op, old, new).await;
+    }
+    Ok(())
+}
+
+/// Writes the status, then tells metrics and the log what is new in it. Whether anything was.
+async fn persist(
+    context: &Context,
+    request: &PostgresOpsRequest,
+    op: &Operation,
+    old: &PostgresOpsRequestStatus,
+    new: &PostgresOpsRequestStatus,
+) -> Result<bool, Error> {
     if !perform::persist(&context.client, request, new).await? {
-        return Ok(());
+        return Ok(false);
     }
     for (step, seconds) in report::completed_steps(old, new) {
         tracing::info!(step, seconds, "step done");
@@ -261,6 +296,17 @@ async fn tell(
     if old.phase != new.phase {
         tracing::info!(phase = new.phase.map_or("", OpsRequestPhase::as_str), "phase");
     }
+    Ok(true)
+}
+
+/// Publishes what is new in the status as Events.
+async fn publish(
+    context: &Context,
+    request: &PostgresOpsRequest,
+    op: &Operation,
+    old: &PostgresOpsRequestStatus,
+    new: &PostgresOpsRequestStatus,
+) {
     let on = request.object_ref(&());
     for news in report::news(op, old, new) {
         context
@@ -268,5 +314,4 @@ async fn tell(
             .publish(&on, news.severity, &news.reason, &news.note, &news.action)
             .await;
     }
-    Ok(())
 }

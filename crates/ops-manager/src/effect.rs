@@ -65,6 +65,19 @@ pub enum Effect {
     },
 }
 
+impl Effect {
+    /// Whether it may be done at the same time as the next one: the same to another member, or to another certificate.
+    pub fn goes_beside(&self, next: &Self) -> bool {
+        matches!(
+            (self, next),
+            (Self::TouchFiles { .. }, Self::TouchFiles { .. })
+                | (Self::Reload { .. }, Self::Reload { .. })
+                | (Self::Issue(_), Self::Issue(_))
+                | (Self::AskForCa { .. }, Self::AskForCa { .. })
+        )
+    }
+}
+
 /// A child that operations change; the others do not depend on what operations do.
 #[derive(Clone, PartialEq)]
 pub enum Child {

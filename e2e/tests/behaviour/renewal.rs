@@ -2,15 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
-use api_types::cert_manager::{Certificate, IssuerCondition};
+use anyhow::{Result, ensure};
 use api_types::tls::CertificateAlias;
 use api_types::{Postgres, condition, names};
 use e2e::cluster::{TestNamespace, in_namespace};
 use e2e::poll::{self, Look};
 use e2e::{history, manifests, members, pki, requests, wait};
-use kube::api::{Patch, PatchParams};
-use serde_json::json;
 
 use crate::PROVISIONING;
 
@@ -33,7 +30,7 @@ async fn renewed(namespace: &TestNamespace) -> Result<()> {
     wait::database_ready(&namespace.api(), DATABASE, PROVISIONING).await?;
     let old = pki::certificate(namespace, DATABASE, CertificateAlias::Server).await?;
     let recorder = history::record(namespace, DATABASE).await?;
-    renew(namespace, &certificate(CertificateAlias::Server)).await?;
+    pki::renew(namespace, &certificate(CertificateAlias::Server)).await?;
     served_by_all(namespace, &old.leaf.fingerprint, "renewed").await?;
     the_ca_is_replaced(namespace).await?;
     recorder.finish().await?.check_untouched()?;
@@ -73,7 +70,7 @@ async fn served_by_all(namespace: &TestNamespace, old: &str, what: &str) -> Resu
 
 /// It is told before anything is issued by the new CA; then every certificate is, and all go on.
 async fn the_ca_is_replaced(namespace: &TestNamespace) -> Result<()> {
-    renew(namespace, "postgres-ca").await?;
+    pki::renew(namespace, "postgres-ca").await?;
     let says = |wanted: bool| {
         move |postgres: &Postgres| {
             let status = postgres.status.as_ref();
@@ -84,7 +81,7 @@ async fn the_ca_is_replaced(namespace: &TestNamespace) -> Result<()> {
     wait::until(&namespace.api(), DATABASE, told, SERVED, says(true)).await?;
     let old = pki::certificate(namespace, DATABASE, CertificateAlias::Server).await?;
     for alias in CertificateAlias::ALL {
-        renew(namespace, &certificate(alias)).await?;
+        pki::renew(namespace, &certificate(alias)).await?;
     }
     served_by_all(namespace, &old.leaf.fingerprint, "issued by another CA").await?;
     wait::until(
@@ -100,23 +97,4 @@ async fn the_ca_is_replaced(namespace: &TestNamespace) -> Result<()> {
 
 fn certificate(alias: CertificateAlias) -> String {
     names::certificate(DATABASE, alias)
-}
-
-/// What cert-manager does when the time has come, and `cmctl renew` by hand.
-async fn renew(namespace: &TestNamespace, name: &str) -> Result<()> {
-    let api = namespace.api::<Certificate>();
-    let certificate = api.get(name).await?;
-    let mut conditions = certificate.status.context("a status")?.conditions;
-    conditions.retain(|condition| condition.type_ != "Issuing");
-    conditions.push(IssuerCondition {
-        type_: "Issuing".to_owned(),
-        status: "True".to_owned(),
-        reason: Some("ManuallyTriggered".to_owned()),
-        message: Some("renewal".to_owned()),
-        ..IssuerCondition::default()
-    });
-    let patch = json!({ "status": { "conditions": conditions } });
-    api.patch_status(name, &PatchParams::default(), &Patch::Merge(&patch))
-        .await?;
-    Ok(())
 }

@@ -1,0 +1,158 @@
+//! The operations, without a restart and with one, and renewals that nobody asked for.
+
+use anyhow::Result;
+use api_types::Postgres;
+use tokio::time::Instant;
+
+use super::samples::Samples;
+use super::{PROVISIONING, Runs, renewal};
+use crate::cluster::TestNamespace;
+use crate::progress::Narrator;
+use crate::story::{self, Performed, Stage};
+use crate::writer::{Choice, Writer};
+use crate::{manifests, report, requests, wait};
+
+const DATABASE: &str = "ha-postgres";
+/// One round; each leaves the database as the next round needs it.
+const ROUND: [(&str, &str); 6] = [
+    ("add TLS", manifests::ADD_TLS),
+    ("rotate", manifests::ROTATE_TLS),
+    ("change issuer", manifests::CHANGE_ISSUER),
+    ("change certificates", manifests::UPDATE_CERTIFICATES),
+    ("restart", manifests::RESTART),
+    ("remove TLS", manifests::REMOVE_TLS),
+];
+/// Every rolling restart, whatever it is for.
+const ANY_RESTART: &str = "any rolling restart of three";
+const ROTATIONS: &str = "rotate, in a row";
+const MOVES: &str = "change issuer, in a row";
+
+/// Returns how many rows were acknowledged.
+pub(super) async fn measure(namespace: &TestNamespace, runs: Runs, samples: &mut Samples) -> Result<usize> {
+    manifests::apply(namespace, manifests::ISSUERS).await?;
+    requests::issuer_ready(namespace, "pg-issuer").await?;
+    requests::issuer_ready(namespace, "pg-new-issuer").await?;
+    let begin = Instant::now();
+    manifests::apply(namespace, manifests::HA_POSTGRES).await?;
+    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
+    samples.add("create, until Ready", begin.elapsed(), None);
+    let choice = Choice {
+        companions: true,
+        node: None,
+    };
+    let writer = Writer::start_as(namespace, DATABASE, choice).await?;
+    let narrator = Narrator::silent();
+    let mut bench = Bench {
+        stage: Stage {
+            namespace,
+            database: DATABASE,
+            narrator: &narrator,
+            writer: Some(&writer),
+        },
+        asked: 0,
+        samples,
+    };
+    bench.rounds(runs).await?;
+    bench.perform("add TLS", manifests::ADD_TLS, "auto").await?;
+    bench.connections(runs.connections).await?;
+    for _ in 0..runs.renewals {
+        let served = renewal::measure(namespace, DATABASE).await?;
+        bench
+            .samples
+            .add("a renewal: Secret changed, served by all", served, None);
+    }
+    writer.finish().await
+}
+
+struct Bench<'a> {
+    stage: Stage<'a>,
+    /// Requests so far, for their names.
+    asked: usize,
+    samples: &'a mut Samples,
+}
+
+impl Bench<'_> {
+    async fn rounds(&mut self, runs: Runs) -> Result<()> {
+        for (restart, rounds) in [("auto", runs.rounds), ("true", runs.restarting)] {
+            for _ in 0..rounds {
+                self.round(restart).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn round(&mut self, restart: &str) -> Result<()> {
+        for (title, yaml) in ROUND {
+            if restart != "true" && yaml == manifests::RESTART {
+                continue;
+            }
+            let performed = self.ask(title, yaml, restart).await?;
+            if restart == "true" {
+                self.samples
+                    .add_performed(&format!("{title}, with a restart"), &performed);
+                let gap = performed.stretch.as_ref().map(|s| s.longest_gap);
+                self.samples.add(ANY_RESTART, performed.duration, gap);
+            } else {
+                self.samples.add_performed(title, &performed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Rotations and changes of issuer, one after the other, until so many new connections were made during each.
+    async fn connections(&mut self, wanted: usize) -> Result<()> {
+        let (there, back) = (manifests::CHANGE_ISSUER, back_again());
+        while self
+            .samples
+            .connections(ROTATIONS)
+            .min(self.samples.connections(MOVES))
+            < wanted
+        {
+            if self.samples.connections(ROTATIONS) < wanted {
+                let performed = self.ask(ROTATIONS, manifests::ROTATE_TLS, "auto").await?;
+                self.samples.add_performed(ROTATIONS, &performed);
+            }
+            for yaml in [there, back.as_str()] {
+                if self.samples.connections(MOVES) < wanted {
+                    let performed = self.ask(MOVES, yaml, "auto").await?;
+                    self.samples.add_performed(MOVES, &performed);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn perform(&mut self, title: &str, yaml: &str, restart: &str) -> Result<()> {
+        let performed = self.ask(title, yaml, restart).await?;
+        self.samples.add_performed(title, &performed);
+        Ok(())
+    }
+
+    async fn ask(&mut self, title: &str, yaml: &str, restart: &str) -> Result<Performed> {
+        self.asked += 1;
+        let name = format!("bench-{}", self.asked);
+        let yaml = manifests::with_restart(yaml, restart);
+        let performed = story::perform(&self.stage, title, &yaml, &name).await?;
+        eprintln!("{name}: {title}: {}", report::seconds(performed.duration));
+        Ok(performed)
+    }
+}
+
+/// The change of issuer, back to the first one.
+fn back_again() -> String {
+    manifests::CHANGE_ISSUER.replace("pg-new-issuer", "pg-issuer")
+}
+
+#[cfg(test)]
+mod tests {
+    use api_types::PostgresOpsRequest;
+
+    use super::*;
+
+    #[test]
+    fn the_way_back_names_the_first_issuer() {
+        let request: PostgresOpsRequest = manifests::parse(&back_again()).unwrap();
+        let issuer = request.spec.tls.unwrap().issuer_ref.unwrap();
+        assert_eq!(issuer.name, "pg-issuer");
+    }
+}

@@ -1,0 +1,48 @@
+#!/usr/bin/python3
+"""Patroni, but it looks ten times a second whether PostgreSQL has stopped or has been promoted.
+
+Patroni 4.1 looks once a second, and no setting changes that. In a switchover writes stand still meanwhile: up to a second
+until it sees that the old primary has shut down, another until it sees that the new one is promoted and gives it the
+label by which the Service finds it. Everything else is Patroni's own.
+"""
+import sys
+import time
+
+import patroni.ha
+import patroni.postgresql
+from patroni.__main__ import main
+from patroni.utils import polling_loop
+
+EVERY = 0.1
+
+
+def frequent_polling_loop(timeout, interval=EVERY):
+    """As Patroni's, whose default interval is a second."""
+    return polling_loop(timeout, interval)
+
+
+class Clock:
+    """The module `time`, whose pauses of a second (between a clean shutdown and the release of the leader key, and while a
+    standby becomes synchronous) are shorter."""
+
+    def __getattr__(self, name):
+        return getattr(time, name)
+
+    @staticmethod
+    def sleep(seconds):
+        time.sleep(EVERY if seconds == 1 else seconds)
+
+
+def shorten(module, name, replacement):
+    # A Patroni without it is another Patroni than this was written for: better no image than a slow surprise.
+    if not hasattr(module, name):
+        sys.exit(f"{module.__name__} has no {name}: adapt {__file__} to this version of Patroni")
+    setattr(module, name, replacement)
+
+
+shorten(patroni.postgresql, "STOP_POLLING_INTERVAL", EVERY)
+shorten(patroni.postgresql, "polling_loop", frequent_polling_loop)
+shorten(patroni.ha, "time", Clock())
+
+if __name__ == "__main__":
+    main()
