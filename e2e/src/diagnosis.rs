@@ -90,7 +90,10 @@ async fn logs(pods: &Api<Pod>, folder: &Path) -> Result<()> {
         return Ok(());
     };
     for pod in list.items {
-        let containers = pod.spec.iter().flat_map(|s| &s.containers);
+        let containers = pod
+            .spec
+            .iter()
+            .flat_map(|s| s.init_containers.iter().flatten().chain(&s.containers));
         for container in containers {
             for previous in [false, true] {
                 let params = LogParams {

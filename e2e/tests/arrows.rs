@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
 /// The allowed arrows; tests may use `testkit` besides.
-const ALLOWED: [(&str, &[&str]); 10] = [
+const ALLOWED: [(&str, &[&str]); 11] = [
     ("api-types", &[]),
     ("blueprint", &["api-types"]),
     ("instance", &["api-types"]),
     ("runtime", &["api-types"]),
+    // It runs in every member's Pod, and knows nothing about databases.
+    ("config-agent", &[]),
     ("petset", &["api-types", "runtime"]),
     ("provisioner", &["api-types", "blueprint", "instance", "runtime"]),
     ("ops-manager", &["api-types", "blueprint", "instance", "runtime"]),

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Builds the operators (cargo, profile "image") and an image of each, loads them
-# into the cluster with --load, and prints the archives' paths.
+# Builds the operators and the members' config agent (cargo, profile "image") and an
+# image of each, loads them into the cluster with --load, and prints the archives' paths.
 #   operators.sh [--load] [--no-build]
 set -euo pipefail
 # shellcheck source=hack/environment.sh
@@ -10,7 +10,7 @@ set -euo pipefail
 # shellcheck source=hack/images/store.sh
 . "$ROOT/hack/images/store.sh"
 
-OPERATORS=(petset provisioner ops-manager)
+OPERATORS=(petset provisioner ops-manager config-agent)
 BINARIES=${CARGO_TARGET_DIR:-$ROOT/target}/${PROFILE:-image}
 
 compile() {
@@ -32,12 +32,17 @@ glibc_base() {
     fi
 }
 
+containerfile() { # operator
+    local own=$ROOT/images/$1.Containerfile
+    [[ -e $own ]] && echo "$own" || echo "$ROOT/images/operators.Containerfile"
+}
+
 make_image() { # operator, archive
     local context
     context=$(mktemp -d "$IMAGES/context.XXXXXX")
     cp -- "$BINARIES/$1" "$context/"
     strip "$context/$1"
-    build_archive "$2" "docker.io/sealwright/$1:$SEALWRIGHT_VERSION" "$ROOT/images/operators.Containerfile" "$context" \
+    build_archive "$2" "docker.io/sealwright/$1:$SEALWRIGHT_VERSION" "$(containerfile "$1")" "$context" \
         --build-arg OPERATOR="$1"
     rm -rf -- "$context"
 }
@@ -61,7 +66,7 @@ for operator in "${OPERATORS[@]}"; do
         say "no binary $BINARIES/$operator: no image of $operator" >&2
         continue
     fi
-    archive=$IMAGES/$operator-$SEALWRIGHT_VERSION-$(key_of "$BINARIES/$operator" "$ROOT/images/operators.Containerfile" \
+    archive=$IMAGES/$operator-$SEALWRIGHT_VERSION-$(key_of "$BINARIES/$operator" "$(containerfile "$operator")" \
         "$ROOT/images/glibc.Containerfile").tar
     if [[ ! -s $archive ]]; then
         rm -f -- "$IMAGES/$operator-"*.tar

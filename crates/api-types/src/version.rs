@@ -43,7 +43,8 @@ pub struct PostgresVersionSpec {
     /// KubeDB's init container; not used here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init_container: Option<ImageRef>,
-    /// KubeDB's coordinator; not used here, Patroni is in the database's image.
+    /// The container beside every member that brings its files: Sealwright's `config-agent`. KubeDB's coordinator, which
+    /// has this field there, has no task here; its image can't be used.
     pub coordinator: ImageRef,
     /// The metrics exporter.
     pub exporter: ImageRef,

@@ -28,7 +28,8 @@ pub const COMPONENT_VALUE: &str = "database";
 pub const PAUSED_BY: &str = "ops.kubedb.com/paused-by";
 /// Annotation of the Pod template: changes when all Pods have to be made anew; value is a request's UID.
 pub const RESTART_TOKEN: &str = "ops.kubedb.com/restart-token";
-/// Annotation on a Pod: touched so that kubelet projects changed Secrets at once; value is a Secret revision.
+/// Annotation on a Pod: touched so that kubelet projects changed Secrets at once, should the Pod's agent not have
+/// brought them; value is a Secret revision.
 pub const FILES_TOKEN: &str = "ops.kubedb.com/files-token";
 /// Request annotation: `required` keeps the request from running until its plan is approved, `denied` ends it.
 pub const APPROVAL: &str = "ops.sealwright.dev/approval";
@@ -66,13 +67,15 @@ pub const EXPORTER_PORT: i32 = 56790;
 pub const POSTGRES_CONTAINER: &str = "postgres";
 /// Name of the exporter's container.
 pub const EXPORTER_CONTAINER: &str = "exporter";
+/// Name of the native sidecar that brings the config Secret's keys as files to the other containers.
+pub const AGENT_CONTAINER: &str = "config-agent";
 /// Volume claim template and volume of the data folder.
 pub const DATA_VOLUME: &str = "data";
 /// Mount of the data volume.
 pub const DATA_MOUNT: &str = "/var/pv";
 /// PostgreSQL's data folder.
 pub const PGDATA: &str = "/var/pv/data";
-/// Mount of the config Secret.
+/// Mount of the folder with the configuration from the config Secret.
 pub const CONFIG_MOUNT: &str = "/etc/config";
 /// Root of the folders with certificates from the config Secret, one per certificate: `server`, `client`, `exporter`.
 pub const TLS_MOUNT: &str = "/tls/certs";

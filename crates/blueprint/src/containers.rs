@@ -1,4 +1,4 @@
-//! The containers of a member: `postgres`, which runs Patroni, and the metrics exporter.
+//! The containers of a member: `postgres`, which runs Patroni, the metrics exporter, and the user's own.
 
 use api_types::vocabulary as words;
 use k8s_openapi::api::core::v1::{
@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{
 
 use crate::overlay::overlay;
 use crate::resolved::{Monitor, Resolved};
-use crate::{paths, probes, volumes};
+use crate::{agent, paths, probes, volumes};
 
 /// Path of the exporter's metrics.
 const METRICS_PATH: &str = "/metrics";
@@ -73,16 +73,20 @@ pub(crate) fn additional(resolved: &Resolved) -> Vec<Container> {
             || (name == words::EXPORTER_CONTAINER && resolved.monitor.is_some())
     };
     let containers = resolved.pod.spec.containers.iter();
-    containers.filter(|c| !ours(&c.name)).cloned().collect()
+    let theirs = containers.filter(|c| !ours(&c.name)).cloned();
+    theirs.map(volumes::without_writing_files).collect()
 }
 
-/// Init containers of the user.
-pub(crate) fn init(resolved: &Resolved) -> Vec<Container> {
+/// The agent, which brings the files that others may look at, then the init containers of the user.
+pub(crate) fn init(resolved: &Resolved, postgres: &Container) -> Vec<Container> {
+    let user = postgres.security_context.as_ref();
+    let user = user.and_then(|context| context.run_as_user);
+    let mut all = vec![agent::container(resolved, user.unwrap_or(resolved.run_as_user))];
     let containers = resolved.pod.spec.init_containers.iter();
-    containers
-        .filter(|c| !KUBEDB_CONTAINERS.contains(&c.name.as_str()))
-        .cloned()
-        .collect()
+    let ours = |name: &str| name == words::AGENT_CONTAINER || KUBEDB_CONTAINERS.contains(&name);
+    let theirs = containers.filter(|c| !ours(&c.name)).cloned();
+    all.extend(theirs.map(volumes::without_writing_files));
+    all
 }
 
 /// What the user says about the container of this name.
@@ -91,12 +95,12 @@ pub(crate) fn users<'a>(resolved: &'a Resolved, name: &str) -> Option<&'a Contai
 }
 
 /// Our container with the user's changes: scalars win, lists are added to. Image, command and arguments stay ours.
-fn adapted(ours: Container, user: &Container) -> Container {
+pub(crate) fn adapted(ours: Container, user: &Container) -> Container {
     Container {
         env: joined(ours.env, &user.env, |a, b| a.name == b.name),
         env_from: user.env_from.clone(),
         image_pull_policy: user.image_pull_policy.clone(),
-        lifecycle: user.lifecycle.clone(),
+        lifecycle: ours.lifecycle.or_else(|| user.lifecycle.clone()),
         liveness_probe: user.liveness_probe.clone().or(ours.liveness_probe),
         readiness_probe: user.readiness_probe.clone().or(ours.readiness_probe),
         startup_probe: user.startup_probe.clone(),
@@ -254,7 +258,7 @@ fn value(name: &str, value: &str) -> EnvVar {
     }
 }
 
-fn field(name: &str, path: &str) -> EnvVar {
+pub(crate) fn field(name: &str, path: &str) -> EnvVar {
     EnvVar {
         name: name.to_owned(),
         value: None,

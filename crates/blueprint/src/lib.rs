@@ -6,6 +6,7 @@
 //! [`resolve()`] answers every open question once (defaults, references, contradictions); the builders only translate
 //! a [`Resolved`] into objects, one file per kind.
 
+mod agent;
 mod app_binding;
 mod auth;
 pub mod ca_bundle;

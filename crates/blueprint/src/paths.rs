@@ -14,12 +14,14 @@ pub const CLIENT_KEY: &str = "/tls/certs/client/client.key";
 pub const CLIENT_CA: &str = "/tls/certs/client/ca.crt";
 /// Exporter's certificate.
 pub const EXPORTER_CERT: &str = "/tls/certs/exporter/tls.crt";
-/// Where the server's keys of the config Secret are mounted.
+/// Folder of the server's keys of the config Secret.
 pub const SERVER_MOUNT: &str = "/tls/certs/server";
-/// Where the client certificate's keys of the config Secret are mounted.
+/// Folder of the client certificate's keys of the config Secret.
 pub const CLIENT_MOUNT: &str = "/tls/certs/client";
-/// Where the exporter's keys of the config Secret are mounted.
+/// Folder of the exporter's keys of the config Secret.
 pub const EXPORTER_MOUNT: &str = "/tls/certs/exporter";
+/// Where kubelet projects the whole config Secret, for the agent only.
+pub const CONFIG_SECRET_MOUNT: &str = "/run/config-secret";
 /// CAs that members trust: all of them while a CA changes.
 pub const TRUST: &str = "/etc/config/trust.crt";
 /// Patroni's local configuration.

@@ -42,7 +42,9 @@ fn metadata(resolved: &Resolved) -> ObjectMeta {
 
 fn spec(resolved: &Resolved) -> PodSpec {
     let user = &resolved.pod.spec;
-    let mut all = vec![containers::postgres(resolved)];
+    let postgres = containers::postgres(resolved);
+    let init = containers::init(resolved, &postgres);
+    let mut all = vec![postgres];
     all.extend(containers::exporter(resolved));
     all.extend(containers::additional(resolved));
     let mut mounted = volumes::volumes(resolved);
@@ -61,7 +63,7 @@ fn spec(resolved: &Resolved) -> PodSpec {
         host_pid: user.host_pid,
         host_users: user.host_users,
         image_pull_secrets: some(&user.image_pull_secrets),
-        init_containers: some(&containers::init(resolved)),
+        init_containers: Some(init),
         node_name: user.node_name.clone(),
         node_selector: some_map(&user.node_selector),
         os: user.os.clone(),

@@ -36,6 +36,8 @@ pub struct Resolved {
     pub major: u32,
     /// Image of the database.
     pub image: String,
+    /// Image of the agent that brings members their files.
+    pub agent_image: String,
     /// Image of the metrics exporter.
     pub exporter_image: String,
     /// Numeric user and group that PostgreSQL runs as.

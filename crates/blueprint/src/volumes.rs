@@ -1,25 +1,29 @@
 //! Volumes of a member, and where its containers mount them.
 
-use api_types::names;
-use api_types::tls::CertificateAlias;
 use api_types::vocabulary as words;
 use k8s_openapi::api::core::v1::{
-    EmptyDirVolumeSource, KeyToPath, PersistentVolumeClaim, SecretVolumeSource, Volume, VolumeMount,
+    Container, EmptyDirVolumeSource, PersistentVolumeClaim, SecretVolumeSource, Volume, VolumeMount,
 };
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use crate::paths;
 use crate::resolved::{Resolved, Storage};
-use crate::{material, paths};
 
 const SHARED_MEMORY: &str = "shared-memory";
 const CONFIG: &str = "custom-config";
+const CONFIG_SECRET: &str = "config-secret";
+const SERVER: &str = "tls-volume-server";
+const CLIENT: &str = "tls-volume-client";
+const EXPORTER: &str = "tls-volume-exporter";
 const SOCKET: &str = "socket";
 const TMP: &str = "tmp";
 
 /// Names that a user's volumes may not have: ours, and those that KubeDB reserves.
-pub const RESERVED_NAMES: [&str; 15] = [
+pub const RESERVED_NAMES: [&str; 16] = [
     "certs",
     CONFIG,
+    CONFIG_SECRET,
     words::DATA_VOLUME,
     "initial-script",
     "role-scripts",
@@ -27,16 +31,16 @@ pub const RESERVED_NAMES: [&str; 15] = [
     "scripts",
     SHARED_MEMORY,
     SOCKET,
-    "tls-volume-client",
-    "tls-volume-exporter",
-    "tls-volume-server",
+    CLIENT,
+    EXPORTER,
+    SERVER,
     TMP,
     "tls-volume-metrics-exporter",
     "tls-volume",
 ];
 
 /// Paths at or below which a user's containers may not mount anything: ours, and those that KubeDB reserves.
-pub const RESERVED_PATHS: [&str; 10] = [
+pub const RESERVED_PATHS: [&str; 11] = [
     "/dev/shm",
     words::CONFIG_MOUNT,
     "/role_scripts",
@@ -46,23 +50,33 @@ pub const RESERVED_PATHS: [&str; 10] = [
     "/tmp",
     "/var/initdb",
     words::DATA_MOUNT,
+    paths::CONFIG_SECRET_MOUNT,
     paths::SOCKET_DIR,
 ];
 
-/// Files of Secrets are for PostgreSQL's group only; it refuses a key that others can read.
-const SECRET_MODE: i32 = 0o640;
+/// Folders of files that the agent writes and the members read: the volume, and where it is mounted.
+const FOLDERS: [(&str, &str); 4] = [
+    (CONFIG, words::CONFIG_MOUNT),
+    (SERVER, paths::SERVER_MOUNT),
+    (CLIENT, paths::CLIENT_MOUNT),
+    (EXPORTER, paths::EXPORTER_MOUNT),
+];
+
+/// Much more than certificates and configuration need, while there are two versions of them.
+const FOLDER_SIZE: &str = "8Mi";
+
+/// The projected Secret is for the agent only, which has PostgreSQL's group.
+const SECRET_MODE: i32 = 0o440;
 
 /// Volumes of the Pod template. They do not depend on whether TLS is on, nor on the names of certificates' Secrets.
 pub(crate) fn volumes(resolved: &Resolved) -> Vec<Volume> {
-    let mut volumes = vec![
-        config(resolved),
-        tls(resolved, CertificateAlias::Server),
-        tls(resolved, CertificateAlias::Client),
-        tls(resolved, CertificateAlias::MetricsExporter),
+    let mut volumes = FOLDERS.map(|(volume, _)| folder(volume)).to_vec();
+    volumes.extend([
+        config_secret(resolved),
         empty_dir(SHARED_MEMORY, Some("Memory")),
         empty_dir(SOCKET, None),
         empty_dir(TMP, None),
-    ];
+    ]);
     if resolved.storage == Storage::Ephemeral {
         volumes.push(empty_dir(words::DATA_VOLUME, None));
     }
@@ -71,22 +85,37 @@ pub(crate) fn volumes(resolved: &Resolved) -> Vec<Volume> {
 
 /// Mounts of the container `postgres`.
 pub(crate) fn postgres_mounts() -> Vec<VolumeMount> {
-    vec![
-        mount(words::DATA_VOLUME, words::DATA_MOUNT),
-        read_only(CONFIG, words::CONFIG_MOUNT),
-        read_only("tls-volume-server", paths::SERVER_MOUNT),
-        read_only("tls-volume-client", paths::CLIENT_MOUNT),
-        read_only("tls-volume-exporter", paths::EXPORTER_MOUNT),
+    let mut mounts = vec![mount(words::DATA_VOLUME, words::DATA_MOUNT)];
+    mounts.extend(FOLDERS.map(|(volume, path)| read_only(volume, path)));
+    mounts.extend([
         mount(SHARED_MEMORY, "/dev/shm"),
         mount(SOCKET, paths::SOCKET_DIR),
         mount(TMP, "/tmp"),
-    ]
+    ]);
+    mounts
+}
+
+/// Mounts of the container `config-agent`.
+pub(crate) fn agent_mounts() -> Vec<VolumeMount> {
+    let mut mounts = vec![read_only(CONFIG_SECRET, paths::CONFIG_SECRET_MOUNT)];
+    mounts.extend(FOLDERS.map(|(volume, path)| mount(volume, path)));
+    mounts
+}
+
+/// A container of the user, which may look at the members' files but not write them.
+pub(crate) fn without_writing_files(mut container: Container) -> Container {
+    let is_ours = |volume: &str| volume == CONFIG_SECRET || FOLDERS.iter().any(|(ours, _)| volume == *ours);
+    let mounts = container.volume_mounts.iter_mut().flatten();
+    for mount in mounts.filter(|mount| is_ours(&mount.name)) {
+        mount.read_only = Some(true);
+    }
+    container
 }
 
 /// Mounts of the container `exporter`, which connects through the Unix socket.
 pub(crate) fn exporter_mounts() -> Vec<VolumeMount> {
     vec![
-        read_only("tls-volume-exporter", paths::EXPORTER_MOUNT),
+        read_only(EXPORTER, paths::EXPORTER_MOUNT),
         mount(SOCKET, paths::SOCKET_DIR),
     ]
 }
@@ -108,43 +137,25 @@ pub(crate) fn claim_templates(resolved: &Resolved) -> Vec<PersistentVolumeClaim>
     }
 }
 
-/// The configuration, without the keys that have folders of their own.
-fn config(resolved: &Resolved) -> Volume {
-    let keys = [
-        words::PATRONI_YML,
-        words::USER_CONF,
-        words::INLINE_CONF,
-        words::TRUST_CRT,
-    ];
-    of_config(resolved, CONFIG, keys.map(|key| (key, key)).into())
-}
-
-/// A certificate under KubeDB's file names. Without TLS the keys are absent and the folder is empty.
-fn tls(resolved: &Resolved, alias: CertificateAlias) -> Volume {
-    let name = match alias {
-        CertificateAlias::Server => "tls-volume-server",
-        CertificateAlias::Client => "tls-volume-client",
-        CertificateAlias::MetricsExporter => "tls-volume-exporter",
-    };
-    let items = material::keys(alias).into_iter().zip(material::files(alias));
-    of_config(resolved, name, items.collect())
-}
-
-/// Keys of the config Secret as files of these names.
-fn of_config(resolved: &Resolved, volume: &str, items: Vec<(&str, &str)>) -> Volume {
-    let item = |(key, path): (&str, &str)| KeyToPath {
-        key: key.to_owned(),
-        path: path.to_owned(),
-        mode: None,
-    };
+/// A folder in memory: private keys never reach a disk.
+fn folder(name: &str) -> Volume {
     Volume {
-        name: volume.to_owned(),
+        empty_dir: Some(EmptyDirVolumeSource {
+            medium: Some("Memory".to_owned()),
+            size_limit: Some(Quantity(FOLDER_SIZE.to_owned())),
+        }),
+        ..empty_dir(name, None)
+    }
+}
+
+/// The whole config Secret as kubelet brings it: a Pod waits for it, starts from it, and falls back to it.
+fn config_secret(resolved: &Resolved) -> Volume {
+    Volume {
+        name: CONFIG_SECRET.to_owned(),
         secret: Some(SecretVolumeSource {
-            secret_name: Some(names::config_secret(&resolved.name, &resolved.uid)),
+            secret_name: Some(resolved.config_secret_name()),
             default_mode: Some(SECRET_MODE),
-            // Of keys too: those of certificates come and go.
-            optional: (volume != CONFIG).then_some(true),
-            items: Some(items.into_iter().map(item).collect()),
+            ..SecretVolumeSource::default()
         }),
         ..Volume::default()
     }

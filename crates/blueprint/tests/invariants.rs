@@ -8,6 +8,7 @@ use api_types::tls::CertificateAlias;
 use api_types::vocabulary as words;
 use blueprint::{CaBundle, Children, TlsPhase};
 use k8s_openapi::api::core::v1::{Container, EnvVar};
+use k8s_openapi::api::rbac::v1::PolicyRule;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
@@ -61,8 +62,14 @@ fn containers(children: &Children) -> &[Container] {
         .containers
 }
 
+fn init_containers(children: &Children) -> &[Container] {
+    let pod = children.pet_set.spec.template.spec.as_ref().expect("a Pod");
+    pod.init_containers.as_deref().unwrap_or_default()
+}
+
 fn environment(children: &Children) -> impl Iterator<Item = &EnvVar> {
-    containers(children).iter().flat_map(|c| c.env.iter().flatten())
+    let all = init_containers(children).iter().chain(containers(children));
+    all.flat_map(|c| c.env.iter().flatten())
 }
 
 #[test]
@@ -83,6 +90,142 @@ fn the_pod_template_is_the_same_in_every_phase_of_tls() {
             }
         }
     }
+}
+
+/// Files of a container's arguments: key, path and mode.
+fn files(arguments: &[String]) -> Vec<(String, String, String)> {
+    let files = arguments.iter().filter_map(|it| it.strip_prefix("--file="));
+    let parts = |file: &str| {
+        let (key, rest) = file.split_once('=').expect("a key");
+        let (path, mode) = rest.rsplit_once(':').expect("a mode");
+        (key.to_owned(), path.to_owned(), mode.to_owned())
+    };
+    files.map(parts).collect()
+}
+
+#[test]
+fn the_agent_starts_first_and_fills_the_folders_before_anybody_else_starts() {
+    for scenario in scenarios() {
+        let children = blueprint::build(&scenario.resolved());
+        let agent = &init_containers(&children)[0];
+        assert_eq!(agent.name, words::AGENT_CONTAINER);
+        assert_eq!(agent.restart_policy.as_deref(), Some("Always"));
+        let arguments = agent.args.as_deref().expect("arguments");
+        let hook = agent.lifecycle.as_ref().and_then(|it| it.post_start.as_ref());
+        let command = hook.and_then(|hook| hook.exec.as_ref()?.command.as_deref());
+        let command = command.expect("a command");
+        assert_eq!(files(arguments), files(command));
+        assert_eq!((arguments[0].as_str(), command[1].as_str()), ("watch", "copy"));
+        let secret = children.config_secret.metadata.name.as_ref().expect("a name");
+        assert!(arguments.contains(&format!("--secret={secret}")), "{arguments:?}");
+    }
+}
+
+#[test]
+fn every_key_of_the_config_secret_becomes_a_file_and_certificates_come_before_what_names_them() {
+    let spec = format!("{HA}{TLS}configuration: {{inline: {{user.conf: 'work_mem = 8MB'}}}}\n");
+    let mut scenario = Scenario::new(&spec);
+    scenario.user_conf = Some("work_mem = 4MB\n".into());
+    let children = blueprint::build(&scenario.resolved());
+    let arguments = init_containers(&children)[0].args.clone().expect("arguments");
+    let files = files(&arguments);
+    let data = children.config_secret.data.as_ref().expect("data");
+    for key in data.keys() {
+        assert!(files.iter().any(|file| file.0 == *key), "{key} in {files:?}");
+    }
+    let (last_key, last_path, _) = files.last().expect("files");
+    assert_eq!(last_key, words::PATRONI_YML);
+    assert_eq!(last_path, blueprint::tls_names::PATRONI_YML);
+    let first = files
+        .iter()
+        .position(|file| file.1.starts_with(words::CONFIG_MOUNT));
+    let after = &files[first.expect("a configuration")..];
+    assert!(after.iter().all(|file| file.1.starts_with(words::CONFIG_MOUNT)));
+}
+
+/// PostgreSQL and libpq refuse a key of their own user that its group can read.
+#[test]
+fn keys_that_postgresql_reads_are_for_its_user_only() {
+    let children = blueprint::build(&Scenario::new(HA).resolved());
+    let agent = &init_containers(&children)[0];
+    let of = |path: &str| {
+        let files = files(agent.args.as_deref().expect("arguments"));
+        files.into_iter().find(|file| file.1 == path).expect("the file").2
+    };
+    assert_eq!(of(blueprint::tls_names::SERVER_KEY), "0600");
+    assert_eq!(of(blueprint::tls_names::CLIENT_KEY), "0600");
+    assert_eq!(of(blueprint::tls_names::SERVER_CERT), "0640");
+    assert_eq!(of("/tls/certs/exporter/tls.key"), "0640");
+    let user = |container: &Container| container.security_context.as_ref().and_then(|it| it.run_as_user);
+    assert_eq!(user(agent), user(&containers(&children)[0]));
+}
+
+#[test]
+fn nobody_but_the_agent_writes_the_members_files_or_sees_the_whole_secret() {
+    let mounts = "volumeMounts: [{name: tls-volume-server, mountPath: /tls/certs/server}]";
+    let users = format!(
+        "podTemplate: {{spec: {{containers: [{{name: x, {mounts}}}], initContainers: [{{name: y, {mounts}}}]}}}}\n"
+    );
+    let written = [
+        "custom-config",
+        "tls-volume-server",
+        "tls-volume-client",
+        "tls-volume-exporter",
+    ];
+    let others = scenarios().chain([Scenario::new(&format!("{HA}{users}"))]);
+    for children in others.map(|scenario| blueprint::build(&scenario.resolved())) {
+        let pod = children.pet_set.spec.template.spec.as_ref().expect("a Pod");
+        for volume in pod
+            .volumes
+            .iter()
+            .flatten()
+            .filter(|v| written.contains(&v.name.as_str()))
+        {
+            let folder = volume.empty_dir.as_ref().expect("an emptyDir");
+            assert_eq!(folder.medium.as_deref(), Some("Memory"), "{}", volume.name);
+            assert!(folder.size_limit.is_some(), "{}", volume.name);
+        }
+        for container in init_containers(&children)[1..]
+            .iter()
+            .chain(containers(&children))
+        {
+            for mount in container.volume_mounts.iter().flatten() {
+                assert_ne!(mount.name, "config-secret", "{}", container.name);
+                let is_written = written.contains(&mount.name.as_str());
+                assert!(!is_written || mount.read_only == Some(true), "{}", container.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn pods_may_watch_their_config_secret_and_no_other() {
+    for scenario in scenarios() {
+        let children = blueprint::build(&scenario.resolved());
+        let rules = children.role.expect("a Role").rules.expect("rules");
+        let of_secrets = |rule: &&PolicyRule| rule.resources.iter().flatten().any(|it| it == "secrets");
+        let rules: Vec<_> = rules.iter().filter(of_secrets).collect();
+        assert_eq!(rules.len(), 1);
+        let name = children.config_secret.metadata.name.expect("a name");
+        assert_eq!(rules[0].resource_names, Some(vec![name]));
+        assert_eq!(rules[0].verbs, ["watch"]);
+    }
+}
+
+#[test]
+fn the_user_gives_the_agent_resources_and_keeps_the_order_of_his_own() {
+    let users = "podTemplate: {spec: {initContainers: [{name: b}, \
+                 {name: config-agent, image: theirs, resources: {limits: {memory: 1Gi}}, env: [{name: LOG_LEVEL, value: debug}]}, \
+                 {name: a}]}}\n";
+    let children = blueprint::build(&Scenario::new(&format!("{HA}{users}")).resolved());
+    let init = init_containers(&children);
+    let names: Vec<&str> = init.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, [words::AGENT_CONTAINER, "b", "a"]);
+    let resources = serde_json::to_value(&init[0].resources).expect("JSON");
+    assert_eq!(resources, serde_json::json!({"limits": {"memory": "1Gi"}}));
+    assert_ne!(init[0].image.as_deref(), Some("theirs"));
+    assert!(init[0].env.iter().flatten().any(|it| it.name == "LOG_LEVEL"));
+    assert!(init[0].lifecycle.is_some());
 }
 
 #[test]

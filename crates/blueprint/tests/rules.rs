@@ -112,6 +112,18 @@ fn contradictions_are_refused() {
             "spec.podTemplate.spec.containers[postgres].securityContext",
             "podTemplate: {spec: {containers: [{name: postgres, securityContext: {runAsUser: 1}}]}}",
         ),
+        (
+            "spec.podTemplate.spec.containers[config-agent]",
+            "podTemplate: {spec: {containers: [{name: config-agent}]}}",
+        ),
+        (
+            "spec.podTemplate.spec.initContainers[config-agent].securityContext",
+            "podTemplate: {spec: {initContainers: [{name: config-agent, securityContext: {runAsUser: 1}}]}}",
+        ),
+        (
+            "spec.podTemplate.spec.volumes",
+            "podTemplate: {spec: {volumes: [{name: config-secret, emptyDir: {}}]}}",
+        ),
     ] {
         assert_eq!(fields(&format!("{BASE}{more}")), [field], "{more}");
     }
@@ -213,6 +225,20 @@ fn fields_of_the_old_version_count() {
 }
 
 #[test]
+fn a_version_without_the_agents_image_is_refused() {
+    let mut scenario = Scenario::new(BASE);
+    for image in [scenario.version.spec.db.image.clone(), String::new()] {
+        scenario.version.spec.coordinator.image = image;
+        let invalid = scenario.resolve().unwrap_err();
+        assert_eq!(invalid[0].field, "spec.version");
+        assert!(
+            invalid[0].message.contains("upgrade the chart catalog"),
+            "{invalid:?}"
+        );
+    }
+}
+
+#[test]
 fn what_has_no_effect_is_said() {
     let unused = |more: &str| {
         let scenario = Scenario::new(&format!("{BASE}{more}"));
@@ -232,6 +258,7 @@ fn what_has_no_effect_is_said() {
         "remoteReplica: {sourceRef: {name: x, namespace: y}}",
         "configuration: {tuning: {profile: web}}",
         "podTemplate: {spec: {containers: [{name: pg-coordinator}]}}",
+        "podTemplate: {spec: {initContainers: [{name: config-agent, image: mine}]}}",
         "monitor: {agent: prometheus.io/operator}",
         "tls: {issuerRef: {kind: Issuer, name: ca}, certificates: [{alias: archiver}]}",
     ] {

@@ -6,7 +6,7 @@ use api_types::vocabulary::{
     INSTANCE_LABEL, NAME_LABEL, NAME_VALUE, POSTGRES_PORT, ROLE_LABEL, ROLE_PRIMARY,
 };
 use instance::Answer;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::ResourceExt;
 use kube::api::ListParams;
 use serde::{Deserialize, Serialize};
@@ -132,15 +132,14 @@ fn waiting(pod: &Pod) -> Option<String> {
         return Some("Terminating".to_owned());
     }
     let status = pod.status.as_ref()?;
-    let container = status
-        .container_statuses
-        .iter()
-        .flatten()
-        .filter_map(|container| container.state.as_ref())
-        .find_map(|state| {
-            let waits = state.waiting.as_ref().and_then(|w| w.reason.clone());
-            waits.or_else(|| state.terminated.as_ref().and_then(|t| t.reason.clone()))
-        });
+    let waits = |container: &ContainerStatus| container.state.as_ref()?.waiting.as_ref()?.reason.clone();
+    let ended = |container: &ContainerStatus| container.state.as_ref()?.terminated.as_ref()?.reason.clone();
+    // Those before the others first: while one of them does not start, all others wait for it. Most of them end.
+    let mut before = status.init_container_statuses.iter().flatten();
+    let mut containers = status.container_statuses.iter().flatten();
+    let container = before
+        .find_map(waits)
+        .or_else(|| containers.find_map(|container| waits(container).or_else(|| ended(container))));
     container.or_else(|| match status.phase.as_deref() {
         Some("Running") | None => None,
         Some(phase) => Some(phase.to_owned()),
@@ -241,5 +240,17 @@ mod tests {
             "state": { "waiting": { "reason": "ImagePullBackOff" } } }] } });
         let waits: Pod = serde_json::from_value(waits).expect("a Pod");
         assert_eq!(waiting(&waits).as_deref(), Some("ImagePullBackOff"));
+    }
+
+    #[test]
+    fn a_pod_whose_agent_does_not_start_says_why() {
+        let status = |name: &str, state| json!({ "name": name, "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": state });
+        let pod = json!({ "status": { "phase": "Pending",
+            "initContainerStatuses": [
+                status("done", json!({ "terminated": { "exitCode": 0, "reason": "Completed" } })),
+                status("config-agent", json!({ "waiting": { "reason": "ErrImagePull" } }))],
+            "containerStatuses": [status("postgres", json!({ "waiting": { "reason": "PodInitializing" } }))] } });
+        let pod: Pod = serde_json::from_value(pod).expect("a Pod");
+        assert_eq!(waiting(&pod).as_deref(), Some("ErrImagePull"));
     }
 }

@@ -117,6 +117,11 @@ impl ApiServer {
 
     /// A client with all rights. Clients belong to the runtime they are made on, so every test makes its own.
     pub fn client(&self) -> Client {
+        Client::try_from(self.config()).expect("the configuration is complete")
+    }
+
+    /// How [`Self::client`] reaches the server; for clients that act as somebody else.
+    pub fn config(&self) -> Config {
         let url = format!("https://127.0.0.1:{}", self.port)
             .parse()
             .expect("a port makes a URL");
@@ -124,7 +129,7 @@ impl ApiServer {
         // The server signs its own certificate at every start, and listens on loopback only.
         config.accept_invalid_certs = true;
         config.auth_info.token = Some(TOKEN.to_owned().into());
-        Client::try_from(config).expect("the configuration is complete")
+        config
     }
 
     /// Installs definitions as Helm would and waits until they are served.

@@ -1,6 +1,7 @@
 //! How Sealwright behaves in operations and around them: pauses, bad requests, deletion, metrics, and what the
 //! documentation shows. These tests leave the operators and the nodes alone, and may run side by side.
 
+mod agent;
 mod bad_requests;
 mod deletion;
 mod docs;

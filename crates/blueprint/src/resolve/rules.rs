@@ -20,6 +20,7 @@ const KEEP_SIZE_SINCE: u32 = 13;
 
 pub(super) fn check(question: &Question<'_>, findings: &mut Findings) {
     members(question, findings);
+    agent(question, findings);
     storage(question, findings);
     deletion(question, findings);
     synchronous(question, findings);
@@ -52,6 +53,21 @@ fn members(question: &Question<'_>, findings: &mut Findings) {
         "spec.authSecret.name",
         "an externally managed Secret needs a name; write the name of yours",
     );
+}
+
+/// Older catalogs name the database's image as the coordinator's, which nothing used; a Pod with it would never start.
+fn agent(question: &Question<'_>, findings: &mut Findings) {
+    let version = &question.inputs.version.spec;
+    let image = &version.coordinator.image;
+    if image.is_empty() || *image == version.db.image {
+        let name = &question.spec.version;
+        findings.add(
+            "spec.version",
+            format!(
+                "the PostgresVersion {name} has no image of the config agent; upgrade the chart catalog, or name the image in its spec.coordinator.image"
+            ),
+        );
+    }
 }
 
 fn storage(question: &Question<'_>, findings: &mut Findings) {
@@ -249,6 +265,20 @@ fn pod_template(question: &Question<'_>, findings: &mut Findings) {
         variables(postgres, findings);
         user_and_group(question, postgres, findings);
     }
+    findings.add_if(
+        pod.containers.iter().any(|c| c.name == words::AGENT_CONTAINER),
+        "spec.podTemplate.spec.containers[config-agent]",
+        "the name is taken by an init container; to change its resources write it in initContainers",
+    );
+    let agents = pod.init_containers.iter();
+    let context = agents
+        .filter(|c| c.name == words::AGENT_CONTAINER)
+        .find_map(|c| c.security_context.as_ref());
+    findings.add_if(
+        context.is_some_and(|context| context.run_as_user.is_some() || context.run_as_group.is_some()),
+        "spec.podTemplate.spec.initContainers[config-agent].securityContext",
+        "private keys must belong to PostgreSQL's user; remove runAsUser and runAsGroup",
+    );
 }
 
 fn mounts(container: &Container, findings: &mut Findings) {

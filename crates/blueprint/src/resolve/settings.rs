@@ -51,6 +51,7 @@ pub(super) fn answer(
         version: version.version.clone(),
         major: question.major,
         image: version.db.image.clone(),
+        agent_image: version.coordinator.image.clone(),
         exporter_image: version.exporter.image.clone(),
         run_as_user: run_as_user(question),
         stash: version

@@ -212,6 +212,13 @@ fn pods(spec: &PostgresSpec, found: &mut Vec<String>) {
         &format!("{FIELD}.containers[postgres]"),
         "image, command and args are the version's",
     );
+    let mut agents = pod.init_containers.iter();
+    note(
+        found,
+        agents.any(|c| c.name == words::AGENT_CONTAINER && changes_the_command(c)),
+        &format!("{FIELD}.initContainers[config-agent]"),
+        "image, command and args are the version's",
+    );
     note(
         found,
         !pod.ephemeral_containers.is_empty(),

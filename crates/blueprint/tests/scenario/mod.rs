@@ -126,7 +126,7 @@ spec:
   version: '{real}'
   distribution: Official
   db: {{image: 'docker.io/sealwright/postgres:{real}', baseOS: trixie}}
-  coordinator: {{image: unused}}
+  coordinator: {{image: 'docker.io/sealwright/config-agent:0.1.0'}}
   exporter: {{image: 'docker.io/sealwright/postgres-exporter:0.17.1'}}
   podSecurityPolicies: {{databasePolicyName: postgres-db}}
   securityContext: {{runAsUser: 999, runAsAnyNonRoot: false}}

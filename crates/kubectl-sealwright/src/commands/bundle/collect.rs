@@ -266,12 +266,17 @@ fn line(event: &Event) -> String {
 /// The logs of a Pod's containers, and of the ones before, if there were any.
 async fn logs(api: &Api<Pod>, pod: &Pod, tail: u32, folder: &str, bag: &mut Bag) {
     let name = pod.name_any();
-    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    let containers = pod.spec.iter().flat_map(|spec| {
+        let before = spec.init_containers.iter().flatten();
+        before.chain(&spec.containers)
+    });
     for container in containers.map(|container| container.name.clone()) {
-        let restarted = pod
-            .status
-            .iter()
-            .flat_map(|status| status.container_statuses.iter().flatten())
+        let statuses = pod.status.iter().flat_map(|status| {
+            let before = status.init_container_statuses.iter().flatten();
+            before.chain(status.container_statuses.iter().flatten())
+        });
+        let restarted = statuses
+            .into_iter()
             .any(|status| status.name == container && status.restart_count > 0);
         for previous in [false, true] {
             if previous && !restarted {

@@ -1,0 +1,120 @@
+//! The container `config-agent`: brings the config Secret's keys as files into the folders that the members mount.
+//!
+//! A native sidecar: it starts before the other containers, and runs beside them.
+
+use api_types::tls::CertificateAlias;
+use api_types::vocabulary as words;
+use k8s_openapi::api::core::v1::{Container, ExecAction, Lifecycle, LifecycleHandler, ResourceRequirements};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+
+use crate::containers::{adapted, field, security_context};
+use crate::resolved::Resolved;
+use crate::{material, paths, volumes};
+
+/// The program in its image.
+const PROGRAM: &str = "/config-agent";
+
+/// Mode of files that PostgreSQL's user and group may read.
+const MODE: &str = "0640";
+/// Mode of private keys that PostgreSQL and libpq read: of a file that their own user owns, they take no other mode
+/// than this (manual, "Secure TCP/IP Connections with SSL").
+const KEY_MODE: &str = "0600";
+
+/// The sidecar with the user's changes to it. `user` is the one that PostgreSQL runs as: keys belong to it.
+pub(crate) fn container(resolved: &Resolved, user: i64) -> Container {
+    let ours = Container {
+        name: words::AGENT_CONTAINER.to_owned(),
+        image: Some(resolved.agent_image.clone()),
+        command: Some(vec![PROGRAM.to_owned()]),
+        args: Some(watch(resolved)),
+        env: Some(vec![field("POD_NAMESPACE", "metadata.namespace")]),
+        // Makes it a sidecar rather than a container that has to end before the others start.
+        restart_policy: Some("Always".to_owned()),
+        lifecycle: Some(fill_folders_first()),
+        resources: Some(resources()),
+        security_context: Some(security_context(user)),
+        volume_mounts: Some(volumes::agent_mounts()),
+        ..Container::default()
+    };
+    match users(resolved) {
+        Some(users) => Container {
+            resources: users.resources.clone().or_else(|| ours.resources.clone()),
+            ..adapted(ours, users)
+        },
+        None => ours,
+    }
+}
+
+/// What the user says about this container.
+fn users(resolved: &Resolved) -> Option<&Container> {
+    let containers = resolved.pod.spec.init_containers.iter();
+    containers
+        .into_iter()
+        .find(|container| container.name == words::AGENT_CONTAINER)
+}
+
+/// kubelet starts the next container when this hook has returned: Patroni finds its files, also while the API server
+/// can't be reached. A startup probe would do the same, but is asked once a second at most.
+fn fill_folders_first() -> Lifecycle {
+    let mut command = vec![PROGRAM.to_owned(), "copy".to_owned()];
+    command.extend(files());
+    Lifecycle {
+        post_start: Some(LifecycleHandler {
+            exec: Some(ExecAction {
+                command: Some(command),
+            }),
+            ..LifecycleHandler::default()
+        }),
+        ..Lifecycle::default()
+    }
+}
+
+fn watch(resolved: &Resolved) -> Vec<String> {
+    let mut arguments = vec!["watch".to_owned()];
+    arguments.push(format!("--secret={}", resolved.config_secret_name()));
+    arguments.extend(files());
+    arguments
+}
+
+/// From where, and which key becomes which file. Folders are written in this order: certificates before the
+/// configuration that names them.
+fn files() -> Vec<String> {
+    let mut arguments = vec![format!("--from={}", paths::CONFIG_SECRET_MOUNT)];
+    for (alias, folder, key_mode) in [
+        (CertificateAlias::Server, paths::SERVER_MOUNT, KEY_MODE),
+        (CertificateAlias::Client, paths::CLIENT_MOUNT, KEY_MODE),
+        // The exporter may run as another user, of the same group.
+        (CertificateAlias::MetricsExporter, paths::EXPORTER_MOUNT, MODE),
+    ] {
+        let keys = material::keys(alias).into_iter().zip(material::files(alias));
+        let modes = [MODE, MODE, key_mode];
+        arguments.extend(
+            keys.zip(modes)
+                .map(|((key, name), mode)| file(key, folder, name, mode)),
+        );
+    }
+    for key in [
+        words::TRUST_CRT,
+        words::USER_CONF,
+        words::INLINE_CONF,
+        words::PATRONI_YML,
+    ] {
+        arguments.push(file(key, words::CONFIG_MOUNT, key, MODE));
+    }
+    arguments
+}
+
+fn file(key: &str, folder: &str, name: &str, mode: &str) -> String {
+    format!("--file={key}={folder}/{name}:{mode}")
+}
+
+/// It waits nearly all of the time. No limit of the processor: a change is to be there at once.
+fn resources() -> ResourceRequirements {
+    let amount = |name: &str, amount: &str| (name.to_owned(), Quantity(amount.to_owned()));
+    ResourceRequirements {
+        requests: Some([amount("cpu", "10m"), amount("memory", "16Mi")].into()),
+        // What it writes into folders in memory counts, too.
+        limits: Some([amount("memory", "64Mi")].into()),
+        ..ResourceRequirements::default()
+    }
+}

@@ -1,0 +1,225 @@
+//! What is done with what is heard and seen.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::args::{Files, Watch};
+use crate::chain;
+use crate::fallback::{Sight, Verdict, judge};
+use crate::folder::WriteError;
+use crate::layout::{Data, Layout, Twice};
+use crate::projected::{Projected, ReadError, Version};
+use crate::source::{News, Source, follow};
+
+/// How often the projected folder is looked at, and what could not be written is tried again.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Why empty folders could not be filled.
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    /// Two keys would be one file.
+    #[error(transparent)]
+    Twice(#[from] Twice),
+    /// The projected Secret can't be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A folder can't be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+/// Fills folders to which nothing was written in this Pod's life. What is there may be newer than what kubelet brought,
+/// so it stays.
+///
+/// # Errors
+/// When folders that are empty stay empty.
+pub fn copy(files: &Files) -> Result<(), CopyError> {
+    let layout = files.layout()?;
+    copy_to(&layout, &Projected::new(&files.from))
+}
+
+fn copy_to(layout: &Layout, projected: &Projected) -> Result<(), CopyError> {
+    if layout.is_written() {
+        return Ok(());
+    }
+    let (_, data) = projected.read(layout.keys())?;
+    let changed = layout.write_first(&data)?;
+    if !changed.is_empty() {
+        tracing::info!(files = changed.join(" "), "copied from the projected Secret");
+    }
+    Ok(())
+}
+
+/// The state of `watch`.
+#[derive(Debug)]
+pub struct Agent {
+    layout: Layout,
+    projected: Projected,
+    /// Whether the API server answered, and has not failed since.
+    is_watching: bool,
+    /// The projected version at the API server's last answer, or at the start.
+    known: Option<Version>,
+    /// The projected version for which the API server was asked again.
+    asked: Option<Version>,
+    /// What could not be written yet.
+    unwritten: Option<(Origin, Data)>,
+    /// Why the watch fails, as it was logged last.
+    trouble: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+enum Origin {
+    /// The API server; the Secret's resourceVersion.
+    Secret(String),
+    /// kubelet.
+    Projected,
+}
+
+impl Agent {
+    /// An agent that has heard nothing yet.
+    ///
+    /// # Errors
+    /// When two keys have one path.
+    pub fn new(files: &Files) -> Result<Self, Twice> {
+        let projected = Projected::new(&files.from);
+        Ok(Self {
+            layout: files.layout()?,
+            known: projected.version().ok(),
+            projected,
+            is_watching: false,
+            asked: None,
+            unwritten: None,
+            trouble: None,
+        })
+    }
+
+    /// As [`copy()`].
+    ///
+    /// # Errors
+    /// As [`copy()`].
+    pub fn copy(&self) -> Result<(), CopyError> {
+        copy_to(&self.layout, &self.projected)
+    }
+
+    /// Acts upon news of the Secret.
+    pub fn hear(&mut self, news: News) {
+        match news {
+            News::Watching => {
+                self.is_watching = true;
+                if self.trouble.take().is_some() {
+                    tracing::info!("the Secret is watched again");
+                }
+            }
+            News::Is(content) => {
+                self.known = self.projected.version().ok();
+                self.put(Origin::Secret(content.version), content.data);
+            }
+            News::Gone => tracing::warn!("the Secret is gone; files stay as they are"),
+            News::Failing(why) => {
+                self.is_watching = false;
+                if self.trouble.as_ref() != Some(&why) {
+                    tracing::warn!(error = why, "the Secret can't be watched; files stay as they are");
+                    self.trouble = Some(why);
+                }
+            }
+        }
+    }
+
+    /// Tries again what could not be written, and looks whether kubelet brought something. When this asks for it, the
+    /// watch is to begin anew.
+    pub fn look(&mut self) -> Verdict {
+        if let Some((origin, data)) = self.unwritten.take() {
+            self.put(origin, data);
+        }
+        let version = self.projected.version().ok();
+        if version.is_none() || version == self.known {
+            return Verdict::Ignore;
+        }
+        // What can't be read now is looked at again.
+        let Ok((version, data)) = self.projected.read(self.layout.keys()) else {
+            return Verdict::Ignore;
+        };
+        let sight = Sight {
+            is_watching: self.is_watching,
+            is_new: self.known.as_ref() != Some(&version),
+            was_asked: self.asked.as_ref() == Some(&version),
+            differs: self.layout.differs(&data),
+        };
+        let verdict = judge(sight);
+        match verdict {
+            Verdict::Ignore if !sight.differs => self.known = Some(version),
+            Verdict::Ignore => {}
+            Verdict::AskAgain => self.asked = Some(version),
+            Verdict::Take => {
+                self.known = Some(version);
+                self.put(Origin::Projected, data);
+            }
+        }
+        verdict
+    }
+
+    fn put(&mut self, origin: Origin, data: Data) {
+        match self.layout.write(&data) {
+            Ok(changed) => {
+                self.unwritten = None;
+                tell(&origin, &changed);
+            }
+            Err(error) => {
+                tracing::error!(error = chain(&error), "files could not be changed; trying again");
+                self.unwritten = Some((origin, data));
+            }
+        }
+    }
+}
+
+fn tell(origin: &Origin, changed: &[String]) {
+    if changed.is_empty() {
+        return;
+    }
+    let files = changed.join(" ");
+    match origin {
+        Origin::Secret(version) => tracing::info!(resource_version = version, files, "files changed"),
+        Origin::Projected => {
+            tracing::warn!(
+                files,
+                "files changed as kubelet brought them, because the Secret can't be watched"
+            );
+        }
+    }
+}
+
+/// Fills empty folders, then follows the Secret. It never returns but for arguments that make no sense.
+///
+/// # Errors
+/// When two keys have one path.
+pub async fn watch(watch: &Watch) -> Result<(), Twice> {
+    let source = Source {
+        namespace: watch.namespace.clone(),
+        name: watch.secret.clone(),
+        config: None,
+    };
+    let mut agent = Agent::new(&watch.files)?;
+    if let Err(error) = agent.copy() {
+        // The watch brings files, too.
+        tracing::error!(error = chain(&error), "empty folders could not be filled");
+    }
+    let mut news = follow(source.clone());
+    let mut look = interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            Some(heard) = news.next() => agent.hear(heard),
+            _ = look.tick() => {
+                if agent.look() == Verdict::AskAgain {
+                    tracing::info!("kubelet brought what the watch did not; beginning it anew");
+                    news = follow(source.clone());
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,37 @@
+//! Brings the keys of one Secret as files into folders that other containers of the Pod mount, as soon as they change.
+//!
+//! kubelet does the same for Secret volumes, within seconds. The agent watches the Secret itself, so that files change
+//! within milliseconds; kubelet's volume is what it starts from, and what it falls back to. It knows keys, paths and
+//! modes only, nothing about whoever reads the files.
+//!
+//! Whatever goes wrong, the files that are there stay: that the Secret can't be read does not mean that it is empty.
+
+pub mod agent;
+pub mod args;
+pub mod fallback;
+pub mod folder;
+pub mod layout;
+pub mod projected;
+pub mod source;
+
+mod process;
+
+pub use args::Args;
+pub use process::run;
+
+use std::error::Error;
+
+/// An error and its causes in one line: `a: b: c`. A cause whose text its parent already ends with is not repeated.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        next = cause.source();
+    }
+    text
+}

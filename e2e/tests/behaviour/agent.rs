@@ -1,0 +1,183 @@
+//! Every member's agent brings what changes in the config Secret, and may die without anybody noticing.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use api_types::tls::CertificateAlias;
+use api_types::vocabulary::{AGENT_CONTAINER, POSTGRES_CONTAINER};
+use e2e::cluster::{TestNamespace, in_namespace};
+use e2e::members::Member;
+use e2e::writer::Writer;
+use e2e::{history, manifests, members, pki, provider, requests, shell, wait};
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use kube::api::LogParams;
+
+use crate::PROVISIONING;
+
+const DATABASE: &str = "ha-postgres";
+/// Longest time of a rotation without a restart.
+const ROTATION: Duration = Duration::from_secs(120);
+/// Until kubelet has started the agent again and says so.
+const STARTED_AGAIN: Duration = Duration::from_secs(60);
+/// What the agent says of every change that it heard of by its watch.
+const SAYS: &str = "files changed resource_version";
+const SERVER_CERT: &str = "/tls/certs/server/server.crt";
+const SERVER_KEY: &str = "/tls/certs/server/server.key";
+
+/// Processes that serve applications which came over TCP: here, the writer's only one.
+const SESSIONS: &str = "select pid from pg_stat_activity where backend_type = 'client backend' \
+                        and client_addr is not null and application_name not like 'sealwright-%' \
+                        and application_name not like 'Patroni%' order by pid";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_agent_brings_changes_and_may_be_killed_meanwhile() -> Result<()> {
+    in_namespace("agent", |namespace| async move { story(&namespace).await }).await
+}
+
+async fn story(namespace: &TestNamespace) -> Result<()> {
+    manifests::apply(namespace, manifests::ISSUERS).await?;
+    requests::issuer_ready(namespace, "pg-issuer").await?;
+    manifests::create_postgres(namespace, manifests::HA_POSTGRES, |postgres| {
+        postgres.spec.tls = Some(manifests::plain_tls());
+    })
+    .await?;
+    wait::database_ready(&namespace.api(), DATABASE, PROVISIONING).await?;
+    keys_are_private(namespace).await?;
+    let writer = Writer::start(namespace, DATABASE).await?;
+    let recorder = history::record(namespace, DATABASE).await?;
+    rotate(namespace, "rotate").await?;
+    brought_by_the_watch(namespace).await?;
+    killed(namespace, &writer).await?;
+    recorder.finish().await?.check_untouched()?;
+    writer.finish().await.map(|_| ())
+}
+
+/// PostgreSQL would not start otherwise; this says it in plain words.
+async fn keys_are_private(namespace: &TestNamespace) -> Result<()> {
+    for member in members::list(namespace, DATABASE).await? {
+        let mode = run(namespace, &member.name, &["stat", "-Lc", "%a", SERVER_KEY]).await?;
+        ensure!(
+            mode.trim() == "600",
+            "{}: {SERVER_KEY} has mode {mode}",
+            member.name
+        );
+    }
+    Ok(())
+}
+
+/// A rotation without a restart: whatever members have afterwards came into their folders while they ran.
+async fn rotate(namespace: &TestNamespace, name: &str) -> Result<()> {
+    let yaml = manifests::with_restart(manifests::ROTATE_TLS, "auto");
+    let before = pki::certificate(namespace, DATABASE, CertificateAlias::Server).await?;
+    requests::run(namespace, &yaml, name, DATABASE, ROTATION).await?;
+    wait::database_ready(&namespace.api(), DATABASE, PROVISIONING).await?;
+    let issued = pki::certificate(namespace, DATABASE, CertificateAlias::Server).await?;
+    ensure!(
+        before.leaf.fingerprint != issued.leaf.fingerprint,
+        "{name}: nothing was issued"
+    );
+    for (pod, file) in server_certificates(namespace).await? {
+        ensure!(
+            file.trim().as_bytes() == issued.certificate.trim_ascii(),
+            "{name}: {pod} has another {SERVER_CERT} than was issued"
+        );
+        let served = members::served(namespace, &pod).await?;
+        let served = served.with_context(|| format!("{name}: {pod} serves no TLS"))?;
+        ensure!(
+            served.fingerprint == issued.leaf.fingerprint,
+            "{name}: {pod} does not serve it"
+        );
+    }
+    Ok(())
+}
+
+/// kubelet brings files, too; who brought them is in the agent's log.
+async fn brought_by_the_watch(namespace: &TestNamespace) -> Result<()> {
+    for member in members::list(namespace, DATABASE).await? {
+        let log = log(namespace, &member.name).await?;
+        ensure!(log.contains(SAYS), "{}'s agent says:\n{log}", member.name);
+    }
+    Ok(())
+}
+
+/// SIGKILL to the primary's agent. Sessions go on, files stay, and the next change is taken.
+async fn killed(namespace: &TestNamespace, writer: &Writer) -> Result<()> {
+    let primary = members::primary(namespace, DATABASE).await?;
+    let files = server_certificates(namespace).await?;
+    let sessions = members::sql(namespace, &primary.name, SESSIONS).await?;
+    ensure!(!sessions.is_empty(), "the writer has no session");
+    let mark = writer.mark().await?;
+    if !kill(namespace, &primary).await? {
+        println!("skipped: this cluster's provider can't kill a process (hack/cluster/node.sh says so)");
+        return Ok(());
+    }
+    ensure!(
+        server_certificates(namespace).await? == files,
+        "files changed with the agent's end"
+    );
+    let still = members::sql(namespace, &primary.name, SESSIONS).await?;
+    ensure!(
+        still == sessions,
+        "there were sessions {sessions:?}, there are {still:?}"
+    );
+    let stretch = writer.since(mark).await?;
+    ensure!(
+        stretch.error_count() == 0,
+        "the writer met errors: {:?}",
+        stretch.errors
+    );
+    wait::database_ready(&namespace.api(), DATABASE, PROVISIONING).await?;
+    rotate(namespace, "rotate-again").await?;
+    let log = log(namespace, &primary.name).await?;
+    ensure!(
+        log.contains(SAYS),
+        "the agent that was started again says:\n{log}"
+    );
+    Ok(())
+}
+
+/// Kills a member's agent, and waits until it runs again; `false` when this provider can't.
+async fn kill(namespace: &TestNamespace, member: &Member) -> Result<bool> {
+    let pod = namespace.pods().get(&member.name).await?;
+    let before = agent(&pod).context("the Pod has no agent")?;
+    let id = before.container_id.clone().context("the agent never ran")?;
+    let (_, id) = id.split_once("://").context("the id of a container")?;
+    if !provider::aim(&member.node, id).await?.fire().await? {
+        return Ok(false);
+    }
+    let again = |pod: &Pod| {
+        agent(pod).is_some_and(|it| it.restart_count > before.restart_count && it.started == Some(true))
+    };
+    let what = "its agent runs again";
+    wait::until(&namespace.pods(), &member.name, what, STARTED_AGAIN, again).await?;
+    Ok(true)
+}
+
+fn agent(pod: &Pod) -> Option<ContainerStatus> {
+    let statuses = pod.status.as_ref()?.init_container_statuses.as_ref()?;
+    statuses.iter().find(|it| it.name == AGENT_CONTAINER).cloned()
+}
+
+/// What each member has as its server certificate.
+async fn server_certificates(namespace: &TestNamespace) -> Result<BTreeMap<String, String>> {
+    let mut all = BTreeMap::new();
+    for member in members::list(namespace, DATABASE).await? {
+        let file = run(namespace, &member.name, &["cat", SERVER_CERT]).await?;
+        all.insert(member.name, file);
+    }
+    Ok(all)
+}
+
+async fn run(namespace: &TestNamespace, pod: &str, command: &[&str]) -> Result<String> {
+    shell::output_of(&namespace.pods(), pod, POSTGRES_CONTAINER, command).await
+}
+
+/// What the agent that runs now has said.
+async fn log(namespace: &TestNamespace, pod: &str) -> Result<String> {
+    let params = LogParams {
+        container: Some(AGENT_CONTAINER.to_owned()),
+        ..LogParams::default()
+    };
+    Ok(namespace.pods().logs(pod, &params).await?)
+}
