@@ -5,7 +5,7 @@ export CLUSTER
 ENV := . hack/environment.sh &&
 
 .DEFAULT_GOAL := help
-.PHONY: help prepare images operators cluster clean-cluster crds values plugin lint dependencies spelling test unit e2e demo bench survive clean-cache
+.PHONY: help prepare images operators cluster clean-cluster crds values reference docs plugin lint dependencies spelling test unit e2e demo bench survive clean-cache
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,12 @@ crds: ## Generate charts/crds from the Rust types
 
 values: ## Generate docs/values.md from the charts' values and schemas
 	@$(ENV) UPDATE_GOLDEN=1 cargo test --quiet --package e2e --test charts the_page_about_values_is_current
+
+reference: ## Generate docs/reference from the types
+	@$(ENV) UPDATE_GOLDEN=1 cargo test --quiet --package e2e --test reference the_generated_pages_are_current
+
+docs: ## Build the documentation as a site, in target/book (needs mdbook)
+	mdbook build docs
 
 plugin: ## Install the kubectl plugin (kubectl sealwright) into cargo's bin folder
 	cargo install --locked --path crates/kubectl-sealwright

@@ -26,6 +26,7 @@ pub mod placement;
 pub mod pod_template;
 pub mod postgres;
 pub mod replication;
+pub mod reported;
 mod rules;
 mod schema_parts;
 pub mod service_template;

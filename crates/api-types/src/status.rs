@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::condition::Condition;
 
+pub use crate::reported::postgres::conditions;
+
 /// Observed state of a PostgreSQL database.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -66,28 +68,4 @@ impl DatabasePhase {
             Self::Unknown => "Unknown",
         }
     }
-}
-
-/// Condition types of a Postgres.
-pub mod conditions {
-    /// The operator has begun to create the children.
-    pub const PROVISIONING_STARTED: &str = "ProvisioningStarted";
-    /// Every member is ready.
-    pub const REPLICA_READY: &str = "ReplicaReady";
-    /// The primary takes connections and writes.
-    pub const ACCEPTING_CONNECTION: &str = "AcceptingConnection";
-    /// A client can connect.
-    pub const READY: &str = "Ready";
-    /// The database was ready once.
-    pub const PROVISIONED: &str = "Provisioned";
-    /// The provisioner keeps off; the message names the holder of the pause.
-    pub const PAUSED: &str = "Paused";
-    /// Taken down on request.
-    pub const HALTED: &str = "Halted";
-    /// Health checks are paused.
-    pub const HEALTH_CHECK_PAUSED: &str = "HealthCheckPaused";
-    /// A restore has begun.
-    pub const DATA_RESTORE_STARTED: &str = "DataRestoreStarted";
-    /// A restore has ended.
-    pub const DATA_RESTORED: &str = "DataRestored";
 }

@@ -50,14 +50,16 @@ pub struct Waiting {
 
 /// Reasons of waiting.
 pub mod reasons {
+    use api_types::reported::ops_request::conditions;
+
     /// Another request for the same database is first.
-    pub const QUEUED: &str = "Queued";
+    pub const QUEUED: &str = conditions::QUEUED;
     /// The database is not Ready, and `apply` is `IfReady`.
-    pub const DATABASE_READY: &str = "DatabaseReady";
+    pub const DATABASE_READY: &str = conditions::DATABASE_READY;
     /// Somebody else holds the pause.
-    pub const PAUSED: &str = "PausedByAnother";
+    pub const PAUSED: &str = conditions::PAUSED_BY_ANOTHER;
     /// An issuer is not Ready yet, or something could not be read.
-    pub const DEPENDENCY: &str = "DependencyReady";
+    pub const DEPENDENCY: &str = conditions::DEPENDENCY_READY;
 
     /// All of them; a request that begins leaves them behind.
     pub const ALL: [&str; 4] = [QUEUED, DATABASE_READY, PAUSED, DEPENDENCY];

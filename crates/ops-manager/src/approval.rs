@@ -22,7 +22,7 @@ pub use status::admitted;
 pub(crate) use status::{await_approval, deny, dry_run_done, question};
 
 /// Condition of a request that needs an approval: whether it has it.
-pub const APPROVED: &str = "Approved";
+pub use api_types::reported::ops_request::conditions::APPROVED;
 /// Value of the annotation [`APPROVAL`] that ends a request.
 const DENIED: &str = "denied";
 /// Value of the annotation [`APPROVAL`] that makes it wait. Any other value that does not end it does so too: what is

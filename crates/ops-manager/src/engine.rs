@@ -6,6 +6,7 @@
 
 use api_types::condition::{self, Condition};
 use api_types::ops_request::{OpsRequestPhase, PostgresOpsRequestStatus};
+use api_types::reported::ops_request::conditions;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::effect::Effect;
@@ -15,9 +16,9 @@ use crate::step::{Progress, Step, StepName};
 use crate::world::World;
 
 /// Condition of a request that ended, or is ending, without success.
-pub const FAILED: &str = "Failed";
+pub const FAILED: &str = conditions::FAILED;
 /// Condition of a request that ended well.
-pub const SUCCESSFUL: &str = "Successful";
+pub const SUCCESSFUL: &str = conditions::SUCCESSFUL;
 /// Status of a step that was given up: it is not tried again, and nobody may believe that it is done.
 const GIVEN_UP: &str = "Unknown";
 

@@ -2,6 +2,7 @@
 
 use api_types::condition::{self, Condition};
 use api_types::ops_request::{OpsRequestPhase, PostgresOpsRequestStatus};
+use api_types::reported::ops_request::{conditions, events};
 use jiff::Timestamp;
 use runtime::Severity;
 
@@ -12,7 +13,7 @@ use crate::operation::Operation;
 use crate::step::StepName;
 
 /// Condition of a request that a newer one makes superfluous.
-const SKIPPED: &str = "Skipped";
+const SKIPPED: &str = conditions::SKIPPED;
 
 /// The status after a decision about a request that has not begun.
 pub fn admitted(
@@ -128,14 +129,14 @@ fn news_of(op: &Operation, old: Option<&Condition>, now: &Condition) -> Option<N
     };
     if now.type_ == StepName::Pause.as_str() {
         return bracket(
-            "PauseDatabase",
+            events::PAUSE_DATABASE,
             "Pausing Postgres",
             "Successfully paused Postgres",
         );
     }
     if now.type_ == StepName::Resume.as_str() {
         return bracket(
-            "ResumeDatabase",
+            events::RESUME_DATABASE,
             "Resuming PostgreSQL",
             "Successfully resumed PostgreSQL",
         );

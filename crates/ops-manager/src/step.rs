@@ -1,6 +1,7 @@
 //! A step of an operation, and what it can say about the world.
 
 use api_types::ops_request::OperationPlan;
+use api_types::reported::ops_request::conditions;
 
 use crate::effect::Effect;
 use crate::operation::Operation;
@@ -158,18 +159,18 @@ impl StepName {
     /// The word on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Pause => "DatabasePauseSucceeded",
-            Self::IssueCertificates => "IssueCertificatesSucceeded",
-            Self::SyncCertificates => "CertificateSynced",
-            Self::TrustCa => "TrustCA",
-            Self::ReloadTls => "ReloadTLS",
-            Self::DrainSessions => "DrainSessions",
-            Self::UpdatePetSets => "UpdatePetSets",
-            Self::RestartNodes => "RestartNodes",
-            Self::ReloadPods => "ReloadPods",
-            Self::UpdateDatabase => "UpdateDatabase",
-            Self::RestoreDatabase => "RestoreDatabase",
-            Self::Resume => "DatabaseResumeSucceeded",
+            Self::Pause => conditions::DATABASE_PAUSE_SUCCEEDED,
+            Self::IssueCertificates => conditions::ISSUE_CERTIFICATES_SUCCEEDED,
+            Self::SyncCertificates => conditions::CERTIFICATE_SYNCED,
+            Self::TrustCa => conditions::TRUST_CA,
+            Self::ReloadTls => conditions::RELOAD_TLS,
+            Self::DrainSessions => conditions::DRAIN_SESSIONS,
+            Self::UpdatePetSets => conditions::UPDATE_PET_SETS,
+            Self::RestartNodes => conditions::RESTART_NODES,
+            Self::ReloadPods => conditions::RELOAD_PODS,
+            Self::UpdateDatabase => conditions::UPDATE_DATABASE,
+            Self::RestoreDatabase => conditions::RESTORE_DATABASE,
+            Self::Resume => conditions::DATABASE_RESUME_SUCCEEDED,
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use api_types::reported::pet_set::reasons;
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -246,7 +247,7 @@ impl Problem {
     /// The PetSet's spec can't be acted on.
     pub fn invalid(invalid: &crate::resolve::Invalid) -> Self {
         Self {
-            reason: "InvalidSpec",
+            reason: reasons::INVALID_SPEC,
             message: invalid.to_string(),
         }
     }
@@ -254,7 +255,7 @@ impl Problem {
     /// The named PlacementPolicy does not exist.
     pub fn policy_missing(pod: &str, policy: &str) -> Self {
         Self {
-            reason: "PlacementPolicyNotFound",
+            reason: reasons::PLACEMENT_POLICY_NOT_FOUND,
             message: format!(
                 "Pod {pod} is not created: PlacementPolicy {policy} does not exist; create it, or name another in \
                  spec.podPlacementPolicy"
@@ -265,7 +266,7 @@ impl Problem {
     /// The policy can't be applied.
     pub fn unplaceable(pod: &str, why: &crate::placement::Unplaceable) -> Self {
         Self {
-            reason: "PlacementPolicyInvalid",
+            reason: reasons::PLACEMENT_POLICY_INVALID,
             message: format!("Pod {pod} is not created: {why}"),
         }
     }
@@ -276,7 +277,7 @@ impl Problem {
             format!("belongs to {o}")
         });
         Self {
-            reason: "NameTaken",
+            reason: reasons::NAME_TAKEN,
             message: format!(
                 "Pod {pod} is not created: a Pod of that name exists and {whose}; delete or rename it, or give it the \
                  labels of spec.selector"

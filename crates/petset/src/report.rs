@@ -1,6 +1,7 @@
 //! Tells what was seen and done: `PetSet.status` and Events.
 
 use api_types::PetSet;
+use api_types::reported::pet_set::{events, reasons};
 use api_types::vocabulary::PETSET_CONTROLLER;
 use jiff::Timestamp;
 use kube::{Resource, ResourceExt};
@@ -85,7 +86,7 @@ async fn tell_new_problems(process: &Process, pet_set: &PetSet, problems: &[Prob
             process,
             pet_set,
             Severity::Warning,
-            "FailedCreate",
+            reasons::FAILED_CREATE,
             &problem.message,
             problem.reason,
         )
@@ -100,7 +101,7 @@ pub async fn succeeded(process: &Process, pet_set: &PetSet, step: &Move) {
         Move::CreatePod(pod) => {
             let pod = pod.name_any();
             (
-                "SuccessfulCreate",
+                events::SUCCESSFUL_CREATE,
                 format!("create Pod {pod} in PetSet {set} successful"),
                 format!("Create {pod}"),
             )
@@ -108,13 +109,13 @@ pub async fn succeeded(process: &Process, pet_set: &PetSet, step: &Move) {
         Move::CreateClaim(claim) => {
             let claim = claim.name_any();
             (
-                "SuccessfulCreate",
+                events::SUCCESSFUL_CREATE,
                 format!("create Claim {claim} in PetSet {set} success"),
                 format!("Create {claim}"),
             )
         }
         Move::DeletePod { name, .. } => (
-            "SuccessfulDelete",
+            events::SUCCESSFUL_DELETE,
             format!("delete Pod {name} in PetSet {set} successful"),
             format!("Delete {name}"),
         ),
@@ -133,10 +134,13 @@ pub async fn failed(process: &Process, pet_set: &PetSet, step: &Move, error: &Er
     let set = pet_set.name_any();
     let cause = runtime::error_chain(error);
     let (reason, what) = match step {
-        Move::CreatePod(pod) => ("FailedCreate", format!("create Pod {}", pod.name_any())),
-        Move::CreateClaim(claim) => ("FailedCreate", format!("create Claim {}", claim.name_any())),
-        Move::DeletePod { name, .. } => ("FailedDelete", format!("delete Pod {name}")),
-        other => ("FailedUpdate", other.to_string()),
+        Move::CreatePod(pod) => (reasons::FAILED_CREATE, format!("create Pod {}", pod.name_any())),
+        Move::CreateClaim(claim) => (
+            reasons::FAILED_CREATE,
+            format!("create Claim {}", claim.name_any()),
+        ),
+        Move::DeletePod { name, .. } => (reasons::FAILED_DELETE, format!("delete Pod {name}")),
+        other => (reasons::FAILED_UPDATE, other.to_string()),
     };
     let message = format!("{what} in PetSet {set} failed error: {cause}");
     publish(process, pet_set, Severity::Warning, reason, &message, &what).await;

@@ -12,7 +12,7 @@ use crate::revision::Chosen;
 use crate::world::{World, is_controlled_by, is_terminating, ready_since, revision_of, seconds_to_available};
 
 /// Condition that is `True` while Pods can't be made; it is absent otherwise (ReplicaSet's name for the same).
-pub const REPLICA_FAILURE: &str = "ReplicaFailure";
+pub use api_types::reported::pet_set::conditions::REPLICA_FAILURE;
 
 /// The status of a PetSet that can be acted on.
 pub fn status(

@@ -10,7 +10,6 @@ use kube::ResourceExt;
 use runtime::{Metrics, Sample, Series, exact, prometheus, unix_seconds};
 
 use crate::child::Child;
-use crate::decide::issuer::ISSUER_CA_CHANGED;
 use crate::health::Member;
 use crate::world::{Secrets, World};
 
@@ -120,7 +119,7 @@ impl DatabaseMetrics {
         };
         self.matches.replace(&world.key(), of_members(world, matches));
         self.sessions.replace(&world.key(), sessions(world));
-        let changed = f64::from(condition::is_true(&status.conditions, ISSUER_CA_CHANGED));
+        let changed = f64::from(condition::is_true(&status.conditions, types::ISSUER_CA_CHANGED));
         self.issuer_ca_changed
             .replace(&world.key(), [sample(world, None, Some(changed))]);
     }

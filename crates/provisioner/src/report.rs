@@ -1,6 +1,7 @@
 //! What users and the ops-manager get to see: status, Events, metrics; and what the health task shall look at next.
 
 use api_types::postgres::{DatabasePhase, PostgresStatus, conditions as types};
+use api_types::reported::postgres::{events, reasons};
 use api_types::vocabulary::PROVISIONER;
 use jiff::Timestamp;
 use kube::Resource;
@@ -8,7 +9,6 @@ use kube::runtime::reflector::ObjectRef;
 use runtime::Severity;
 
 use crate::controller::Context;
-use crate::decide::SPEC_APPLIED;
 use crate::decide::phase::phase;
 use crate::decide::targets::targets;
 use crate::error::Error;
@@ -36,7 +36,8 @@ pub async fn report(
     if let Err(error) = done
         && error.is_refusal()
     {
-        plan.set(SPEC_APPLIED, false, "ApplyFailed", runtime::error_chain(error));
+        let why = runtime::error_chain(error);
+        plan.set(types::SPEC_APPLIED, false, reasons::APPLY_FAILED, why);
     }
     let status = status(world, &plan, Timestamp::now());
     if !world.is_object_alone() {
@@ -111,7 +112,7 @@ async fn publish(
         let note = format!("Successfully created {created}");
         context
             .recorder
-            .publish(&on, Severity::Normal, "Successful", &note, RECONCILE)
+            .publish(&on, Severity::Normal, events::SUCCESSFUL, &note, RECONCILE)
             .await;
     }
     let known = |note: &str| {
@@ -134,7 +135,7 @@ async fn publish(
     if let Some((severity, note)) = transition(world, status) {
         context
             .recorder
-            .publish(&on, severity, "PhaseChanged", &note, RECONCILE)
+            .publish(&on, severity, events::PHASE_CHANGED, &note, RECONCILE)
             .await;
     }
 }

@@ -2,9 +2,9 @@
 
 mod world;
 
+use api_types::postgres::conditions::ISSUER_CA_CHANGED;
 use api_types::tls::CertificateAlias;
 use provisioner::decide::decide;
-use provisioner::decide::issuer::ISSUER_CA_CHANGED;
 use provisioner::plan::Action;
 use provisioner::world::World;
 use testkit::authority::Authority;

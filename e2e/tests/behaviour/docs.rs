@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use e2e::cluster::Cluster;
-use e2e::{install, plugin};
+use e2e::{install, markdown, plugin};
 
 /// Pages in reading order; each may build on those before it.
 const PAGES: [&str; 13] = [
@@ -33,27 +33,6 @@ kubectl apply -f docs/examples/namespace.yaml
 kubectl apply -f docs/examples/ha-postgres.yaml -f docs/examples/issuer.yaml -f docs/examples/new-issuer.yaml
 kubectl wait postgres/ha-postgres --namespace demo --for=condition=Ready --timeout=180s
 ";
-
-/// The fenced blocks of a page that are marked `sh`. Other marks are output or not meant to be run.
-fn commands(page: &str) -> Vec<String> {
-    let mut blocks = Vec::new();
-    let mut open: Option<String> = None;
-    for line in page.lines() {
-        match (&mut open, line.trim_end()) {
-            (None, "```sh") => open = Some(String::new()),
-            (Some(block), "```") => {
-                blocks.push(std::mem::take(block));
-                open = None;
-            }
-            (Some(block), line) => {
-                block.push_str(line);
-                block.push('\n');
-            }
-            (None, _) => {}
-        }
-    }
-    blocks
-}
 
 /// The namespace of the examples.
 const NAMESPACE: &str = "demo";
@@ -124,7 +103,9 @@ async fn path_with_plugin() -> Result<OsString> {
 
 fn blocks_of(page: &'static str) -> Vec<(&'static str, String)> {
     let text = std::fs::read_to_string(workspace().join(page)).unwrap_or_else(|e| panic!("{page}: {e}"));
-    commands(&text).into_iter().map(|block| (page, block)).collect()
+    // Other marks are output, or not meant to be run.
+    let blocks = markdown::blocks(&text, "sh");
+    blocks.into_iter().map(|block| (page, block)).collect()
 }
 
 fn run(root: &Path, path: &OsStr, blocks: Vec<(&str, String)>) {

@@ -1,6 +1,7 @@
 //! The CustomResourceDefinitions of this API, generated from its types, and the chart that installs them.
 
 mod chart;
+mod fields;
 mod limits;
 mod schema;
 
@@ -13,6 +14,7 @@ use kube::CustomResourceExt;
 use schemars::JsonSchema;
 
 pub use chart::{File, files};
+pub use fields::{Field, Kind, kinds};
 
 use crate::{AppBinding, PetSet, PlacementPolicy, Postgres, PostgresOpsRequest, PostgresVersion};
 

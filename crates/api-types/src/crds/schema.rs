@@ -11,6 +11,8 @@ use serde_json::{Map, Value};
 
 /// Prefix of the names that `k8s-openapi` gives to Kubernetes' own types.
 const KUBERNETES_TYPES: &str = "io.k8s.";
+/// Keyword for the name of the type that a part of a schema came from; never in a definition that is installed.
+pub(super) const ORIGIN: &str = "x-origin";
 /// Where the generator puts definitions.
 const DEFINITIONS: &str = "$defs";
 /// What the API server checks a quantity against; the pattern of KubeDB's and of controller-gen's schemas.
@@ -20,15 +22,30 @@ const SENTENCE: usize = 240;
 
 /// The structural schema of a type.
 pub(super) fn structural<K: JsonSchema>() -> JSONSchemaProps {
+    let root = inlined::<K>(|_, _| ());
+    serde_json::from_value(root).expect("a structural schema is a JSONSchemaProps")
+}
+
+/// The same, in which every type that came from Kubernetes says under [`ORIGIN`] which one it is.
+pub(super) fn with_origins<K: JsonSchema>() -> Value {
+    inlined::<K>(|name, definition| {
+        if let Some(object) = definition.as_object_mut() {
+            object.insert(ORIGIN.into(), name.into());
+        }
+    })
+}
+
+fn inlined<K: JsonSchema>(mark: impl Fn(&str, &mut Value)) -> Value {
     let (mut root, mut definitions) = generated::<K>();
     for (name, definition) in &mut definitions {
         if name.starts_with(KUBERNETES_TYPES) {
             adapt_kubernetes_type(name, definition);
+            mark(name, definition);
         }
     }
     inline(&mut root, &definitions);
     simplify(&mut root);
-    serde_json::from_value(root).expect("a structural schema is a JSONSchemaProps")
+    root
 }
 
 /// The schema of a type as it is generated, and the definitions that it refers to.

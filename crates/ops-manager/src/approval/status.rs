@@ -3,6 +3,7 @@
 use api_types::PostgresOpsRequest;
 use api_types::condition::{self, Condition};
 use api_types::ops_request::{OperationPreview, OpsRequestPhase, PostgresOpsRequestStatus};
+use api_types::reported::ops_request::{conditions, reasons};
 use api_types::vocabulary::{APPROVAL, APPROVED_PLAN};
 use jiff::Timestamp;
 use runtime::Severity;
@@ -14,15 +15,15 @@ use crate::operation::Operation;
 use crate::report::{self, News, leave_queue};
 
 /// Reason of the condition `Successful` of a request that only asked for a plan.
-const DRY_RUN: &str = "DryRun";
+const DRY_RUN: &str = reasons::DRY_RUN;
 /// Reason of [`APPROVED`] while nobody has said anything.
-const WAITING: &str = "WaitingForApproval";
+const WAITING: &str = reasons::WAITING_FOR_APPROVAL;
 /// Reason of [`APPROVED`] when another plan was approved than the one that there is.
-const CHANGED: &str = "PlanChanged";
+const CHANGED: &str = reasons::PLAN_CHANGED;
 /// Reason of [`APPROVED`] when there is nothing to approve at the moment.
-const IMPOSSIBLE: &str = "NotPossibleNow";
+const IMPOSSIBLE: &str = reasons::NOT_POSSIBLE_NOW;
 /// Condition of a request that somebody denied.
-const DENIAL: &str = "Denied";
+const DENIAL: &str = conditions::DENIED;
 
 /// The status after a decision about a request that has not begun; [`report::admitted`] with what was approved.
 pub fn admitted(
@@ -37,7 +38,7 @@ pub fn admitted(
         Admission::Begin(_) | Admission::Wait(_) if is_approved(request) => {
             let hash = status.preview.as_ref().map(|preview| preview.hash.as_str());
             let message = format!("the plan {} was approved", hash.unwrap_or_default());
-            put(&mut status, true, "PlanApproved", &message, now);
+            put(&mut status, true, reasons::PLAN_APPROVED, &message, now);
         }
         Admission::AwaitApproval(question) => ask(request, op, &mut status, question, now),
         _ => {}
@@ -68,7 +69,7 @@ pub(crate) fn dry_run_done(
 pub(crate) fn deny(status: &mut PostgresOpsRequestStatus, why: &str, now: Timestamp) {
     leave_queue(status, OpsRequestPhase::Denied);
     if condition::find(&status.conditions, APPROVED).is_some() {
-        put(status, false, DENIAL, why, now);
+        put(status, false, reasons::DENIED, why, now);
     }
     condition::set(
         &mut status.conditions,

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use api_types::reported::ops_request::conditions;
+
 use crate::effect::Effect;
 use crate::moves::{config, failover};
 use crate::operation::Operation;
@@ -168,10 +170,10 @@ pub fn trail(op: &Operation, world: &World) -> Vec<Mark> {
         if member.is_some_and(|member| member.uid == *old_uid && !member.terminating) {
             continue;
         }
-        marks.push(Mark::of_pod("EvictPod", "evict pod", pod, true));
+        marks.push(Mark::of_pod(conditions::EVICT_POD, "evict pod", pod, true));
         let made_anew = member.filter(|member| member.uid != *old_uid);
         marks.push(Mark::of_pod(
-            "CheckPodReady",
+            conditions::CHECK_POD_READY,
             "check pod ready",
             pod,
             made_anew.is_some_and(|m| m.ready),
@@ -180,7 +182,7 @@ pub fn trail(op: &Operation, world: &World) -> Vec<Mark> {
             let streams = made_anew
                 .is_some_and(|member| member.trouble(world.leader.as_deref() == Some(pod)).is_none());
             marks.push(Mark::of_pod(
-                "CheckReplicaFunc",
+                conditions::CHECK_REPLICA_FUNC,
                 "check replica func",
                 pod,
                 streams,
@@ -196,12 +198,20 @@ fn trail_of_switchover(op: &Operation, world: &World) -> Vec<Mark> {
         return Vec::new();
     };
     let moved = world.leader.as_ref() == Some(candidate);
-    let mut marks = vec![Mark::of_database("GetPrimary", "get primary", true)];
-    marks.push(Mark::of_database("TransferLeader", "transfer leader", moved));
+    let mut marks = vec![Mark::of_database(conditions::GET_PRIMARY, "get primary", true)];
+    marks.push(Mark::of_database(
+        conditions::TRANSFER_LEADER,
+        "transfer leader",
+        moved,
+    ));
     if moved {
-        marks.push(Mark::of_database("CheckIsMaster", "check is master", true));
         marks.push(Mark::of_database(
-            "FailoverDone",
+            conditions::CHECK_IS_MASTER,
+            "check is master",
+            true,
+        ));
+        marks.push(Mark::of_database(
+            conditions::FAILOVER_DONE,
             "failover is done successfully",
             true,
         ));

@@ -1,14 +1,12 @@
 //! The superuser's credentials: ours to make, or the user's to bring.
 
+use api_types::reported::postgres::reasons;
 use api_types::vocabulary::{INSTANCE_LABEL, NAME_LABEL, NAME_VALUE};
 use blueprint::secret_text;
 use k8s_openapi::api::core::v1::Secret;
 
 use crate::decide::Refusal;
 use crate::world::{SecretFacts, World};
-
-/// Reason of a Secret that can't be used.
-pub const INVALID_AUTH_SECRET: &str = "InvalidAuthSecret";
 
 /// What there is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +45,7 @@ pub fn judge<'a>(world: &World, secrets: &'a SecretFacts) -> Auth<'a> {
         .auth_secret
         .as_ref()
         .is_some_and(|secret| secret.externally_managed == Some(true));
-    let refuse = |message: String| Auth::Refused(Refusal::new(INVALID_AUTH_SECRET, message));
+    let refuse = |message: String| Auth::Refused(Refusal::new(reasons::INVALID_AUTH_SECRET, message));
     let Some(secret) = &secrets.auth else {
         if external {
             return refuse(format!(

@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use api_types::postgres::DeletionPolicy;
+use api_types::postgres::{DeletionPolicy, conditions as types};
+use api_types::reported::postgres::reasons;
 use api_types::tls::CertificateAlias;
 use api_types::{Postgres, names};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
@@ -17,17 +18,19 @@ use crate::world::{Secrets, World};
 /// Fallback while Pods or claims go; their own events wake us sooner.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
-/// Condition while `DoNotTerminate` holds a deletion.
-pub const DELETION_HELD: &str = "DeletionHeld";
-
 /// Says that the finalizer stays, and how to let go.
 pub fn hold(world: &World, plan: &mut Plan) {
     let message = format!(
         "postgres {:?} can't be terminated. To delete, change spec.deletionPolicy (now DoNotTerminate) to Halt, Delete or WipeOut",
         world.key(),
     );
-    plan.set(DELETION_HELD, true, "DoNotTerminate", message.clone());
-    plan.tell(true, DELETION_HELD, message);
+    plan.set(
+        types::DELETION_HELD,
+        true,
+        reasons::DO_NOT_TERMINATE,
+        message.clone(),
+    );
+    plan.tell(true, types::DELETION_HELD, message);
 }
 
 /// What this pass does about a deletion.

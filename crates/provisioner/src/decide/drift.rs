@@ -3,6 +3,7 @@
 //! The running state is read from the live children, never remembered. Until a database was ready for the first time,
 //! and while it is down, everything follows the spec at once.
 
+use api_types::reported::postgres::reasons;
 use api_types::tls::{ClientAuthMode, SslMode};
 use api_types::vocabulary::{PATRONI_YML, POSTGRES_CONTAINER};
 use blueprint::{Resolved, TlsPhase, recorded_phase, secret_text};
@@ -10,12 +11,6 @@ use blueprint::{Resolved, TlsPhase, recorded_phase, secret_text};
 use crate::child::Child;
 use crate::decide::Refusal;
 use crate::world::World;
-
-/// Reason of a TLS change that waits for a request.
-pub const RECONFIGURE_TLS_NEEDED: &str = "ReconfigureTLSNeeded";
-
-/// Reason of a version change that waits for a request.
-pub const UPDATE_VERSION_NEEDED: &str = "UpdateVersionNeeded";
 
 /// Why the children that carry TLS and version are left as they are; `None` when they may follow the spec.
 pub fn held(world: &World, resolved: &Resolved) -> Option<Refusal> {
@@ -42,7 +37,7 @@ fn version(world: &World, resolved: &Resolved) -> Option<Refusal> {
         "spec.version {:?} means image {}, the members run {running}. Create a PostgresOpsRequest of type UpdateVersion, or write the old version back; the members go on as they are",
         resolved.version_name, resolved.image,
     );
-    Some(Refusal::new(UPDATE_VERSION_NEEDED, message))
+    Some(Refusal::new(reasons::UPDATE_VERSION_NEEDED, message))
 }
 
 fn running_image(world: &World) -> Option<&str> {
@@ -63,7 +58,7 @@ fn tls(world: &World, resolved: &Resolved) -> Option<Refusal> {
     let message = format!(
         "{difference}. Create a PostgresOpsRequest of type ReconfigureTLS, or write the old value back; the members go on as they are",
     );
-    Some(Refusal::new(RECONFIGURE_TLS_NEEDED, message))
+    Some(Refusal::new(reasons::RECONFIGURE_TLS_NEEDED, message))
 }
 
 fn phase(world: &World, resolved: &Resolved) -> Option<String> {

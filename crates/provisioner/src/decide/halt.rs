@@ -3,13 +3,11 @@
 use std::time::Duration;
 
 use api_types::postgres::{DeletionPolicy, conditions as types};
+use api_types::reported::postgres::reasons::DATABASE_HALTED_SUCCESSFULLY;
 
 use crate::child::Child;
 use crate::plan::{Action, Plan};
 use crate::world::World;
-
-/// Reason of every condition that a halt sets.
-pub const HALTED: &str = "DatabaseHaltedSuccessfully";
 
 /// Annotation on a Service that shall survive a halt (value `halt`).
 const KEEP_ON: &str = "kubedb.com/resource-policy-keep-on";
@@ -45,9 +43,14 @@ pub fn plan(world: &World) -> Plan {
         "The PostgreSQL: {} is halted; its volumes and Secrets are kept.",
         world.key()
     );
-    plan.set(types::HALTED, true, HALTED, message.clone());
-    plan.set(types::ACCEPTING_CONNECTION, false, HALTED, message.clone());
-    plan.set(types::READY, false, HALTED, message);
+    plan.set(types::HALTED, true, DATABASE_HALTED_SUCCESSFULLY, message.clone());
+    plan.set(
+        types::ACCEPTING_CONNECTION,
+        false,
+        DATABASE_HALTED_SUCCESSFULLY,
+        message.clone(),
+    );
+    plan.set(types::READY, false, DATABASE_HALTED_SUCCESSFULLY, message);
     plan
 }
 

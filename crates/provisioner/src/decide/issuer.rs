@@ -10,9 +10,6 @@ use instance::{Distrust, chain_of_pem, facts_of_pem, judge_server};
 
 use crate::world::{SecretFacts, World};
 
-/// Condition while the issuer signs with another CA than that of the server certificate; also its reason.
-pub const ISSUER_CA_CHANGED: &str = "IssuerCAChanged";
-
 /// What to tell about a CA that was replaced; `None` when it was not, or can't be known.
 pub fn replaced(world: &World, secrets: &SecretFacts) -> Option<String> {
     let ca = secrets.issuing_ca.as_deref()?;

@@ -16,15 +16,10 @@ pub mod targets;
 pub mod tls;
 
 use api_types::postgres::{DeletionPolicy, conditions as types};
+use api_types::reported::postgres::reasons;
 
 use crate::plan::Plan;
 use crate::world::{World, paused_by};
-
-/// Condition while something in the spec is not carried out; the message says why and what to do instead.
-pub const SPEC_APPLIED: &str = "SpecApplied";
-
-/// Reason of a spec that can't be carried out.
-pub const INVALID_SPEC: &str = "InvalidSpec";
 
 /// Something that the user has to change before anything is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +54,7 @@ pub fn decide(world: &World) -> Plan {
     if held {
         deletion::hold(world, &mut plan);
     } else {
-        plan.remove(deletion::DELETION_HELD);
+        plan.remove(types::DELETION_HELD);
     }
     status::observed(world, &mut plan);
     plan
@@ -73,9 +68,9 @@ fn paused(holder: &str) -> Plan {
     };
     // Requests write `<name>/<uid>`, people write any name.
     let reason = if holder.contains('/') {
-        "PausedByOpsManager"
+        reasons::PAUSED_BY_OPS_MANAGER
     } else {
-        "Paused"
+        reasons::PAUSED
     };
     plan.set(types::PAUSED, true, reason, paused_by(holder));
     plan

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use api_types::postgres::conditions as types;
+use api_types::reported::postgres::reasons;
 use api_types::vocabulary::USER_CONF;
 use blueprint::{Inputs, Invalid, LiveFacts, Resolved, TlsInputs};
 
 use crate::child::Child;
 use crate::decide::auth::{self, Auth};
-use crate::decide::issuer::{self, ISSUER_CA_CHANGED};
-use crate::decide::{INVALID_SPEC, Refusal, SPEC_APPLIED, children, drift, renewal, tls};
+use crate::decide::{Refusal, children, drift, issuer, renewal, tls};
 use crate::plan::{Action, Plan};
 use crate::world::{SecretFacts, Secrets, UserConf, Version, World};
 
@@ -81,7 +81,7 @@ fn live_facts(world: &World, superuser: Option<String>) -> LiveFacts {
 }
 
 fn user_conf(facts: &UserConf) -> Result<Option<&str>, Refusal> {
-    let refuse = |message| Err(Refusal::new(INVALID_SPEC, message));
+    let refuse = |message| Err(Refusal::new(reasons::INVALID_SPEC, message));
     match facts {
         UserConf::NotNamed => Ok(None),
         UserConf::Content(text) => Ok(Some(text)),
@@ -104,18 +104,23 @@ fn unknown_version(world: &World, known: &[String]) -> Refusal {
         "spec.version: there is no PostgresVersion {:?}; there are: {there_are}",
         world.postgres.spec.version
     );
-    Refusal::new("VersionNotFound", message)
+    Refusal::new(reasons::VERSION_NOT_FOUND, message)
 }
 
 fn invalid_spec(invalid: &[Invalid]) -> Refusal {
     let list: Vec<String> = invalid.iter().map(ToString::to_string).collect();
-    Refusal::new(INVALID_SPEC, list.join("; "))
+    Refusal::new(reasons::INVALID_SPEC, list.join("; "))
 }
 
 /// Nothing is changed; the user is told what to change.
 fn refuse(world: &World, refusal: &Refusal, plan: &mut Plan) {
     if world.is_provisioned() {
-        plan.set(SPEC_APPLIED, false, refusal.reason, refusal.message.clone());
+        plan.set(
+            types::SPEC_APPLIED,
+            false,
+            refusal.reason,
+            refusal.message.clone(),
+        );
     } else {
         plan.set(
             types::PROVISIONING_STARTED,
@@ -146,7 +151,7 @@ fn provision(
     plan.set(
         types::PROVISIONING_STARTED,
         true,
-        "DatabaseProvisioningStartedSuccessfully",
+        reasons::DATABASE_PROVISIONING_STARTED_SUCCESSFULLY,
         message,
     );
     credentials(world, secrets, &resolved, plan);
@@ -165,10 +170,11 @@ fn provision(
     children::prune(world, &wanted, plan);
     match issuer::replaced(world, secrets) {
         Some(message) => {
-            plan.set(ISSUER_CA_CHANGED, true, ISSUER_CA_CHANGED, message.clone());
-            plan.tell(true, ISSUER_CA_CHANGED, message);
+            let type_ = types::ISSUER_CA_CHANGED;
+            plan.set(type_, true, type_, message.clone());
+            plan.tell(true, type_, message);
         }
-        None => plan.remove(ISSUER_CA_CHANGED),
+        None => plan.remove(types::ISSUER_CA_CHANGED),
     }
     applied(held.or(refused), plan);
 }
@@ -203,9 +209,14 @@ fn waits_for_certificates(world: &World, child: &Child) -> bool {
 fn applied(held: Option<Refusal>, plan: &mut Plan) {
     match held {
         Some(refusal) => {
-            plan.set(SPEC_APPLIED, false, refusal.reason, refusal.message.clone());
+            plan.set(
+                types::SPEC_APPLIED,
+                false,
+                refusal.reason,
+                refusal.message.clone(),
+            );
             plan.tell(true, refusal.reason, refusal.message);
         }
-        None => plan.remove(SPEC_APPLIED),
+        None => plan.remove(types::SPEC_APPLIED),
     }
 }

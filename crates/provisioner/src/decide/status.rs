@@ -2,17 +2,12 @@
 //! besides follows it.
 
 use api_types::postgres::conditions as types;
+use api_types::reported::postgres::{events, reasons};
 use blueprint::resolve::kept_but_unused;
 
 use crate::health::Verdict;
 use crate::plan::Plan;
 use crate::world::{World, is_ready};
-
-/// Condition that lists what the spec has and nothing acts on. Informational.
-pub const FIELDS_NOT_IN_USE: &str = "FieldsNotInUse";
-
-/// Reason of a database that can't be used.
-const NOT_READY: &str = "ReadinessCheckFailed";
 
 /// Adds the conditions that follow from observation.
 pub fn observed(world: &World, plan: &mut Plan) {
@@ -28,10 +23,10 @@ pub fn observed(world: &World, plan: &mut Plan) {
         plan.set(
             types::PROVISIONED,
             true,
-            "DatabaseSuccessfullyProvisioned",
+            reasons::DATABASE_SUCCESSFULLY_PROVISIONED,
             message,
         );
-        plan.tell(false, "Successful", "Successfully created Postgres");
+        plan.tell(false, events::SUCCESSFUL, "Successfully created Postgres");
     }
 }
 
@@ -46,7 +41,7 @@ fn replica_ready(world: &World, plan: &mut Plan) -> bool {
         plan.set(
             types::REPLICA_READY,
             true,
-            "AllReplicasReady",
+            reasons::ALL_REPLICAS_READY,
             "All desired replicas are ready.",
         );
     } else {
@@ -54,7 +49,12 @@ fn replica_ready(world: &World, plan: &mut Plan) -> bool {
             "All desired replicas are not ready. For PetSet: {} desired replicas: {desired}, ready replicas: {ready}.",
             world.key(),
         );
-        plan.set(types::REPLICA_READY, false, "SomeReplicasNotReady", message);
+        plan.set(
+            types::REPLICA_READY,
+            false,
+            reasons::SOME_REPLICAS_NOT_READY,
+            message,
+        );
     }
     complete
 }
@@ -65,14 +65,24 @@ fn accepting_connection(world: &World, plan: &mut Plan) {
         None | Some(Verdict::Open) => {}
         Some(Verdict::Yes) => {
             let message = format!("The PostgreSQL: {} is accepting client requests.", world.key());
-            plan.set(type_, true, "DatabaseAcceptingConnectionRequest", message);
+            plan.set(
+                type_,
+                true,
+                reasons::DATABASE_ACCEPTING_CONNECTION_REQUEST,
+                message,
+            );
         }
         Some(Verdict::No(why)) => {
             let message = format!(
                 "The PostgreSQL: {} is not accepting client requests. {why}",
                 world.key()
             );
-            plan.set(type_, false, "DatabaseNotAcceptingConnectionRequest", message);
+            plan.set(
+                type_,
+                false,
+                reasons::DATABASE_NOT_ACCEPTING_CONNECTION_REQUEST,
+                message,
+            );
         }
     }
 }
@@ -82,17 +92,22 @@ fn ready(world: &World, plan: &mut Plan) -> bool {
     match world.health.as_ref().map(|report| &report.ready) {
         Some(Verdict::Yes) => {
             let message = "DB is ready because of server getting Online and Running state";
-            plan.set(types::READY, true, "ReadinessCheckSucceeded", message);
+            plan.set(types::READY, true, reasons::READINESS_CHECK_SUCCEEDED, message);
             return true;
         }
-        Some(Verdict::No(why)) => plan.set(types::READY, false, NOT_READY, not_ready(why)),
+        Some(Verdict::No(why)) => plan.set(
+            types::READY,
+            false,
+            reasons::READINESS_CHECK_FAILED,
+            not_ready(why),
+        ),
         None | Some(Verdict::Open) if world.is_provisioned() => {}
         None | Some(Verdict::Open) => {
             if let Some(for_) = plan.waits_for.clone().filter(|_| plan.acts_on_spec) {
                 plan.set(
                     types::READY,
                     false,
-                    NOT_READY,
+                    reasons::READINESS_CHECK_FAILED,
                     not_ready(&format!("It waits for {for_}")),
                 );
             }
@@ -104,12 +119,12 @@ fn ready(world: &World, plan: &mut Plan) -> bool {
 fn fields_not_in_use(world: &World, plan: &mut Plan) {
     let fields = kept_but_unused(&world.postgres);
     if fields.is_empty() {
-        plan.remove(FIELDS_NOT_IN_USE);
+        plan.remove(types::FIELDS_NOT_IN_USE);
     } else {
         let message = format!(
             "These fields are kept and nothing acts on them yet: {}",
             fields.join(", ")
         );
-        plan.set(FIELDS_NOT_IN_USE, true, FIELDS_NOT_IN_USE, message);
+        plan.set(types::FIELDS_NOT_IN_USE, true, types::FIELDS_NOT_IN_USE, message);
     }
 }

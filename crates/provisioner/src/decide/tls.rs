@@ -1,6 +1,7 @@
 //! What members are given and trust while no operation runs: certificates that were looked at first.
 
 use api_types::cert_manager::Certificate;
+use api_types::reported::postgres::reasons;
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::TRUST_CRT;
 use blueprint::material::{CA, KEY, LEAF};
@@ -11,9 +12,6 @@ use k8s_openapi::api::core::v1::Secret;
 
 use crate::decide::Refusal;
 use crate::world::{SecretFacts, World, is_ready};
-
-/// Reason of a certificate that was issued and that no member gets.
-pub const CERTIFICATE_REFUSED: &str = "CertificateRefused";
 
 /// The TLS switches of a database while no operation runs, and the certificate that members do not get.
 #[derive(Debug)]
@@ -37,8 +35,8 @@ pub fn choose(world: &World, secrets: &SecretFacts, resolved: &Resolved) -> Resu
     let trusted = config
         .and_then(|secret| secret_text(secret, TRUST_CRT))
         .unwrap_or_default();
-    let trusted =
-        CaBundle::from_pem(trusted).map_err(|error| Refusal::new("InvalidCertificate", error.to_string()))?;
+    let trusted = CaBundle::from_pem(trusted)
+        .map_err(|error| Refusal::new(reasons::INVALID_CERTIFICATE, error.to_string()))?;
     let given = config.map(Material::of_config).unwrap_or_default();
     let (wanted, refused) = wanted(secrets, resolved, &given, world.now);
     let authorities = wanted.authorities();
@@ -102,7 +100,7 @@ fn sound(
             "The certificate in Secret {} was not given to the members, which go on with what they have: {faults}",
             spec.secret_name,
         );
-        Refusal::new(CERTIFICATE_REFUSED, message)
+        Refusal::new(reasons::CERTIFICATE_REFUSED, message)
     })
 }
 

@@ -1,0 +1,99 @@
+//! What the ops-manager says about a PostgresOpsRequest.
+
+/// Types of conditions, in the order in which they can come. A condition's reason is its type unless
+/// [`reasons`](super::reasons) has another; the parts of a step have none.
+pub mod conditions {
+
+    words! {
+        /// `False` while another request for the same database is first.
+        QUEUED = "Queued" in "", trouble;
+        /// `False` while the database is not Ready and the request has `apply: IfReady`.
+        DATABASE_READY = "DatabaseReady" in "", trouble;
+        /// `False` while somebody else holds the pause of the database.
+        PAUSED_BY_ANOTHER = "PausedByAnother" in "", trouble;
+        /// `False` while an issuer is not Ready yet, or something could not be read.
+        DEPENDENCY_READY = "DependencyReady" in "", trouble;
+        /// Of a request that needs an approval: whether its plan has it.
+        APPROVED = "Approved" in "";
+        /// The request of this type has begun.
+        RESTART = "Restart" in "";
+        /// The request of this type has begun.
+        RECONFIGURE_TLS = "ReconfigureTLS" in "";
+        /// The request holds the pause, and the provisioner has acknowledged it.
+        DATABASE_PAUSE_SUCCEEDED = "DatabasePauseSucceeded" in "", trouble;
+        /// cert-manager was asked to issue the certificates anew.
+        ISSUE_CERTIFICATES_SUCCEEDED = "IssueCertificatesSucceeded" in "", trouble;
+        /// The certificates are issued, and were found good.
+        CERTIFICATE_SYNCED = "CertificateSynced" in "", trouble;
+        /// The AppBinding and every member trust the old and the new CA.
+        TRUST_CA = "TrustCA" in "", trouble;
+        /// Every member accepts clients of the old settings and of the new ones.
+        RELOAD_TLS = "ReloadTLS" in "", trouble;
+        /// No application uses what is about to be refused.
+        DRAIN_SESSIONS = "DrainSessions" in "", trouble;
+        /// The spec of the Postgres says the new settings, and the PetSet has the new template.
+        UPDATE_PET_SETS = "UpdatePetSets" in "", trouble;
+        /// Every Pod was made anew.
+        RESTART_NODES = "RestartNodes" in "", trouble;
+        /// A part of a restart, `EvictPod--<pod>`: the Pod was evicted.
+        EVICT_POD = "EvictPod" in "";
+        /// A part of a restart, `CheckPodReady--<pod>`: the new Pod is ready.
+        CHECK_POD_READY = "CheckPodReady" in "";
+        /// A part of a restart, `CheckReplicaFunc--<pod>`: the new member leads, or streams from the primary.
+        CHECK_REPLICA_FUNC = "CheckReplicaFunc" in "";
+        /// A part of a restart: the primary is known.
+        GET_PRIMARY = "GetPrimary" in "";
+        /// A part of a restart: the primary role has moved to the standby that was chosen.
+        TRANSFER_LEADER = "TransferLeader" in "";
+        /// A part of a restart: the standby that was chosen is the primary.
+        CHECK_IS_MASTER = "CheckIsMaster" in "";
+        /// A part of a restart: the switchover is done.
+        FAILOVER_DONE = "FailoverDone" in "";
+        /// Every member follows the new settings after a reload.
+        RELOAD_PODS = "ReloadPods" in "", trouble;
+        /// Every member serves what the spec says, and nothing is left over.
+        UPDATE_DATABASE = "UpdateDatabase" in "", trouble;
+        /// After a failure: the members are back at what the spec says. `Unknown` when that was given up.
+        RESTORE_DATABASE = "RestoreDatabase" in "", trouble;
+        /// The pause has ended. `Unknown` when that was given up.
+        DATABASE_RESUME_SUCCEEDED = "DatabaseResumeSucceeded" in "", trouble;
+        /// The end: everything was done, or there was nothing to do.
+        SUCCESSFUL = "Successful" in "";
+        /// The end, or its beginning: the message says what went wrong and what to change.
+        FAILED = "Failed" in "", trouble;
+        /// The end: a newer request of the same type replaces this one.
+        SKIPPED = "Skipped" in "", trouble;
+        /// The end: somebody has denied the request.
+        DENIED = "Denied" in "";
+    }
+}
+
+/// Reasons that are not the condition's type.
+pub mod reasons {
+
+    words! {
+        /// The request has `dryRun: true`: its plan was told and nothing was done.
+        DRY_RUN = "DryRun" in "`Successful` is `True`";
+        /// Nobody has approved or denied the plan yet; the message has the commands.
+        WAITING_FOR_APPROVAL = "WaitingForApproval" in "`Approved` is `False`", trouble;
+        /// Another plan was approved than the one that there is now.
+        PLAN_CHANGED = "PlanChanged" in "`Approved` is `False`", trouble;
+        /// The plan can't be carried out at the moment; the message says why.
+        NOT_POSSIBLE_NOW = "NotPossibleNow" in "`Approved` is `False`", trouble;
+        /// The plan was approved.
+        PLAN_APPROVED = "PlanApproved" in "`Approved` is `True`";
+        /// Somebody has denied the request.
+        DENIED = "Denied" in "`Approved` is `False`";
+    }
+}
+
+/// Reasons of Events that are no reason or type of a condition.
+pub mod events {
+
+    words! {
+        /// The pause is being taken, and was acknowledged.
+        PAUSE_DATABASE = "PauseDatabase" in "Normal";
+        /// The pause is being given back, and has ended.
+        RESUME_DATABASE = "ResumeDatabase" in "Normal";
+    }
+}

@@ -1,0 +1,54 @@
+//! The pages of the documentation that are made from the types: every field, and every word of conditions and Events.
+
+mod fields;
+mod words;
+
+use std::path::PathBuf;
+
+/// A page under `docs/` and its content.
+pub struct Page {
+    /// Path from the repository's root.
+    pub path: &'static str,
+    /// What it says.
+    pub text: String,
+}
+
+/// All generated pages of this kind.
+pub fn pages() -> [Page; 2] {
+    [
+        Page {
+            path: "docs/reference/fields.md",
+            text: fields::page(),
+        },
+        Page {
+            path: "docs/reference/conditions.md",
+            text: words::page(),
+        },
+    ]
+}
+
+/// The repository's root.
+pub fn root() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// A text as a cell of a table.
+fn cell(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let parts = line.split('`').enumerate().map(|(at, part)| match at % 2 {
+        // What looks like a tag would be taken for one, unless it is code.
+        0 => part.replace('<', "&lt;"),
+        _ => part.to_owned(),
+    });
+    parts.collect::<Vec<_>>().join("`").replace('|', "\\|")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cell;
+
+    #[test]
+    fn a_cell_is_one_line_that_ends_no_table_and_begins_no_tag() {
+        assert_eq!(cell(" a <b>\n `<c>|d` "), "a &lt;b> `<c>\\|d`");
+    }
+}
