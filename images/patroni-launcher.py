@@ -8,8 +8,9 @@ label by which the Service finds it. Everything else is Patroni's own.
 import sys
 import time
 
-import patroni.ha
+# In this order: patroni.ha can't be the first of the two, they import each other.
 import patroni.postgresql
+import patroni.ha
 from patroni.__main__ import main
 from patroni.utils import polling_loop
 
