@@ -241,7 +241,9 @@ async fn act(context: &Context, op: &Operation, seen: &observe::Seen, next: &Nex
         tracing::debug!(waiting_for = why, "waits");
     }
     for effects in next.effects.chunk_by(Effect::goes_beside) {
-        let all = effects.iter().map(|effect| perform_one(context, op, seen, effect));
+        let all = effects
+            .iter()
+            .map(|effect| perform_one(context, op, seen, effect));
         // Each is tried, whatever becomes of the others.
         let outcomes = futures::future::join_all(all).await;
         outcomes.into_iter().collect::<Result<(), Error>>()?;
