@@ -18,11 +18,11 @@ fn read(path: &str) -> String {
 /// Files below a folder whose names end so, by their path from the root.
 fn files(folder: &str, endings: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(root().join(folder)).unwrap() {
-        let entry = entry.unwrap();
-        let name = entry.file_name().into_string().unwrap();
+    for entry in std::fs::read_dir(root().join(folder)).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let name = entry.file_name().into_string().expect("a name");
         let path = format!("{folder}/{name}");
-        if entry.file_type().unwrap().is_dir() {
+        if entry.file_type().expect("a type").is_dir() {
             found.extend(files(&path, endings));
         } else if endings.iter().any(|ending| name.ends_with(ending)) {
             found.push(path);
@@ -49,7 +49,7 @@ fn pages() -> BTreeMap<String, String> {
 /// The path from the root that a link of a page leads to.
 fn resolved(page: &str, target: &str) -> String {
     let mut path = PathBuf::new();
-    let folder = Path::new(page).parent().unwrap();
+    let folder = Path::new(page).parent().expect("a folder");
     for part in folder.join(target).components() {
         match part {
             Component::ParentDir => assert!(path.pop(), "{page}: {target} leads out of the repository"),
@@ -57,7 +57,7 @@ fn resolved(page: &str, target: &str) -> String {
             _ => {}
         }
     }
-    path.to_str().unwrap().to_owned()
+    path.to_str().expect("a name").to_owned()
 }
 
 #[test]

@@ -72,12 +72,12 @@ fn sources() -> Vec<(String, String)> {
 }
 
 fn collect(folder: &Path, found: &mut Vec<(String, String)>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
         if path.is_dir() {
             collect(&path, found);
         } else if path.extension().is_some_and(|it| it == "rs") && !path.ends_with("tests.rs") {
-            let text = std::fs::read_to_string(&path).unwrap();
+            let text = std::fs::read_to_string(&path).expect("a text");
             let product = text.split("#[cfg(test)]\nmod").next().unwrap_or_default();
             found.push((path.display().to_string(), product.to_owned()));
         }
@@ -189,8 +189,8 @@ fn rules(name: &str, version: usize) -> (usize, usize) {
     let definition = definitions
         .iter()
         .find(|it| it.metadata.name.as_deref() == Some(name))
-        .unwrap();
-    let schema = serde_json::to_value(&definition.spec.versions[version].schema).unwrap();
+        .expect("a definition");
+    let schema = serde_json::to_value(&definition.spec.versions[version].schema).expect("a schema");
     let mut all = Vec::new();
     collect_rules(&schema, &mut all);
     let different: BTreeSet<_> = all.iter().collect();
