@@ -4,6 +4,7 @@ use api_types::PostgresOpsRequest;
 use api_types::condition;
 use api_types::ops_request::{ApplyOption, OperationPlan, OperationPreview, OpsRequestPhase, OpsRequestType};
 use api_types::postgres::DatabasePhase;
+use api_types::reported::postgres;
 use api_types::tls::IssuerRef;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
@@ -102,6 +103,9 @@ pub fn admit(
             op.namespace, op.database
         ));
     }
+    if let Some(refusal) = version_is_held(world) {
+        return refusal;
+    }
     let mut plan = OperationPlan {
         database_uid: postgres.metadata.uid.clone(),
         ..OperationPlan::default()
@@ -113,6 +117,21 @@ pub fn admit(
         }
     }
     gate(op, world, request, now).unwrap_or_else(|| Admission::Begin(Box::new(plan)))
+}
+
+/// The provisioner holds back a version that was edited. Pods that are made anew would run it, on data of the old one.
+fn version_is_held(world: &World) -> Option<Admission> {
+    let status = world.postgres.present()?.status.as_ref()?;
+    let applied = condition::find(&status.conditions, postgres::conditions::SPEC_APPLIED)?;
+    let held =
+        applied.is_false() && applied.reason.as_deref() == Some(postgres::reasons::UPDATE_VERSION_NEEDED);
+    held.then(|| {
+        Admission::Refuse(format!(
+            "the members can't be changed while their version is in question: {}; write the old version back, then create \
+             the request again",
+            applied.message.as_deref().unwrap_or_default()
+        ))
+    })
 }
 
 /// The place in the queue: `None` at its head.

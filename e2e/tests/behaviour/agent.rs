@@ -8,8 +8,8 @@ use api_types::tls::CertificateAlias;
 use api_types::vocabulary::{AGENT_CONTAINER, POSTGRES_CONTAINER};
 use e2e::cluster::{TestNamespace, in_namespace};
 use e2e::members::Member;
-use e2e::writer::Writer;
-use e2e::{history, manifests, members, pki, provider, requests, shell, wait};
+use e2e::poll::{self, Look};
+use e2e::{client, history, manifests, members, pki, provider, requests, shell, wait};
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::api::LogParams;
 
@@ -20,15 +20,18 @@ const DATABASE: &str = "ha-postgres";
 const ROTATION: Duration = Duration::from_secs(120);
 /// Until kubelet has started the agent again and says so.
 const STARTED_AGAIN: Duration = Duration::from_secs(60);
+/// Until a client's Pod runs and has its session.
+const OPENED: Duration = Duration::from_secs(40);
 /// What the agent says of every change that it heard of by its watch.
 const SAYS: &str = "files changed resource_version";
 const SERVER_CERT: &str = "/tls/certs/server/server.crt";
 const SERVER_KEY: &str = "/tls/certs/server/server.key";
 
-/// Processes that serve applications which came over TCP: here, the writer's only one.
-const SESSIONS: &str = "select pid from pg_stat_activity where backend_type = 'client backend' \
-                        and client_addr is not null and application_name not like 'sealwright-%' \
-                        and application_name not like 'Patroni%' order by pid";
+/// What a session does that must outlive the agent.
+const SLEEP: &str = "select pg_sleep(20)";
+/// The process that serves it.
+const SLEEPER: &str =
+    "select pid from pg_stat_activity where query like 'select pg_sleep%' and client_addr is not null";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_agent_brings_changes_and_may_be_killed_meanwhile() -> Result<()> {
@@ -44,13 +47,11 @@ async fn story(namespace: &TestNamespace) -> Result<()> {
     .await?;
     wait::database_ready(&namespace.api(), DATABASE, PROVISIONING).await?;
     keys_are_private(namespace).await?;
-    let writer = Writer::start(namespace, DATABASE).await?;
     let recorder = history::record(namespace, DATABASE).await?;
     rotate(namespace, "rotate").await?;
     brought_by_the_watch(namespace).await?;
-    killed(namespace, &writer).await?;
-    recorder.finish().await?.check_untouched()?;
-    writer.finish().await.map(|_| ())
+    killed(namespace).await?;
+    recorder.finish().await?.check_untouched()
 }
 
 /// PostgreSQL would not start otherwise; this says it in plain words.
@@ -101,32 +102,16 @@ async fn brought_by_the_watch(namespace: &TestNamespace) -> Result<()> {
     Ok(())
 }
 
-/// SIGKILL to the primary's agent. Sessions go on, files stay, and the next change is taken.
-async fn killed(namespace: &TestNamespace, writer: &Writer) -> Result<()> {
+/// SIGKILL to the primary's agent. A session goes on, files stay, and the next change is taken.
+async fn killed(namespace: &TestNamespace) -> Result<()> {
     let primary = members::primary(namespace, DATABASE).await?;
-    let files = server_certificates(namespace).await?;
-    let sessions = members::sql(namespace, &primary.name, SESSIONS).await?;
-    ensure!(!sessions.is_empty(), "the writer has no session");
-    let mark = writer.mark().await?;
-    if !kill(namespace, &primary).await? {
+    let session = client::connect_once(namespace, DATABASE, client::VERIFY_FULL, SLEEP);
+    let (session, killed) = tokio::join!(session, kill_beside_a_session(namespace, &primary));
+    if !killed? {
         println!("skipped: this cluster's provider can't kill a process (hack/cluster/node.sh says so)");
         return Ok(());
     }
-    ensure!(
-        server_certificates(namespace).await? == files,
-        "files changed with the agent's end"
-    );
-    let still = members::sql(namespace, &primary.name, SESSIONS).await?;
-    ensure!(
-        still == sessions,
-        "there were sessions {sessions:?}, there are {still:?}"
-    );
-    let stretch = writer.since(mark).await?;
-    ensure!(
-        stretch.error_count() == 0,
-        "the writer met errors: {:?}",
-        stretch.errors
-    );
+    session?.connected().context("the session that was open")?;
     wait::database_ready(&namespace.api(), DATABASE, PROVISIONING).await?;
     rotate(namespace, "rotate-again").await?;
     let log = log(namespace, &primary.name).await?;
@@ -135,6 +120,30 @@ async fn killed(namespace: &TestNamespace, writer: &Writer) -> Result<()> {
         "the agent that was started again says:\n{log}"
     );
     Ok(())
+}
+
+/// `false` when this provider can't kill.
+async fn kill_beside_a_session(namespace: &TestNamespace, primary: &Member) -> Result<bool> {
+    let opened = || async {
+        let pid = members::sql(namespace, &primary.name, SLEEPER).await?;
+        Ok(if pid.is_empty() {
+            Look::NotYet("nobody sleeps".to_owned())
+        } else {
+            Look::Found(pid)
+        })
+    };
+    let before = poll::until("an open session", OPENED, Duration::from_millis(200), opened).await?;
+    let files = server_certificates(namespace).await?;
+    if !kill(namespace, primary).await? {
+        return Ok(false);
+    }
+    let after = members::sql(namespace, &primary.name, SLEEPER).await?;
+    ensure!(after == before, "process {before} served it, now {after:?}");
+    ensure!(
+        server_certificates(namespace).await? == files,
+        "files changed with the agent's end"
+    );
+    Ok(true)
 }
 
 /// Kills a member's agent, and waits until it runs again; `false` when this provider can't.

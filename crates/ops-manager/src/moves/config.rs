@@ -1,8 +1,8 @@
 //! What the members are told: the children that the blueprint builds for a stage of an operation.
 
 use api_types::ops_request::TlsSettings;
-use api_types::vocabulary::PAUSED_BY;
-use api_types::{Postgres, PostgresVersion};
+use api_types::vocabulary::{PAUSED_BY, POSTGRES_CONTAINER};
+use api_types::{PetSet, Postgres, PostgresVersion};
 use blueprint::{Children, Inputs, Invalid, LiveFacts, Resolved, TlsInputs};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
@@ -130,12 +130,38 @@ pub fn app_binding_effects(world: &World, stage: &Stage) -> Needs<Vec<Effect>> {
 
 /// Applies the PetSet if it is not as the stage wants it.
 pub fn pet_set_effects(world: &World, stage: &Stage) -> Needs<Vec<Effect>> {
+    keeps_version(world, stage)?;
     let wanted = &stage.children.pet_set;
     let live = world.pet_set.need("the PetSet")?;
     let effect = effect_if_changed(Some(&live.metadata), &wanted.metadata, || {
         Child::PetSet(Box::new(wanted.clone()))
     });
     Ok(effect.into_iter().collect())
+}
+
+/// No operation here may start members with other binaries: they might not read the data.
+///
+/// # Errors
+/// [`Progress::Impossible`] when the spec means another image than the one that members run.
+pub fn keeps_version(world: &World, stage: &Stage) -> Needs<()> {
+    let live = world.pet_set.need("the PetSet")?;
+    let (running, wanted) = (image(live), image(&stage.children.pet_set));
+    if running.is_none() || running == wanted {
+        return Ok(());
+    }
+    let version = &world.postgres.need("the Postgres")?.spec.version;
+    Err(Progress::Impossible(format!(
+        "spec.version {version:?} means image {}, the members run {}; write the old version back (or the image of that name \
+         in the catalog), then create the request again",
+        wanted.unwrap_or_default(),
+        running.unwrap_or_default(),
+    )))
+}
+
+fn image(pet_set: &PetSet) -> Option<&str> {
+    let containers = &pet_set.spec.template.spec.as_ref()?.containers;
+    let postgres = containers.iter().find(|it| it.name == POSTGRES_CONTAINER)?;
+    postgres.image.as_deref()
 }
 
 fn effect_if_changed(

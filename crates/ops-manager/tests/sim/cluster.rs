@@ -51,7 +51,7 @@ pub struct Cluster {
     pub config: Secret,
     last_good: Option<Secret>,
     app_binding: ObjectMeta,
-    pet_set: PetSet,
+    pub pet_set: PetSet,
     pub certificates: BTreeMap<CertificateAlias, Certificate>,
     pub secrets: BTreeMap<String, IssuedSecret>,
     pods: BTreeMap<String, Pod>,

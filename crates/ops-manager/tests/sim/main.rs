@@ -10,6 +10,7 @@ mod plan;
 mod reissued;
 mod run;
 mod trouble;
+mod version;
 
 use std::collections::BTreeSet;
 

@@ -184,6 +184,10 @@ fn drain(op: &Operation, world: &World) -> Result<Progress, Progress> {
 /// The spec says the new settings, and the next start of a member follows them.
 fn commit(op: &Operation, world: &World) -> Result<Progress, Progress> {
     let plan = tls_plan(op)?;
+    // The mark of a template whose Pods are to be made anew.
+    let token = (op.restart() == TlsRestart::Always).then_some(op.uid.as_str());
+    let stage = stages::proven(op, world, &plan.after, token)?;
+    config::keeps_version(world, &stage)?;
     let spec = settings_of(&world.postgres.need("the Postgres")?.spec);
     if spec != plan.after {
         return Ok(if spec == plan.before {
@@ -193,9 +197,6 @@ fn commit(op: &Operation, world: &World) -> Result<Progress, Progress> {
             Progress::Impossible(text.into())
         });
     }
-    // The mark of a template whose Pods are to be made anew.
-    let token = (op.restart() == TlsRestart::Always).then_some(op.uid.as_str());
-    let stage = stages::proven(op, world, &plan.after, token)?;
     let mut effects = config::config_effects(world, &stage)?;
     effects.extend(config::app_binding_effects(world, &stage)?);
     effects.extend(config::pet_set_effects(world, &stage)?);
