@@ -8,18 +8,7 @@ label by which the Service finds it. Everything else is Patroni's own.
 import sys
 import time
 
-# In this order: patroni.ha can't be the first of the two, they import each other.
-import patroni.postgresql
-import patroni.ha
-from patroni.__main__ import main
-from patroni.utils import polling_loop
-
 EVERY = 0.1
-
-
-def frequent_polling_loop(timeout, interval=EVERY):
-    """As Patroni's, whose default interval is a second."""
-    return polling_loop(timeout, interval)
 
 
 class Clock:
@@ -41,9 +30,24 @@ def shorten(module, name, replacement):
     setattr(module, name, replacement)
 
 
-shorten(patroni.postgresql, "STOP_POLLING_INTERVAL", EVERY)
-shorten(patroni.postgresql, "polling_loop", frequent_polling_loop)
-shorten(patroni.ha, "time", Clock())
+def shorten_pauses():
+    # In this order: patroni.ha can't be the first of the two, they import each other.
+    import patroni.postgresql
+    import patroni.ha
+    from patroni.utils import polling_loop
 
+    def frequent_polling_loop(timeout, interval=EVERY):
+        """As Patroni's, whose default interval is a second."""
+        return polling_loop(timeout, interval)
+
+    shorten(patroni.postgresql, "STOP_POLLING_INTERVAL", EVERY)
+    shorten(patroni.postgresql, "polling_loop", frequent_polling_loop)
+    shorten(patroni.ha, "time", Clock())
+
+
+# Patroni starts PostgreSQL by a Python process that imports this file anew: it needs none of it.
 if __name__ == "__main__":
+    shorten_pauses()
+    from patroni.__main__ import main
+
     main()
