@@ -63,7 +63,7 @@ unit: prepare ## Unit and golden tests; they start an API server of their own, b
 	@$(ENV) cargo test --workspace --exclude e2e
 
 e2e: cluster operators ## Tests on the real cluster
-	@$(ENV) cargo test --package e2e --features cluster -- --test-threads=4
+	@$(ENV) cargo test --package e2e --features cluster -- --test-threads=3
 
 test: ## All tests, the real cluster included
 	@hack/test.sh
