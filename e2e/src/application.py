@@ -8,36 +8,18 @@ The prober opens new connections as the first candidate says, but only while tha
     err <seconds> <message>
 The reader asks a standby for the newest row, if there is a standby Service (STANDBY); one line each in /run/writer/reads.
 """
-import json
 import os
 import threading
 import time
 
 import psycopg2
 
-FOLDER = "/run/writer"
+from connecting import FOLDER, candidates, connect, one_line
+
 PROBERS = 8
 PROBE_EVERY = 0.28
 READ_EVERY = 0.05
 LONGEST_USE = 1.0
-TIMEOUTS = "connect_timeout=2 tcp_user_timeout=2000 keepalives_idle=1 keepalives_interval=1 keepalives_count=2"
-
-
-def one_line(error):
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def candidates():
-    # What they say and the files that they name are taken from one folder, however often the link to it is changed.
-    folder = os.path.realpath(f"{FOLDER}/tls")
-    with open(f"{folder}/candidates.json") as strings:
-        return [s.replace(f"{FOLDER}/tls/", f"{folder}/") for s in json.load(strings)]
-
-
-def connect(string):
-    connection = psycopg2.connect(f"{string} {TIMEOUTS}")
-    connection.autocommit = True
-    return connection
 
 
 def pace(begin, every):

@@ -5,6 +5,7 @@ use api_types::cert_manager::{Certificate, IssuerCondition};
 use api_types::names;
 use api_types::tls::CertificateAlias;
 use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
@@ -22,6 +23,24 @@ pub struct CertificateSecret {
     pub leaf: Served,
 }
 
+impl CertificateSecret {
+    /// What a Secret of cert-manager holds; it must have all three keys.
+    pub fn of(secret: &Secret) -> Result<Self> {
+        let key = |key: &str| {
+            let value = secret.data.as_ref().and_then(|data| data.get(key));
+            let value = value.with_context(|| format!("Secret {}: no {key}", secret.name_any()))?;
+            Ok::<_, anyhow::Error>(value.0.clone())
+        };
+        let certificate = key("tls.crt")?;
+        key("tls.key")?;
+        Ok(Self {
+            ca: key("ca.crt")?,
+            leaf: Served::parse_pem(&certificate)?,
+            certificate,
+        })
+    }
+}
+
 /// Reads the Secret `<db>-<alias>-cert`.
 pub async fn certificate(
     namespace: &TestNamespace,
@@ -29,20 +48,7 @@ pub async fn certificate(
     alias: CertificateAlias,
 ) -> Result<CertificateSecret> {
     let name = names::certificate(database, alias);
-    let secret: Secret = namespace.api().get(&name).await?;
-    let data = secret.data.unwrap_or_default();
-    let key = |key: &str| {
-        data.get(key)
-            .map(|v| v.0.clone())
-            .with_context(|| format!("Secret {name}: no {key}"))
-    };
-    let certificate = key("tls.crt")?;
-    key("tls.key")?;
-    Ok(CertificateSecret {
-        ca: key("ca.crt")?,
-        leaf: Served::parse_pem(&certificate)?,
-        certificate,
-    })
+    CertificateSecret::of(&namespace.api().get(&name).await?)
 }
 
 /// The superuser's name and password.

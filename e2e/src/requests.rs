@@ -72,6 +72,15 @@ pub fn conditions(request: &PostgresOpsRequest) -> Vec<&str> {
     request.conditions().iter().map(|c| c.type_.as_str()).collect()
 }
 
+/// Makes the two issuers of these tests, and waits until both can sign.
+pub async fn issuers(namespace: &TestNamespace) -> Result<()> {
+    manifests::apply(namespace, manifests::ISSUERS).await?;
+    for issuer in ["pg-issuer", "pg-new-issuer"] {
+        issuer_ready(namespace, issuer).await?;
+    }
+    Ok(())
+}
+
 /// Waits until an Issuer can sign.
 pub async fn issuer_ready(namespace: &TestNamespace, name: &str) -> Result<()> {
     let ready = |issuer: &api_types::cert_manager::Issuer| {

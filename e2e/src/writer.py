@@ -1,35 +1,26 @@
 """Commits rows through a Service and writes down what was acknowledged.
 
-Reads /run/writer/candidates.json before every connection: connection strings, the first that works is used.
+Reads /run/writer/tls/candidates.json before every connection: connection strings, the first that works is used.
 Appends to /run/writer/log, one line per attempt:
     ok <id> <seconds> <candidate> <server address>
     err <seconds> <connect|commit> <message>
 A connection is used for at most a second, so that a change of the server side is met soon.
 """
-import json
 import os
 import time
 
 import psycopg2
 
-FOLDER = "/run/writer"
+from connecting import FOLDER, candidates, connect, one_line
+
 CADENCE = 0.02
 LONGEST_USE = 1.0
-TIMEOUTS = "connect_timeout=2 tcp_user_timeout=2000 keepalives_idle=1 keepalives_interval=1 keepalives_count=2"
 
 
-def one_line(error):
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def connect(log):
-    with open(f"{FOLDER}/candidates.json") as candidates:
-        strings = json.load(candidates)
-    for number, string in enumerate(strings):
+def connect_somehow(log):
+    for number, string in enumerate(candidates()):
         try:
-            connection = psycopg2.connect(f"{string} {TIMEOUTS}")
-            connection.autocommit = True
-            return connection, number
+            return connect(string), number
         except psycopg2.Error as error:
             print("err", time.time(), "connect", number, one_line(error), file=log)
     return None, None
@@ -45,7 +36,7 @@ def main():
                 connection.close()
                 connection = None
             if connection is None:
-                connection, candidate = connect(log)
+                connection, candidate = connect_somehow(log)
                 opened = time.monotonic()
             if connection is not None:
                 identity += 1

@@ -24,6 +24,7 @@ use crate::{members, pods, shell};
 
 const SCRIPT: &str = include_str!("writer.py");
 const COMPANIONS: &str = include_str!("application.py");
+const SHARED: &str = include_str!("connecting.py");
 const FOLDER: &str = "/run/writer";
 const START_DEADLINE: Duration = Duration::from_secs(60);
 const COURIER_DEADLINE: Duration = Duration::from_secs(120);
@@ -269,7 +270,7 @@ impl Writer {
 async fn make_pod(namespace: &TestNamespace, database: &str, name: &str, choice: Choice<'_>) -> Result<()> {
     let script = json!({
         "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name },
-        "data": { "writer.py": SCRIPT, "application.py": COMPANIONS },
+        "data": { "writer.py": SCRIPT, "application.py": COMPANIONS, "connecting.py": SHARED },
     });
     let api = namespace.api::<ConfigMap>();
     api.patch(
@@ -280,7 +281,7 @@ async fn make_pod(namespace: &TestNamespace, database: &str, name: &str, choice:
     .await?;
     let image = pods::image_of(namespace, database).await?;
     let volume = json!({ "name": "script", "configMap": { "name": name } });
-    let run = "until [ -e /run/writer/candidates.json ]; do read -t 0.1 _ <> /run/writer/wait || true; done; \
+    let run = "until [ -e /run/writer/tls/candidates.json ]; do read -t 0.1 _ <> /run/writer/wait || true; done; \
                [ -z \"$PRIMARY\" ] || python3 /script/application.py & exec python3 /script/writer.py";
     let run = format!("mkfifo /run/writer/wait; {run}");
     let mut pod = pods::restricted(name, &image, database, &["bash", "-c", &run], vec![volume])?;
@@ -394,12 +395,11 @@ async fn bring(namespace: &TestNamespace, database: &str, writer: &str) -> Resul
     // While TLS is being added or removed the AppBinding may be ahead of or behind the servers.
     candidates.push(format!("{base} sslmode=prefer sslrootcert=/none {CLIENT_FILES}"));
     let candidates = BASE64_STANDARD.encode(serde_json::to_string(&candidates)?);
-    // In the folder of the files that they name, too, so that both can be taken at once.
+    // In the folder of the files that they name, so that both can be taken at once.
     let script = format!(
         "set -e; umask 077; cd {FOLDER}; n=tls.$(date +%s%N); mkdir $n; ln -sfn $n new\n{files}\
          echo {candidates} | base64 -d > new/candidates.json\n\
-         ln -sfn $n tls.link; mv -T tls.link tls\n\
-         echo {candidates} | base64 -d > candidates.new; mv candidates.new candidates.json\n"
+         ln -sfn $n tls.link; mv -T tls.link tls\n"
     );
     let run = shell::run_in(
         &namespace.pods(),

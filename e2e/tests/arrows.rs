@@ -11,7 +11,7 @@ const ALLOWED: [(&str, &[&str]); 11] = [
     ("instance", &["api-types"]),
     ("runtime", &["api-types"]),
     // It runs in every member's Pod, and knows nothing about databases.
-    ("config-agent", &[]),
+    ("config-agent", &["api-types"]),
     ("petset", &["api-types", "runtime"]),
     ("provisioner", &["api-types", "blueprint", "instance", "runtime"]),
     ("ops-manager", &["api-types", "blueprint", "instance", "runtime"]),

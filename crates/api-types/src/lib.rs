@@ -14,6 +14,7 @@ pub mod cert_manager;
 pub mod condition;
 pub mod configuration;
 pub mod crds;
+mod error_chain;
 pub mod init;
 pub mod legacy;
 pub mod monitor;
@@ -37,6 +38,7 @@ pub mod vocabulary;
 
 pub use appbinding::AppBinding;
 pub use condition::Condition;
+pub use error_chain::error_chain;
 pub use ops_request::PostgresOpsRequest;
 pub use petset::PetSet;
 pub use placement::PlacementPolicy;

@@ -1,5 +1,6 @@
 //! The containers of a member: `postgres`, which runs Patroni, the metrics exporter, and the user's own.
 
+use api_types::PetSet;
 use api_types::vocabulary as words;
 use k8s_openapi::api::core::v1::{
     Capabilities, Container, ContainerPort, EnvVar, EnvVarSource, ObjectFieldSelector, SeccompProfile,
@@ -63,6 +64,15 @@ pub(crate) fn exporter(resolved: &Resolved) -> Option<Container> {
         Some(user) => adapted(container, user),
         None => container,
     })
+}
+
+/// The image of PostgreSQL that members of this PetSet run.
+pub fn database_image(pet_set: &PetSet) -> Option<&str> {
+    let containers = &pet_set.spec.template.spec.as_ref()?.containers;
+    let postgres = containers
+        .iter()
+        .find(|it| it.name == words::POSTGRES_CONTAINER)?;
+    postgres.image.as_deref()
 }
 
 /// Containers of the user that run beside ours.

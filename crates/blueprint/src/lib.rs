@@ -42,6 +42,7 @@ pub use auth::auth_secret;
 pub use ca_bundle::{CaBundle, InvalidBundle};
 pub use certificates::certificates;
 pub use config::{LAST_GOOD_OF, TLS_PHASE, last_good, recorded_phase};
+pub use containers::database_image;
 pub use hash::{hash_of, recorded_hash};
 pub use material::{KeyPair, Material, leaf_fingerprint, secret_text};
 pub use paths as tls_names;

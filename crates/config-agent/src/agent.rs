@@ -6,12 +6,12 @@ use futures::StreamExt;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::args::{Files, Watch};
-use crate::chain;
 use crate::fallback::{Sight, Verdict, judge};
 use crate::folder::WriteError;
 use crate::layout::{Data, Layout, Twice};
 use crate::projected::{Projected, ReadError, Version};
 use crate::source::{News, Source, follow};
+use api_types::error_chain;
 
 /// How often the projected folder is looked at, and what could not be written is tried again.
 const LOOK: Duration = Duration::from_secs(1);
@@ -167,7 +167,10 @@ impl Agent {
                 tell(&origin, &changed);
             }
             Err(error) => {
-                tracing::error!(error = chain(&error), "files could not be changed; trying again");
+                tracing::error!(
+                    error = error_chain(&error),
+                    "files could not be changed; trying again"
+                );
                 self.unwritten = Some((origin, data));
             }
         }
@@ -203,7 +206,7 @@ pub async fn watch(watch: &Watch) -> Result<(), Twice> {
     let mut agent = Agent::new(&watch.files)?;
     if let Err(error) = agent.copy() {
         // The watch brings files, too.
-        tracing::error!(error = chain(&error), "empty folders could not be filled");
+        tracing::error!(error = error_chain(&error), "empty folders could not be filled");
     }
     let mut news = follow(source.clone());
     let mut look = interval(LOOK);

@@ -18,20 +18,3 @@ mod process;
 
 pub use args::Args;
 pub use process::run;
-
-use std::error::Error;
-
-/// An error and its causes in one line: `a: b: c`. A cause whose text its parent already ends with is not repeated.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        next = cause.source();
-    }
-    text
-}

@@ -11,8 +11,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::agent;
 use crate::args::{Args, Command, Watch};
-use crate::chain;
 use crate::layout::Twice;
+use api_types::error_chain;
 
 /// Until the agent begins anew after a panic.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -27,7 +27,7 @@ pub async fn run(args: Args) -> ExitCode {
         Command::Copy(files) => match agent::copy(&files) {
             Ok(()) => ExitCode::SUCCESS,
             // kubelet shows it in the Event of a failed hook.
-            Err(error) => failed(&chain(&error)),
+            Err(error) => failed(&error_chain(&error)),
         },
         Command::Watch(watch) => serve(watch).await,
     }
@@ -84,7 +84,7 @@ async fn serve(watch: Watch) -> ExitCode {
 /// Why it makes no sense to begin anew; none after a panic.
 fn for_good(ended: Result<Result<(), Twice>, JoinError>) -> Option<String> {
     match ended {
-        Ok(Err(error)) => Some(chain(&error)),
+        Ok(Err(error)) => Some(error_chain(&error)),
         Ok(Ok(())) => None,
         Err(error) => {
             tracing::error!(%error, "the agent stopped; beginning anew, files stay as they are");

@@ -11,8 +11,8 @@ use kube::api::{WatchEvent, WatchParams};
 use kube::{Api, Client, Config};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::chain;
 use crate::layout::Data;
+use api_types::error_chain;
 
 /// First delay after a watch that ended at once.
 const SHORTEST: Duration = Duration::from_millis(50);
@@ -103,7 +103,7 @@ async fn next(source: &Source, mut state: State) -> (News, State) {
                 sleep(delay).await;
                 match open(source).await {
                     Ok(events) => return (News::Watching, State::Open(events, Instant::now(), delay)),
-                    Err(error) => return (News::Failing(chain(&error)), State::Between(longer(delay))),
+                    Err(error) => return (News::Failing(error_chain(&error)), State::Between(longer(delay))),
                 }
             }
             State::Open(mut events, since, delay) => {
@@ -115,7 +115,7 @@ async fn next(source: &Source, mut state: State) -> (News, State) {
                         Heard::News(News::Failing(why)) => return (News::Failing(why), ended()),
                         Heard::News(news) => return (news, State::Open(events, since, delay)),
                     },
-                    Some(Err(error)) => return (News::Failing(chain(&error)), ended()),
+                    Some(Err(error)) => return (News::Failing(error_chain(&error)), ended()),
                     // The API server ends watches after some minutes; the next one begins with the Secret as it is.
                     None => ended(),
                 }

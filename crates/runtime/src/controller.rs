@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use api_types::error_chain;
 use futures::StreamExt;
 use kube::{
     Resource,
@@ -20,7 +21,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tracing::Instrument;
 
-use crate::{Process, backoff::Backoff, metrics::ControllerMetrics, telemetry::chain};
+use crate::{Process, backoff::Backoff, metrics::ControllerMetrics};
 
 /// How long one question for a full cache may wait.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
@@ -141,12 +142,12 @@ fn log<E: ReconcileError, Q: std::error::Error + 'static>(
             tracing::debug!(controller = name, %object, "gone before its turn");
         }
         Err(controller::Error::ReconcilerFailed(error, object)) => {
-            let (category, error) = (error.category(), chain(&error));
+            let (category, error) = (error.category(), error_chain(&error));
             tracing::warn!(controller = name, %object, category, error, "reconciliation failed");
         }
         Err(error) => tracing::warn!(
             controller = name,
-            error = chain(&error),
+            error = error_chain(&error),
             "watch failed, will be tried again"
         ),
     }

@@ -58,7 +58,7 @@ impl Recorder {
             secondary: None,
         };
         if let Err(error) = self.kube.publish(&event, on).await {
-            let error = crate::telemetry::chain(&error);
+            let error = api_types::error_chain(&error);
             tracing::warn!(
                 reason,
                 name = on.name,

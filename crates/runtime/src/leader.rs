@@ -179,7 +179,7 @@ pub async fn acquire(
             Ok(Ok(Some(holder))) => tracing::debug!(holder, "another process leads"),
             Ok(Err(error @ ApplyError::Forbidden { .. })) => return Err(LeaderError::NotAllowed(error)),
             Ok(Err(error)) => {
-                let error = crate::telemetry::chain(&error);
+                let error = api_types::error_chain(&error);
                 tracing::warn!(error, "could not take the Lease, will try again");
             }
             Err(_) => tracing::warn!("the API server did not answer about the Lease, will try again"),
@@ -224,7 +224,7 @@ async fn renew(mut candidate: Candidate, mut stopped: oneshot::Receiver<()>) -> 
             }
             Ok(Err(error)) => {
                 tracing::warn!(
-                    error = crate::telemetry::chain(&error),
+                    error = api_types::error_chain(&error),
                     "could not renew the Lease"
                 );
                 last = Some(error);
@@ -343,7 +343,7 @@ impl Candidate {
             Ok(Ok(())) => tracing::info!(lease = %self.id(), "released"),
             Ok(Err(error)) => {
                 tracing::warn!(
-                    error = crate::telemetry::chain(&error),
+                    error = api_types::error_chain(&error),
                     "could not release the Lease"
                 );
             }

@@ -14,6 +14,7 @@ mod shutdown;
 mod status;
 mod telemetry;
 
+pub use api_types::error_chain;
 pub use apply::{
     ApplyError, Deletion, Eviction, ObjectId, apply, apply_changed, delete, evict, merge_patch, needs_apply,
 };
@@ -27,7 +28,6 @@ pub use process::{Process, RunError, run};
 pub use server::{Gate, Readiness, ServerError, router};
 pub use shutdown::{Shutdown, Trigger};
 pub use status::patch_status;
-pub use telemetry::chain as error_chain;
 
 /// The metrics library, so that operators register their own collectors with the same version.
 pub use prometheus;

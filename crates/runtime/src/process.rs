@@ -117,9 +117,9 @@ where
     match try_run(name, version, args, operate).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(operator = name, error = telemetry::chain(&error), "ended");
+            tracing::error!(operator = name, error = api_types::error_chain(&error), "ended");
             if matches!(error, RunError::Logs(_)) {
-                eprintln!("{name}: {}", telemetry::chain(&error));
+                eprintln!("{name}: {}", api_types::error_chain(&error));
             }
             ExitCode::FAILURE
         }

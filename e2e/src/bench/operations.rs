@@ -29,9 +29,7 @@ const MOVES: &str = "change issuer, in a row";
 
 /// Returns how many rows were acknowledged.
 pub(super) async fn measure(namespace: &TestNamespace, runs: Runs, samples: &mut Samples) -> Result<usize> {
-    manifests::apply(namespace, manifests::ISSUERS).await?;
-    requests::issuer_ready(namespace, "pg-issuer").await?;
-    requests::issuer_ready(namespace, "pg-new-issuer").await?;
+    requests::issuers(namespace).await?;
     let begin = Instant::now();
     manifests::apply(namespace, manifests::HA_POSTGRES).await?;
     wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
@@ -83,57 +81,39 @@ impl Bench<'_> {
 
     async fn round(&mut self, restart: &str) -> Result<()> {
         for (title, yaml) in ROUND {
-            if restart != "true" && yaml == manifests::RESTART {
-                continue;
-            }
-            let performed = self.ask(title, yaml, restart).await?;
             if restart == "true" {
-                self.samples
-                    .add_performed(&format!("{title}, with a restart"), &performed);
+                let title = format!("{title}, with a restart");
+                let performed = self.perform(&title, yaml, restart).await?;
                 let gap = performed.stretch.as_ref().map(|s| s.longest_gap);
                 self.samples.add(ANY_RESTART, performed.duration, gap);
-            } else {
-                self.samples.add_performed(title, &performed);
+            } else if yaml != manifests::RESTART {
+                self.perform(title, yaml, restart).await?;
             }
         }
         Ok(())
     }
 
-    /// Rotations and changes of issuer, one after the other, until so many new connections were made during each.
+    /// Rotations, then changes of issuer to and fro, until so many new connections were made during each.
     async fn connections(&mut self, wanted: usize) -> Result<()> {
-        let (there, back) = (manifests::CHANGE_ISSUER, back_again());
-        while self
-            .samples
-            .connections(ROTATIONS)
-            .min(self.samples.connections(MOVES))
-            < wanted
-        {
-            if self.samples.connections(ROTATIONS) < wanted {
-                let performed = self.ask(ROTATIONS, manifests::ROTATE_TLS, "auto").await?;
-                self.samples.add_performed(ROTATIONS, &performed);
-            }
-            for yaml in [there, back.as_str()] {
-                if self.samples.connections(MOVES) < wanted {
-                    let performed = self.ask(MOVES, yaml, "auto").await?;
-                    self.samples.add_performed(MOVES, &performed);
-                }
+        while self.samples.connections(ROTATIONS) < wanted {
+            self.perform(ROTATIONS, manifests::ROTATE_TLS, "auto").await?;
+        }
+        while self.samples.connections(MOVES) < wanted {
+            for yaml in [manifests::CHANGE_ISSUER, &back_again()] {
+                self.perform(MOVES, yaml, "auto").await?;
             }
         }
         Ok(())
     }
 
-    async fn perform(&mut self, title: &str, yaml: &str, restart: &str) -> Result<()> {
-        let performed = self.ask(title, yaml, restart).await?;
-        self.samples.add_performed(title, &performed);
-        Ok(())
-    }
-
-    async fn ask(&mut self, title: &str, yaml: &str, restart: &str) -> Result<Performed> {
+    /// Does an operation, and takes down what it cost.
+    async fn perform(&mut self, title: &str, yaml: &str, restart: &str) -> Result<Performed> {
         self.asked += 1;
         let name = format!("bench-{}", self.asked);
         let yaml = manifests::with_restart(yaml, restart);
         let performed = story::perform(&self.stage, title, &yaml, &name).await?;
         eprintln!("{name}: {title}: {}", report::seconds(performed.duration));
+        self.samples.add_performed(title, &performed);
         Ok(performed)
     }
 }

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::PROVISIONING;
 use crate::cluster::TestNamespace;
+use crate::pki::CertificateSecret;
 use crate::poll::{self, Look};
 use crate::served::Served;
 use crate::{members, pki, wait};
@@ -42,20 +43,16 @@ async fn another_leaf(namespace: &TestNamespace, secret: &str, old: &Served) -> 
     let look = async {
         let mut versions = watch_object(namespace.api::<Secret>(), secret).boxed();
         while let Some(version) = versions.try_next().await? {
-            let leaf = version.as_ref().map(leaf).transpose()?;
-            if let Some(leaf) = leaf.filter(|leaf| leaf.fingerprint != old.fingerprint) {
-                return Ok((Instant::now(), leaf));
+            let seen = Instant::now();
+            let held = version.as_ref().map(CertificateSecret::of).transpose()?;
+            if let Some(held) = held.filter(|held| held.leaf != *old) {
+                return Ok((seen, held.leaf));
             }
         }
         anyhow::bail!("the watch of Secret {secret} ended")
     };
     let late = || format!("Secret {secret} was not issued anew within {}s", ISSUED.as_secs());
     tokio::time::timeout(ISSUED, look).await.with_context(late)?
-}
-
-fn leaf(secret: &Secret) -> Result<Served> {
-    let data = secret.data.as_ref().and_then(|data| data.get("tls.crt"));
-    Served::parse_pem(&data.context("no tls.crt")?.0)
 }
 
 async fn serves(namespace: &TestNamespace, member: &str, leaf: &Served) -> Result<()> {

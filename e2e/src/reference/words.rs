@@ -36,29 +36,23 @@ fn section(text: &mut String, of: &Vocabulary) {
         text,
         "\n### Reasons of {kind}\n\n| Reason | When | Meaning |\n|---|---|---|\n"
     );
-    for word in of.reasons {
-        let _ = writeln!(
-            text,
-            "| {} | {} | {} |",
-            name(word),
-            word.seen,
-            cell(word.meaning)
-        );
-    }
+    of.reasons.iter().for_each(|word| row(text, word));
     let _ = write!(
         text,
         "\n### Events of {kind}\n\n{}\n\n| Reason | Type | Meaning |\n|---|---|---|\n",
         preface_of_events(kind)
     );
-    for word in of.events {
-        let _ = writeln!(
-            text,
-            "| {} | {} | {} |",
-            name(word),
-            word.seen,
-            cell(word.meaning)
-        );
-    }
+    of.events.iter().for_each(|word| row(text, word));
+}
+
+fn row(text: &mut String, word: &Word) {
+    let _ = writeln!(
+        text,
+        "| {} | {} | {} |",
+        name(word),
+        word.seen,
+        cell(word.meaning)
+    );
 }
 
 fn name(word: &Word) -> String {

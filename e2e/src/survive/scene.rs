@@ -113,9 +113,7 @@ impl Scene {
         tls: bool,
         change: impl FnOnce(&mut Postgres),
     ) -> Result<&'static str> {
-        manifests::apply(namespace, manifests::ISSUERS).await?;
-        requests::issuer_ready(namespace, "pg-issuer").await?;
-        requests::issuer_ready(namespace, "pg-new-issuer").await?;
+        requests::issuers(namespace).await?;
         let (database, manifest) = match shape {
             Shape::Standalone => ("standalone", manifests::STANDALONE),
             Shape::Three | Shape::Synchronous => ("ha-postgres", manifests::HA_POSTGRES),

@@ -13,7 +13,7 @@ use e2e::{client, history, manifests, members, pki, provider, requests, shell, w
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::api::LogParams;
 
-use crate::PROVISIONING;
+use crate::{PROVISIONING, born_with_tls};
 
 const DATABASE: &str = "ha-postgres";
 /// Longest time of a rotation without a restart.
@@ -39,13 +39,7 @@ async fn the_agent_brings_changes_and_may_be_killed_meanwhile() -> Result<()> {
 }
 
 async fn story(namespace: &TestNamespace) -> Result<()> {
-    manifests::apply(namespace, manifests::ISSUERS).await?;
-    requests::issuer_ready(namespace, "pg-issuer").await?;
-    manifests::create_postgres(namespace, manifests::HA_POSTGRES, |postgres| {
-        postgres.spec.tls = Some(manifests::plain_tls());
-    })
-    .await?;
-    wait::database_ready(&namespace.api(), DATABASE, PROVISIONING).await?;
+    born_with_tls(namespace, DATABASE).await?;
     keys_are_private(namespace).await?;
     let recorder = history::record(namespace, DATABASE).await?;
     rotate(namespace, "rotate").await?;

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use e2e::cluster::Cluster;
+use e2e::reference::root;
 use e2e::{install, markdown, plugin};
 
 /// Pages in reading order; each may build on those before it.
@@ -44,7 +45,7 @@ async fn every_command_shown_in_the_documentation_runs() -> Result<()> {
     let cluster = in_new_namespace(NAMESPACE).await?;
     let path = path_with_plugin().await?;
     let blocks = PAGES.iter().flat_map(|page| blocks_of(page)).collect();
-    tokio::task::spawn_blocking(move || run(&workspace(), &path, blocks)).await?;
+    tokio::task::spawn_blocking(move || run(&root(), &path, blocks)).await?;
     cluster.remove_namespace(NAMESPACE).await
 }
 
@@ -74,16 +75,12 @@ async fn in_new_namespace(name: &str) -> Result<Cluster> {
     Ok(cluster)
 }
 
-fn workspace() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-}
-
 /// A folder with the examples as a reader has them whose namespace is called so.
 fn examples_in(namespace: &str) -> Result<PathBuf> {
     let folder = std::env::temp_dir().join(format!("sealwright-{namespace}-{}", std::process::id()));
     let examples = folder.join("docs/examples");
     std::fs::create_dir_all(&examples)?;
-    for file in std::fs::read_dir(workspace().join("docs/examples"))? {
+    for file in std::fs::read_dir(root().join("docs/examples"))? {
         let file = file?;
         let text = std::fs::read_to_string(file.path())?.replace(NAMESPACE, namespace);
         std::fs::write(examples.join(file.file_name()), text)?;
@@ -102,7 +99,7 @@ async fn path_with_plugin() -> Result<OsString> {
 }
 
 fn blocks_of(page: &'static str) -> Vec<(&'static str, String)> {
-    let text = std::fs::read_to_string(workspace().join(page)).unwrap_or_else(|e| panic!("{page}: {e}"));
+    let text = std::fs::read_to_string(root().join(page)).unwrap_or_else(|e| panic!("{page}: {e}"));
     // Other marks are output, or not meant to be run.
     let blocks = markdown::blocks(&text, "sh");
     blocks.into_iter().map(|block| (page, block)).collect()

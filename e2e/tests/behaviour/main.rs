@@ -29,9 +29,16 @@ const DATABASE: &str = "standalone";
 /// A Ready single-member database, and issuers that are Ready.
 async fn standalone(namespace: &TestNamespace) -> Result<Postgres> {
     manifests::apply(namespace, manifests::STANDALONE).await?;
-    manifests::apply(namespace, manifests::ISSUERS).await?;
-    for issuer in ["pg-issuer", "pg-new-issuer"] {
-        requests::issuer_ready(namespace, issuer).await?;
-    }
+    requests::issuers(namespace).await?;
     wait::database_ready(&namespace.api(), DATABASE, PROVISIONING).await
+}
+
+/// A Ready three-member database of this name that had TLS from its birth, and issuers that are Ready.
+async fn born_with_tls(namespace: &TestNamespace, name: &str) -> Result<Postgres> {
+    requests::issuers(namespace).await?;
+    manifests::create_postgres(namespace, manifests::HA_POSTGRES, |postgres| {
+        postgres.spec.tls = Some(manifests::plain_tls());
+    })
+    .await?;
+    wait::database_ready(&namespace.api(), name, PROVISIONING).await
 }

@@ -26,10 +26,7 @@ const PLANTED: &str = "planted-password-7";
 async fn the_plugin_tells_what_is_there_and_operates() -> Result<()> {
     in_namespace("plugin", |namespace| async move {
         manifests::apply(&namespace, manifests::HA_POSTGRES).await?;
-        manifests::apply(&namespace, manifests::ISSUERS).await?;
-        for issuer in ["pg-issuer", "pg-new-issuer"] {
-            requests::issuer_ready(&namespace, issuer).await?;
-        }
+        requests::issuers(&namespace).await?;
         wait::database_ready(&namespace.api(), DATABASE, PROVISIONING).await?;
         without_tls(&namespace).await?;
         adds_tls_and_verifies(&namespace).await?;

@@ -7,9 +7,9 @@ use api_types::tls::CertificateAlias;
 use api_types::{Postgres, condition, names};
 use e2e::cluster::{TestNamespace, in_namespace};
 use e2e::poll::{self, Look};
-use e2e::{history, manifests, members, pki, requests, wait};
+use e2e::{history, members, pki, wait};
 
-use crate::PROVISIONING;
+use crate::{PROVISIONING, born_with_tls};
 
 const DATABASE: &str = "ha-postgres";
 /// From the renewal until every member serves it.
@@ -21,13 +21,7 @@ async fn a_renewal_that_nobody_asked_for_is_served_by_all_without_a_restart() ->
 }
 
 async fn renewed(namespace: &TestNamespace) -> Result<()> {
-    manifests::apply(namespace, manifests::ISSUERS).await?;
-    requests::issuer_ready(namespace, "pg-issuer").await?;
-    manifests::create_postgres(namespace, manifests::HA_POSTGRES, |postgres| {
-        postgres.spec.tls = Some(manifests::plain_tls());
-    })
-    .await?;
-    wait::database_ready(&namespace.api(), DATABASE, PROVISIONING).await?;
+    born_with_tls(namespace, DATABASE).await?;
     let old = pki::certificate(namespace, DATABASE, CertificateAlias::Server).await?;
     let recorder = history::record(namespace, DATABASE).await?;
     pki::renew(namespace, &certificate(CertificateAlias::Server)).await?;

@@ -1,9 +1,9 @@
 //! What the members are told: the children that the blueprint builds for a stage of an operation.
 
 use api_types::ops_request::TlsSettings;
-use api_types::vocabulary::{PAUSED_BY, POSTGRES_CONTAINER};
-use api_types::{PetSet, Postgres, PostgresVersion};
-use blueprint::{Children, Inputs, Invalid, LiveFacts, Resolved, TlsInputs};
+use api_types::vocabulary::PAUSED_BY;
+use api_types::{Postgres, PostgresVersion};
+use blueprint::{Children, Inputs, Invalid, LiveFacts, Resolved, TlsInputs, database_image};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::effect::{Child, Effect};
@@ -143,9 +143,9 @@ pub fn pet_set_effects(world: &World, stage: &Stage) -> Needs<Vec<Effect>> {
 ///
 /// # Errors
 /// [`Progress::Impossible`] when the spec means another image than the one that members run.
-pub fn keeps_version(world: &World, stage: &Stage) -> Needs<()> {
+fn keeps_version(world: &World, stage: &Stage) -> Needs<()> {
     let live = world.pet_set.need("the PetSet")?;
-    let (running, wanted) = (image(live), image(&stage.children.pet_set));
+    let (running, wanted) = (database_image(live), database_image(&stage.children.pet_set));
     if running.is_none() || running == wanted {
         return Ok(());
     }
@@ -156,12 +156,6 @@ pub fn keeps_version(world: &World, stage: &Stage) -> Needs<()> {
         wanted.unwrap_or_default(),
         running.unwrap_or_default(),
     )))
-}
-
-fn image(pet_set: &PetSet) -> Option<&str> {
-    let containers = &pet_set.spec.template.spec.as_ref()?.containers;
-    let postgres = containers.iter().find(|it| it.name == POSTGRES_CONTAINER)?;
-    postgres.image.as_deref()
 }
 
 fn effect_if_changed(

@@ -5,8 +5,8 @@
 
 use api_types::reported::postgres::reasons;
 use api_types::tls::{ClientAuthMode, SslMode};
-use api_types::vocabulary::{PATRONI_YML, POSTGRES_CONTAINER};
-use blueprint::{Resolved, TlsPhase, recorded_phase, secret_text};
+use api_types::vocabulary::PATRONI_YML;
+use blueprint::{Resolved, TlsPhase, database_image, recorded_phase, secret_text};
 
 use crate::child::Child;
 use crate::decide::Refusal;
@@ -29,7 +29,7 @@ pub fn holds(child: &Child) -> bool {
 }
 
 fn version(world: &World, resolved: &Resolved) -> Option<Refusal> {
-    let running = running_image(world)?;
+    let running = database_image(world.pet_set()?)?;
     if running == resolved.image {
         return None;
     }
@@ -38,16 +38,6 @@ fn version(world: &World, resolved: &Resolved) -> Option<Refusal> {
         resolved.version_name, resolved.image,
     );
     Some(Refusal::new(reasons::UPDATE_VERSION_NEEDED, message))
-}
-
-fn running_image(world: &World) -> Option<&str> {
-    let template = &world.pet_set()?.spec.template;
-    let containers = &template.spec.as_ref()?.containers;
-    containers
-        .iter()
-        .find(|container| container.name == POSTGRES_CONTAINER)?
-        .image
-        .as_deref()
 }
 
 fn tls(world: &World, resolved: &Resolved) -> Option<Refusal> {

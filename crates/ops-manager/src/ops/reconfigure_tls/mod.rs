@@ -187,7 +187,8 @@ fn commit(op: &Operation, world: &World) -> Result<Progress, Progress> {
     // The mark of a template whose Pods are to be made anew.
     let token = (op.restart() == TlsRestart::Always).then_some(op.uid.as_str());
     let stage = stages::proven(op, world, &plan.after, token)?;
-    config::keeps_version(world, &stage)?;
+    // Before the spec is written: it may turn out that the template must not be.
+    let pet_set = config::pet_set_effects(world, &stage)?;
     let spec = settings_of(&world.postgres.need("the Postgres")?.spec);
     if spec != plan.after {
         return Ok(if spec == plan.before {
@@ -199,7 +200,7 @@ fn commit(op: &Operation, world: &World) -> Result<Progress, Progress> {
     }
     let mut effects = config::config_effects(world, &stage)?;
     effects.extend(config::app_binding_effects(world, &stage)?);
-    effects.extend(config::pet_set_effects(world, &stage)?);
+    effects.extend(pet_set);
     Progress::of(effects).first()?;
     Ok(config::revision_is_known(world)?.map_or(Progress::Done, Progress::Wait))
 }
