@@ -233,7 +233,8 @@ async fn secrets(namespace: &TestNamespace, database: &str) -> Result<()> {
     Ok(())
 }
 
-async fn every_member_presents_it(namespace: &TestNamespace, database: &str, tls: &Tls) -> Result<()> {
+/// Every member serves the server certificate that was issued, by this issuer and for the names that it should have.
+pub async fn every_member_presents_it(namespace: &TestNamespace, database: &str, tls: &Tls) -> Result<()> {
     let secret = pki::certificate(namespace, database, CertificateAlias::Server).await?;
     let ca = served::Served::parse_pem(&secret.ca)?;
     for words in tls.issuer {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::PostgresOpsRequest;
 use crate::condition::Condition;
 use crate::ops_preview::OperationPreview;
+use crate::postgres::PostgresSpec;
 use crate::tls::{ClientAuthMode, SslMode, TlsConfig};
 
 /// How far an operation has come.
@@ -115,9 +116,13 @@ pub struct OperationPlan {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TlsPlan {
-    /// The database's settings when the operation began.
+    /// The settings that the members followed when the operation began.
     #[serde(default)]
     pub before: TlsSettings,
+    /// The settings in the spec when the operation began, where they were edited before and the members did not follow;
+    /// else they were those of `before`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edited: Option<TlsSettings>,
     /// The settings that it is to have.
     #[serde(default)]
     pub after: TlsSettings,
@@ -139,6 +144,24 @@ pub struct TlsSettings {
     /// `spec.clientAuthMode`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_auth_mode: Option<ClientAuthMode>,
+}
+
+impl TlsSettings {
+    /// The settings of a spec.
+    pub fn of(spec: &PostgresSpec) -> Self {
+        Self {
+            tls: spec.tls.clone(),
+            ssl_mode: spec.ssl_mode,
+            client_auth_mode: spec.client_auth_mode,
+        }
+    }
+}
+
+impl TlsPlan {
+    /// The settings that the spec had when the operation began.
+    pub fn found(&self) -> &TlsSettings {
+        self.edited.as_ref().unwrap_or(&self.before)
+    }
 }
 
 /// Reference to a paused backup.

@@ -67,7 +67,7 @@ pub const EXPORTER_PORT: i32 = 56790;
 pub const POSTGRES_CONTAINER: &str = "postgres";
 /// Name of the exporter's container.
 pub const EXPORTER_CONTAINER: &str = "exporter";
-/// Name of the native sidecar that brings the config Secret's keys as files to the other containers.
+/// Name of the container that brings the config Secret's keys as files to the other containers.
 pub const AGENT_CONTAINER: &str = "config-agent";
 /// Volume claim template and volume of the data folder.
 pub const DATA_VOLUME: &str = "data";

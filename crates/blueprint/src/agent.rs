@@ -1,13 +1,15 @@
 //! The container `config-agent`: brings the config Secret's keys as files into the folders that the members mount.
 //!
-//! A native sidecar: it starts before the other containers, and runs beside them.
+//! The first of the containers: kubelet starts the next one when this one's hook has filled the folders. A native sidecar
+//! would do the same, but kubelet looks at its init containers once a second only, which every start of a member would
+//! wait for.
 
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary as words;
 use k8s_openapi::api::core::v1::{Container, ExecAction, Lifecycle, LifecycleHandler, ResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
-use crate::containers::{adapted, field, security_context};
+use crate::containers::{adapted, field, security_context, users};
 use crate::resolved::Resolved;
 use crate::{material, paths, volumes};
 
@@ -20,7 +22,7 @@ const MODE: &str = "0640";
 /// than this (manual, "Secure TCP/IP Connections with SSL").
 const KEY_MODE: &str = "0600";
 
-/// The sidecar with the user's changes to it. `user` is the one that PostgreSQL runs as: keys belong to it.
+/// The container with the user's changes to it. `user` is the one that PostgreSQL runs as: keys belong to it.
 pub(crate) fn container(resolved: &Resolved, user: i64) -> Container {
     let ours = Container {
         name: words::AGENT_CONTAINER.to_owned(),
@@ -28,29 +30,19 @@ pub(crate) fn container(resolved: &Resolved, user: i64) -> Container {
         command: Some(vec![PROGRAM.to_owned()]),
         args: Some(watch(resolved)),
         env: Some(vec![field("POD_NAMESPACE", "metadata.namespace")]),
-        // Makes it a sidecar rather than a container that has to end before the others start.
-        restart_policy: Some("Always".to_owned()),
         lifecycle: Some(fill_folders_first()),
         resources: Some(resources()),
         security_context: Some(security_context(user)),
         volume_mounts: Some(volumes::agent_mounts()),
         ..Container::default()
     };
-    match users(resolved) {
+    match users(resolved, words::AGENT_CONTAINER) {
         Some(users) => Container {
             resources: users.resources.clone().or_else(|| ours.resources.clone()),
             ..adapted(ours, users)
         },
         None => ours,
     }
-}
-
-/// What the user says about this container.
-fn users(resolved: &Resolved) -> Option<&Container> {
-    let containers = resolved.pod.spec.init_containers.iter();
-    containers
-        .into_iter()
-        .find(|container| container.name == words::AGENT_CONTAINER)
 }
 
 /// kubelet starts the next container when this hook has returned: Patroni finds its files, also while the API server

@@ -78,7 +78,7 @@ pub fn database_image(pet_set: &PetSet) -> Option<&str> {
 /// Containers of the user that run beside ours.
 pub(crate) fn additional(resolved: &Resolved) -> Vec<Container> {
     let ours = |name: &str| {
-        name == words::POSTGRES_CONTAINER
+        [words::POSTGRES_CONTAINER, words::AGENT_CONTAINER].contains(&name)
             || KUBEDB_CONTAINERS.contains(&name)
             || (name == words::EXPORTER_CONTAINER && resolved.monitor.is_some())
     };
@@ -87,16 +87,18 @@ pub(crate) fn additional(resolved: &Resolved) -> Vec<Container> {
     theirs.map(volumes::without_writing_files).collect()
 }
 
-/// The agent, which brings the files that others may look at, then the init containers of the user.
-pub(crate) fn init(resolved: &Resolved, postgres: &Container) -> Vec<Container> {
+/// The agent. Keys belong to the user that PostgreSQL runs as.
+pub(crate) fn agent(resolved: &Resolved, postgres: &Container) -> Container {
     let user = postgres.security_context.as_ref();
     let user = user.and_then(|context| context.run_as_user);
-    let mut all = vec![agent::container(resolved, user.unwrap_or(resolved.run_as_user))];
+    agent::container(resolved, user.unwrap_or(resolved.run_as_user))
+}
+
+/// The init containers of the user.
+pub(crate) fn init(resolved: &Resolved) -> Vec<Container> {
     let containers = resolved.pod.spec.init_containers.iter();
-    let ours = |name: &str| name == words::AGENT_CONTAINER || KUBEDB_CONTAINERS.contains(&name);
-    let theirs = containers.filter(|c| !ours(&c.name)).cloned();
-    all.extend(theirs.map(volumes::without_writing_files));
-    all
+    let theirs = containers.filter(|c| !KUBEDB_CONTAINERS.contains(&c.name.as_str()));
+    theirs.cloned().map(volumes::without_writing_files).collect()
 }
 
 /// What the user says about the container of this name.

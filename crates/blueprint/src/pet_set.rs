@@ -1,12 +1,31 @@
 //! The PetSet: the members.
 
+use std::collections::BTreeMap;
+
 use api_types::PetSet;
 use api_types::names;
+use api_types::ops_request::TlsSettings;
 use api_types::petset::{PetSetSpec, PetSetUpdateStrategy, PodManagementPolicy, UpdateStrategyType};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 
 use crate::resolved::Resolved;
 use crate::{labels, pod, volumes};
+
+/// Annotation of the PetSet: the [`TlsSettings`] that the members follow, in JSON. The spec says others once it was
+/// edited, until a request carries that out.
+const TLS_SETTINGS: &str = "kubedb.com/tls-settings";
+
+/// The TLS settings that the members of a live PetSet follow; none when it was made before they were written down.
+pub fn followed_settings(pet_set: &ObjectMeta) -> Option<TlsSettings> {
+    serde_json::from_str(pet_set.annotations.as_ref()?.get(TLS_SETTINGS)?).ok()
+}
+
+fn annotations(resolved: &Resolved) -> BTreeMap<String, String> {
+    let mut all = resolved.pod.controller.annotations.clone();
+    let settings = serde_json::to_string(&resolved.tls_settings).unwrap_or_default();
+    all.insert(TLS_SETTINGS.to_owned(), settings);
+    all
+}
 
 pub(crate) fn pet_set(resolved: &Resolved) -> PetSet {
     let user = &resolved.pod.controller;
@@ -14,7 +33,7 @@ pub(crate) fn pet_set(resolved: &Resolved) -> PetSet {
     let mut all = labels::inheritable(&user.labels);
     all.extend(resolved.labels());
     metadata.labels = Some(all);
-    metadata.annotations = Some(user.annotations.clone());
+    metadata.annotations = Some(annotations(resolved));
     PetSet {
         metadata,
         spec: PetSetSpec {

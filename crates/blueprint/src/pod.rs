@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use api_types::vocabulary::RESTART_TOKEN;
+use api_types::vocabulary::{POSTGRES_CONTAINER, RESTART_TOKEN};
 use k8s_openapi::api::core::v1::{
     Affinity, PodAffinityTerm, PodAntiAffinity, PodSecurityContext, PodSpec, PodTemplateSpec,
     WeightedPodAffinityTerm,
@@ -15,6 +15,9 @@ use crate::{containers, labels, volumes};
 
 /// Seconds that PostgreSQL gets to write its shutdown checkpoint.
 const GRACE_SECONDS: i64 = 60;
+
+/// Annotation that tells `kubectl exec` and `kubectl logs` which container is meant when none is named.
+const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
 
 /// The Pod template. It does not depend on the TLS switches, so a change of TLS alone makes no new revision.
 pub(crate) fn template(resolved: &Resolved) -> PodTemplateSpec {
@@ -30,12 +33,15 @@ fn metadata(resolved: &Resolved) -> ObjectMeta {
     all.extend(resolved.labels());
     let mut annotations = user.annotations.clone();
     annotations.remove(RESTART_TOKEN);
+    annotations
+        .entry(DEFAULT_CONTAINER.to_owned())
+        .or_insert_with(|| POSTGRES_CONTAINER.to_owned());
     if let Some(token) = &resolved.restart_token {
         annotations.insert(RESTART_TOKEN.to_owned(), token.clone());
     }
     ObjectMeta {
         labels: Some(all),
-        annotations: (!annotations.is_empty()).then_some(annotations),
+        annotations: Some(annotations),
         ..ObjectMeta::default()
     }
 }
@@ -43,8 +49,7 @@ fn metadata(resolved: &Resolved) -> ObjectMeta {
 fn spec(resolved: &Resolved) -> PodSpec {
     let user = &resolved.pod.spec;
     let postgres = containers::postgres(resolved);
-    let init = containers::init(resolved, &postgres);
-    let mut all = vec![postgres];
+    let mut all = vec![containers::agent(resolved, &postgres), postgres];
     all.extend(containers::exporter(resolved));
     all.extend(containers::additional(resolved));
     let mut mounted = volumes::volumes(resolved);
@@ -63,7 +68,7 @@ fn spec(resolved: &Resolved) -> PodSpec {
         host_pid: user.host_pid,
         host_users: user.host_users,
         image_pull_secrets: some(&user.image_pull_secrets),
-        init_containers: Some(init),
+        init_containers: some(&containers::init(resolved)),
         node_name: user.node_name.clone(),
         node_selector: some_map(&user.node_selector),
         os: user.os.clone(),

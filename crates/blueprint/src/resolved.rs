@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use api_types::names;
+use api_types::ops_request::TlsSettings;
 use api_types::pod_template::{ObjectMetaTemplate, PodSpec};
 use api_types::postgres::{
     CommitLevel, DeletionPolicy, NamedServiceTemplate, ServiceAlias, StandbyMode, SyncMode,
@@ -60,6 +61,8 @@ pub struct Resolved {
     pub service_account: String,
     /// Whether that service account is ours to make.
     pub makes_service_account: bool,
+    /// The TLS settings as the spec has them, without the defaults.
+    pub tls_settings: TlsSettings,
     /// TLS mode of this database's own clients.
     pub ssl_mode: SslMode,
     /// How TCP clients prove who they are.

@@ -76,7 +76,7 @@ fn environment(children: &Children) -> impl Iterator<Item = &EnvVar> {
 fn the_pod_template_is_the_same_in_every_phase_of_tls() {
     let none = CaBundle::default();
     let both = ca("one").union(&ca("two"));
-    let plain = blueprint::build(&Scenario::new(HA).resolved()).pet_set;
+    let plain = blueprint::build(&Scenario::new(HA).resolved()).pet_set.spec;
     for spec in [
         HA.to_owned(),
         format!("{HA}{TLS}"),
@@ -85,7 +85,7 @@ fn the_pod_template_is_the_same_in_every_phase_of_tls() {
         for phase in [TlsPhase::Off, TlsPhase::Accept, TlsPhase::Enforce] {
             for trust in [&none, &ca("one"), &both] {
                 let scenario = Scenario::new(&spec).phase(phase, trust.clone());
-                let pet_set = blueprint::build(&scenario.resolved()).pet_set;
+                let pet_set = blueprint::build(&scenario.resolved()).pet_set.spec;
                 assert_eq!(pet_set, plain, "{phase} {spec}");
             }
         }
@@ -107,9 +107,8 @@ fn files(arguments: &[String]) -> Vec<(String, String, String)> {
 fn the_agent_starts_first_and_fills_the_folders_before_anybody_else_starts() {
     for scenario in scenarios() {
         let children = blueprint::build(&scenario.resolved());
-        let agent = &init_containers(&children)[0];
+        let agent = &containers(&children)[0];
         assert_eq!(agent.name, words::AGENT_CONTAINER);
-        assert_eq!(agent.restart_policy.as_deref(), Some("Always"));
         let arguments = agent.args.as_deref().expect("arguments");
         let hook = agent.lifecycle.as_ref().and_then(|it| it.post_start.as_ref());
         let command = hook.and_then(|hook| hook.exec.as_ref()?.command.as_deref());
@@ -127,7 +126,7 @@ fn every_key_of_the_config_secret_becomes_a_file_and_certificates_come_before_wh
     let mut scenario = Scenario::new(&spec);
     scenario.user_conf = Some("work_mem = 4MB\n".into());
     let children = blueprint::build(&scenario.resolved());
-    let arguments = init_containers(&children)[0].args.clone().expect("arguments");
+    let arguments = containers(&children)[0].args.clone().expect("arguments");
     let files = files(&arguments);
     let data = children.config_secret.data.as_ref().expect("data");
     for key in data.keys() {
@@ -147,7 +146,7 @@ fn every_key_of_the_config_secret_becomes_a_file_and_certificates_come_before_wh
 #[test]
 fn keys_that_postgresql_reads_are_for_its_user_only() {
     let children = blueprint::build(&Scenario::new(HA).resolved());
-    let agent = &init_containers(&children)[0];
+    let agent = &containers(&children)[0];
     let of = |path: &str| {
         let files = files(agent.args.as_deref().expect("arguments"));
         files.into_iter().find(|file| file.1 == path).expect("the file").2
@@ -157,7 +156,7 @@ fn keys_that_postgresql_reads_are_for_its_user_only() {
     assert_eq!(of(blueprint::tls_names::SERVER_CERT), "0640");
     assert_eq!(of("/tls/certs/exporter/tls.key"), "0640");
     let user = |container: &Container| container.security_context.as_ref().and_then(|it| it.run_as_user);
-    assert_eq!(user(agent), user(&containers(&children)[0]));
+    assert_eq!(user(agent), user(&containers(&children)[1]));
 }
 
 #[test]
@@ -185,9 +184,9 @@ fn nobody_but_the_agent_writes_the_members_files_or_sees_the_whole_secret() {
             assert_eq!(folder.medium.as_deref(), Some("Memory"), "{}", volume.name);
             assert!(folder.size_limit.is_some(), "{}", volume.name);
         }
-        for container in init_containers(&children)[1..]
+        for container in init_containers(&children)
             .iter()
-            .chain(containers(&children))
+            .chain(&containers(&children)[1..])
         {
             for mount in container.volume_mounts.iter().flatten() {
                 assert_ne!(mount.name, "config-secret", "{}", container.name);
@@ -214,18 +213,21 @@ fn pods_may_watch_their_config_secret_and_no_other() {
 
 #[test]
 fn the_user_gives_the_agent_resources_and_keeps_the_order_of_his_own() {
-    let users = "podTemplate: {spec: {initContainers: [{name: b}, \
+    let users = "podTemplate: {spec: {containers: [{name: b}, \
                  {name: config-agent, image: theirs, resources: {limits: {memory: 1Gi}}, env: [{name: LOG_LEVEL, value: debug}]}, \
                  {name: a}]}}\n";
     let children = blueprint::build(&Scenario::new(&format!("{HA}{users}")).resolved());
-    let init = init_containers(&children);
-    let names: Vec<&str> = init.iter().map(|it| it.name.as_str()).collect();
-    assert_eq!(names, [words::AGENT_CONTAINER, "b", "a"]);
-    let resources = serde_json::to_value(&init[0].resources).expect("JSON");
+    let all = containers(&children);
+    let names: Vec<&str> = all.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [words::AGENT_CONTAINER, words::POSTGRES_CONTAINER, "b", "a"]
+    );
+    let resources = serde_json::to_value(&all[0].resources).expect("JSON");
     assert_eq!(resources, serde_json::json!({"limits": {"memory": "1Gi"}}));
-    assert_ne!(init[0].image.as_deref(), Some("theirs"));
-    assert!(init[0].env.iter().flatten().any(|it| it.name == "LOG_LEVEL"));
-    assert!(init[0].lifecycle.is_some());
+    assert_ne!(all[0].image.as_deref(), Some("theirs"));
+    assert!(all[0].env.iter().flatten().any(|it| it.name == "LOG_LEVEL"));
+    assert!(all[0].lifecycle.is_some());
 }
 
 #[test]

@@ -113,12 +113,12 @@ fn contradictions_are_refused() {
             "podTemplate: {spec: {containers: [{name: postgres, securityContext: {runAsUser: 1}}]}}",
         ),
         (
-            "spec.podTemplate.spec.containers[config-agent]",
-            "podTemplate: {spec: {containers: [{name: config-agent}]}}",
+            "spec.podTemplate.spec.initContainers[config-agent]",
+            "podTemplate: {spec: {initContainers: [{name: config-agent}]}}",
         ),
         (
-            "spec.podTemplate.spec.initContainers[config-agent].securityContext",
-            "podTemplate: {spec: {initContainers: [{name: config-agent, securityContext: {runAsUser: 1}}]}}",
+            "spec.podTemplate.spec.containers[config-agent].securityContext",
+            "podTemplate: {spec: {containers: [{name: config-agent, securityContext: {runAsUser: 1}}]}}",
         ),
         (
             "spec.podTemplate.spec.volumes",
@@ -258,7 +258,7 @@ fn what_has_no_effect_is_said() {
         "remoteReplica: {sourceRef: {name: x, namespace: y}}",
         "configuration: {tuning: {profile: web}}",
         "podTemplate: {spec: {containers: [{name: pg-coordinator}]}}",
-        "podTemplate: {spec: {initContainers: [{name: config-agent, image: mine}]}}",
+        "podTemplate: {spec: {containers: [{name: config-agent, image: mine}]}}",
         "monitor: {agent: prometheus.io/operator}",
         "tls: {issuerRef: {kind: Issuer, name: ca}, certificates: [{alias: archiver}]}",
     ] {

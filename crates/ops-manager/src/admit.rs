@@ -2,7 +2,9 @@
 
 use api_types::PostgresOpsRequest;
 use api_types::condition;
-use api_types::ops_request::{ApplyOption, OperationPlan, OperationPreview, OpsRequestPhase, OpsRequestType};
+use api_types::ops_request::{
+    ApplyOption, OperationPlan, OperationPreview, OpsRequestPhase, OpsRequestType, TlsSettings,
+};
 use api_types::postgres::DatabasePhase;
 use api_types::reported::postgres;
 use api_types::tls::IssuerRef;
@@ -10,9 +12,9 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use crate::approval::{Question, stands_aside};
-use crate::moves::config;
-use crate::operation::{self, Operation, What, settings_of};
-use crate::ops::reconfigure_tls::target::{self, Target};
+use crate::moves::config::{self, followed_settings};
+use crate::operation::{self, Operation, What};
+use crate::ops::reconfigure_tls::target::{self, Found, Target};
 use crate::step::{Progress, StepName};
 use crate::world::{IssuerState, Observed, World};
 
@@ -238,7 +240,14 @@ fn plan_tls(
     let mut without_choice = postgres.clone();
     without_choice.spec.client_auth_mode = None;
     let (_, default_auth) = blueprint::effective_defaults(&without_choice, version);
-    let plan = match target::plan(request_tls, &settings_of(&postgres.spec), default_auth) {
+    let spec = TlsSettings::of(&postgres.spec);
+    let followed = followed_settings(world).map_err(unread)?;
+    let found = Found {
+        spec: &spec,
+        followed: &followed,
+        default_auth,
+    };
+    let plan = match target::plan(request_tls, found) {
         Ok(Target::Change(plan)) => *plan,
         Ok(Target::Nothing(why)) => return Err(Admission::NothingToDo(why)),
         Err(why) => return Err(Admission::Refuse(why)),

@@ -111,8 +111,10 @@ async fn reconcile(cached: Arc<PostgresOpsRequest>, context: Arc<Context>) -> Re
     if cached.has_ended() && !finalizer::is_set(&cached) {
         return Ok(Action::await_change());
     }
-    // The cache may not have the status that was written a moment ago, and steps must not be judged by an older one.
-    let Some(request) = read_again(&context, &cached).await? else {
+    // The cache may not have the status that was written a moment ago, and steps must not be judged by an older one. What
+    // a running operation looks at does not depend on it, so that is looked at meanwhile.
+    let (request, seen) = tokio::join!(read_again(&context, &cached), look_ahead(&context, &cached));
+    let Some(request) = request? else {
         return Ok(Action::await_change());
     };
     let is_running = request.phase() == Some(OpsRequestPhase::Progressing);
@@ -122,9 +124,20 @@ async fn reconcile(cached: Arc<PostgresOpsRequest>, context: Arc<Context>) -> Re
     }
     match operation::parse(&request) {
         Err(why) => refuse(&context, &request, &why).await,
-        Ok(op) if is_running => run(&context, &request, &op).await,
+        Ok(op) if is_running => run(&context, &request, &op, seen).await,
         Ok(op) => queue(&context, &request, &op).await,
     }
+}
+
+/// The database of a request that was Progressing when it was cached; the plan that it names is fixed by then.
+async fn look_ahead(context: &Context, cached: &PostgresOpsRequest) -> Option<observe::Seen> {
+    let op = operation::parse(cached).ok()?;
+    let is_running = cached.phase() == Some(OpsRequestPhase::Progressing);
+    let is_planned = op.plan.database_uid.is_some();
+    if is_running && is_planned {
+        return Some(observe::during(&context.client, &op).await);
+    }
+    None
 }
 
 async fn read_again(
@@ -149,16 +162,13 @@ async fn refuse(context: &Context, request: &PostgresOpsRequest, why: &str) -> R
         .metrics
         .phase_changes(request, status.phase, Timestamp::now());
     let note = report::refusal(why);
-    context
-        .recorder
-        .publish(
-            &request.object_ref(&()),
-            note.severity,
-            &note.reason,
-            &note.note,
-            &note.action,
-        )
-        .await;
+    context.recorder.publish(
+        &request.object_ref(&()),
+        note.severity,
+        &note.reason,
+        &note.note,
+        &note.action,
+    );
     Ok(Action::await_change())
 }
 
@@ -167,7 +177,7 @@ async fn queue(context: &Context, request: &PostgresOpsRequest, op: &Operation) 
     let others = observe::others(&context.client, op).await?;
     let needs_plan = approval::needs_plan(request);
     let seen = if needs_plan {
-        observe::during(&context.client, op, true).await
+        observe::ask(observe::during(&context.client, op).await).await
     } else {
         observe::before(&context.client, op).await
     };
@@ -200,20 +210,24 @@ async fn queue(context: &Context, request: &PostgresOpsRequest, op: &Operation) 
 }
 
 /// A running operation: one look, one write of what was decided, then the effects.
-async fn run(context: &Context, request: &PostgresOpsRequest, op: &Operation) -> Result<Action, Error> {
+async fn run(
+    context: &Context,
+    request: &PostgresOpsRequest,
+    op: &Operation,
+    seen: Option<observe::Seen>,
+) -> Result<Action, Error> {
     let old = request.status.clone().unwrap_or_default();
-    let seen = observe::during(&context.client, op, engine::judges_members(op, &old)).await;
+    let mut seen = match seen {
+        Some(seen) => seen,
+        None => observe::during(&context.client, op).await,
+    };
+    if engine::judges_members(op, &old) {
+        seen = observe::ask(seen).await;
+    }
     let cancelled = request.metadata.deletion_timestamp.is_some();
     let next = engine::advance(op, &old, &seen.world, cancelled, Timestamp::now());
-    let is_new = persist(context, request, op, &old, &next.status).await?;
-    // Nobody waits for Events.
-    let events = async {
-        if is_new {
-            publish(context, request, op, &old, &next.status).await;
-        }
-    };
-    let (acted, ()) = tokio::join!(act(context, op, &seen, &next), events);
-    acted?;
+    tell(context, request, op, &old, &next.status).await?;
+    act(context, op, &seen, &next).await?;
     if next.has_ended() {
         // The cached request has an older version; the next turn clears the finalizer with the right one.
         return Ok(Action::requeue(Duration::ZERO));
@@ -223,8 +237,11 @@ async fn run(context: &Context, request: &PostgresOpsRequest, op: &Operation) ->
     }
     Ok(Action::requeue(if next.step_age > A_WHILE {
         LATER
-    } else {
+    } else if next.effects.is_empty() {
         AT_FIRST
+    } else {
+        // What was done is there to be seen.
+        Duration::ZERO
     }))
 }
 
@@ -271,22 +288,8 @@ async fn tell(
     old: &PostgresOpsRequestStatus,
     new: &PostgresOpsRequestStatus,
 ) -> Result<(), Error> {
-    if persist(context, request, op, old, new).await? {
-        publish(context, request, op, old, new).await;
-    }
-    Ok(())
-}
-
-/// Writes the status, then tells metrics and the log what is new in it. Whether anything was.
-async fn persist(
-    context: &Context,
-    request: &PostgresOpsRequest,
-    op: &Operation,
-    old: &PostgresOpsRequestStatus,
-    new: &PostgresOpsRequestStatus,
-) -> Result<bool, Error> {
     if !perform::persist(&context.client, request, new).await? {
-        return Ok(false);
+        return Ok(());
     }
     for (step, seconds) in report::completed_steps(old, new) {
         tracing::info!(step, seconds, "step done");
@@ -298,11 +301,12 @@ async fn persist(
     if old.phase != new.phase {
         tracing::info!(phase = new.phase.map_or("", OpsRequestPhase::as_str), "phase");
     }
-    Ok(true)
+    publish(context, request, op, old, new);
+    Ok(())
 }
 
 /// Publishes what is new in the status as Events.
-async fn publish(
+fn publish(
     context: &Context,
     request: &PostgresOpsRequest,
     op: &Operation,
@@ -313,7 +317,6 @@ async fn publish(
     for news in report::news(op, old, new) {
         context
             .recorder
-            .publish(&on, news.severity, &news.reason, &news.note, &news.action)
-            .await;
+            .publish(&on, news.severity, &news.reason, &news.note, &news.action);
     }
 }

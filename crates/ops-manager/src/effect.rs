@@ -8,6 +8,8 @@ use api_types::tls::IssuerRef;
 use api_types::{AppBinding, PetSet};
 use k8s_openapi::api::core::v1::Secret;
 
+use crate::world::Files;
+
 /// One write. Doing it twice is as good as doing it once.
 #[derive(Clone, PartialEq)]
 pub enum Effect {
@@ -37,12 +39,14 @@ pub enum Effect {
         /// Value of the annotation; another one for every content of the Secrets.
         token: String,
     },
-    /// Let the member read its certificates again.
+    /// Let the member read its certificates again, as soon as it has these files.
     Reload {
         /// The Pod.
         pod: String,
         /// And its configuration.
         configuration: bool,
+        /// What it is to read; none when nobody can see its files.
+        files: Option<Box<Files>>,
     },
     /// End the sessions of applications that came with TLS, or without.
     EndSessions {
@@ -70,9 +74,10 @@ impl Effect {
     pub fn goes_beside(&self, next: &Self) -> bool {
         matches!(
             (self, next),
-            (Self::TouchFiles { .. }, Self::TouchFiles { .. })
-                | (Self::Reload { .. }, Self::Reload { .. })
-                | (Self::Issue(_), Self::Issue(_))
+            (
+                Self::TouchFiles { .. } | Self::Reload { .. },
+                Self::TouchFiles { .. } | Self::Reload { .. }
+            ) | (Self::Issue(_), Self::Issue(_))
                 | (Self::AskForCa { .. }, Self::AskForCa { .. })
         )
     }
@@ -122,6 +127,7 @@ impl fmt::Display for Effect {
             Self::Reload {
                 pod,
                 configuration: true,
+                ..
             } => write!(f, "reload {pod}"),
             Self::Reload { pod, .. } => write!(f, "reload the certificates of {pod}"),
             Self::EndSessions { encrypted } => {

@@ -105,7 +105,8 @@ impl Pass<'_> {
         let Some(step) = self.steps().into_iter().find(|step| !self.is_latched(step.name)) else {
             return Some(self.end());
         };
-        if self.world.members_not_asked && step.name.judges_members() {
+        let is_blind = self.world.members_not_asked && step.name.judges_members();
+        if is_blind && !step.name.acts_unseen() {
             return Some(self.next(Vec::new(), None));
         }
         self.open(step.name);
@@ -116,6 +117,10 @@ impl Pass<'_> {
             Progress::Done => (step.advance)(&self.op, self.world),
             not_held => not_held,
         };
+        // Only what can be known without the members is believed.
+        if is_blind && !matches!(progress, Progress::Act(_) | Progress::Done) {
+            return Some(self.next(Vec::new(), None));
+        }
         self.mark(&step);
         match progress {
             Progress::Done => self.latch(step.name, step.done),

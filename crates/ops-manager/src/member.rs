@@ -14,12 +14,14 @@ use runtime::error_chain;
 
 use crate::error::Error;
 use crate::observe::Seen;
-use crate::world::{Member, Observed, PatroniState};
+use crate::world::{Files, Member, Observed, PatroniState};
 
 /// Label by which the petset operator notes the revision that a Pod was made from.
 const REVISION_LABEL: &str = "controller-revision-hash";
 /// How long a member may take to answer. One that does not is unknown until the next look.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+/// How long a reload waits for the files that are to be read: several times as long as `config-agent` takes.
+const FILES_WITHIN: Duration = Duration::from_secs(1);
 /// Patroni's word for a PostgreSQL that runs.
 const RUNNING: &str = "running";
 /// Patroni's word for a standby that receives WAL from the primary.
@@ -80,16 +82,22 @@ impl<'a> Members<'a> {
         }
     }
 
-    /// Makes the member read its certificates again, and its configuration if that has changed too. PostgreSQL itself
-    /// takes milliseconds; Patroni, which writes PostgreSQL's configuration, a turn of its loop.
+    /// Makes the member read its certificates again, and its configuration if that has changed too, once it has these
+    /// files. PostgreSQL itself takes milliseconds; Patroni, which writes PostgreSQL's configuration, a turn of its loop.
     ///
     /// # Errors
-    /// [`Error::Member`]; a member that can't be reached now is no error: the next look tells.
-    pub async fn reload(&self, pod: &str, configuration: bool) -> Result<(), Error> {
+    /// [`Error::Member`]; a member that can't be reached now, or whose files do not come, is no error: the next look tells.
+    pub async fn reload(&self, pod: &str, configuration: bool, files: Option<&Files>) -> Result<(), Error> {
         let (Some(patroni), Some(address)) = (self.patroni(pod)?, self.seen.pod(pod).and_then(address))
         else {
             return Ok(());
         };
+        if let Some(files) = files
+            && let Err(why) = sql::files_are(self.seen, &address, files, FILES_WITHIN).await
+        {
+            tracing::info!(pod, why, "not told to reload; looks again");
+            return Ok(());
+        }
         let by_patroni = async {
             if configuration {
                 tolerant("reload", pod, patroni.reload().await)

@@ -20,7 +20,7 @@ use kube::ResourceExt;
 use crate::member::{Credentials, Members};
 use crate::moves::authority::{self, Answer};
 use crate::operation::{Operation, What};
-use crate::world::{ConfigSecret, Observed, World};
+use crate::world::{ConfigSecret, IssuedSecret, Observed, World};
 use objects::Reader;
 
 /// A look at the world, and the objects behind it that writes need for their preconditions.
@@ -60,73 +60,101 @@ impl Seen {
 pub async fn before(client: &kube::Client, op: &Operation) -> Seen {
     let reader = Reader::new(client, &op.namespace);
     let postgres = reader.look::<Postgres>(&op.database).await;
+    Seen {
+        world: surroundings(&reader, op, postgres).await,
+        ..Seen::default()
+    }
+}
+
+/// The Postgres, and what it and the request name.
+async fn surroundings(reader: &Reader<'_>, op: &Operation, postgres: Observed<Postgres>) -> World {
     let mut world = World {
         now: Timestamp::now(),
         postgres,
         ..World::default()
     };
-    let (version, holder_is_gone, issuers) = tokio::join!(
-        version(&reader, &world),
-        holder_is_gone(&reader, &world, op),
-        issuers(&reader, &world, op)
+    let (version, holder_is_gone, issuers, pet_set) = tokio::join!(
+        version(reader, &world),
+        holder_is_gone(reader, &world, op),
+        issuers(reader, &world, op),
+        reader.look::<PetSet>(&op.database),
     );
     world.version = version;
     world.holder_is_gone = holder_is_gone;
     world.issuers = issuers;
-    Seen {
-        world,
-        ..Seen::default()
-    }
+    world.pet_set = pet_set;
+    world
 }
 
-/// What a running operation looks at. Members are asked only if a step is due that judges them: a question costs each of
-/// them several sessions.
-pub async fn during(client: &kube::Client, op: &Operation, judges_members: bool) -> Seen {
-    let mut seen = before(client, op).await;
-    let Some(postgres) = seen.world.postgres.present().cloned() else {
-        return seen;
-    };
+/// What a running operation looks at, but for what the members answer: that is asked by [`ask`].
+pub async fn during(client: &kube::Client, op: &Operation) -> Seen {
     let reader = Reader::new(client, &op.namespace);
+    let postgres = match reader.look::<Postgres>(&op.database).await {
+        Observed::Present(postgres) => postgres,
+        other => {
+            return Seen {
+                world: surroundings(&reader, op, other).await,
+                ..Seen::default()
+            };
+        }
+    };
     let db = op.database.as_str();
-    let secret_names = certificate_secrets(op, &postgres);
     let config_name = names::config_secret(db, postgres.metadata.uid.as_deref().unwrap_or_default());
     let auth_name = secrets::auth_name(&postgres);
     let last_good_name = names::last_good_secret(db);
-    let (config, last_good, auth, user_conf, app_binding, pet_set, certificates, pods, makes_account) = tokio::join!(
+    let (world, config, last_good, auth, user_conf, app_binding, certificates, pods, makes_account, answers) = tokio::join!(
+        surroundings(&reader, op, Observed::Present(postgres.clone())),
         reader.look::<Secret>(&config_name),
         reader.look::<Secret>(&last_good_name),
         reader.look::<Secret>(&auth_name),
         secrets::user_conf(&reader, &postgres),
         reader.look::<AppBinding>(db),
-        reader.look::<PetSet>(db),
-        certificates(&reader, db),
+        certificates_and_secrets(&reader, op, &postgres),
         pods(&reader, db),
         makes_named_service_account(&reader, &postgres),
+        answers(&reader, op),
     );
-    let answers = answers(&reader, op).await;
-    // After the Certificates: a Secret that is read now is at least as new as what they say of it.
-    let issued = secrets::issued(&reader, &secret_names).await;
-    let world = &mut seen.world;
-    world.config = config_facts(config);
-    world.last_good = last_good_of(op, last_good);
-    seen.credentials = secrets::credentials(&auth);
-    world.superuser = secrets::superuser(&auth);
-    world.user_conf = user_conf;
-    world.app_binding = app_binding.map(|it| it.metadata);
-    world.pet_set = pet_set;
-    world.certificates = certificates;
-    world.secrets = issued;
-    world.answers = answers;
-    world.makes_named_service_account = makes_account;
-    seen.pods = pods;
-    if !judges_members {
-        seen.world.members_not_asked = true;
-        return seen;
+    let (certificates, issued) = certificates;
+    Seen {
+        credentials: secrets::credentials(&auth),
+        pods,
+        world: World {
+            config: config_facts(config),
+            last_good: last_good_of(op, last_good),
+            superuser: secrets::superuser(&auth),
+            user_conf,
+            app_binding: app_binding.map(|it| it.metadata),
+            certificates,
+            secrets: issued,
+            answers,
+            makes_named_service_account: makes_account,
+            members_not_asked: true,
+            ..world
+        },
     }
+}
+
+/// Asks the members too. Only when a step is due that judges them: a question costs each of them several sessions.
+pub async fn ask(mut seen: Seen) -> Seen {
     let asked = Members::ask(&seen).await;
+    seen.world.members_not_asked = false;
     seen.world.members = asked.members;
     seen.world.leader = asked.leader;
     seen
+}
+
+/// The Certificates, and then their Secrets: a Secret that is read after them is at least as new as what they say of it.
+async fn certificates_and_secrets(
+    reader: &Reader<'_>,
+    op: &Operation,
+    postgres: &Postgres,
+) -> (
+    BTreeMap<CertificateAlias, Observed<Certificate>>,
+    BTreeMap<String, Observed<IssuedSecret>>,
+) {
+    let certificates = certificates(reader, &op.database).await;
+    let issued = secrets::issued(reader, &certificate_secrets(op, postgres)).await;
+    (certificates, issued)
 }
 
 async fn version(reader: &Reader<'_>, world: &World) -> Observed<PostgresVersion> {

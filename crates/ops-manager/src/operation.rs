@@ -4,7 +4,6 @@
 use api_types::PostgresOpsRequest;
 use api_types::condition;
 use api_types::ops_request::{ApplyOption, Drain, OperationPlan, OpsRequestType, TlsRequest, TlsRestart};
-use api_types::postgres::PostgresSpec;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::moves::drain;
@@ -183,15 +182,6 @@ impl Operation {
             What::ReconfigureTls(tls) => tls.drain.clone().unwrap_or_default(),
             What::Restart => Drain::default(),
         }
-    }
-}
-
-/// The fields of a Postgres' spec that a TLS change may change.
-pub fn settings_of(spec: &PostgresSpec) -> api_types::ops_request::TlsSettings {
-    api_types::ops_request::TlsSettings {
-        tls: spec.tls.clone(),
-        ssl_mode: spec.ssl_mode,
-        client_auth_mode: spec.client_auth_mode,
     }
 }
 

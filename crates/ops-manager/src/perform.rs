@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::member::Members;
 use crate::moves::certificates::ISSUING;
 use crate::observe::Seen;
-use crate::operation::{Operation, settings_of};
+use crate::operation::Operation;
 
 /// Performs one effect. What turns out to be done already, or to be somebody else's by now, is no error: the next look
 /// at the world decides anew.
@@ -52,7 +52,14 @@ pub async fn perform(client: &Client, op: &Operation, seen: &Seen, effect: &Effe
                 .ok_or_else(|| Error::Vanished(format!("Pod {pod}")))?;
             touch(client, pod, token).await
         }
-        Effect::Reload { pod, configuration } => Members::new(seen)?.reload(pod, *configuration).await,
+        Effect::Reload {
+            pod,
+            configuration,
+            files,
+        } => {
+            let members = Members::new(seen)?;
+            members.reload(pod, *configuration, files.as_deref()).await
+        }
         Effect::EndSessions { encrypted } => {
             let ended = Members::new(seen)?.end_sessions(*encrypted).await;
             tracing::info!(ended, encrypted, "sessions ended");
@@ -96,7 +103,7 @@ async fn drop_pause(client: &Client, seen: &Seen, holder: &str) -> Result<(), Er
 
 async fn patch_spec(client: &Client, seen: &Seen, settings: &TlsSettings) -> Result<(), Error> {
     let observed = postgres(seen)?;
-    let old = serde_json::to_value(settings_of(&observed.spec)).unwrap_or_default();
+    let old = serde_json::to_value(TlsSettings::of(&observed.spec)).unwrap_or_default();
     let new = serde_json::to_value(settings).unwrap_or_default();
     let Some(change) = merge_patch_between(&old, &new) else {
         return Ok(());

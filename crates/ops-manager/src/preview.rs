@@ -8,13 +8,13 @@ mod certificates;
 mod words;
 
 use api_types::ops_request::{
-    OperationPreview, PreviewMember, PreviewPhase, PreviewRestart, PreviewSessions, TlsRestart,
+    OperationPreview, PreviewMember, PreviewPhase, PreviewRestart, PreviewSessions, TlsRestart, TlsSettings,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::engine;
 use crate::moves::{config, proof};
-use crate::operation::{Operation, What, settings_of};
+use crate::operation::{Operation, What};
 use crate::step::{Needs, StepName};
 use crate::world::{Observed, World};
 
@@ -24,7 +24,7 @@ use crate::world::{Observed, World};
 /// What is waited for, or why it can't be done.
 pub fn preview(op: &Operation, world: &World) -> Needs<OperationPreview> {
     let steps: Vec<StepName> = engine::planned(op).iter().map(|step| step.name).collect();
-    let settings = settings_of(&world.postgres.need("the Postgres")?.spec);
+    let settings = TlsSettings::of(&world.postgres.need("the Postgres")?.spec);
     let pods = config::resolved(world, &settings)?.pod_names();
     let certificates = match &op.plan.tls {
         Some(plan) => certificates::of(&steps, world, &plan.after)?,

@@ -156,6 +156,11 @@ impl StepName {
         )
     }
 
+    /// Whether it may write before it knows how members answer: what it writes does not depend on that.
+    pub fn acts_unseen(self) -> bool {
+        matches!(self, Self::TrustCa | Self::ReloadTls)
+    }
+
     /// The word on the wire.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -51,11 +51,11 @@ pub async fn perform(process: &Process, pet_set: &PetSet, plan: &Plan) -> Done {
         }
         tracing::info!("{step}");
         match carry_out(&process.client, pet_set, step).await {
-            Ok(true) => report::succeeded(process, pet_set, step).await,
+            Ok(true) => report::succeeded(process, pet_set, step),
             Ok(false) => {}
             Err(error) => {
                 done.collided = matches!(step, Move::CreateRevision(_)) && matches!(error, Error::Moved(_));
-                done.problem = report::failed(process, pet_set, step, &error).await;
+                done.problem = report::failed(process, pet_set, step, &error);
                 done.outcome = Err(error);
                 return done;
             }

@@ -36,7 +36,7 @@ pub async fn report(
     if done.collided {
         wanted.collision_count = Some(wanted.collision_count.unwrap_or(0) + 1);
     }
-    tell_new_problems(process, pet_set, &plan.problems).await;
+    tell_new_problems(process, pet_set, &plan.problems);
     write(process, pet_set, &wanted).await
 }
 
@@ -51,7 +51,7 @@ pub async fn invalid(
     now: Timestamp,
 ) -> Result<(), ApplyError> {
     let problem = Problem::invalid(invalid);
-    tell_new_problems(process, pet_set, std::slice::from_ref(&problem)).await;
+    tell_new_problems(process, pet_set, std::slice::from_ref(&problem));
     let old = pet_set.status.clone().unwrap_or_default();
     write(
         process,
@@ -74,7 +74,7 @@ async fn write(
 }
 
 /// One Event per problem that the status does not show yet.
-async fn tell_new_problems(process: &Process, pet_set: &PetSet, problems: &[Problem]) {
+fn tell_new_problems(process: &Process, pet_set: &PetSet, problems: &[Problem]) {
     let conditions = pet_set.status.iter().flat_map(|s| s.conditions.iter().flatten());
     let known: Vec<&str> = conditions
         .filter(|c| c.type_ == REPLICA_FAILURE)
@@ -89,13 +89,12 @@ async fn tell_new_problems(process: &Process, pet_set: &PetSet, problems: &[Prob
             reasons::FAILED_CREATE,
             &problem.message,
             problem.reason,
-        )
-        .await;
+        );
     }
 }
 
 /// The Event of a move that was made.
-pub async fn succeeded(process: &Process, pet_set: &PetSet, step: &Move) {
+pub fn succeeded(process: &Process, pet_set: &PetSet, step: &Move) {
     let set = pet_set.name_any();
     let (reason, note, action) = match step {
         Move::CreatePod(pod) => {
@@ -121,12 +120,12 @@ pub async fn succeeded(process: &Process, pet_set: &PetSet, step: &Move) {
         ),
         _ => return,
     };
-    publish(process, pet_set, Severity::Normal, reason, &note, &action).await;
+    publish(process, pet_set, Severity::Normal, reason, &note, &action);
 }
 
 /// The Event of a move that failed, and the same as a problem for the status. A race is no problem: the next pass
 /// looks again.
-pub async fn failed(process: &Process, pet_set: &PetSet, step: &Move, error: &Error) -> Option<Problem> {
+pub fn failed(process: &Process, pet_set: &PetSet, step: &Move, error: &Error) -> Option<Problem> {
     let Error::Api(error) = error else { return None };
     if error.is_conflict() || matches!(error, ApplyError::Gone { .. }) {
         return None;
@@ -143,24 +142,16 @@ pub async fn failed(process: &Process, pet_set: &PetSet, step: &Move, error: &Er
         other => (reasons::FAILED_UPDATE, other.to_string()),
     };
     let message = format!("{what} in PetSet {set} failed error: {cause}");
-    publish(process, pet_set, Severity::Warning, reason, &message, &what).await;
+    publish(process, pet_set, Severity::Warning, reason, &message, &what);
     Some(Problem { reason, message })
 }
 
 /// `action` names the object as well: Events of one action are merged into the first.
-async fn publish(
-    process: &Process,
-    pet_set: &PetSet,
-    severity: Severity,
-    reason: &str,
-    note: &str,
-    action: &str,
-) {
+fn publish(process: &Process, pet_set: &PetSet, severity: Severity, reason: &str, note: &str, action: &str) {
     let action: String = action.chars().take(MAX_ACTION).collect();
     process
         .recorder
-        .publish(&pet_set.object_ref(&()), severity, reason, note, &action)
-        .await;
+        .publish(&pet_set.object_ref(&()), severity, reason, note, &action);
 }
 
 /// Longest action of an Event (events.k8s.io/v1).

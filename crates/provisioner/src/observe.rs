@@ -27,10 +27,13 @@ use crate::world::{Leftovers, Version, World};
 /// When something could not be read.
 pub async fn observe(context: &Context, postgres: Arc<Postgres>) -> Result<World, Error> {
     let reader = Reader::new(&context.client, &postgres);
-    let (version, (secrets, config), mut live, pods, leftovers) = tokio::try_join!(
+    let (version, (secrets, config, mut live), pods, leftovers) = tokio::try_join!(
         version(&reader),
-        secrets::read(&reader),
-        children::read(&reader),
+        async {
+            let live = children::read(&reader).await?;
+            let (secrets, config) = secrets::read(&reader, &live).await?;
+            Ok((secrets, config, live))
+        },
         pods(&reader),
         leftovers(&reader),
     )?;

@@ -37,7 +37,8 @@ pub async fn report(
         && error.is_refusal()
     {
         let why = runtime::error_chain(error);
-        plan.set(types::SPEC_APPLIED, false, reasons::APPLY_FAILED, why);
+        plan.set(types::SPEC_APPLIED, false, reasons::APPLY_FAILED, why.clone());
+        plan.tell(true, reasons::APPLY_FAILED, why);
     }
     let status = status(world, &plan, Timestamp::now());
     if !world.is_object_alone() {
@@ -47,7 +48,7 @@ pub async fn report(
     if runtime::patch_status(&context.client, world.postgres.as_ref(), &status, PROVISIONER).await? {
         log(world, &plan, &status);
     }
-    publish(context, world, &plan, done, &status).await;
+    publish(context, world, &plan, done, &status);
     Ok(())
 }
 
@@ -100,7 +101,7 @@ fn log(world: &World, plan: &Plan, status: &PostgresStatus) {
     );
 }
 
-async fn publish(
+fn publish(
     context: &Context,
     world: &World,
     plan: &Plan,
@@ -112,8 +113,7 @@ async fn publish(
         let note = format!("Successfully created {created}");
         context
             .recorder
-            .publish(&on, Severity::Normal, events::SUCCESSFUL, &note, RECONCILE)
-            .await;
+            .publish(&on, Severity::Normal, events::SUCCESSFUL, &note, RECONCILE);
     }
     let known = |note: &str| {
         world
@@ -129,14 +129,12 @@ async fn publish(
         };
         context
             .recorder
-            .publish(&on, severity, &news.reason, &news.note, RECONCILE)
-            .await;
+            .publish(&on, severity, &news.reason, &news.note, RECONCILE);
     }
     if let Some((severity, note)) = transition(world, status) {
         context
             .recorder
-            .publish(&on, severity, events::PHASE_CHANGED, &note, RECONCILE)
-            .await;
+            .publish(&on, severity, events::PHASE_CHANGED, &note, RECONCILE);
     }
 }
 

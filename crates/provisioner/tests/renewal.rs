@@ -6,7 +6,7 @@ use api_types::postgres::conditions::ISSUER_CA_CHANGED;
 use api_types::tls::CertificateAlias;
 use provisioner::decide::decide;
 use provisioner::plan::Action;
-use provisioner::world::World;
+use provisioner::world::{Version, World};
 use testkit::authority::Authority;
 use world::*;
 
@@ -160,4 +160,49 @@ fn a_replaced_ca_is_told_before_a_certificate_is_renewed_with_it() {
     renew(&mut world, &other);
     let plan = decide(&world);
     assert!(removes(&plan, ISSUER_CA_CHANGED));
+}
+
+/// An edit that waits for a request, of TLS or of something else, or one that can't be followed at all.
+#[test]
+fn certificates_are_renewed_also_while_an_edit_of_the_spec_is_held_back() {
+    let edits: [fn(&mut World); 4] = [
+        |world| *world = edit(world.clone(), |spec| spec.tls = None),
+        |world| {
+            *world = edit(world.clone(), |spec| {
+                spec.tls.as_mut().unwrap().issuer_ref.as_mut().unwrap().name = "other".into();
+            });
+        },
+        |world| world.version = Version::Found(Box::new(version("15.5", "15.18"))),
+        |world| world.version = Version::Unknown { known: Vec::new() },
+    ];
+    for (case, edit) in edits.into_iter().enumerate() {
+        let mut world = running(tls());
+        edit(&mut world);
+        let plan = decide(&world);
+        let (_, reason, _) = set(&plan, "SpecApplied").expect("it is held back");
+        let before = world.config_secret().unwrap().data.clone().unwrap();
+
+        let new = renew(&mut world, authority());
+        let plan = decide(&world);
+        assert_eq!(
+            actions(&plan),
+            ["apply Secret pg-bc1234"],
+            "case {case}: {reason}"
+        );
+        let world = applied(world, &plan);
+        let after = world.config_secret().unwrap().data.clone().unwrap();
+        let changed = after
+            .iter()
+            .filter(|(key, value)| before.get(*key) != Some(value));
+        let changed: Vec<&str> = changed.map(|(key, _)| key.as_str()).collect();
+        assert_eq!(changed, ["server.crt", "server.key"], "case {case}");
+
+        let plan = decide(&world);
+        assert_eq!(actions(&plan), Vec::<String>::new(), "case {case}");
+        assert_eq!(
+            plan.renewal.map(|renewal| renewal.fingerprint),
+            Some(new),
+            "case {case}"
+        );
+    }
 }

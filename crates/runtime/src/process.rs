@@ -169,10 +169,13 @@ where
         lease: args.lease_name.unwrap_or_else(|| name.to_owned()),
         identity,
     });
-    tokio::select! {
+    let recorder = process.recorder.clone();
+    let outcome = tokio::select! {
         outcome = lead(process, election, operate) => outcome,
         ended = &mut admin => Err(admin_ended(ended)),
-    }
+    };
+    recorder.flush().await;
+    outcome
 }
 
 async fn serve_admin(

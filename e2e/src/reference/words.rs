@@ -79,8 +79,8 @@ its message does not change."
 fn preface_of_events(kind: &str) -> &'static str {
     match kind {
         "Postgres" => {
-            "Besides these, Warnings with the reason of `SpecApplied` or `ProvisioningStarted` when one of them becomes `False`
-(`ApplyFailed` has none), and Warnings `IssuerCAChanged` and `DeletionHeld`."
+            "Besides these, Warnings with the reason of `SpecApplied` or `ProvisioningStarted` when one of them becomes `False`,
+and Warnings `IssuerCAChanged` and `DeletionHeld`."
         }
         "PostgresOpsRequest" => {
             "Besides these, one for every condition that becomes `True`, with its type as the reason: a Warning for `Failed`, Normal

@@ -158,7 +158,7 @@ async fn kill(namespace: &TestNamespace, member: &Member) -> Result<bool> {
 }
 
 fn agent(pod: &Pod) -> Option<ContainerStatus> {
-    let statuses = pod.status.as_ref()?.init_container_statuses.as_ref()?;
+    let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
     statuses.iter().find(|it| it.name == AGENT_CONTAINER).cloned()
 }
 

@@ -5,6 +5,7 @@ mod agent;
 mod bad_requests;
 mod deletion;
 mod docs;
+mod edited;
 mod metrics;
 mod operations;
 mod pause;

@@ -34,7 +34,7 @@ async fn renewed(namespace: &TestNamespace) -> Result<()> {
 }
 
 /// Every member serves another certificate than this one, and the one that was issued.
-async fn served_by_all(namespace: &TestNamespace, old: &str, what: &str) -> Result<()> {
+pub(crate) async fn served_by_all(namespace: &TestNamespace, old: &str, what: &str) -> Result<()> {
     let begun = Instant::now();
     poll::until(
         "the new certificate on every member",
@@ -89,6 +89,6 @@ async fn the_ca_is_replaced(namespace: &TestNamespace) -> Result<()> {
     Ok(())
 }
 
-fn certificate(alias: CertificateAlias) -> String {
+pub(crate) fn certificate(alias: CertificateAlias) -> String {
     names::certificate(DATABASE, alias)
 }

@@ -266,17 +266,17 @@ fn pod_template(question: &Question<'_>, findings: &mut Findings) {
         user_and_group(question, postgres, findings);
     }
     findings.add_if(
-        pod.containers.iter().any(|c| c.name == words::AGENT_CONTAINER),
-        "spec.podTemplate.spec.containers[config-agent]",
-        "the name is taken by an init container; to change its resources write it in initContainers",
+        pod.init_containers
+            .iter()
+            .any(|c| c.name == words::AGENT_CONTAINER),
+        "spec.podTemplate.spec.initContainers[config-agent]",
+        "the name is taken by a container; to change its resources write it in containers",
     );
-    let agents = pod.init_containers.iter();
-    let context = agents
-        .filter(|c| c.name == words::AGENT_CONTAINER)
-        .find_map(|c| c.security_context.as_ref());
+    let agent = pod.containers.iter().find(|c| c.name == words::AGENT_CONTAINER);
+    let context = agent.and_then(|agent| agent.security_context.as_ref());
     findings.add_if(
         context.is_some_and(|context| context.run_as_user.is_some() || context.run_as_group.is_some()),
-        "spec.podTemplate.spec.initContainers[config-agent].securityContext",
+        "spec.podTemplate.spec.containers[config-agent].securityContext",
         "private keys must belong to PostgreSQL's user; remove runAsUser and runAsGroup",
     );
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use api_types::names;
+use api_types::ops_request::TlsSettings;
 use api_types::postgres::{
     CommitLevel, DeletionPolicy, StandbyMode, StorageType, StreamingMode, SyncMode, WalLimitPolicy,
 };
@@ -72,6 +73,7 @@ pub(super) fn answer(
         auth_externally_managed: auth.is_some_and(|auth| auth.externally_managed == Some(true)),
         service_account,
         makes_service_account,
+        tls_settings: TlsSettings::of(&question.inputs.postgres.spec),
         ssl_mode: question.ssl_mode,
         client_auth_mode: question.client_auth_mode,
         storage: storage(question),

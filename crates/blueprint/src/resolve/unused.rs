@@ -202,23 +202,15 @@ fn pods(spec: &PostgresSpec, found: &mut Vec<String>) {
             note(found, true, &field, "Patroni does its work");
         }
     }
-    let postgres = pod
-        .containers
-        .iter()
-        .find(|c| c.name == words::POSTGRES_CONTAINER);
-    note(
-        found,
-        postgres.is_some_and(changes_the_command),
-        &format!("{FIELD}.containers[postgres]"),
-        "image, command and args are the version's",
-    );
-    let mut agents = pod.init_containers.iter();
-    note(
-        found,
-        agents.any(|c| c.name == words::AGENT_CONTAINER && changes_the_command(c)),
-        &format!("{FIELD}.initContainers[config-agent]"),
-        "image, command and args are the version's",
-    );
+    for name in [words::POSTGRES_CONTAINER, words::AGENT_CONTAINER] {
+        let named = pod.containers.iter().find(|c| c.name == name);
+        note(
+            found,
+            named.is_some_and(changes_the_command),
+            &format!("{FIELD}.containers[{name}]"),
+            "image, command and args are the version's",
+        );
+    }
     note(
         found,
         !pod.ephemeral_containers.is_empty(),

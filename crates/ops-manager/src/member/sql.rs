@@ -13,6 +13,9 @@ use sha2::{Digest, Sha256};
 use crate::observe::Seen;
 use crate::world::{Files, Inside};
 
+/// PostgreSQL tells nobody that a file has changed, so it is asked this often.
+const FILES_AGAIN: Duration = Duration::from_millis(20);
+
 /// Logs in to a member.
 ///
 /// # Errors
@@ -117,6 +120,27 @@ pub async fn look(seen: &Seen, address: &str, within: Duration) -> Result<Inside
         sessions: sessions.map_err(said)?,
         replicas: replicas.map_err(said)?,
     })
+}
+
+/// Waits until the member has these files.
+///
+/// # Errors
+/// In a few words, why not.
+pub async fn files_are(seen: &Seen, address: &str, wanted: &Files, within: Duration) -> Result<(), String> {
+    let look = async {
+        let session = session(seen, address, within).await?;
+        let mut again = tokio::time::interval(FILES_AGAIN);
+        loop {
+            again.tick().await;
+            if files(&session).await? == *wanted {
+                return Ok(());
+            }
+        }
+    };
+    let late = || Err(format!("its files did not come within {within:?}"));
+    tokio::time::timeout(within, look)
+        .await
+        .unwrap_or_else(|_| late())
 }
 
 async fn files(session: &Session) -> Result<Files, String> {

@@ -112,6 +112,7 @@ mod tests {
                 before: before.clone(),
                 after: after.clone(),
                 rotate: false,
+                ..TlsPlan::default()
             })
         };
         assert_eq!(new(&plain, &spelt), []);

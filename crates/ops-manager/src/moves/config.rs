@@ -31,6 +31,19 @@ pub fn proposed(world: &World, settings: &TlsSettings) -> Needs<Postgres> {
     Ok(postgres)
 }
 
+/// The TLS settings that the members follow: the spec's, unless it was edited and the provisioner holds that back.
+///
+/// # Errors
+/// Why it is not known.
+pub fn followed_settings(world: &World) -> Result<TlsSettings, String> {
+    let spec = TlsSettings::of(&world.postgres.need("the Postgres")?.spec);
+    let written = match &world.pet_set {
+        Observed::Absent => None,
+        other => blueprint::followed_settings(&other.need("the PetSet")?.metadata),
+    };
+    Ok(written.unwrap_or(spec))
+}
+
 /// Builds the children for these settings and switches. `token` overrides the PetSet's restart token.
 pub fn stage(world: &World, settings: &TlsSettings, tls: TlsInputs, token: Option<&str>) -> Needs<Stage> {
     let postgres = proposed(world, settings)?;
@@ -172,9 +185,12 @@ pub fn restart_token(op: &Operation, world: &World) -> Result<Progress, Progress
     if LiveFacts::from_pet_set(Some(live)).restart_token.as_deref() == Some(op.uid.as_str()) {
         return Ok(revision_is_known(world)?.map_or(Progress::Done, Progress::Wait));
     }
-    let settings = crate::operation::settings_of(&world.postgres.need("the Postgres")?.spec);
-    let tls = TlsInputs::default();
-    let stage = stage(world, &settings, tls, Some(&op.uid))?;
+    let stage = stage(
+        world,
+        &followed_settings(world)?,
+        TlsInputs::default(),
+        Some(&op.uid),
+    )?;
     Ok(Progress::Act(pet_set_effects(world, &stage)?))
 }
 

@@ -201,9 +201,12 @@ pub fn subjects_of(bundle: &CaBundle) -> BTreeSet<Vec<u8>> {
 
 /// Every member answers as expected; those that don't are made to look at their files again.
 ///
-/// Standbys read them before the primary does: when it begins to serve a certificate of another CA, the standbys trust
-/// that CA already. The files themselves are brought to all at once, since kubelet takes most of the time.
+/// Where it matters, standbys read them before the primary does: when it begins to serve a certificate of another CA, the
+/// standbys trust that CA already. The files themselves are brought to all at once, since kubelet takes most of the time.
 pub fn reload(world: &World, told: &Told, expected: &Expectation) -> Result<Progress, Progress> {
+    if !needs_order(world, expected) {
+        return reload_at_once(world, told, expected);
+    }
     let leader = world.leader.as_deref();
     for is_leader in [false, true] {
         let these = |pod: &str| (Some(pod) == leader) == is_leader;
@@ -218,6 +221,21 @@ pub fn reload(world: &World, told: &Told, expected: &Expectation) -> Result<Prog
         }
     }
     Ok(all_there(world).map_or(Progress::Done, Progress::Wait))
+}
+
+/// Whether the primary is about to serve something that a standby may not trust yet.
+fn needs_order(world: &World, expected: &Expectation) -> bool {
+    let served = |member: &Member| Some(member.wire.present()?.served.as_ref()?.fingerprint.clone());
+    let leader = world.leader.as_ref().and_then(|leader| world.members.get(leader));
+    let stays = match &expected.tls {
+        ExpectedTls::Leaf(leaf) => leader.and_then(served).as_ref() == Some(leaf),
+        ExpectedTls::Any | ExpectedTls::None => false,
+    };
+    let trusts = |member: &Member| {
+        let wire = member.wire.present();
+        wire.is_some_and(|wire| wire.served.is_some() && expected.check_trust(&wire.trusted_subjects).is_ok())
+    };
+    !stays && !world.members.values().all(trusts)
 }
 
 /// As [`reload`], in no order: for members of which one may never answer as expected.
@@ -342,21 +360,19 @@ fn touch(pod: &str, member: &Member, told: &Told) -> Option<Effect> {
     })
 }
 
-/// kubelet is asked to bring the files; when they are there, the member is told to read them. A member that can't be
+/// kubelet is asked to bring the files, and the member is told to read them when they are there. A member that can't be
 /// asked what it has is told anyway.
 fn bring_up_to_date(pod: &str, member: &Member, told: &Told, expected: &Expectation) -> Vec<Effect> {
     if member.terminating {
         return Vec::new();
     }
     let mut effects: Vec<Effect> = touch(pod, member, told).into_iter().collect();
-    let arrived = member
-        .inside
-        .present()
-        .is_none_or(|inside| inside.files == told.files);
-    if arrived && member.patroni.present().is_some() {
+    if member.patroni.present().is_some() {
+        let can_be_asked = member.inside.present().is_some();
         effects.push(Effect::Reload {
             pod: pod.to_owned(),
             configuration: expected.needs_configuration(member),
+            files: can_be_asked.then(|| Box::new(told.files.clone())),
         });
     }
     effects

@@ -310,7 +310,9 @@ impl Cluster {
                 pod.token = Some(token.clone());
                 pod.folders = files;
             }
-            Effect::Reload { pod, configuration } => {
+            Effect::Reload {
+                pod, configuration, ..
+            } => {
                 let follows = self.stubborn.as_ref() != Some(pod);
                 let pod = self.pods.get_mut(pod).expect("a Pod");
                 if pod.starting == 0 && follows {

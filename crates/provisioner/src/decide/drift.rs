@@ -34,7 +34,7 @@ fn version(world: &World, resolved: &Resolved) -> Option<Refusal> {
         return None;
     }
     let message = format!(
-        "spec.version {:?} means image {}, the members run {running}. Create a PostgresOpsRequest of type UpdateVersion, or write the old version back; the members go on as they are",
+        "spec.version {:?} means image {}, the members run {running}. Write the old version back: requests of type UpdateVersion are not carried out yet; the members go on as they are",
         resolved.version_name, resolved.image,
     );
     Some(Refusal::new(reasons::UPDATE_VERSION_NEEDED, message))

@@ -38,6 +38,14 @@ impl Refusal {
             message: message.into(),
         }
     }
+
+    /// This one, saying the other one too: a condition has one reason.
+    pub fn and(mut self, other: Option<Self>) -> Self {
+        if let Some(other) = other {
+            self.message = format!("{}. {}", self.message, other.message);
+        }
+        self
+    }
 }
 
 /// Decides one pass.

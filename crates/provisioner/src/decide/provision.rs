@@ -39,7 +39,7 @@ pub fn plan(world: &World) -> Plan {
     };
     match resolve(world, secrets) {
         Ok((resolved, refused)) => provision(world, secrets, resolved, refused, &mut plan),
-        Err(refusal) => refuse(world, &refusal, &mut plan),
+        Err(refusal) => refuse(world, secrets, refusal, &mut plan),
     }
     plan
 }
@@ -63,8 +63,8 @@ fn resolve(world: &World, secrets: &SecretFacts) -> Result<(Resolved, Option<Ref
         live: live_facts(world, superuser),
     };
     let mut resolved = blueprint::resolve(&inputs).map_err(|invalid| invalid_spec(&invalid))?;
-    let chosen = tls::choose(world, secrets, &resolved)?;
-    resolved.tls = chosen.inputs;
+    let chosen = tls::choose(world, secrets, &blueprint::certificates(&resolved))?;
+    resolved.tls = TlsInputs::steady(&world.postgres.spec, chosen.trust, chosen.material);
     Ok((resolved, chosen.refused))
 }
 
@@ -112,9 +112,11 @@ fn invalid_spec(invalid: &[Invalid]) -> Refusal {
     Refusal::new(reasons::INVALID_SPEC, list.join("; "))
 }
 
-/// Nothing is changed; the user is told what to change.
-fn refuse(world: &World, refusal: &Refusal, plan: &mut Plan) {
+/// Nothing is changed but certificates that were renewed; the user is told what to change.
+fn refuse(world: &World, secrets: &SecretFacts, refusal: Refusal, plan: &mut Plan) {
+    let mut refusal = refusal;
     if world.is_provisioned() {
+        refusal = refusal.and(renewal::plan_for_what_runs(world, secrets, plan));
         plan.set(
             types::SPEC_APPLIED,
             false,
@@ -157,18 +159,23 @@ fn provision(
     credentials(world, secrets, &resolved, plan);
 
     let mut wanted = children::ordered(&resolved);
-    let held = drift::held(world, &resolved);
-    if held.is_some() {
+    let mut held = drift::held(world, &resolved);
+    if let Some(refusal) = held.take() {
         wanted.retain(|child| !drift::holds(child));
+        held = Some(refusal.and(renewal::plan_for_what_runs(world, secrets, plan)));
     } else if let Some(missing) = tls::missing(world, secrets, &resolved) {
         wanted.retain(|child| !waits_for_certificates(world, child));
         plan.wait(missing, CERTIFICATES_AGAIN);
     } else {
-        renewal::plan(world, &resolved, plan);
+        renewal::plan(world, &resolved.tls, plan);
     }
     children::apply(world, &wanted, plan);
     children::prune(world, &wanted, plan);
-    match issuer::replaced(world, secrets) {
+    // The members' certificates are not of the issuer that an edited spec names.
+    let is_edited = held
+        .as_ref()
+        .is_some_and(|held| held.reason == reasons::RECONFIGURE_TLS_NEEDED);
+    match issuer::replaced(world, secrets).filter(|_| !is_edited) {
         Some(message) => {
             let type_ = types::ISSUER_CA_CHANGED;
             plan.set(type_, true, type_, message.clone());

@@ -1,19 +1,23 @@
 //! A certificate that cert-manager renewed by itself reaches every member without a restart: the config Secret gets it
 //! (see `tls`), kubelet is asked to bring it at once, and the health task asks each member to take it up.
 
+use api_types::cert_manager::Certificate;
+use api_types::names;
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::{FILES_TOKEN, TRUST_CRT};
-use blueprint::{KeyPair, Material, Resolved, TlsPhase, recorded_hash, secret_text};
+use blueprint::{KeyPair, Material, TlsInputs, TlsPhase, recorded_hash, recorded_phase, secret_text};
 use k8s_openapi::api::core::v1::Pod;
 
+use crate::child::Child;
+use crate::decide::{Refusal, children, tls};
 use crate::health::Renewal;
 use crate::plan::{Action, Plan};
-use crate::world::World;
+use crate::world::{SecretFacts, World};
 
 /// Asks kubelet to look at once where a member serves another leaf than it is given or trusts less, and tells the health task what a
 /// member has to be asked to take up.
-pub fn plan(world: &World, resolved: &Resolved, plan: &mut Plan) {
-    if resolved.tls.phase == TlsPhase::Off {
+pub fn plan(world: &World, tls: &TlsInputs, plan: &mut Plan) {
+    if tls.phase == TlsPhase::Off {
         return;
     }
     let Some(config) = world.config_secret() else {
@@ -21,7 +25,7 @@ pub fn plan(world: &World, resolved: &Resolved, plan: &mut Plan) {
     };
     let material = Material::of_config(config);
     let trust = secret_text(config, TRUST_CRT).unwrap_or_default();
-    if material != resolved.tls.material || trust != resolved.tls.trust.to_pem() {
+    if material != tls.material || trust != tls.trust.to_pem() {
         // The config Secret is applied in this pass; the Pods are touched in the next.
         return;
     }
@@ -32,7 +36,7 @@ pub fn plan(world: &World, resolved: &Resolved, plan: &mut Plan) {
     let token = recorded_hash(&config.metadata).unwrap_or_default().to_owned();
     let renewal = Renewal {
         fingerprint,
-        trust: resolved.tls.trust.clone(),
+        trust: tls.trust.clone(),
     };
     for pod in stale(world, &renewal, &token) {
         plan.act(Action::TouchPod {
@@ -41,6 +45,47 @@ pub fn plan(world: &World, resolved: &Resolved, plan: &mut Plan) {
         });
     }
     plan.renewal = Some(renewal);
+}
+
+/// The same while the spec is not followed, whatever the reason: nobody's certificates may run out over an edit that waits.
+/// The live children get the certificates that were renewed, and nothing else. Returns why one is given to nobody.
+pub fn plan_for_what_runs(world: &World, secrets: &SecretFacts, plan: &mut Plan) -> Option<Refusal> {
+    let config = world.config_secret()?;
+    if recorded_phase(&config.metadata) != Some(TlsPhase::Enforce) {
+        return None;
+    }
+    let chosen = match tls::choose(world, secrets, &running_certificates(world)) {
+        Ok(chosen) => chosen,
+        Err(refusal) => return Some(refusal),
+    };
+    let given = Material::of_config(config);
+    let renewed = chosen
+        .material
+        .iter()
+        .fold(given.clone(), |all, (alias, pair)| all.with(alias, pair.clone()));
+    let inputs = TlsInputs::of(TlsPhase::Enforce, chosen.trust, renewed);
+    let mut changed = Vec::new();
+    if given != inputs.material || secret_text(config, TRUST_CRT) != Some(&inputs.trust.to_pem()) {
+        let config = blueprint::renewed_config(config, &inputs.trust, &inputs.material);
+        changed.push(Child::Secret(config));
+    }
+    changed.extend(world.app_binding().and_then(|live| {
+        let wanted = blueprint::renewed_app_binding(live, &inputs.trust);
+        let is_same = live.spec.client_config.ca_bundle == wanted.spec.client_config.ca_bundle;
+        (!is_same).then(|| Child::AppBinding(Box::new(wanted)))
+    }));
+    children::apply(world, &changed, plan);
+    self::plan(world, &inputs, plan);
+    chosen.refused
+}
+
+/// The Certificates that there are, whatever the spec says by now.
+fn running_certificates(world: &World) -> Vec<(CertificateAlias, Certificate)> {
+    let live = |alias| {
+        let certificate = world.certificate(&names::certificate(world.name(), alias))?;
+        Some((alias, certificate.clone()))
+    };
+    CertificateAlias::ALL.into_iter().filter_map(live).collect()
 }
 
 /// Pods that serve another leaf or trust less, and were not touched for it yet. A member that could not be asked is left

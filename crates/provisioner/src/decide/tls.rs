@@ -5,7 +5,7 @@ use api_types::reported::postgres::reasons;
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::TRUST_CRT;
 use blueprint::material::{CA, KEY, LEAF};
-use blueprint::{CaBundle, KeyPair, Material, Resolved, TlsInputs, secret_text};
+use blueprint::{CaBundle, KeyPair, Material, Resolved, secret_text};
 use instance::examine_issued;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
@@ -13,11 +13,13 @@ use k8s_openapi::api::core::v1::Secret;
 use crate::decide::Refusal;
 use crate::world::{SecretFacts, World, is_ready};
 
-/// The TLS switches of a database while no operation runs, and the certificate that members do not get.
+/// What members are given and trust while no operation runs, and the certificate that they do not get.
 #[derive(Debug)]
 pub struct Chosen {
-    /// The switches.
-    pub inputs: TlsInputs,
+    /// The CAs that they trust.
+    pub trust: CaBundle,
+    /// The certificates that they are given.
+    pub material: Material,
     /// Which certificate is refused, why, and what to do.
     pub refused: Option<Refusal>,
 }
@@ -30,7 +32,11 @@ pub struct Chosen {
 ///
 /// # Errors
 /// A bundle that is no PEM.
-pub fn choose(world: &World, secrets: &SecretFacts, resolved: &Resolved) -> Result<Chosen, Refusal> {
+pub fn choose(
+    world: &World,
+    secrets: &SecretFacts,
+    certificates: &[(CertificateAlias, Certificate)],
+) -> Result<Chosen, Refusal> {
     let config = world.config_secret();
     let trusted = config
         .and_then(|secret| secret_text(secret, TRUST_CRT))
@@ -38,14 +44,15 @@ pub fn choose(world: &World, secrets: &SecretFacts, resolved: &Resolved) -> Resu
     let trusted = CaBundle::from_pem(trusted)
         .map_err(|error| Refusal::new(reasons::INVALID_CERTIFICATE, error.to_string()))?;
     let given = config.map(Material::of_config).unwrap_or_default();
-    let (wanted, refused) = wanted(secrets, resolved, &given, world.now);
+    let (wanted, refused) = wanted(secrets, certificates, &given, world.now);
     let authorities = wanted.authorities();
     let is_known = given.is_empty() || given.authorities().contains_all(&authorities);
     let is_trusted = trusted.contains_all(&authorities) && members_trust(world, &authorities);
     let trust = trusted.union(&authorities);
     let material = if is_known || is_trusted { wanted } else { given };
     Ok(Chosen {
-        inputs: TlsInputs::steady(&world.postgres.spec, trust, material),
+        trust,
+        material,
         refused,
     })
 }
@@ -63,16 +70,17 @@ fn members_trust(world: &World, authorities: &CaBundle) -> bool {
 
 fn wanted(
     secrets: &SecretFacts,
-    resolved: &Resolved,
+    certificates: &[(CertificateAlias, Certificate)],
     given: &Material,
     now: Timestamp,
 ) -> (Material, Option<Refusal>) {
     let (mut material, mut refused) = (Material::default(), None);
-    for (alias, certificate) in blueprint::certificates(resolved) {
+    for (alias, certificate) in certificates {
+        let alias = *alias;
         let issued = secrets.certificates.get(&alias).and_then(KeyPair::of_issued);
         let (pair, why) = match (issued, given.get(alias)) {
             (Some(issued), Some(given)) if issued == *given => (Some(issued), None),
-            (Some(issued), given) => match sound(&issued, alias, &certificate, now) {
+            (Some(issued), given) => match sound(&issued, alias, certificate, now) {
                 Ok(()) => (Some(issued), None),
                 Err(why) => (given.cloned(), Some(why)),
             },

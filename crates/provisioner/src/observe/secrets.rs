@@ -16,12 +16,13 @@ use runtime::{ApplyError, ObjectId};
 
 use super::Reader;
 use super::children::absent_with_its_kind;
+use crate::child::Child;
 use crate::error::Error;
 use crate::world::{SecretFacts, Secrets, UserConf};
 
-/// The Secrets' facts and the config Secret.
-pub async fn read(reader: &Reader<'_>) -> Result<(Secrets, Option<Secret>), Error> {
-    match facts(reader).await {
+/// The Secrets' facts and the config Secret. The Certificates among the live children say where what they ask for is kept.
+pub async fn read(reader: &Reader<'_>, live: &[Child]) -> Result<(Secrets, Option<Secret>), Error> {
+    match facts(reader, live).await {
         Ok((facts, config)) => Ok((Secrets::Read(Box::new(facts)), config)),
         Err(Error::Api(ApplyError::Forbidden { .. })) => denied(reader).await,
         Err(error) => Err(error),
@@ -49,7 +50,7 @@ async fn is_going(reader: &Reader<'_>) -> Result<bool, Error> {
     Ok(namespace.is_none_or(|namespace| namespace.metadata.deletion_timestamp.is_some()))
 }
 
-async fn facts(reader: &Reader<'_>) -> Result<(SecretFacts, Option<Secret>), Error> {
+async fn facts(reader: &Reader<'_>, live: &[Child]) -> Result<(SecretFacts, Option<Secret>), Error> {
     let auth_name = auth_name(reader.postgres);
     let config_name = names::config_secret(
         &reader.name,
@@ -66,7 +67,7 @@ async fn facts(reader: &Reader<'_>) -> Result<(SecretFacts, Option<Secret>), Err
         .unwrap_or(TlsPhase::Off);
     let has_tls = reader.postgres.spec.tls.is_some() || phase != TlsPhase::Off;
     let (certificates, issuing_ca, auth_is_shared) = tokio::try_join!(
-        certificates(reader, has_tls),
+        certificates(reader, live, has_tls),
         issuing_ca(reader),
         is_shared(reader, &auth_name),
     )?;
@@ -118,13 +119,15 @@ async fn user_conf(reader: &Reader<'_>) -> Result<UserConf, Error> {
 
 async fn certificates(
     reader: &Reader<'_>,
+    live: &[Child],
     has_tls: bool,
 ) -> Result<BTreeMap<CertificateAlias, Secret>, Error> {
     if !has_tls {
         return Ok(BTreeMap::new());
     }
     let read = CertificateAlias::ALL.map(|alias| async move {
-        let secret = reader.get::<Secret>(&certificate_secret(reader, alias)).await?;
+        let name = certificate_secret(reader, live, alias);
+        let secret = reader.get::<Secret>(&name).await?;
         Ok::<_, Error>(secret.map(|secret| (alias, secret)))
     });
     let found = futures::future::try_join_all(read).await?;
@@ -147,14 +150,21 @@ async fn issuing_ca(reader: &Reader<'_>) -> Result<Option<String>, Error> {
     Ok(secret.and_then(|secret| secret_text(&secret, LEAF).map(str::to_owned)))
 }
 
-fn certificate_secret(reader: &Reader<'_>, alias: CertificateAlias) -> String {
+/// Where the live Certificate has its Secret; before there is one, where the spec wants it.
+fn certificate_secret(reader: &Reader<'_>, live: &[Child], alias: CertificateAlias) -> String {
+    let certificate = names::certificate(&reader.name, alias);
+    let kept = live.iter().find_map(|child| match child {
+        Child::Certificate(live) if child.name() == certificate => Some(live.spec.secret_name.clone()),
+        _ => None,
+    });
+    if let Some(kept) = kept.filter(|name| !name.is_empty()) {
+        return kept;
+    }
     let custom = reader.postgres.spec.tls.iter().flat_map(|tls| &tls.certificates);
     let named = custom
         .filter(|it| it.alias == alias.as_str())
         .find_map(|it| it.secret_name.clone());
-    named
-        .filter(|name| !name.is_empty())
-        .unwrap_or_else(|| names::certificate(&reader.name, alias))
+    named.filter(|name| !name.is_empty()).unwrap_or(certificate)
 }
 
 /// Whether another database of the namespace uses the same auth Secret; only asked when it may have to go.

@@ -8,14 +8,14 @@ pub mod request;
 mod stages;
 pub mod target;
 
-use api_types::ops_request::{DrainPolicy, OperationPlan, TlsPlan, TlsRestart};
-use blueprint::TlsPhase;
+use api_types::ops_request::{DrainPolicy, OperationPlan, TlsPlan, TlsRestart, TlsSettings};
+use blueprint::{Resolved, TlsPhase};
 use jiff::SignedDuration;
 
 use crate::effect::{Child, Effect};
 use crate::moves::proof::ExpectedTrust;
 use crate::moves::{authority, certificates, config, drain, proof, rolling};
-use crate::operation::{Operation, settings_of};
+use crate::operation::Operation;
 use crate::step::{Needs, Progress, Step, StepName, settle};
 use crate::world::{Member, Observed, World};
 
@@ -31,7 +31,7 @@ const SYNC: Step = Step::new(
 );
 const TRUST: Step = Step::new(
     StepName::TrustCa,
-    "Successfully published the CAs: every member was seen to trust the old and the new one",
+    "Successfully published the CAs: members and clients trust the old and the new one",
     |op, world| settle(trust(op, world)),
 );
 const RELOAD: Step = Step::new(
@@ -125,11 +125,27 @@ fn tls_plan(op: &Operation) -> Needs<&TlsPlan> {
 }
 
 fn issue(op: &Operation, world: &World) -> Result<Progress, Progress> {
-    certificates::issue_anew(op, world, &tls_plan(op)?.after)
+    let progress = certificates::issue_anew(op, world, &tls_plan(op)?.after)?;
+    kept_first(op, world, progress)
 }
 
 fn sync(op: &Operation, world: &World) -> Result<Progress, Progress> {
-    certificates::synced(op, world, &tls_plan(op)?.after)
+    let progress = settle(certificates::synced(op, world, &tls_plan(op)?.after));
+    kept_first(op, world, progress)
+}
+
+/// Before anything else is done about certificates, what members have is kept.
+fn kept_first(op: &Operation, world: &World, progress: Progress) -> Result<Progress, Progress> {
+    let plan = tls_plan(op)?;
+    let Progress::Act(mut effects) = progress else {
+        return Ok(progress);
+    };
+    if plan.before.tls.is_some() && plan.after.tls.is_some() {
+        let mut all = keep(op, world, &config::resolved(world, &plan.before)?)?;
+        all.append(&mut effects);
+        return Ok(Progress::Act(all));
+    }
+    Ok(Progress::Act(effects))
 }
 
 /// What members have is kept to go back to; then applications and members trust the new CA, before anybody shows a
@@ -141,22 +157,25 @@ fn trust(op: &Operation, world: &World) -> Result<Progress, Progress> {
         certificates::synced(op, world, &plan.after)?.first()?;
     }
     let stage = stages::trusting(world, plan, &new)?;
-    let mut effects = keep(op, world, &stage)?;
+    let mut effects = keep(op, world, &stage.resolved)?;
     effects.extend(config::app_binding_effects(world, &stage)?);
     effects.extend(config::config_effects(world, &stage)?);
     Progress::of(effects).first()?;
+    if new.is_empty() && stages::has_same_authorities(world, &plan.after)? {
+        return Ok(Progress::Done);
+    }
     proof::reload(world, &stages::told(&stage), &stages::expected_to_trust(&stage))
 }
 
 /// Keeps what members are given now, unless this operation has done so already.
-fn keep(op: &Operation, world: &World, stage: &config::Stage) -> Needs<Vec<Effect>> {
+fn keep(op: &Operation, world: &World, resolved: &Resolved) -> Needs<Vec<Effect>> {
     match &world.last_good {
         Observed::Present(_) => Ok(Vec::new()),
         Observed::Unknown(why) => Err(Progress::Wait(format!(
             "the Secret with the last good certificates could not be read: {why}"
         ))),
         Observed::Absent => {
-            let secret = blueprint::last_good(&stage.resolved, &stages::given(world)?, &op.uid);
+            let secret = blueprint::last_good(resolved, &stages::given(world)?, &op.uid);
             Ok(vec![Effect::Apply(Box::new(Child::LastGood(secret)))])
         }
     }
@@ -189,9 +208,9 @@ fn commit(op: &Operation, world: &World) -> Result<Progress, Progress> {
     let stage = stages::proven(op, world, &plan.after, token)?;
     // Before the spec is written: it may turn out that the template must not be.
     let pet_set = config::pet_set_effects(world, &stage)?;
-    let spec = settings_of(&world.postgres.need("the Postgres")?.spec);
+    let spec = TlsSettings::of(&world.postgres.need("the Postgres")?.spec);
     if spec != plan.after {
-        return Ok(if spec == plan.before {
+        return Ok(if spec == *plan.found() {
             Progress::Act(vec![Effect::PatchSpec(Box::new(plan.after.clone()))])
         } else {
             let text = "spec.tls, sslMode or clientAuthMode of the Postgres was edited during the operation; create a new request";
@@ -278,14 +297,18 @@ fn follow(op: &Operation, world: &World, plan: &TlsPlan) -> Result<Progress, Pro
     Ok(Progress::Choose(Box::new(plan)))
 }
 
-/// Children and members are as the provisioner will want them: only current CAs are trusted, nothing is left over.
 fn finish(op: &Operation, world: &World) -> Result<Progress, Progress> {
-    let settings = settings_of(&world.postgres.need("the Postgres")?.spec);
-    certificates::synced(op, world, &settings)?.first()?;
+    let spec = TlsSettings::of(&world.postgres.need("the Postgres")?.spec);
+    end_at(op, world, &spec)
+}
+
+/// Children and members are as the provisioner will want them: only current CAs are trusted, nothing is left over.
+fn end_at(op: &Operation, world: &World, settings: &TlsSettings) -> Result<Progress, Progress> {
+    certificates::synced(op, world, settings)?.first()?;
     // Nobody may stop trusting a CA while a member still serves a certificate of it.
-    let overlap = stages::overlap(world, &settings)?;
+    let overlap = stages::overlap(world, settings)?;
     let (stage, trust): (_, fn(_) -> _) = if stages::all_serve(world, &overlap) {
-        (stages::steady(world, &settings)?, ExpectedTrust::Exactly)
+        (stages::steady(world, settings)?, ExpectedTrust::Exactly)
     } else {
         (overlap, ExpectedTrust::AtLeast)
     };
@@ -293,22 +316,25 @@ fn finish(op: &Operation, world: &World) -> Result<Progress, Progress> {
     if let Some(waiting) = proof::replication(world, settings.tls.is_some()) {
         return Ok(Progress::Wait(waiting));
     }
-    let obsolete = certificates::obsolete(world, &settings)?;
+    let obsolete = certificates::obsolete(world, settings)?;
     Ok(Progress::of(obsolete))
 }
 
-/// Before the spec was committed, members go back to the certificates that they had, and cert-manager is asked for the
-/// old ones again; whether it can give them is no condition. Afterwards the way on is the only one, also for a rotation,
-/// whose spec is the same before and after.
+/// Before the spec was committed, members go back to the settings and certificates that they had, and cert-manager is
+/// asked for the old ones again; whether it can give them is no condition. Afterwards the way on is the only one, also for
+/// a rotation, whose spec is the same before and after; so it is when the spec was edited meanwhile.
 fn restore(op: &Operation, world: &World) -> Result<Progress, Progress> {
-    let settings = settings_of(&world.postgres.need("the Postgres")?.spec);
-    let goes_back = !op.committed && tls_plan(op)?.before == settings && settings.tls.is_some();
-    if !goes_back {
-        return finish(op, world);
+    let plan = tls_plan(op)?;
+    let spec = TlsSettings::of(&world.postgres.need("the Postgres")?.spec);
+    if op.committed || spec != *plan.found() {
+        return end_at(op, world, &spec);
     }
-    let stage = stages::last_good(world, &settings)?;
+    if plan.before.tls.is_none() {
+        return end_at(op, world, &plan.before);
+    }
+    let stage = stages::last_good(world, &plan.before)?;
     brought_to(world, &stage, ExpectedTrust::AtLeast)?.first()?;
-    let effects = certificates::as_wanted(world, &settings)?;
+    let effects = certificates::as_wanted(world, &plan.before)?;
     Ok(Progress::of(effects))
 }
 

@@ -147,6 +147,13 @@ fn issued_material(world: &World, settings: &TlsSettings) -> Needs<Material> {
     Ok(material)
 }
 
+/// Whether what was issued for these settings comes of CAs of which members have certificates already: they and their
+/// clients trust those, so there is nothing to wait for.
+pub fn has_same_authorities(world: &World, settings: &TlsSettings) -> Needs<bool> {
+    let known = given(world)?.authorities();
+    Ok(known.contains_all(&issued_material(world, settings)?.authorities()))
+}
+
 /// How a member answers that trusts the CAs of a stage and serves what it is given.
 pub fn expected_to_trust(stage: &Stage) -> Expectation {
     let tls = &stage.resolved.tls;

@@ -14,64 +14,80 @@ pub enum Target {
     Change(Box<TlsPlan>),
 }
 
-/// Settles what is to change. `default_auth` is how clients prove who they are when the spec says nothing.
+/// What a database is at the moment when a request is looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Found<'a> {
+    /// The settings in the spec.
+    pub spec: &'a TlsSettings,
+    /// The settings that the members follow: others than the spec's once it was edited.
+    pub followed: &'a TlsSettings,
+    /// How clients prove who they are when the spec says nothing.
+    pub default_auth: ClientAuthMode,
+}
+
+impl Found<'_> {
+    fn has_tls(&self) -> bool {
+        self.followed.tls.is_some() || self.spec.tls.is_some()
+    }
+}
+
+/// Settles what is to change: what the request asks for, and what was edited in the spec and is not followed yet.
 ///
 /// # Errors
 /// A sentence that says what to change in the request.
-pub fn plan(
-    request: &TlsRequest,
-    before: &TlsSettings,
-    default_auth: ClientAuthMode,
-) -> Result<Target, String> {
+pub fn plan(request: &TlsRequest, found: Found<'_>) -> Result<Target, String> {
     let after = if is_set(request.remove) {
-        removed(request, before, default_auth)
+        removed(request, found)
     } else {
-        changed(request, before)?
+        changed(request, found)?
     };
     let rotate = is_set(request.rotate_certificates);
-    if rotate && before.tls.is_none() && after.tls.is_none() {
+    if rotate && !found.has_tls() && after.tls.is_none() {
         return Err(
             "there is no TLS whose certificates could be rotated; set spec.tls.issuerRef to add TLS".into(),
         );
     }
-    if after == *before && !(rotate && before.tls.is_some()) {
+    // Certificates of added TLS are new anyway.
+    let rotate = rotate && found.followed.tls.is_some();
+    if after == *found.followed && after == *found.spec && !rotate {
         return Ok(Target::Nothing(
             "Nothing to change: the database has these TLS settings already".into(),
         ));
     }
-    // Certificates of added TLS are new anyway.
-    let rotate = rotate && before.tls.is_some();
     Ok(Target::Change(Box::new(TlsPlan {
-        before: before.clone(),
+        before: found.followed.clone(),
+        edited: (found.spec != found.followed).then(|| found.spec.clone()),
         after,
         rotate,
     })))
 }
 
-fn removed(request: &TlsRequest, before: &TlsSettings, default_auth: ClientAuthMode) -> TlsSettings {
-    if before.tls.is_none() && request.client_auth_mode.is_none() {
-        return before.clone();
+fn removed(request: &TlsRequest, found: Found<'_>) -> TlsSettings {
+    let spec = found.spec;
+    if !found.has_tls() && request.client_auth_mode.is_none() {
+        return spec.clone();
     }
     // A database without TLS can't ask for certificates: fall back to the version's default.
-    let kept = match before.client_auth_mode {
-        Some(ClientAuthMode::Cert) => Some(default_auth),
+    let kept = match spec.client_auth_mode {
+        Some(ClientAuthMode::Cert) => Some(found.default_auth),
         other => other,
     };
     TlsSettings {
         tls: None,
-        ssl_mode: if before.tls.is_none() {
-            before.ssl_mode
-        } else {
+        ssl_mode: if found.has_tls() {
             Some(SslMode::Disable)
+        } else {
+            spec.ssl_mode
         },
         client_auth_mode: request.client_auth_mode.or(kept),
     }
 }
 
-fn changed(request: &TlsRequest, before: &TlsSettings) -> Result<TlsSettings, String> {
-    let adds = before.tls.is_none() && request.issuer_ref.is_some();
-    let tls = match (&before.tls, &request.issuer_ref) {
+fn changed(request: &TlsRequest, found: Found<'_>) -> Result<TlsSettings, String> {
+    let spec = found.spec;
+    let tls = match (&spec.tls, &request.issuer_ref) {
         (None, None) => {
+            check_removes_nothing(found)?;
             check_needs_no_tls(request)?;
             None
         }
@@ -83,16 +99,29 @@ fn changed(request: &TlsRequest, before: &TlsSettings) -> Result<TlsSettings, St
             })
         }
     };
-    let ssl_mode = if adds {
-        Some(SslMode::VerifyFull)
-    } else {
-        before.ssl_mode
-    };
+    let adds = found.followed.tls.is_none() && tls.is_some();
+    // A mode of a spec without TLS says nothing about one that has it.
+    let kept = spec.ssl_mode.filter(|_| !adds || spec.tls.is_some());
     Ok(TlsSettings {
         tls,
-        ssl_mode: request.ssl_mode.or(ssl_mode),
-        client_auth_mode: request.client_auth_mode.or(before.client_auth_mode),
+        ssl_mode: request
+            .ssl_mode
+            .or(kept)
+            .or_else(|| adds.then_some(SslMode::VerifyFull)),
+        client_auth_mode: request.client_auth_mode.or(spec.client_auth_mode),
     })
+}
+
+/// Nobody loses TLS by a request that does not say so.
+fn check_removes_nothing(found: Found<'_>) -> Result<(), String> {
+    if found.followed.tls.is_none() {
+        return Ok(());
+    }
+    Err(
+        "spec.tls was taken out of the Postgres while its members run with TLS; set remove: true in the request to remove TLS, \
+         or write spec.tls back"
+            .into(),
+    )
 }
 
 fn check_needs_no_tls(request: &TlsRequest) -> Result<(), String> {
@@ -155,11 +184,20 @@ mod tests {
     const WITH_TLS: &str = "{tls: {issuerRef: {name: a, kind: Issuer}, certificates: [{alias: server, duration: 2160h, dnsNames: [x.example]}]}, sslMode: require, clientAuthMode: cert}";
 
     fn target(request: &str, before: &str) -> Result<Target, String> {
+        edited(request, before, before)
+    }
+
+    /// What a request means when the spec was edited and the members do not follow.
+    fn edited(request: &str, spec: &str, followed: &str) -> Result<Target, String> {
         let request = serde_yaml::from_str(request).expect("a request");
+        let [spec, followed] = [spec, followed].map(|yaml| serde_yaml::from_str(yaml).expect("settings"));
         plan(
             &request,
-            &serde_yaml::from_str(before).expect("settings"),
-            ClientAuthMode::Md5,
+            Found {
+                spec: &spec,
+                followed: &followed,
+                default_auth: ClientAuthMode::Md5,
+            },
         )
     }
 
@@ -270,5 +308,68 @@ mod tests {
             after("{rotateCertificates: true}", WITH_TLS),
             serde_yaml::from_str(WITH_TLS).expect("settings")
         );
+    }
+
+    const ANOTHER_ISSUER: &str = "{tls: {issuerRef: {name: b, kind: Issuer}, certificates: [{alias: server, duration: 2160h, dnsNames: [x.example]}]}, sslMode: require, clientAuthMode: cert}";
+    const ADDED: &str = "{tls: {issuerRef: {name: a, kind: Issuer}}}";
+    const REMOVED: &str = "{clientAuthMode: cert}";
+
+    /// The provisioner holds an edit of TLS back and asks for a request: that request is carried out.
+    #[test]
+    fn what_was_edited_in_the_spec_is_carried_out_by_a_request_for_the_same() {
+        let cases = [
+            (
+                "{issuerRef: {name: b, kind: Issuer}}",
+                ANOTHER_ISSUER,
+                WITH_TLS,
+                ANOTHER_ISSUER,
+            ),
+            (
+                "{rotateCertificates: true}",
+                ANOTHER_ISSUER,
+                WITH_TLS,
+                ANOTHER_ISSUER,
+            ),
+            (
+                "{issuerRef: {name: a, kind: Issuer}}",
+                ADDED,
+                PLAIN,
+                "{tls: {issuerRef: {name: a, kind: Issuer}}, sslMode: verify-full}",
+            ),
+            (
+                "{remove: true}",
+                REMOVED,
+                WITH_TLS,
+                "{sslMode: disable, clientAuthMode: md5}",
+            ),
+            ("{remove: true}", ADDED, PLAIN, "{sslMode: disable}"),
+            (
+                "{issuerRef: {name: a, kind: Issuer}}",
+                ANOTHER_ISSUER,
+                WITH_TLS,
+                WITH_TLS,
+            ),
+        ];
+        for (request, spec, followed, after) in cases {
+            let settings = |yaml| serde_yaml::from_str::<TlsSettings>(yaml).expect("settings");
+            let Ok(Target::Change(plan)) = edited(request, spec, followed) else {
+                panic!("no change: {request} of {spec}");
+            };
+            assert_eq!(plan.before, settings(followed), "{request} of {spec}");
+            assert_eq!(plan.after, settings(after), "{request} of {spec}");
+            assert_eq!(*plan.found(), settings(spec), "{request} of {spec}");
+        }
+    }
+
+    #[test]
+    fn nobody_loses_tls_by_a_request_that_does_not_say_so() {
+        for request in [
+            "{rotateCertificates: true}",
+            "{clientAuthMode: scram}",
+            "{sslMode: require}",
+        ] {
+            let why = edited(request, REMOVED, WITH_TLS).unwrap_err();
+            assert!(why.contains("remove: true"), "{request}: {why}");
+        }
     }
 }
