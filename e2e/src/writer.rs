@@ -255,15 +255,14 @@ impl Writer {
         Ok(lines.lines().filter_map(|l| l.parse().ok()).collect())
     }
 
+    /// Runs a command beside the writer; returns what it prints.
+    pub async fn run(&self, command: &[&str]) -> Result<String> {
+        shell::output_of(&self.namespace.pods(), &self.name, pods::CONTAINER, command).await
+    }
+
     async fn read(&self, command: &str) -> Result<String> {
         let command = format!("cd {FOLDER} && {command}");
-        shell::output_of(
-            &self.namespace.pods(),
-            &self.name,
-            pods::CONTAINER,
-            &["sh", "-c", &command],
-        )
-        .await
+        self.run(&["sh", "-c", &command]).await
     }
 }
 

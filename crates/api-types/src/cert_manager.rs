@@ -7,7 +7,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::tls::{CertificatePrivateKey, X509Subject};
+use crate::tls::{KeyEncoding, X509Subject};
 
 /// What a Certificate asks for.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -55,7 +55,22 @@ pub struct CertificateSpec {
     pub usages: Vec<String>,
     /// Private key settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub private_key: Option<CertificatePrivateKey>,
+    pub private_key: Option<PrivateKey>,
+}
+
+/// How a Certificate's private key is made.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PrivateKey {
+    /// `RSA`, `ECDSA` or `Ed25519`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub algorithm: Option<String>,
+    /// Bits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<i32>,
+    /// `PKCS1` or `PKCS8`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<KeyEncoding>,
 }
 
 impl CertificateSpec {

@@ -230,15 +230,15 @@ impl Session {
         })
     }
 
-    /// The content of a file as the server's user may read it; `None` when there is none. For public files only.
+    /// The contents of these files as the server's user may read them; `None` for one that there is not. For public files
+    /// only.
     ///
     /// # Errors
     /// [`SqlError`].
-    pub async fn file(&self, path: &str) -> Result<Option<Vec<u8>>, SqlError> {
-        let doing = "reading a file";
-        let query = "SELECT pg_catalog.pg_read_binary_file($1, 0, 1048576, true)";
-        let row = self.ask(doing, self.client.query_one(query, &[&path])).await?;
-        self.field(doing, &row, 0)
+    pub async fn files(&self, paths: &[&str]) -> Result<Vec<Option<Vec<u8>>>, SqlError> {
+        let doing = "reading files";
+        let rows = self.ask(doing, self.client.query(FILES, &[&paths])).await?;
+        rows.iter().map(|row| self.field(doing, row, 0)).collect()
     }
 
     /// The content of `ssl_ca_file`, if the server has read its configuration since that file changed
@@ -370,6 +370,9 @@ const LOADED_AUTHORITIES: &str = "SELECT CASE
         WHEN pg_catalog.pg_conf_load_time() >= (pg_catalog.pg_stat_file(path, true)).modification + interval '1 second'
         THEN pg_catalog.pg_read_binary_file(path, 0, 1048576, true) END
     FROM (SELECT nullif(pg_catalog.current_setting('ssl_ca_file'), '') AS path) AS setting";
+
+const FILES: &str = "SELECT pg_catalog.pg_read_binary_file(f.path, 0, 1048576, true)
+    FROM pg_catalog.unnest($1::pg_catalog.text[]) WITH ORDINALITY AS f (path, number) ORDER BY f.number";
 
 const APPLICATION_SESSIONS: &str = "SELECT
         count(*) FILTER (WHERE s.ssl), count(*) FILTER (WHERE NOT s.ssl)

@@ -23,7 +23,7 @@ use crate::engine::{self, Next};
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::operation::{self, Operation};
-use crate::{finalizer, observe, perform, report};
+use crate::{finalizer, observe, perform, report, wait};
 
 /// How soon a running operation looks again: what takes long at all takes long enough to be looked at less often.
 const AT_FIRST: Duration = Duration::from_millis(50);
@@ -234,6 +234,12 @@ async fn run(
     }
     if seen.needs_access() {
         bind(context, &seen).await?;
+    }
+    if !cancelled
+        && let Some(due) = engine::due(op, &next.status)
+        && wait::until_new(&context.client, op, due).await
+    {
+        return Ok(Action::requeue(Duration::ZERO));
     }
     Ok(Action::requeue(if next.step_age > A_WHILE {
         LATER

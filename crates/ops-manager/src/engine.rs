@@ -81,10 +81,16 @@ pub fn advance(
 
 /// Whether the step that is due looks at how members answer.
 pub fn judges_members(op: &Operation, status: &PostgresOpsRequestStatus) -> bool {
-    let due = planned(op)
-        .into_iter()
-        .find(|step| !is_latched(status, step.name));
-    condition::is_true(&status.conditions, FAILED) || due.is_some_and(|step| step.name.judges_members())
+    condition::is_true(&status.conditions, FAILED) || due(op, status).is_some_and(StepName::judges_members)
+}
+
+/// The step that is due while nothing has gone wrong.
+pub fn due(op: &Operation, status: &PostgresOpsRequestStatus) -> Option<StepName> {
+    if condition::is_true(&status.conditions, FAILED) {
+        return None;
+    }
+    let mut steps = planned(op).into_iter();
+    Some(steps.find(|step| !is_latched(status, step.name))?.name)
 }
 
 /// Done, or given up.

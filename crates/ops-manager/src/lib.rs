@@ -20,4 +20,5 @@ pub mod perform;
 pub mod preview;
 pub mod report;
 pub mod step;
+pub mod wait;
 pub mod world;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use api_types::vocabulary::{FILES_TOKEN, PATRONI_PORT, POSTGRES_PORT};
-use instance::{Cluster, MemberStatus, Password, Patroni, PatroniError, Switchover};
+use instance::{Cluster, MemberStatus, Password, Patroni, PatroniError, Session, Switchover};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use runtime::error_chain;
@@ -44,6 +44,8 @@ pub struct Asked {
     pub members: BTreeMap<String, Member>,
     /// Who leads, as those say that know.
     pub leader: Option<String>,
+    /// The sessions in which they were asked, by Pod name.
+    pub sessions: BTreeMap<String, Session>,
 }
 
 /// The members that were seen.
@@ -73,12 +75,15 @@ impl<'a> Members<'a> {
             .map(|(name, pod)| async move { (name.clone(), ask(seen, pod).await) });
         let answers = futures::future::join_all(asked).await;
         let leader = leader(&answers);
+        let (mut members, mut sessions) = (BTreeMap::new(), BTreeMap::new());
+        for (name, answer) in answers {
+            sessions.extend(answer.session.map(|session| (name.clone(), session)));
+            members.insert(name, answer.member);
+        }
         Asked {
-            members: answers
-                .into_iter()
-                .map(|(name, (member, _))| (name, member))
-                .collect(),
+            members,
             leader,
+            sessions,
         }
     }
 
@@ -92,24 +97,25 @@ impl<'a> Members<'a> {
         else {
             return Ok(());
         };
-        if let Some(files) = files
-            && let Err(why) = sql::files_are(self.seen, &address, files, FILES_WITHIN).await
-        {
-            tracing::info!(pod, why, "not told to reload; looks again");
-            return Ok(());
-        }
-        let by_patroni = async {
-            if configuration {
-                tolerant("reload", pod, patroni.reload().await)
-            } else {
-                Ok(())
-            }
-        };
-        let (by_sql, by_patroni) = tokio::join!(sql::reload(self.seen, &address, ANSWER_WITHIN), by_patroni);
-        if let Err(why) = by_sql {
+        if let Err(why) = self.reload_by_sql(pod, &address, files).await {
             tracing::info!(pod, why, "PostgreSQL was not told to reload; looks again");
+            if files.is_some() {
+                return Ok(());
+            }
         }
-        by_patroni
+        if configuration {
+            tolerant("reload", pod, patroni.reload().await)?;
+        }
+        Ok(())
+    }
+
+    /// Over the session in which the member was asked, if there is one.
+    async fn reload_by_sql(&self, pod: &str, address: &str, files: Option<&Files>) -> Result<(), String> {
+        if let Some(session) = self.seen.sessions.get(pod) {
+            return sql::reload(session, files, FILES_WITHIN).await;
+        }
+        let session = sql::session(self.seen, address, ANSWER_WITHIN).await?;
+        sql::reload(&session, files, FILES_WITHIN).await
     }
 
     /// Ends sessions of applications on every member, with TLS or without; returns how many. A member that can't be
@@ -193,10 +199,21 @@ fn address(pod: &Pod) -> Option<String> {
     pod.status.as_ref()?.pod_ip.clone().filter(|ip| !ip.is_empty())
 }
 
-async fn ask(seen: &Seen, pod: &Pod) -> (Member, Option<Cluster>) {
+/// What one member answered.
+struct Answer {
+    member: Member,
+    cluster: Option<Cluster>,
+    session: Option<Session>,
+}
+
+async fn ask(seen: &Seen, pod: &Pod) -> Answer {
     let mut member = of_pod(pod);
     let Some(address) = address(pod).filter(|_| is_alive(pod)) else {
-        return (member, None);
+        return Answer {
+            member,
+            cluster: None,
+            session: None,
+        };
     };
     let user = seen
         .credentials
@@ -208,8 +225,12 @@ async fn ask(seen: &Seen, pod: &Pod) -> (Member, Option<Cluster>) {
         wire::look(&address, port, user, ANSWER_WITHIN),
         sql::look(seen, &address, ANSWER_WITHIN),
     );
+    let mut session = None;
     member.inside = match inside {
-        Ok(inside) => Observed::Present(inside),
+        Ok((inside, open)) => {
+            session = Some(open);
+            Observed::Present(inside)
+        }
         Err(why) => Observed::Unknown(why),
     };
     member.wire = match wire {
@@ -220,7 +241,11 @@ async fn ask(seen: &Seen, pod: &Pod) -> (Member, Option<Cluster>) {
         Ok(status) => Observed::Present(state(&status, cluster.as_ref(), &pod.name_any())),
         Err(why) => Observed::Unknown(why),
     };
-    (member, cluster)
+    Answer {
+        member,
+        cluster,
+        session,
+    }
 }
 
 async fn ask_patroni(address: &str, pod: &Pod) -> (Result<MemberStatus, String>, Option<Cluster>) {
@@ -264,7 +289,7 @@ fn is_alive(pod: &Pod) -> bool {
 }
 
 /// Who leads: the member that says so itself and that the others name; a cut-off member's word alone does not count.
-fn leader(answers: &[(String, (Member, Option<Cluster>))]) -> Option<String> {
+fn leader(answers: &[(String, Answer)]) -> Option<String> {
     let takes_writes = |member: &Member| {
         member
             .patroni
@@ -274,12 +299,12 @@ fn leader(answers: &[(String, (Member, Option<Cluster>))]) -> Option<String> {
     let named = |pod: &str| {
         let voices = answers
             .iter()
-            .filter_map(|(_, (_, cluster))| cluster.as_ref()?.leader());
+            .filter_map(|(_, answer)| answer.cluster.as_ref()?.leader());
         voices.filter(|leader| leader.name == pod).count()
     };
     let candidates = answers
         .iter()
-        .filter(|(_, (member, _))| takes_writes(member))
+        .filter(|(_, answer)| takes_writes(&answer.member))
         .map(|(pod, _)| pod);
     candidates
         .filter(|pod| named(pod) > 0)

@@ -12,6 +12,7 @@ use api_types::tls::{CertificateAlias, IssuerRef};
 use api_types::vocabulary::{CERT_MANAGER_GROUP, INSTANCE_LABEL, NAME_LABEL, NAME_VALUE, TRUST_CRT};
 use api_types::{AppBinding, PetSet, Postgres, PostgresOpsRequest, PostgresVersion, names};
 use blueprint::{CaBundle, LAST_GOOD_OF, Material, secret_text};
+use instance::Session;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, Secret, ServiceAccount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -32,6 +33,8 @@ pub struct Seen {
     pub pods: BTreeMap<String, Pod>,
     /// What the members want to hear before they obey; absent until the auth Secret was read.
     pub credentials: Option<Credentials>,
+    /// The sessions in which members were asked, by Pod name.
+    pub sessions: BTreeMap<String, Session>,
 }
 
 impl Seen {
@@ -118,6 +121,7 @@ pub async fn during(client: &kube::Client, op: &Operation) -> Seen {
     Seen {
         credentials: secrets::credentials(&auth),
         pods,
+        sessions: BTreeMap::new(),
         world: World {
             config: config_facts(config),
             last_good: last_good_of(op, last_good),
@@ -140,6 +144,7 @@ pub async fn ask(mut seen: Seen) -> Seen {
     seen.world.members_not_asked = false;
     seen.world.members = asked.members;
     seen.world.leader = asked.leader;
+    seen.sessions = asked.sessions;
     seen
 }
 

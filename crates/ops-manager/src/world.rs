@@ -168,6 +168,8 @@ pub struct Inside {
 pub struct Files {
     /// SHA-256 of `patroni.yml`, hexadecimal.
     pub configuration: Option<String>,
+    /// SHA-256 of `trust.crt`, hexadecimal.
+    pub trust: Option<String>,
     /// SHA-256 of each certificate's leaf in DER, hexadecimal.
     pub leaves: BTreeMap<CertificateAlias, String>,
 }
@@ -211,27 +213,39 @@ pub struct ServedLeaf {
     pub protocol: String,
 }
 
+/// Who holds the pause of a database, as the annotation says.
+pub fn holder(postgres: &Postgres) -> Option<&str> {
+    let value = postgres.metadata.annotations.as_ref()?.get(PAUSED_BY)?;
+    Some(value.as_str()).filter(|value| !value.is_empty())
+}
+
+/// Whether the provisioner has said that it keeps off for this holder.
+pub fn acknowledged(postgres: &Postgres, holder: &str) -> bool {
+    paused_message(postgres).is_some_and(|message| message.contains(holder))
+}
+
+fn paused_message(postgres: &Postgres) -> Option<&str> {
+    let conditions = &postgres.status.as_ref()?.conditions;
+    let paused = condition::find(conditions, PAUSED).filter(|c| c.is_true())?;
+    Some(paused.message.as_deref().unwrap_or_default())
+}
+
 impl World {
     /// Who holds the pause, as the annotation says.
     pub fn holder(&self) -> Option<&str> {
-        let annotations = self.postgres.present()?.metadata.annotations.as_ref()?;
-        annotations
-            .get(PAUSED_BY)
-            .map(String::as_str)
-            .filter(|value| !value.is_empty())
+        holder(self.postgres.present()?)
     }
 
     /// Whether the provisioner has said that it keeps off for this holder.
     pub fn acknowledged(&self, holder: &str) -> bool {
-        self.paused_message()
-            .is_some_and(|message| message.contains(holder))
+        self.postgres
+            .present()
+            .is_some_and(|postgres| acknowledged(postgres, holder))
     }
 
     /// What the provisioner says about a pause that it keeps.
     pub fn paused_message(&self) -> Option<&str> {
-        let conditions = &self.postgres.present()?.status.as_ref()?.conditions;
-        let paused = condition::find(conditions, PAUSED).filter(|c| c.is_true())?;
-        Some(paused.message.as_deref().unwrap_or_default())
+        paused_message(self.postgres.present()?)
     }
 
     /// The database's phase.

@@ -25,6 +25,7 @@ use crate::health::Watchers;
 use crate::metrics::DatabaseMetrics;
 use crate::observe::observe;
 use crate::perform::perform;
+use crate::pods;
 use crate::report::report;
 use crate::world::World;
 
@@ -67,7 +68,9 @@ pub async fn operate(process: Process, access: Access) -> Result<(), runtime::pr
     let mut controller = Controller::new(process.api::<Guarded>(), watcher::Config::default())
         .owns(process.api::<PetSet>(), watcher::Config::default())
         .owns(process.api::<Service>(), of_databases())
-        .watches(process.api::<Pod>(), of_databases(), |pod| database_of(&pod));
+        .watches_stream(pods::changes(process.api::<Pod>(), of_databases()), |pod| {
+            database_of(&pod)
+        });
     if has_cert_manager(&process).await {
         controller = controller.owns(process.api::<Certificate>(), of_databases());
     }
@@ -101,7 +104,7 @@ async fn reconcile(postgres: Arc<Guarded>, context: Arc<Context>) -> Result<Acti
         .latest(postgres.metadata.uid.as_deref().unwrap_or_default());
     let mut world = World::of_object_alone(postgres.clone(), health, Timestamp::now());
     // Otherwise the status that is written wakes us for an ordinary look.
-    if !world.has_unacknowledged_pause() {
+    if !world.is_awaited() {
         world = observe(&context, postgres).await?;
     }
     let plan = decide(&world);

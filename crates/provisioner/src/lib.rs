@@ -13,5 +13,6 @@ pub mod observe;
 mod password;
 pub mod perform;
 pub mod plan;
+pub mod pods;
 pub mod report;
 pub mod world;

@@ -99,7 +99,7 @@ pub struct Leftovers {
 }
 
 impl World {
-    /// The object alone: enough to acknowledge a pause.
+    /// The object alone: enough to acknowledge that a pause has begun or ended.
     pub fn of_object_alone(postgres: Arc<Postgres>, health: Option<Arc<Report>>, now: Timestamp) -> Self {
         Self {
             now,
@@ -115,7 +115,17 @@ impl World {
 
     /// Whether nothing but the object was looked at.
     pub fn is_object_alone(&self) -> bool {
-        matches!(self.secrets, Secrets::Denied) && self.has_unacknowledged_pause()
+        matches!(self.secrets, Secrets::Denied) && self.is_awaited()
+    }
+
+    /// Whether somebody waits to hear that his pause has begun, or has ended.
+    pub fn is_awaited(&self) -> bool {
+        self.has_unacknowledged_pause() || self.has_unacknowledged_end()
+    }
+
+    /// Whether a pause was taken away and its holder has not heard that we saw it.
+    pub fn has_unacknowledged_end(&self) -> bool {
+        !self.is_deleting() && self.paused_by().is_none() && is_true(self.conditions(), types::PAUSED)
     }
 
     /// Whether somebody asks for a pause that was not acknowledged yet. He waits for nothing but that.

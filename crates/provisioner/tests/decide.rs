@@ -100,6 +100,24 @@ fn a_pause_is_acknowledged_from_the_object_alone() {
     assert!(!running(tls()).has_unacknowledged_pause());
 }
 
+/// So does the end of a pause; whatever else there is to do, the next look finds.
+#[test]
+fn the_end_of_a_pause_is_acknowledged_from_the_object_alone() {
+    let paused = pause(running(tls()), "rotate-1/0a1b");
+    let paused = reported(paused.clone(), &decide(&paused));
+    assert!(!paused.is_awaited());
+    let mut ended = paused.clone();
+    let postgres = std::sync::Arc::make_mut(&mut ended.postgres);
+    postgres.metadata.annotations = None;
+    assert!(ended.has_unacknowledged_end());
+    let alone = World::of_object_alone(ended.postgres.clone(), ended.health.clone(), ended.now);
+    let plan = decide(&alone);
+    assert!(plan.actions.is_empty());
+    let acknowledged = reported(alone, &plan);
+    assert!(!acknowledged.is_awaited());
+    assert_eq!(set(&plan, "Ready").map(|it| it.0), Some(true));
+}
+
 #[test]
 fn a_pause_is_acknowledged_with_the_holder_and_nothing_else_happens() {
     let paused = pause(fresh(json!({})), "rotate-1/0a1b");

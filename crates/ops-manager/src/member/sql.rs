@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use api_types::tls::CertificateAlias;
-use api_types::vocabulary::{PATRONI_YML, POSTGRES_PORT};
+use api_types::vocabulary::{PATRONI_YML, POSTGRES_PORT, TRUST_CRT};
 use blueprint::{TlsPhase, leaf_fingerprint, recorded_phase, tls_names};
 use instance::{ClientIdentity, Login, OUR_SESSIONS, Session, TlsMode};
 use runtime::error_chain;
@@ -30,15 +30,6 @@ pub async fn session(seen: &Seen, address: &str, within: Duration) -> Result<Ses
         }
     }
     Err(last)
-}
-
-/// Makes the server read its files again.
-///
-/// # Errors
-/// In a few words, why not.
-pub async fn reload(seen: &Seen, address: &str, within: Duration) -> Result<(), String> {
-    let session = session(seen, address, within).await?;
-    session.reload().await.map_err(|error| error_chain(&error))
 }
 
 /// Ends sessions of applications, with TLS or without; returns how many.
@@ -101,11 +92,11 @@ fn login(seen: &Seen, tls: TlsMode) -> Result<Login, String> {
     })
 }
 
-/// Looks around inside a member.
+/// Looks around inside a member; the session goes on.
 ///
 /// # Errors
 /// In a few words, why nothing is known.
-pub async fn look(seen: &Seen, address: &str, within: Duration) -> Result<Inside, String> {
+pub async fn look(seen: &Seen, address: &str, within: Duration) -> Result<(Inside, Session), String> {
     let session = session(seen, address, within).await?;
     let (files, configuration, sessions, replicas) = tokio::join!(
         files(&session),
@@ -114,64 +105,73 @@ pub async fn look(seen: &Seen, address: &str, within: Duration) -> Result<Inside
         session.replicas(),
     );
     let said = |error: instance::SqlError| error_chain(&error);
-    Ok(Inside {
+    let inside = Inside {
         files: files?,
         configuration: configuration.map_err(said)?,
         sessions: sessions.map_err(said)?,
         replicas: replicas.map_err(said)?,
-    })
+    };
+    Ok((inside, session))
 }
 
-/// Waits until the member has these files.
+/// Makes the server read its files again, as soon as they are these.
 ///
 /// # Errors
 /// In a few words, why not.
-pub async fn files_are(seen: &Seen, address: &str, wanted: &Files, within: Duration) -> Result<(), String> {
-    let look = async {
-        let session = session(seen, address, within).await?;
-        let mut again = tokio::time::interval(FILES_AGAIN);
-        loop {
-            again.tick().await;
-            if files(&session).await? == *wanted {
-                return Ok(());
-            }
+pub async fn reload(session: &Session, wanted: Option<&Files>, within: Duration) -> Result<(), String> {
+    if let Some(wanted) = wanted {
+        let arrived = tokio::time::timeout(within, arrival(session, wanted)).await;
+        arrived.unwrap_or_else(|_| Err(format!("its files did not come within {within:?}")))?;
+    }
+    session.reload().await.map_err(|error| error_chain(&error))
+}
+
+async fn arrival(session: &Session, wanted: &Files) -> Result<(), String> {
+    let mut again = tokio::time::interval(FILES_AGAIN);
+    loop {
+        again.tick().await;
+        if files(session).await? == *wanted {
+            return Ok(());
         }
-    };
-    let late = || Err(format!("its files did not come within {within:?}"));
-    tokio::time::timeout(within, look)
-        .await
-        .unwrap_or_else(|_| late())
+    }
 }
 
 async fn files(session: &Session) -> Result<Files, String> {
-    let read = async |path: &str| session.file(path).await.map_err(|error| error_chain(&error));
-    let certificates = [
-        (CertificateAlias::Server, tls_names::SERVER_CERT),
-        (CertificateAlias::Client, tls_names::CLIENT_CERT),
-        (CertificateAlias::MetricsExporter, tls_names::EXPORTER_CERT),
+    let paths = [
+        tls_names::PATRONI_YML,
+        tls_names::TRUST,
+        tls_names::SERVER_CERT,
+        tls_names::CLIENT_CERT,
+        tls_names::EXPORTER_CERT,
     ];
-    let mut files = Files {
-        configuration: read(tls_names::PATRONI_YML)
-            .await?
-            .map(|text| hex::encode(Sha256::digest(text))),
-        ..Files::default()
-    };
-    for (alias, path) in certificates {
-        let pem = read(path).await?.unwrap_or_default();
-        let leaf = leaf_fingerprint(&String::from_utf8_lossy(&pem));
-        files.leaves.extend(leaf.map(|leaf| (alias, leaf)));
-    }
-    Ok(files)
+    let aliases = [
+        CertificateAlias::Server,
+        CertificateAlias::Client,
+        CertificateAlias::MetricsExporter,
+    ];
+    let read = session.files(&paths).await.map_err(|error| error_chain(&error))?;
+    let mut read = read.into_iter();
+    let mut hash = || Some(hex::encode(Sha256::digest(read.next()??)));
+    let (configuration, trust) = (hash(), hash());
+    let leaf = |pem: Option<Vec<u8>>| leaf_fingerprint(&String::from_utf8_lossy(&pem?));
+    let leaves = aliases.into_iter().zip(read);
+    Ok(Files {
+        configuration,
+        trust,
+        leaves: leaves
+            .filter_map(|(alias, pem)| Some((alias, leaf(pem)?)))
+            .collect(),
+    })
 }
 
 /// What the members of this stage find in their folders, as [`look`] tells it.
 pub fn files_of(stage: &crate::moves::config::Stage) -> Files {
     let data = stage.children.config_secret.data.as_ref();
+    let hash = |key: &str| Some(hex::encode(Sha256::digest(&data?.get(key)?.0)));
     let material = &stage.resolved.tls.material;
     Files {
-        configuration: data
-            .and_then(|data| data.get(PATRONI_YML))
-            .map(|text| hex::encode(Sha256::digest(&text.0))),
+        configuration: hash(PATRONI_YML),
+        trust: hash(TRUST_CRT),
         leaves: material
             .iter()
             .filter_map(|(alias, pair)| Some((alias, pair.fingerprint()?)))

@@ -212,6 +212,17 @@ fn failure(certificate: &Certificate, began: Option<Timestamp>) -> Option<String
     (condition.status == "False" && during).then(|| condition.message.clone().unwrap_or_default())
 }
 
+/// Whether cert-manager says that the Certificate, as it is now, is issued.
+pub fn is_issued(certificate: &Certificate) -> bool {
+    let is_current = |ready: &IssuerCondition| {
+        ready.status == "True"
+            && ready
+                .observed_generation
+                .is_none_or(|seen| Some(seen) >= certificate.metadata.generation)
+    };
+    !is_issuing(certificate) && find(certificate, READY).is_some_and(is_current)
+}
+
 /// Whether a Certificate is being issued.
 pub fn is_issuing(certificate: &Certificate) -> bool {
     find(certificate, ISSUING).is_some_and(|condition| condition.status == "True")

@@ -285,8 +285,7 @@ pub fn is_stubborn(member: &Member, told: &Told, expected: &Expectation) -> bool
     // Who was told nothing for want of a Patroni has not disobeyed.
     let is_known =
         member.patroni.present().is_some() && (wire.plaintext.is_some() || expected.plaintext.is_none());
-    let has_files = member.files_token.as_ref() == Some(&told.token) && inside.files == told.files;
-    !member.terminating && is_known && has_files && expected.check(member).is_err()
+    !member.terminating && is_known && inside.files == told.files && expected.check(member).is_err()
 }
 
 /// What every member was seen to serve, for the request's status. A time stays as long as nothing else changes.
@@ -351,28 +350,34 @@ pub fn whole_seconds(now: Timestamp) -> Timestamp {
     Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
 
-/// Asks kubelet to bring the files, unless it was asked.
+/// Asks kubelet to bring the files, unless they are there or it was asked.
 fn touch(pod: &str, member: &Member, told: &Told) -> Option<Effect> {
     let is_asked = member.files_token.as_deref() == Some(told.token.as_str());
-    (!is_asked && !member.terminating).then(|| Effect::TouchFiles {
+    let has_files = member
+        .inside
+        .present()
+        .is_some_and(|inside| inside.files == told.files);
+    (!is_asked && !has_files && !member.terminating).then(|| Effect::TouchFiles {
         pod: pod.to_owned(),
         token: told.token.clone(),
     })
 }
 
-/// kubelet is asked to bring the files, and the member is told to read them when they are there. A member that can't be
-/// asked what it has is told anyway.
+/// The member is told to read its files when they are there; kubelet is asked to bring them if they are not. A member that
+/// can't be asked what it has is told anyway.
 fn bring_up_to_date(pod: &str, member: &Member, told: &Told, expected: &Expectation) -> Vec<Effect> {
     if member.terminating {
         return Vec::new();
     }
     let mut effects: Vec<Effect> = touch(pod, member, told).into_iter().collect();
     if member.patroni.present().is_some() {
-        let can_be_asked = member.inside.present().is_some();
+        let inside = member.inside.present();
         effects.push(Effect::Reload {
             pod: pod.to_owned(),
             configuration: expected.needs_configuration(member),
-            files: can_be_asked.then(|| Box::new(told.files.clone())),
+            files: inside
+                .filter(|inside| inside.files != told.files)
+                .map(|_| Box::new(told.files.clone())),
         });
     }
     effects

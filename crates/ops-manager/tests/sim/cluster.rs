@@ -257,6 +257,9 @@ impl Cluster {
             ssl_mode: ssl_mode.unwrap_or("prefer").to_owned(),
             files: Files {
                 configuration: Some(hex::encode(Sha256::digest(&data["patroni.yml"].0))),
+                trust: data
+                    .get("trust.crt")
+                    .map(|bundle| hex::encode(Sha256::digest(&bundle.0))),
                 leaves: material
                     .iter()
                     .filter_map(|(alias, pair)| Some((alias, pair.fingerprint()?)))

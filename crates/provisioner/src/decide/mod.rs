@@ -85,6 +85,15 @@ fn paused(holder: &str) -> Plan {
 }
 
 fn unpaused(world: &World) -> Plan {
+    if world.is_object_alone() {
+        // The ordinary look comes next.
+        let mut plan = Plan {
+            checks_health: true,
+            ..Plan::default()
+        };
+        plan.remove(types::PAUSED);
+        return plan;
+    }
     let mut plan = match world.is_halted() && !halt::is_forbidden(world) {
         true => halt::plan(world),
         false => provision::plan(world),

@@ -1,0 +1,66 @@
+//! Waits for what a step waits for by watching that alone: another look at everything costs the API server some twenty
+//! requests, and cert-manager the processor that it needs.
+
+use std::time::Duration;
+
+use api_types::cert_manager::Certificate;
+use api_types::tls::CertificateAlias;
+use api_types::{Postgres, names};
+use futures::future::try_join_all;
+use kube::runtime::wait::{Error, await_condition};
+use kube::{Api, Client};
+
+use crate::moves::certificates::is_issued;
+use crate::operation::Operation;
+use crate::step::StepName;
+use crate::world::{acknowledged, holder};
+
+/// After this long everything is looked at again, whatever was seen.
+const AT_MOST: Duration = Duration::from_secs(1);
+
+/// Returns when there is something new for the step that is due, or after a second. Whether it waited for something.
+pub async fn until_new(client: &Client, op: &Operation, due: StepName) -> bool {
+    let waiting = async {
+        match due {
+            StepName::Pause => until_database(client, op, |pg| acknowledged(pg, &op.holder())).await,
+            StepName::Resume => {
+                let is_given_back = |pg: &Postgres| {
+                    holder(pg) != Some(op.holder().as_str()) && !acknowledged(pg, &op.holder())
+                };
+                until_database(client, op, is_given_back).await
+            }
+            StepName::IssueCertificates | StepName::SyncCertificates => until_issued(client, op).await,
+            _ => Ok(false),
+        }
+    };
+    match tokio::time::timeout(AT_MOST, waiting).await {
+        Ok(Ok(waited)) => waited,
+        // A watch that fails tells nothing: look as if there was none.
+        Ok(Err(_)) => false,
+        Err(_) => true,
+    }
+}
+
+async fn until_database(
+    client: &Client,
+    op: &Operation,
+    holds: impl Fn(&Postgres) -> bool,
+) -> Result<bool, Error> {
+    let api: Api<Postgres> = Api::namespaced(client.clone(), &op.namespace);
+    await_condition(api, &op.database, |pg: Option<&Postgres>| pg.is_none_or(&holds)).await?;
+    Ok(true)
+}
+
+async fn until_issued(client: &Client, op: &Operation) -> Result<bool, Error> {
+    let api: Api<Certificate> = Api::namespaced(client.clone(), &op.namespace);
+    let each = CertificateAlias::ALL.map(|alias| {
+        let name = names::certificate(&op.database, alias);
+        let api = api.clone();
+        async move {
+            let settled = |certificate: Option<&Certificate>| certificate.is_none_or(is_issued);
+            await_condition(api, &name, settled).await
+        }
+    });
+    try_join_all(each).await?;
+    Ok(true)
+}
