@@ -134,10 +134,19 @@ async fn look_ahead(context: &Context, cached: &PostgresOpsRequest) -> Option<ob
     let op = operation::parse(cached).ok()?;
     let is_running = cached.phase() == Some(OpsRequestPhase::Progressing);
     let is_planned = op.plan.database_uid.is_some();
-    if is_running && is_planned {
-        return Some(observe::during(&context.client, &op).await);
+    if !is_running || !is_planned {
+        return None;
     }
-    None
+    let status = cached.status.clone().unwrap_or_default();
+    Some(look(context, &op, &status).await)
+}
+
+async fn look(context: &Context, op: &Operation, status: &PostgresOpsRequestStatus) -> observe::Seen {
+    if engine::only_resumes(op, status) {
+        observe::outside(&context.client, op).await
+    } else {
+        observe::during(&context.client, op).await
+    }
 }
 
 async fn read_again(
@@ -179,29 +188,37 @@ async fn queue(context: &Context, request: &PostgresOpsRequest, op: &Operation) 
     let seen = if needs_plan {
         observe::ask(observe::during(&context.client, op).await).await
     } else {
-        observe::before(&context.client, op).await
+        observe::outside(&context.client, op).await
     };
     let now = Timestamp::now();
     let admission = approval::admit(request, op, &others, &seen.world, now);
-    if let Admission::Begin(_) = &admission {
-        // There before anything is done that needs an end.
-        finalizer::set(&context.client, request).await?;
-    }
     let old = request.status.clone().unwrap_or_default();
     let status = approval::admitted(request, op, &admission, now);
+    if let Admission::Begin(plan) = &admission {
+        let op = Operation {
+            plan: (**plan).clone(),
+            ..op.clone()
+        };
+        // There before anything is done that needs an end.
+        finalizer::set(&context.client, request).await?;
+        let next = engine::begin(&op, &status, &seen.world, now);
+        tell(context, request, &op, &old, &next.status).await?;
+        act(context, &op, &seen, &next).await?;
+        return Ok(Action::requeue(Duration::ZERO));
+    }
     tell(context, request, op, &old, &status).await?;
     Ok(match admission {
         Admission::Wait(_) | Admission::AwaitApproval(_) if needs_plan && seen.needs_access() => {
             bind(context, &seen).await?;
             Action::requeue(LATER)
         }
-        Admission::Begin(_) => Action::requeue(Duration::ZERO),
         Admission::AwaitApproval(_) => Action::requeue(WHILE_ASKING),
         Admission::Wait(waiting) => {
             tracing::debug!(reason = waiting.reason, waiting_for = waiting.message, "pending");
             Action::requeue(WHILE_PENDING)
         }
-        Admission::NothingToDo(_)
+        Admission::Begin(_)
+        | Admission::NothingToDo(_)
         | Admission::Skip(_)
         | Admission::Refuse(_)
         | Admission::DryRun(_)
@@ -219,7 +236,7 @@ async fn run(
     let old = request.status.clone().unwrap_or_default();
     let mut seen = match seen {
         Some(seen) => seen,
-        None => observe::during(&context.client, op).await,
+        None => look(context, op, &old).await,
     };
     if engine::judges_members(op, &old) {
         seen = observe::ask(seen).await;

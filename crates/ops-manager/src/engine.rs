@@ -61,12 +61,7 @@ pub fn advance(
     cancelled: bool,
     now: Timestamp,
 ) -> Next {
-    let mut pass = Pass {
-        op: op.clone(),
-        status: status.clone(),
-        world,
-        now,
-    };
+    let mut pass = Pass::new(op, status, world, now);
     pass.status.members = proof::members(op, world, &status.members, now);
     if cancelled && !pass.has_failed() && !pass.is_latched(StepName::Resume) {
         pass.fail("the request was deleted while it ran");
@@ -77,6 +72,21 @@ pub fn advance(
             return next;
         }
     }
+}
+
+/// The first step of an operation that was admitted just now, in the world that it was admitted in. That was not looked at
+/// for anything else, so the next step is for the next look.
+pub fn begin(op: &Operation, status: &PostgresOpsRequestStatus, world: &World, now: Timestamp) -> Next {
+    let mut pass = Pass::new(op, status, world, now);
+    match pass.turn() {
+        Some(next) => next,
+        None => pass.next(Vec::new(), None),
+    }
+}
+
+/// Whether only giving the pause back is due, for which the object is enough.
+pub fn only_resumes(op: &Operation, status: &PostgresOpsRequestStatus) -> bool {
+    due(op, status) == Some(StepName::Resume)
 }
 
 /// Whether the step that is due looks at how members answer.
@@ -105,7 +115,16 @@ struct Pass<'a> {
     now: Timestamp,
 }
 
-impl Pass<'_> {
+impl<'a> Pass<'a> {
+    fn new(op: &Operation, status: &PostgresOpsRequestStatus, world: &'a World, now: Timestamp) -> Self {
+        Self {
+            op: op.clone(),
+            status: status.clone(),
+            world,
+            now,
+        }
+    }
+
     /// Looks at the first step that is not latched. `None`: look at the next one in the same world.
     fn turn(&mut self) -> Option<Next> {
         let Some(step) = self.steps().into_iter().find(|step| !self.is_latched(step.name)) else {

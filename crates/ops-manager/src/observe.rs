@@ -59,12 +59,15 @@ impl Seen {
     }
 }
 
-/// What the admission of a request looks at: no Secret, no member.
-pub async fn before(client: &kube::Client, op: &Operation) -> Seen {
+/// What the admission of a request looks at, and what the end of its pause does: no Secret, no member.
+pub async fn outside(client: &kube::Client, op: &Operation) -> Seen {
     let reader = Reader::new(client, &op.namespace);
     let postgres = reader.look::<Postgres>(&op.database).await;
     Seen {
-        world: surroundings(&reader, op, postgres).await,
+        world: World {
+            members_not_asked: true,
+            ..surroundings(&reader, op, postgres).await
+        },
         ..Seen::default()
     }
 }

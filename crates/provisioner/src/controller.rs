@@ -1,7 +1,7 @@
 //! The provisioner's table of contents: what wakes it, and the five steps of a pass.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use api_types::cert_manager::Certificate;
 use api_types::vocabulary::{INSTANCE_LABEL, NAME_LABEL, NAME_VALUE};
@@ -19,13 +19,14 @@ use kube::{Api, Client, ResourceExt};
 use runtime::{Process, Recorder, error_chain, run_controller};
 
 use crate::args::Access;
+use crate::changes::changes;
 use crate::decide::decide;
 use crate::error::Error;
 use crate::health::Watchers;
+use crate::held::LastLooks;
 use crate::metrics::DatabaseMetrics;
 use crate::observe::observe;
 use crate::perform::perform;
-use crate::pods;
 use crate::report::report;
 use crate::world::World;
 
@@ -46,6 +47,8 @@ pub struct Context {
     pub recorder: Recorder,
     /// The health tasks.
     pub watchers: Watchers,
+    /// When databases that are held were looked at.
+    pub last_looks: LastLooks,
     /// Gauges per database.
     pub metrics: DatabaseMetrics,
     /// How this process reaches Secrets.
@@ -62,17 +65,21 @@ pub async fn operate(process: Process, access: Access) -> Result<(), runtime::pr
         client: process.client.clone(),
         recorder: process.recorder.clone(),
         watchers: Watchers::new(wake),
+        last_looks: LastLooks::default(),
         metrics: DatabaseMetrics::register(&process.metrics)?,
         access,
     });
     let mut controller = Controller::new(process.api::<Guarded>(), watcher::Config::default())
         .owns(process.api::<PetSet>(), watcher::Config::default())
         .owns(process.api::<Service>(), of_databases())
-        .watches_stream(pods::changes(process.api::<Pod>(), of_databases()), |pod| {
+        .watches_stream(changes(process.api::<Pod>(), of_databases()), |pod| {
             database_of(&pod)
         });
     if has_cert_manager(&process).await {
-        controller = controller.owns(process.api::<Certificate>(), of_databases());
+        controller = controller.watches_stream(
+            changes(process.api::<Certificate>(), of_databases()),
+            |certificate| database_of(&certificate),
+        );
     }
     let store = controller.store();
     let versions: Api<PostgresVersion> = Api::all(process.client.clone());
@@ -105,7 +112,12 @@ async fn reconcile(postgres: Arc<Guarded>, context: Arc<Context>) -> Result<Acti
     let mut world = World::of_object_alone(postgres.clone(), health, Timestamp::now());
     // Otherwise the status that is written wakes us for an ordinary look.
     if !world.is_awaited() {
+        if let Some(later) = wait_while_held(&context, &world) {
+            return Ok(Action::requeue(later));
+        }
         world = observe(&context, postgres).await?;
+    } else if world.has_unacknowledged_pause() {
+        context.last_looks.begin(world.uid(), Instant::now());
     }
     let plan = decide(&world);
     let look_again = plan.look_again.unwrap_or(LOOK_AGAIN);
@@ -114,15 +126,24 @@ async fn reconcile(postgres: Arc<Guarded>, context: Arc<Context>) -> Result<Acti
     done.map(|_| Action::requeue(look_again))
 }
 
+/// How long to wait before the next look at a database that is held.
+fn wait_while_held(context: &Context, world: &World) -> Option<Duration> {
+    if world.paused_by().is_none() || world.is_deleting() {
+        context.last_looks.forget(world.uid());
+        return None;
+    }
+    context.last_looks.wait(world.uid(), Instant::now())
+}
+
 /// Objects that carry the labels of some database.
 fn of_databases() -> watcher::Config {
     watcher::Config::default().labels(&format!("{NAME_LABEL}={NAME_VALUE}"))
 }
 
-/// A Pod's owner is its PetSet, so its database is found by label.
-fn database_of(pod: &Pod) -> Option<ObjectRef<Guarded>> {
-    let name = pod.labels().get(INSTANCE_LABEL)?;
-    Some(ObjectRef::new(name).within(&pod.namespace()?))
+/// A Pod's owner is its PetSet, so the database of an object is found by label.
+fn database_of(object: &impl ResourceExt) -> Option<ObjectRef<Guarded>> {
+    let name = object.labels().get(INSTANCE_LABEL)?;
+    Some(ObjectRef::new(name).within(&object.namespace()?))
 }
 
 /// Databases that name a version.

@@ -3,16 +3,17 @@
 //! `controller` is the table of contents. `observe` reads, `decide` judges (pure), `perform` writes, `report` tells.
 
 pub mod args;
+pub mod changes;
 pub mod child;
 pub mod controller;
 pub mod decide;
 pub mod error;
 pub mod health;
+pub mod held;
 pub mod metrics;
 pub mod observe;
 mod password;
 pub mod perform;
 pub mod plan;
-pub mod pods;
 pub mod report;
 pub mod world;

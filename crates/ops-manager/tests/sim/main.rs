@@ -308,5 +308,5 @@ fn a_database_with_a_configuration_secret_is_admitted() {
     let configuration = serde_yaml::from_str("{secretName: pg-configuration}").expect("a configuration");
     cluster.postgres.spec.configuration = Some(configuration);
     let (name, tls) = OPERATIONS[0];
-    Run::new(name, &format!("type: ReconfigureTLS, tls: {tls}"), 0).begin(&cluster);
+    Run::new(name, &format!("type: ReconfigureTLS, tls: {tls}"), 0).begin(&mut cluster);
 }

@@ -101,12 +101,21 @@ impl Run {
         }
     }
 
-    pub fn begin(&mut self, cluster: &Cluster) {
+    pub fn begin(&mut self, cluster: &mut Cluster) {
         let op = operation::parse(&self.request).expect("a good request");
         let world = world_with_issuers(cluster);
         let admission = approval::admit(&self.request, &op, &[], &world, self.now);
         assert!(matches!(admission, Admission::Begin(_)), "{admission:?}");
         self.request.status = Some(approval::admitted(&self.request, &op, &admission, self.now));
+        // What it decides is written down; whether it was done before the first look is left to chance, as after a crash.
+        let op = operation::parse(&self.request).expect("a good request");
+        let next = engine::begin(&op, &self.status(), &world, self.now);
+        self.request.status = Some(next.status);
+        if self.coin() {
+            next.effects
+                .iter()
+                .for_each(|effect| cluster.perform(effect, &op.holder()));
+        }
     }
 
     /// Runs to the end; returns the phase.
