@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use api_types::cert_manager::Certificate;
+use api_types::postgres::TlsMode;
 use api_types::tls::{CertificateAlias, ClientAuthMode, SslMode};
 use api_types::vocabulary::{PAUSED_BY, POSTGRES_CONTAINER};
 use api_types::{AppBinding, Postgres, condition, names};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 use crate::cluster::TestNamespace;
@@ -18,7 +20,7 @@ use crate::history::History;
 use crate::poll::{self, Look};
 use crate::story::Performed;
 use crate::writer::Stretch;
-use crate::{client, members, pki, requests, served, shell};
+use crate::{client, members, pki, requests, served, shell, wait};
 
 /// What TLS should be like.
 #[derive(Clone, Debug)]
@@ -56,6 +58,8 @@ pub async fn serves_tls(namespace: &TestNamespace, database: &str, tls: &Tls) ->
     }
     replication(namespace, database, true).await?;
     app_binding(namespace, database, Some(tls.ssl_mode)).await?;
+    let expiry = earliest_expiry(namespace, database).await?;
+    told_of_tls(namespace, database, true, Some(expiry)).await?;
     clients_of_tls(namespace, database, tls.client_auth_mode).await
 }
 
@@ -74,11 +78,39 @@ pub async fn serves_plaintext(namespace: &TestNamespace, database: &str) -> Resu
     }
     replication(namespace, database, false).await?;
     app_binding(namespace, database, None).await?;
+    told_of_tls(namespace, database, false, None).await?;
     let options = [client::PLAINTEXT, client::VERIFY_FULL_PASSWORD];
     let attempts = client::connect(namespace, database, &options, "select 1").await?;
     attempts[0].connected().context("by password, without TLS")?;
     attempts[1].refused().context("TLS was asked for")?;
     Ok(())
+}
+
+/// The status says whether clients can use TLS, and when the first certificate ends.
+async fn told_of_tls(
+    namespace: &TestNamespace,
+    database: &str,
+    enabled: bool,
+    expiry: Option<Time>,
+) -> Result<()> {
+    let told = |postgres: &Postgres| {
+        let tls = postgres.status.as_ref().and_then(|status| status.tls.as_ref());
+        tls.is_some_and(|tls| (tls.mode != TlsMode::Disabled) == enabled && tls.earliest_expiry == expiry)
+    };
+    let what = format!("status.tls says {enabled} and {expiry:?}");
+    wait::until(&namespace.api(), database, &what, Duration::from_secs(30), told).await?;
+    Ok(())
+}
+
+/// When the first of the database's certificates ends.
+async fn earliest_expiry(namespace: &TestNamespace, database: &str) -> Result<Time> {
+    let api = namespace.api::<Certificate>();
+    let mut ends = Vec::new();
+    for alias in CertificateAlias::ALL {
+        let certificate = api.get(&names::certificate(database, alias)).await?;
+        ends.extend(certificate.status.and_then(|status| status.not_after));
+    }
+    ends.into_iter().min().context("no Certificate says when it ends")
 }
 
 /// Nobody holds a pause, and exactly one member has the primary's label.

@@ -42,10 +42,16 @@ pub use crate::status::*;
     printcolumn(name = "Version", type_ = "string", json_path = ".spec.version"),
     printcolumn(name = "Status", type_ = "string", json_path = ".status.phase"),
     printcolumn(
-        name = "Issuer",
+        name = "TLS",
         type_ = "string",
-        json_path = ".spec.tls.issuerRef.name",
-        description = "Issuer of the certificates; none without TLS."
+        json_path = ".status.tls.mode",
+        description = "Whether clients can, or must, use TLS."
+    ),
+    printcolumn(
+        name = "TLS-Expiry",
+        type_ = "string",
+        json_path = ".status.tls.earliestExpiry",
+        description = "Earliest end of validity of the certificates that members have."
     ),
     printcolumn(
         name = "Paused-By",
@@ -59,6 +65,13 @@ pub use crate::status::*;
         type_ = "integer",
         json_path = ".spec.replicas",
         description = "Members that the spec asks for.",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Issuer",
+        type_ = "string",
+        json_path = ".spec.tls.issuerRef.name",
+        description = "Issuer of the certificates; none without TLS.",
         priority = 1
     ),
     printcolumn(

@@ -25,6 +25,31 @@ pub struct PostgresStatus {
     /// State of the auth Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_secret: Option<AuthSecretStatus>,
+    /// How members serve TLS. Not part of KubeDB's API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsStatus>,
+}
+
+/// How the members of a database serve TLS. Not part of KubeDB's API.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TlsStatus {
+    /// Whether clients that connect over TCP can, or must, use TLS.
+    pub mode: TlsMode,
+    /// Earliest end of validity of all certificates that members were given or serve.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earliest_expiry: Option<Time>,
+}
+
+/// Whether clients that connect over TCP can, or must, use TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum TlsMode {
+    /// They can't.
+    Disabled,
+    /// They can; plain text is admitted, too.
+    Allowed,
+    /// They must.
+    Required,
 }
 
 /// State of the auth Secret.

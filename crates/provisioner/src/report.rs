@@ -11,6 +11,7 @@ use runtime::Severity;
 use crate::controller::Context;
 use crate::decide::phase::phase;
 use crate::decide::targets::targets;
+use crate::decide::tls_status;
 use crate::error::Error;
 use crate::perform::Done;
 use crate::plan::{Action, Plan, changed};
@@ -66,6 +67,7 @@ pub fn status(world: &World, plan: &Plan, now: Timestamp) -> PostgresStatus {
         },
         conditions,
         auth_secret: old.auth_secret,
+        tls: tls_status::observed(world),
     }
 }
 

@@ -14,6 +14,7 @@ pub mod renewal;
 pub mod status;
 pub mod targets;
 pub mod tls;
+pub mod tls_status;
 
 use api_types::postgres::{DeletionPolicy, conditions as types};
 use api_types::reported::postgres::reasons;

@@ -1,0 +1,35 @@
+//! What the status says of TLS: how members serve clients, and when the first of their certificates ends.
+
+use api_types::status::{TlsMode, TlsStatus};
+use blueprint::{KeyPair, Material, TlsPhase, recorded_phase};
+use instance::facts_of_pem;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::world::{Secrets, World};
+
+/// TLS as members are given it and serve it; as it was when that could not be looked at.
+pub fn observed(world: &World) -> Option<TlsStatus> {
+    if matches!(world.secrets, Secrets::Denied) {
+        return world.postgres.status.as_ref()?.tls.clone();
+    }
+    let config = world.config_secret()?;
+    let mode = match recorded_phase(&config.metadata).unwrap_or(TlsPhase::Off) {
+        TlsPhase::Off => TlsMode::Disabled,
+        TlsPhase::Accept => TlsMode::Allowed,
+        TlsPhase::Enforce => TlsMode::Required,
+    };
+    let given = Material::of_config(config);
+    let given = given.iter().filter_map(|(_, pair)| end_of(pair));
+    let members = world.health.iter().flat_map(|report| report.members.values());
+    let served = members.filter_map(|member| Some(member.served.as_ref()?.not_after));
+    let earliest = given.chain(served).min().filter(|_| mode != TlsMode::Disabled);
+    Some(TlsStatus {
+        mode,
+        earliest_expiry: earliest.map(Time),
+    })
+}
+
+fn end_of(pair: &KeyPair) -> Option<Timestamp> {
+    Some(facts_of_pem(pair.certificate.as_bytes()).ok()?.not_after)
+}
