@@ -270,6 +270,15 @@ pub enum Apply {
     Always,
 }
 
+/// Who tells what would happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DryRun {
+    /// The plugin: it prints the request.
+    Client,
+    /// The ops-manager: it plans the request and does nothing.
+    Server,
+}
+
 /// Flags of every request.
 #[derive(Clone, Debug, Default, Args)]
 pub struct RequestArgs {
@@ -284,9 +293,17 @@ pub struct RequestArgs {
     /// Longest time of a step, for example 5m.
     #[arg(long, value_name = "TIME")]
     pub timeout: Option<String>,
-    /// Print the request as YAML and write nothing.
-    #[arg(long, conflicts_with = "no_wait")]
-    pub dry_run: bool,
+    /// Print the request as YAML and write nothing (client), or ask the ops-manager what it would do (server).
+    #[arg(
+        long,
+        conflicts_with = "no_wait",
+        value_enum,
+        value_name = "WHERE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "client"
+    )]
+    pub dry_run: Option<DryRun>,
     /// Write the request and do not follow it.
     #[arg(long)]
     pub no_wait: bool,

@@ -176,6 +176,7 @@ async fn finds_what_is_wrong(namespace: &TestNamespace) -> Result<()> {
 }
 
 async fn rotates(namespace: &TestNamespace) -> Result<()> {
+    tells_the_plan(namespace).await?;
     let before = pki::certificate(namespace, DATABASE, CertificateAlias::Server)
         .await?
         .leaf;
@@ -202,6 +203,25 @@ async fn rotates(namespace: &TestNamespace) -> Result<()> {
         ensure!(status["lastOperation"]["name"] == "rotate", "{status}");
         ensure!(status["earliestExpiry"]["notAfter"].is_string(), "{status}");
     }
+    Ok(())
+}
+
+/// The ops-manager plans it, nothing changes, and no request is left.
+async fn tells_the_plan(namespace: &TestNamespace) -> Result<()> {
+    let leaf = async || pki::certificate(namespace, DATABASE, CertificateAlias::Server).await;
+    let before = leaf().await?.leaf.fingerprint;
+    let line = "tls rotate ha-postgres --restart auto --dry-run=server --name would-rotate";
+    let plan = sealwright(namespace, line).await?.ended(0)?.stdout;
+    for word in ["ReloadTLS", "if needed", "issue anew", "hash of the plan"] {
+        ensure!(plan.contains(word), "{word}: {plan}");
+    }
+    ensure!(leaf().await?.leaf.fingerprint == before, "something was issued");
+    let left = namespace
+        .api::<PostgresOpsRequest>()
+        .get_opt("would-rotate")
+        .await?;
+    let is_left = left.is_some_and(|request| request.metadata.deletion_timestamp.is_none());
+    ensure!(!is_left, "the dry run is left");
     Ok(())
 }
 

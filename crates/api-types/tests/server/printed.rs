@@ -49,7 +49,7 @@ fn condition(type_: &str, status: &str, message: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_database_shows_its_issuer_and_who_holds_its_pause() {
+async fn a_database_shows_its_tls_and_who_holds_its_pause() {
     const NAMESPACE: &str = "printed-database";
     let Some((_server, client)) = server(NAMESPACE).await else {
         return;
@@ -68,7 +68,10 @@ async fn a_database_shows_its_issuer_and_who_holds_its_pause() {
         &client,
         NAMESPACE,
         database,
-        json!({"phase": "Ready", "conditions": conditions}),
+        json!({
+            "phase": "Ready", "conditions": conditions,
+            "tls": {"mode": "Required", "earliestExpiry": "2026-04-01T00:00:00Z"},
+        }),
     )
     .await;
     let path = format!("/apis/kubedb.com/v1/namespaces/{NAMESPACE}/postgreses");
@@ -76,9 +79,11 @@ async fn a_database_shows_its_issuer_and_who_holds_its_pause() {
         ("Name", json!("pg")),
         ("Version", json!("17.4")),
         ("Status", json!("Ready")),
-        ("Issuer", json!("pg-issuer")),
+        ("TLS", json!("Required")),
+        ("TLS-Expiry", json!("2026-04-01T00:00:00Z")),
         ("Paused-By", json!("add-tls/4711")),
         ("wide Replicas", json!(3)),
+        ("wide Issuer", json!("pg-issuer")),
         ("wide SSL-Mode", json!("verify-full")),
         ("wide Client-Auth", json!("cert")),
         ("wide Message", json!("The PostgreSQL: demo/pg is ready.")),

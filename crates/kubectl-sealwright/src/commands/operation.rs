@@ -3,13 +3,14 @@
 use api_types::PostgresOpsRequest;
 use api_types::ops_request::OpsRequestPhase;
 use kube::ResourceExt;
-use kube::api::PostParams;
+use kube::api::{DeleteParams, PostParams};
 
-use crate::cli::{Connection, RequestArgs};
+use crate::cli::{Connection, DryRun, RequestArgs};
 use crate::cluster::Target;
 use crate::decide;
 use crate::exit::{Error, Exit};
 use crate::follow::{self, Ending};
+use crate::report::plan;
 use crate::request::Asked;
 use crate::style::{self, Paint};
 
@@ -17,7 +18,7 @@ use crate::style::{self, Paint};
 pub(super) const FIELD_MANAGER: &str = "kubectl-sealwright";
 
 pub(super) async fn run(connection: &Connection, asked: Asked, args: &RequestArgs) -> Result<Exit, Error> {
-    if args.dry_run {
+    if args.dry_run == Some(DryRun::Client) {
         let mut request = asked.request;
         request.metadata.namespace = connection.namespace.clone();
         style::print(&yaml(&request)?)?;
@@ -26,6 +27,9 @@ pub(super) async fn run(connection: &Connection, asked: Asked, args: &RequestArg
     let target = Target::connect(connection).await?;
     let postgres = target.database(&args.database).await?;
     decide::admissible(asked.change, &postgres).map_err(Error::Refused)?;
+    if args.dry_run == Some(DryRun::Server) {
+        return tell_plan(&target, asked.request, args).await;
+    }
     let name = write(&target, &asked.request).await?;
     if args.no_wait {
         style::print(&format!(
@@ -37,6 +41,37 @@ pub(super) async fn run(connection: &Connection, asked: Asked, args: &RequestArg
     style::print(&format!("postgresopsrequest/{name} created\n"))?;
     let ending = follow::to_the_end(&target, &name, args.wait_timeout).await?;
     conclude(&name, &ending)
+}
+
+/// Has the ops-manager plan a request, and removes that dry run.
+async fn tell_plan(
+    target: &Target,
+    mut request: PostgresOpsRequest,
+    args: &RequestArgs,
+) -> Result<Exit, Error> {
+    request.spec.dry_run = Some(true);
+    let name = write(target, &request).await?;
+    let told = follow_plan(target, &name, args).await;
+    let api = target.api::<PostgresOpsRequest>();
+    let doing = format!("deleting the dry run {name} in {}", target.namespace);
+    let deleted = api.delete(&name, &DeleteParams::default()).await;
+    let exit = told?;
+    deleted.map_err(|error| Error::api(doing, error))?;
+    Ok(exit)
+}
+
+async fn follow_plan(target: &Target, name: &str, args: &RequestArgs) -> Result<Exit, Error> {
+    let ending = follow::to_the_end(target, name, args.wait_timeout).await?;
+    let doing = format!("reading PostgresOpsRequest {name} in {}", target.namespace);
+    let request = target.api::<PostgresOpsRequest>().get(name).await;
+    let status = request.map_err(|error| Error::api(doing, error))?.status;
+    match status.and_then(|status| status.preview) {
+        Some(preview) if ending.phase == OpsRequestPhase::Successful => {
+            style::print(&plan::text(&preview, Paint::for_stdout()))?;
+            Ok(Exit::Done)
+        }
+        _ => conclude(name, &ending),
+    }
 }
 
 /// The request as `kubectl create -f -` takes it.

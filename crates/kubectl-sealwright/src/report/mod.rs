@@ -1,5 +1,6 @@
 //! From what was seen to what is told: values for `-o json`, and text of the same values. Pure.
 
+pub mod plan;
 pub mod status;
 pub mod verify;
 
