@@ -1,9 +1,10 @@
 #!/usr/bin/python3
-"""Patroni, but it looks ten times a second whether PostgreSQL has stopped or has been promoted.
+"""Patroni, but it looks ten times a second whether PostgreSQL has stopped, has been promoted or has read its configuration.
 
 Patroni 4.1 looks once a second, and no setting changes that. In a switchover writes stand still meanwhile: up to a second
 until it sees that the old primary has shut down, another until it sees that the new one is promoted and gives it the
-label by which the Service finds it. Everything else is Patroni's own.
+label by which the Service finds it. After a reload it does nothing for a second, so that PostgreSQL has read the files when
+it is asked which changes need a restart; PostgreSQL takes a millisecond. Everything else is Patroni's own.
 """
 import sys
 import time
@@ -12,8 +13,8 @@ EVERY = 0.1
 
 
 class Clock:
-    """The module `time`, whose pauses of a second (between a clean shutdown and the release of the leader key, and while a
-    standby becomes synchronous) are shorter."""
+    """The module `time`, whose pauses of a second (between a clean shutdown and the release of the leader key, while a standby
+    becomes synchronous or starts, and after a reload) are shorter."""
 
     def __getattr__(self, name):
         return getattr(time, name)
@@ -34,6 +35,8 @@ def shorten_pauses():
     # In this order: patroni.ha can't be the first of the two, they import each other.
     import patroni.postgresql
     import patroni.ha
+    import patroni.postgresql.bootstrap
+    import patroni.postgresql.config
     from patroni.utils import polling_loop
 
     def frequent_polling_loop(timeout, interval=EVERY):
@@ -42,7 +45,8 @@ def shorten_pauses():
 
     shorten(patroni.postgresql, "STOP_POLLING_INTERVAL", EVERY)
     shorten(patroni.postgresql, "polling_loop", frequent_polling_loop)
-    shorten(patroni.ha, "time", Clock())
+    for module in (patroni.ha, patroni.postgresql, patroni.postgresql.bootstrap, patroni.postgresql.config):
+        shorten(module, "time", Clock())
 
 
 # Patroni starts PostgreSQL by a Python process that imports this file anew: it needs none of it.

@@ -23,6 +23,7 @@ use crate::engine::{self, Next};
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::operation::{self, Operation};
+use crate::reloads::Reloads;
 use crate::{finalizer, observe, perform, report, wait};
 
 /// How soon a running operation looks again: what takes long at all takes long enough to be looked at less often.
@@ -43,6 +44,7 @@ struct Context {
     recorder: Recorder,
     metrics: Metrics,
     access: Access,
+    reloads: Reloads,
     requests: Store<PostgresOpsRequest>,
 }
 
@@ -79,6 +81,7 @@ pub async fn operate(process: Process, access: Access) -> Result<(), runtime::pr
         recorder: process.recorder.clone(),
         metrics: Metrics::new(&process.metrics)?,
         access,
+        reloads: Reloads::default(),
         requests,
     };
     run_controller(&process, "ops-manager", controller, Arc::new(context), reconcile).await;
@@ -298,7 +301,7 @@ async fn perform_one(
     effect: &Effect,
 ) -> Result<(), Error> {
     let begun = Instant::now();
-    perform::perform(&context.client, op, seen, effect).await?;
+    perform::perform(&context.client, op, seen, &context.reloads, effect).await?;
     tracing::info!(effect = %effect, milliseconds = begun.elapsed().as_millis() as u64, "done");
     Ok(())
 }

@@ -18,6 +18,7 @@ pub mod operation;
 pub mod ops;
 pub mod perform;
 pub mod preview;
+pub mod reloads;
 pub mod report;
 pub mod step;
 pub mod wait;

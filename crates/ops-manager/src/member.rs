@@ -89,24 +89,25 @@ impl<'a> Members<'a> {
 
     /// Makes the member read its certificates again, and its configuration if that has changed too, once it has these
     /// files. PostgreSQL itself takes milliseconds; Patroni, which writes PostgreSQL's configuration, a turn of its loop.
+    /// Whether it was told.
     ///
     /// # Errors
     /// [`Error::Member`]; a member that can't be reached now, or whose files do not come, is no error: the next look tells.
-    pub async fn reload(&self, pod: &str, configuration: bool, files: Option<&Files>) -> Result<(), Error> {
+    pub async fn reload(&self, pod: &str, configuration: bool, files: Option<&Files>) -> Result<bool, Error> {
         let (Some(patroni), Some(address)) = (self.patroni(pod)?, self.seen.pod(pod).and_then(address))
         else {
-            return Ok(());
+            return Ok(false);
         };
         if let Err(why) = self.reload_by_sql(pod, &address, files).await {
             tracing::info!(pod, why, "PostgreSQL was not told to reload; looks again");
             if files.is_some() {
-                return Ok(());
+                return Ok(false);
             }
         }
         if configuration {
             tolerant("reload", pod, patroni.reload().await)?;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Over the session in which the member was asked, if there is one.

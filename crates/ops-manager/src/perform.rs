@@ -1,5 +1,7 @@
 //! Does what was decided. Besides the request's own status and finalizer, nothing else writes.
 
+use std::time::Instant;
+
 use api_types::cert_manager::{Certificate, CertificateRequest, CertificateRequestSpec, IssuerCondition};
 use api_types::ops_request::TlsSettings;
 use api_types::tls::IssuerRef;
@@ -20,13 +22,20 @@ use crate::member::Members;
 use crate::moves::certificates::ISSUING;
 use crate::observe::Seen;
 use crate::operation::Operation;
+use crate::reloads::Reloads;
 
 /// Performs one effect. What turns out to be done already, or to be somebody else's by now, is no error: the next look
 /// at the world decides anew.
 ///
 /// # Errors
 /// [`Error`], when it has to be tried again.
-pub async fn perform(client: &Client, op: &Operation, seen: &Seen, effect: &Effect) -> Result<(), Error> {
+pub async fn perform(
+    client: &Client,
+    op: &Operation,
+    seen: &Seen,
+    reloads: &Reloads,
+    effect: &Effect,
+) -> Result<(), Error> {
     match effect {
         Effect::TakePause => set_pause(client, seen, json!(op.holder())).await,
         Effect::DropPause(holder) => drop_pause(client, seen, holder).await,
@@ -57,8 +66,16 @@ pub async fn perform(client: &Client, op: &Operation, seen: &Seen, effect: &Effe
             configuration,
             files,
         } => {
+            let hash = config_hash(seen);
+            if *configuration && reloads.lately(&op.namespace, pod, hash, Instant::now()) {
+                return Ok(());
+            }
             let members = Members::new(seen)?;
-            members.reload(pod, *configuration, files.as_deref()).await
+            let told = members.reload(pod, *configuration, files.as_deref()).await?;
+            if told && *configuration {
+                reloads.note(&op.namespace, pod, hash, Instant::now());
+            }
+            Ok(())
         }
         Effect::EndSessions { encrypted } => {
             let ended = Members::new(seen)?.end_sessions(*encrypted).await;
@@ -79,6 +96,14 @@ pub async fn perform(client: &Client, op: &Operation, seen: &Seen, effect: &Effe
         }
         Effect::Switchover { from, to } => Members::new(seen)?.switch_over(from, to).await,
     }
+}
+
+/// Stands for the content of the config Secret.
+fn config_hash(seen: &Seen) -> &str {
+    let config = seen.world.config.present();
+    config
+        .and_then(|config| blueprint::recorded_hash(&config.meta))
+        .unwrap_or_default()
 }
 
 fn postgres(seen: &Seen) -> Result<&Postgres, Error> {

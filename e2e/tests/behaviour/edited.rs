@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use api_types::tls::{CertificateAlias, ClientAuthMode, SslMode};
 use api_types::{Postgres, condition};
 use e2e::checks::{self, Tls};
@@ -46,8 +46,10 @@ async fn edited(namespace: &TestNamespace) -> Result<()> {
 
     let yaml = manifests::with_restart(manifests::CHANGE_ISSUER, "auto");
     requests::run(namespace, &yaml, "same", DATABASE, PROVISIONING).await?;
-    let postgres = wait::database_ready(&api, DATABASE, PROVISIONING).await?;
-    ensure!(!is_held(&postgres), "the edit is still held back");
+    // The end of the pause is acknowledged before the database is looked at again.
+    let is_applied = |postgres: &Postgres| !is_held(postgres);
+    wait::until(&api, DATABASE, "nothing is held back", TOLD, is_applied).await?;
+    wait::database_ready(&api, DATABASE, PROVISIONING).await?;
     recorder.finish().await?.check_untouched()?;
     let wanted = Tls {
         ssl_mode: SslMode::VerifyFull,

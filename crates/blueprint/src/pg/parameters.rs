@@ -121,7 +121,11 @@ fn users(resolved: &Resolved, wanted: impl Fn(&str) -> bool) -> Parameters {
 
 /// Defaults that a user may override.
 fn ours(resolved: &Resolved) -> Parameters {
-    let mut parameters = from([("shared_preload_libraries", "pg_stat_statements")]);
+    let mut parameters = from([
+        ("shared_preload_libraries", "pg_stat_statements"),
+        // A standby that finds the new primary not ready yet would try again after five seconds (PostgreSQL 17, 19.6.3).
+        ("wal_retrieve_retry_interval", "500ms"),
+    ]);
     parameters.insert("shared_buffers".to_owned(), shared_buffers(&resolved.resources));
     if let WalRetention::Slots(megabytes) = resolved.wal_retention {
         let value = match megabytes {
