@@ -93,6 +93,20 @@ pub struct IssuerReference {
     pub group: Option<String>,
 }
 
+impl Certificate {
+    /// Whether cert-manager says that it is ready as its spec asks now, and not as an older one did.
+    pub fn is_ready(&self) -> bool {
+        let is_current = |ready: &IssuerCondition| {
+            let seen = ready.observed_generation;
+            ready.status == "True" && (seen.is_none() || seen == self.metadata.generation)
+        };
+        let conditions = self.status.iter().flat_map(|status| &status.conditions);
+        conditions
+            .into_iter()
+            .any(|condition| condition.type_ == "Ready" && is_current(condition))
+    }
+}
+
 /// How far a Certificate has come.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

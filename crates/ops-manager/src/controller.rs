@@ -195,22 +195,21 @@ async fn queue(context: &Context, request: &PostgresOpsRequest, op: &Operation) 
     };
     let now = Timestamp::now();
     let admission = approval::admit(request, op, &others, &seen.world, now);
-    let old = request.status.clone().unwrap_or_default();
     let status = approval::admitted(request, op, &admission, now);
-    if let Admission::Begin(plan) = &admission {
-        let op = Operation {
-            plan: (**plan).clone(),
-            ..op.clone()
-        };
-        // There before anything is done that needs an end.
-        finalizer::set(&context.client, request).await?;
-        let next = engine::begin(&op, &status, &seen.world, now);
-        tell(context, request, &op, &old, &next.status).await?;
-        act(context, &op, &seen, &next).await?;
-        return Ok(Action::requeue(Duration::ZERO));
+    if !matches!(admission, Admission::Begin(_)) {
+        let old = request.status.clone().unwrap_or_default();
+        tell(context, request, op, &old, &status).await?;
     }
-    tell(context, request, op, &old, &status).await?;
     Ok(match admission {
+        Admission::Begin(plan) => {
+            let op = Operation {
+                plan: *plan,
+                ..op.clone()
+            };
+            let next = engine::begin(&op, &status, &seen.world, now);
+            begin(context, request, &op, &seen, &next).await?;
+            Action::requeue(Duration::ZERO)
+        }
         Admission::Wait(_) | Admission::AwaitApproval(_) if needs_plan && seen.needs_access() => {
             bind(context, &seen).await?;
             Action::requeue(LATER)
@@ -220,13 +219,27 @@ async fn queue(context: &Context, request: &PostgresOpsRequest, op: &Operation) 
             tracing::debug!(reason = waiting.reason, waiting_for = waiting.message, "pending");
             Action::requeue(WHILE_PENDING)
         }
-        Admission::Begin(_)
-        | Admission::NothingToDo(_)
+        Admission::NothingToDo(_)
         | Admission::Skip(_)
         | Admission::Refuse(_)
         | Admission::DryRun(_)
         | Admission::Deny(_) => Action::await_change(),
     })
+}
+
+/// The first step of an operation that was admitted, in the pass that admits it.
+async fn begin(
+    context: &Context,
+    request: &PostgresOpsRequest,
+    op: &Operation,
+    seen: &observe::Seen,
+    next: &Next,
+) -> Result<(), Error> {
+    // There before anything is done that needs an end.
+    finalizer::set(&context.client, request).await?;
+    let old = request.status.clone().unwrap_or_default();
+    tell(context, request, op, &old, &next.status).await?;
+    act(context, op, seen, next).await
 }
 
 /// A running operation: one look, one write of what was decided, then the effects.
@@ -257,7 +270,7 @@ async fn run(
     }
     if !cancelled
         && let Some(due) = engine::due(op, &next.status)
-        && wait::until_new(&context.client, op, due).await
+        && wait::until_new(&context.client, op, due, &seen.world, !next.effects.is_empty()).await
     {
         return Ok(Action::requeue(Duration::ZERO));
     }

@@ -78,10 +78,8 @@ pub fn advance(
 /// for anything else, so the next step is for the next look.
 pub fn begin(op: &Operation, status: &PostgresOpsRequestStatus, world: &World, now: Timestamp) -> Next {
     let mut pass = Pass::new(op, status, world, now);
-    match pass.turn() {
-        Some(next) => next,
-        None => pass.next(Vec::new(), None),
-    }
+    let first = pass.turn();
+    first.unwrap_or_else(|| pass.next(Vec::new(), None))
 }
 
 /// Whether only giving the pause back is due, for which the object is enough.

@@ -13,13 +13,14 @@ use kube::{Api, Client};
 use crate::moves::certificates::is_issued;
 use crate::operation::Operation;
 use crate::step::StepName;
-use crate::world::{acknowledged, holder};
+use crate::world::{Observed, World, acknowledged, holder};
 
 /// After this long everything is looked at again, whatever was seen.
 const AT_MOST: Duration = Duration::from_secs(1);
 
-/// Returns when there is something new for the step that is due, or after a second. Whether it waited for something.
-pub async fn until_new(client: &Client, op: &Operation, due: StepName) -> bool {
+/// Returns when there is something new for the step that is due, or after a second. Whether there was something to wait for
+/// after a look at this world and, perhaps, deeds that the world did not show yet.
+pub async fn until_new(client: &Client, op: &Operation, due: StepName, world: &World, acted: bool) -> bool {
     let waiting = async {
         match due {
             StepName::Pause => until_database(client, op, |pg| acknowledged(pg, &op.holder())).await,
@@ -29,7 +30,9 @@ pub async fn until_new(client: &Client, op: &Operation, due: StepName) -> bool {
                 };
                 until_database(client, op, is_given_back).await
             }
-            StepName::IssueCertificates | StepName::SyncCertificates => until_issued(client, op).await,
+            StepName::IssueCertificates | StepName::SyncCertificates if acted || is_to_come(world) => {
+                until_issued(client, op).await
+            }
             _ => Ok(false),
         }
     };
@@ -39,6 +42,13 @@ pub async fn until_new(client: &Client, op: &Operation, due: StepName) -> bool {
         Ok(Err(_)) => false,
         Err(_) => true,
     }
+}
+
+/// Whether cert-manager is still at it. When it is not, a step waits for something else, and what is issued already would end
+/// every wait at once.
+fn is_to_come(world: &World) -> bool {
+    let mut seen = world.certificates.values().filter_map(Observed::present);
+    seen.any(|certificate| !is_issued(certificate))
 }
 
 async fn until_database(
@@ -63,4 +73,44 @@ async fn until_issued(client: &Client, op: &Operation) -> Result<bool, Error> {
     });
     try_join_all(each).await?;
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn certificate(conditions: &[(&str, &str)]) -> Observed<Certificate> {
+        let conditions: Vec<_> = conditions
+            .iter()
+            .map(|(type_, status)| json!({"type": type_, "status": status, "observedGeneration": 2}))
+            .collect();
+        let certificate = json!({
+            "apiVersion": "cert-manager.io/v1", "kind": "Certificate",
+            "metadata": {"name": "pg-server-cert", "generation": 2},
+            "spec": {"secretName": "pg-server-cert", "issuerRef": {"name": "ca"}},
+            "status": {"conditions": conditions},
+        });
+        Observed::Present(serde_json::from_value(certificate).expect("a Certificate"))
+    }
+
+    #[test]
+    fn what_is_issued_or_not_there_is_not_waited_for() {
+        let ready = ("Ready", "True");
+        let table = [
+            (certificate(&[ready]), false, "issued"),
+            (certificate(&[ready, ("Issuing", "True")]), true, "issued anew"),
+            (certificate(&[("Ready", "False")]), true, "not issued yet"),
+            (Observed::Absent, false, "not there"),
+            (Observed::Unknown("denied".into()), false, "not known"),
+        ];
+        for (seen, is_waited_for, what) in table {
+            let world = World {
+                certificates: [(CertificateAlias::Server, seen)].into(),
+                ..World::default()
+            };
+            assert_eq!(is_to_come(&world), is_waited_for, "{what}");
+        }
+    }
 }

@@ -214,13 +214,7 @@ fn failure(certificate: &Certificate, began: Option<Timestamp>) -> Option<String
 
 /// Whether cert-manager says that the Certificate, as it is now, is issued.
 pub fn is_issued(certificate: &Certificate) -> bool {
-    let is_current = |ready: &IssuerCondition| {
-        ready.status == "True"
-            && ready
-                .observed_generation
-                .is_none_or(|seen| Some(seen) >= certificate.metadata.generation)
-    };
-    !is_issuing(certificate) && find(certificate, READY).is_some_and(is_current)
+    certificate.is_ready() && !is_issuing(certificate)
 }
 
 /// Whether a Certificate is being issued.

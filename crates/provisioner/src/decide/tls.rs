@@ -133,7 +133,7 @@ fn lacking(certificate: Option<&Certificate>, secret: Option<&Secret>) -> Option
     let Some(certificate) = certificate else {
         return Some("being created".to_owned());
     };
-    if !is_issued(certificate) {
+    if !certificate.is_ready() {
         return Some(reported(certificate).unwrap_or_else(|| "not issued yet".to_owned()));
     }
     let Some(secret) = secret else {
@@ -145,20 +145,6 @@ fn lacking(certificate: Option<&Certificate>, secret: Option<&Secret>) -> Option
     Some(format!(
         "its Secret has no {key}; use an issuer that gives its CA"
     ))
-}
-
-/// Whether cert-manager says that the Certificate, as it is now, is issued.
-fn is_issued(certificate: &Certificate) -> bool {
-    let generation = certificate.metadata.generation;
-    let conditions = certificate
-        .status
-        .as_ref()
-        .map_or(&[][..], |status| &status.conditions);
-    conditions.iter().any(|condition| {
-        condition.type_ == "Ready"
-            && condition.status == "True"
-            && (condition.observed_generation.is_none() || condition.observed_generation == generation)
-    })
 }
 
 /// cert-manager's own words about a Certificate that is not ready.
