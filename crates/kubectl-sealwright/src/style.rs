@@ -40,6 +40,11 @@ impl Paint {
         self.with("31", text)
     }
 
+    /// The first row of a table.
+    pub fn heading<const N: usize>(self, cells: [&str; N]) -> Vec<String> {
+        cells.map(|cell| self.strong(cell)).to_vec()
+    }
+
     /// Headings.
     pub fn strong(self, text: &str) -> String {
         self.with("1", text)

@@ -193,23 +193,10 @@ fn known(member: &Member, value: Option<f64>) -> Option<Option<f64>> {
 
 /// A series for each member that has one, of the Pods that exist.
 fn of_members(world: &World, value: impl Fn(&Member) -> Option<Option<f64>>) -> Vec<Sample> {
-    let members = members(world);
+    let members = world.checked_members();
     members
         .filter_map(|(pod, member)| Some(sample(world, [pod], value(member)?)))
         .collect()
-}
-
-fn members(world: &World) -> impl Iterator<Item = (&str, &Member)> {
-    let exists = |pod: &str| {
-        world
-            .pods
-            .iter()
-            .any(|it| it.metadata.name.as_deref() == Some(pod))
-    };
-    let report = world.health.iter().flat_map(|report| &report.members);
-    report
-        .map(|(pod, member)| (pod.as_str(), member))
-        .filter(move |(pod, _)| exists(pod))
 }
 
 fn sessions(world: &World) -> Vec<Sample> {
@@ -221,5 +208,5 @@ fn sessions(world: &World) -> Vec<Sample> {
         ];
         by_tls.map(|(tls, count)| sample(world, [pod, tls], count.map(exact)))
     };
-    members(world).flat_map(of_member).collect()
+    world.checked_members().flat_map(of_member).collect()
 }

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service};
 
 use crate::child::Child;
-use crate::health::Report;
+use crate::health::{Member, Report};
 
 /// One look at a database and all that belongs to it.
 #[derive(Clone, Debug)]
@@ -221,6 +221,19 @@ impl World {
     /// Whether the database has been ready once: from then on nothing that needs a restart is changed from here.
     pub fn is_provisioned(&self) -> bool {
         is_true(self.conditions(), types::PROVISIONED)
+    }
+
+    /// What the health check found of each Pod that exists, by Pod name.
+    pub fn checked_members(&self) -> impl Iterator<Item = (&str, &Member)> {
+        let exists = |pod: &str| {
+            self.pods
+                .iter()
+                .any(|it| it.metadata.name.as_deref() == Some(pod))
+        };
+        let report = self.health.iter().flat_map(|report| &report.members);
+        report
+            .map(|(pod, member)| (pod.as_str(), member))
+            .filter(move |(pod, _)| exists(pod))
     }
 
     /// The live PetSet.

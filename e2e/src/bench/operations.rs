@@ -37,13 +37,9 @@ pub(super) async fn measure(namespace: &TestNamespace, runs: Runs, samples: &mut
     let narrator = Narrator::silent();
     // Speed first, with one application that writes; then many that connect, which takes much of the processor.
     let writer = Writer::start(namespace, DATABASE).await?;
+    let stage = self::stage(namespace, &narrator, &writer);
     let mut bench = Bench {
-        stage: Stage {
-            namespace,
-            database: DATABASE,
-            narrator: &narrator,
-            writer: Some(&writer),
-        },
+        stage,
         asked: 0,
         samples,
     };
@@ -63,18 +59,23 @@ pub(super) async fn measure(namespace: &TestNamespace, runs: Runs, samples: &mut
         node: None,
     };
     let writer = Writer::start_as(namespace, DATABASE, choice).await?;
+    let stage = self::stage(namespace, &narrator, &writer);
     let mut bench = Bench {
-        stage: Stage {
-            namespace,
-            database: DATABASE,
-            narrator: &narrator,
-            writer: Some(&writer),
-        },
+        stage,
         asked,
         samples,
     };
     bench.connections(runs.connections).await?;
     Ok(rows + writer.finish().await?)
+}
+
+fn stage<'a>(namespace: &'a TestNamespace, narrator: &'a Narrator, writer: &'a Writer) -> Stage<'a> {
+    Stage {
+        namespace,
+        database: DATABASE,
+        narrator,
+        writer: Some(writer),
+    }
 }
 
 struct Bench<'a> {

@@ -9,14 +9,13 @@ use crate::style::{self, Paint};
 
 /// The text of a plan.
 pub fn text(plan: &OperationPreview, paint: Paint) -> String {
-    let heading = |cells: &[&str]| -> Vec<String> { cells.iter().map(|cell| paint.strong(cell)).collect() };
-    let mut phases = vec![heading(&["PHASE", "DOES"])];
+    let mut phases = vec![paint.heading(["PHASE", "DOES"])];
     phases.extend(
         plan.phases
             .iter()
             .map(|it| vec![it.name.clone(), it.does.clone()]),
     );
-    let mut members = vec![heading(&["MEMBER", "ROLE", "RESTART", "WHY"])];
+    let mut members = vec![paint.heading(["MEMBER", "ROLE", "RESTART", "WHY"])];
     members.extend(plan.members.iter().map(|it| member(it, paint)));
     let mut parts = vec![
         format!("{}\n", plan.summary),
@@ -24,7 +23,7 @@ pub fn text(plan: &OperationPreview, paint: Paint) -> String {
         style::table(&members),
     ];
     if !plan.certificates.is_empty() {
-        let mut certificates = vec![heading(&["CERTIFICATE", "ACTION", "ISSUER", "NAMES"])];
+        let mut certificates = vec![paint.heading(["CERTIFICATE", "ACTION", "ISSUER", "NAMES"])];
         certificates.extend(plan.certificates.iter().map(certificate));
         parts.push(style::table(&certificates));
     }

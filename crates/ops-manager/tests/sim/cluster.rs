@@ -247,6 +247,7 @@ impl Cluster {
     fn files(&self) -> Loaded {
         let material = Material::of_config(&self.config);
         let data = self.config.data.as_ref().expect("data");
+        let hash = |key: &str| Some(hex::encode(Sha256::digest(&data.get(key)?.0)));
         let patroni: serde_json::Value = serde_json::from_slice(&data["patroni.yml"].0).expect("JSON");
         let lines = patroni["postgresql"]["pg_hba"].as_array().expect("lines").iter();
         let ssl_mode = patroni["postgresql"]["authentication"]["replication"]["sslmode"].as_str();
@@ -256,10 +257,8 @@ impl Cluster {
                 .collect(),
             ssl_mode: ssl_mode.unwrap_or("prefer").to_owned(),
             files: Files {
-                configuration: Some(hex::encode(Sha256::digest(&data["patroni.yml"].0))),
-                trust: data
-                    .get("trust.crt")
-                    .map(|bundle| hex::encode(Sha256::digest(&bundle.0))),
+                configuration: hash("patroni.yml"),
+                trust: hash("trust.crt"),
                 leaves: material
                     .iter()
                     .filter_map(|(alias, pair)| Some((alias, pair.fingerprint()?)))

@@ -21,8 +21,8 @@ pub fn observed(world: &World) -> Option<TlsStatus> {
     };
     let given = Material::of_config(config);
     let given = given.iter().filter_map(|(_, pair)| end_of(pair));
-    let members = world.health.iter().flat_map(|report| report.members.values());
-    let served = members.filter_map(|member| Some(member.served.as_ref()?.not_after));
+    let members = world.checked_members();
+    let served = members.filter_map(|(_, member)| Some(member.served.as_ref()?.not_after));
     let earliest = given.chain(served).min().filter(|_| mode != TlsMode::Disabled);
     Some(TlsStatus {
         mode,

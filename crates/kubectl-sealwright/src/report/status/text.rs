@@ -123,7 +123,7 @@ fn pause_text(pause: Option<&Pause>, paint: Paint) -> String {
 
 fn member_rows(status: &Status, now: Timestamp, paint: Paint) -> Vec<Vec<String>> {
     let heading = ["MEMBER", "ROLE", "READY", "LAG", "SERVES", "UNTIL", "SEEN"];
-    let heading = heading.map(|cell| paint.strong(cell)).to_vec();
+    let heading = paint.heading(heading);
     let rows = status.members.iter().map(|row| {
         let member = &row.member;
         vec![

@@ -8,7 +8,7 @@ use crate::style::{self, Paint};
 /// The text of a verdict.
 pub fn text(verdict: &Verdict, now: Timestamp, paint: Paint) -> String {
     let heading = ["MEMBER", "VERDICT", "SERVES", "UNTIL", "ISSUER", "SECRET"];
-    let mut rows = vec![heading.map(|cell| paint.strong(cell)).to_vec()];
+    let mut rows = vec![paint.heading(heading)];
     for member in &verdict.members {
         let certificate = member.certificate.as_ref();
         let dash = || "-".to_owned();
