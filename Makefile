@@ -30,13 +30,13 @@ clean-cluster: ## Remove the cluster and everything that it left
 	@hack/cluster/down.sh
 
 crds: ## Generate charts/crds from the Rust types
-	cargo run --quiet --package api-types --bin crdgen charts/crds
+	cargo run --quiet --bin crdgen charts/crds
 
 values: ## Generate docs/values.md from the charts' values and schemas
-	@$(ENV) UPDATE_GOLDEN=1 cargo test --quiet --package e2e --test charts the_page_about_values_is_current
+	@$(ENV) UPDATE_GOLDEN=1 cargo test --quiet --workspace --test charts the_page_about_values_is_current
 
 reference: ## Generate docs/reference from the types
-	@$(ENV) UPDATE_GOLDEN=1 cargo test --quiet --package e2e --test reference the_generated_pages_are_current
+	@$(ENV) UPDATE_GOLDEN=1 cargo test --quiet --workspace --test reference the_generated_pages_are_current
 
 docs: ## Build the documentation as a site, in target/book (needs mdbook)
 	mdbook build docs
@@ -59,11 +59,11 @@ dependencies: ## Licences, advisories, unused dependencies (needs cargo-deny, ca
 spelling: ## Spelling (needs typos)
 	typos
 
-unit: prepare ## Unit and golden tests; they start an API server of their own, but no cluster
-	@$(ENV) cargo test --workspace --exclude e2e
+unit: prepare ## All tests that need no cluster; they start an API server of their own
+	@$(ENV) cargo test --workspace
 
 e2e: cluster operators ## Tests on the real cluster
-	@$(ENV) cargo test --package e2e --features cluster -- --test-threads=3
+	@$(ENV) cargo test --workspace --features e2e/cluster --test behaviour --test disruption -- --test-threads=3
 
 test: ## All tests, the real cluster included
 	@hack/test.sh
@@ -72,10 +72,10 @@ demo: ## The story of the README on the real cluster, step by step
 	@hack/demo.sh
 
 bench: cluster operators ## Measure operations on the real cluster
-	@$(ENV) cargo run --quiet --profile image --package e2e --bin bench
+	@$(ENV) cargo run --quiet --profile image --bin bench
 
 survive: cluster operators ## Faults during operations on the real cluster, and a table of what they cost; ONLY=<fault> runs one
-	@$(ENV) cargo run --quiet --profile image --package e2e --bin survive
+	@$(ENV) cargo run --quiet --profile image --bin survive
 
 clean-cache: ## Remove cached tools and images (they take minutes to make again)
 	@$(ENV) rm -rf -- "$$CACHE"

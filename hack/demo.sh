@@ -14,5 +14,5 @@ trap where_the_time_went EXIT
 stage "packages, pinned tools, images" hack/prepare.sh
 stage "cluster" hack/cluster/up.sh
 stage "operators: compile, images, load" hack/images/operators.sh --load
-stage "demo: compile" cargo build --locked --quiet --profile image --package e2e --bin demo
-stage "demo" cargo run --locked --quiet --profile image --package e2e --bin demo
+stage "demo: compile" cargo build --locked --quiet --profile image --workspace --bin demo
+stage "demo" cargo run --locked --quiet --profile image --bin demo

@@ -1,6 +1,6 @@
 #!/bin/bash
-# All tests: what needs no cluster first, then the real cluster. With arguments,
-# these are given to the e2e tests' runner (for example the name of a test).
+# All tests: what needs no cluster first (unit, golden, charts, documentation), then the real cluster. With arguments,
+# these are given to the cluster tests' runner (for example the name of a test).
 set -euo pipefail
 # shellcheck source=hack/environment.sh
 . "$(dirname -- "$0")/environment.sh"
@@ -24,12 +24,13 @@ conclude() {
 }
 trap conclude EXIT
 
-unit_tests() { cargo test --locked --workspace --exclude e2e 2>&1 | tee -a "$output"; }
+unit_tests() { cargo test --locked --workspace 2>&1 | tee -a "$output"; }
 
 # They mostly wait, so three go on side by side; with four, two cores are never idle and clients time out. Those that
 # must be alone say so themselves.
 e2e_tests() {
-    cargo test --locked --package e2e --features cluster --no-fail-fast -- --test-threads=3 "$@" 2>&1 | tee -a "$output"
+    cargo test --locked --workspace --features e2e/cluster --test behaviour --test disruption --no-fail-fast -- \
+        --test-threads=3 "$@" 2>&1 | tee -a "$output"
 }
 
 # Namespaces that a run left which was ended before it could clean up. The operators take the databases away.
@@ -40,6 +41,6 @@ sweep() {
 stage "packages, pinned tools, images" hack/prepare.sh
 stage "cluster" hack/cluster/up.sh
 stage "operators: compile, images, load" hack/images/operators.sh --load
-stage "unit and golden tests" unit_tests
+stage "tests without a cluster" unit_tests
 stage "leftovers of earlier runs" sweep
-stage "e2e tests" e2e_tests "$@"
+stage "tests on the cluster" e2e_tests "$@"

@@ -13,12 +13,10 @@ set -euo pipefail
 OPERATORS=(petset provisioner ops-manager config-agent)
 BINARIES=${CARGO_TARGET_DIR:-$ROOT/target}/${PROFILE:-image}
 
+# All builds select the whole workspace: with one package less cargo may choose other features of the same libraries, and
+# builds them all once more.
 compile() {
-    local packages=() operator
-    for operator in "${OPERATORS[@]}"; do
-        [[ ! -e $ROOT/crates/$operator/src/main.rs ]] || packages+=(--package "$operator")
-    done
-    (cd "$ROOT" && cargo build --locked --profile image --bins "${packages[@]}" >&2)
+    (cd "$ROOT" && cargo build --locked --profile image --workspace "${OPERATORS[@]/#/--bin=}" >&2)
 }
 
 glibc_base() {

@@ -29,15 +29,7 @@ pub const FAULTS: &[Fault] = &[
 async fn simulated(fault: &str, tests: &str) -> Result<Vec<Row>> {
     let begin = Instant::now();
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let arguments = [
-        "test",
-        "--locked",
-        "--quiet",
-        "--package",
-        "ops-manager",
-        "--test",
-        "sim",
-    ];
+    let arguments = ["test", "--locked", "--quiet", "--workspace", "--test", "sim"];
     let run = Command::new("cargo")
         .args(arguments)
         .args(["--", "--include-ignored", tests])
