@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn anothers_lease_is_taken_only_after_its_duration_by_our_own_clock() {
+    fn the_lease_of_another_is_taken_only_after_its_duration_by_our_own_clock() {
         assert_eq!(
             claim(&held_by("other"), "me", Duration::from_secs(15)),
             Claim::Wait

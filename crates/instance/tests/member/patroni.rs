@@ -124,7 +124,7 @@ async fn reload_and_configuration_carry_credentials() {
 }
 
 #[tokio::test]
-async fn a_switchover_answers_in_patronis_words() {
+async fn a_switchover_answers_in_the_words_of_patroni() {
     let patroni = patroni("hunter2").await;
     assert_eq!(
         patroni.switchover(&to("pg-1")).await.unwrap(),

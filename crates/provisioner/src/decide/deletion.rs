@@ -113,8 +113,8 @@ fn leftovers(world: &World, policy: DeletionPolicy, plan: &mut Plan) -> bool {
         }
     }
     // A ConfigMap of that name without Patroni's labels is somebody else's.
-    let patronis = |map: &&ConfigMap| is_labelled_for(&map.metadata, world.name());
-    for map in world.leftovers.patroni.iter().filter(patronis) {
+    let of_patroni = |map: &&ConfigMap| is_labelled_for(&map.metadata, world.name());
+    for map in world.leftovers.patroni.iter().filter(of_patroni) {
         plan.act(Action::DeleteConfigMap(Box::new(map.clone())));
     }
     if world.leftovers.claims.is_empty() {
