@@ -46,10 +46,8 @@ fn a_renewed_certificate_goes_to_the_config_secret_then_touches_the_pods_that_se
     let new = renew(&mut world, authority());
     let plan = decide(&world);
     assert_eq!(actions(&plan), ["apply Secret pg-bc1234"]);
-    assert!(
-        plan.renewal.is_none(),
-        "nothing is asked before the files are there"
-    );
+    let asked = plan.renewal.as_ref().map(|renewal| renewal.fingerprint.as_str());
+    assert_eq!(asked, Some(new.as_str()), "the agents bring the files meanwhile");
 
     let mut world = serving(applied(world, &plan), &[("pg-0", &old), ("pg-1", &new)]);
     let plan = decide(&world);

@@ -1,12 +1,13 @@
 //! A certificate that cert-manager renewed by itself reaches every member without a restart: the config Secret gets it
-//! (see `tls`), kubelet is asked to bring it at once, and the health task asks each member to take it up.
+//! (see `tls`), the agents bring it, and the health task asks each member to take it up. Kubelet is asked to bring it where
+//! a member is behind all the same.
 
 use api_types::cert_manager::Certificate;
 use api_types::names;
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::{FILES_TOKEN, TRUST_CRT};
 use blueprint::{KeyPair, Material, TlsInputs, TlsPhase, recorded_hash, recorded_phase, secret_text};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, Secret};
 
 use crate::child::Child;
 use crate::decide::{Refusal, children, tls};
@@ -23,28 +24,31 @@ pub fn plan(world: &World, tls: &TlsInputs, plan: &mut Plan) {
     let Some(config) = world.config_secret() else {
         return;
     };
-    let material = Material::of_config(config);
-    let trust = secret_text(config, TRUST_CRT).unwrap_or_default();
-    if material != tls.material || trust != tls.trust.to_pem() {
-        // The config Secret is applied in this pass; the Pods are touched in the next.
-        return;
-    }
-    let server = material.get(CertificateAlias::Server);
+    let server = tls.material.get(CertificateAlias::Server);
     let Some(fingerprint) = server.and_then(KeyPair::fingerprint) else {
         return;
     };
-    let token = recorded_hash(&config.metadata).unwrap_or_default().to_owned();
     let renewal = Renewal {
         fingerprint,
         trust: tls.trust.clone(),
     };
-    for pod in stale(world, &renewal, &token) {
-        plan.act(Action::TouchPod {
-            pod,
-            token: token.clone(),
-        });
+    // What is applied in this pass comes by the agents; kubelet is for those that it did not reach.
+    if is_given(config, tls) {
+        let token = recorded_hash(&config.metadata).unwrap_or_default().to_owned();
+        for pod in stale(world, &renewal, &token) {
+            plan.act(Action::TouchPod {
+                pod,
+                token: token.clone(),
+            });
+        }
     }
     plan.renewal = Some(renewal);
+}
+
+/// Whether the config Secret has these certificates and CAs.
+fn is_given(config: &Secret, tls: &TlsInputs) -> bool {
+    Material::of_config(config) == tls.material
+        && secret_text(config, TRUST_CRT).unwrap_or_default() == tls.trust.to_pem()
 }
 
 /// The same while the spec is not followed, whatever the reason: nobody's certificates may run out over an edit that waits.

@@ -1,11 +1,13 @@
 //! One conversation with one member: get in, look, write a row, say what was seen.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use api_types::vocabulary::{PATRONI_PORT, POSTGRES_PORT};
 use blueprint::{CaBundle, TlsPhase};
 use instance::{ClientIdentity, OUR_SESSIONS, Password, Patroni, Role, Session, TlsMode};
 use runtime::error_chain;
+use tokio::time::sleep;
 
 use crate::health::judge::Answer;
 use crate::health::{Login, Renewal, Served, Targets};
@@ -27,11 +29,11 @@ pub async fn member(targets: &Targets, place: Place<'_>) -> Result<Answer, Strin
     let (session, served) = tokio::join!(get_in(targets, place), served(targets, place));
     let session = session?;
     let trusted = trusted(targets, place, &session).await;
-    if let Some(renewal) = &targets.renewal
-        && renewal.is_missed_by(served.as_ref(), trusted.as_ref())
-    {
-        renew(targets, place, &session, renewal).await?;
+    let mut has = Loaded { served, trusted };
+    if let Some(renewal) = &targets.renewal {
+        has = take_up(targets, place, &session, renewal, has).await?;
     }
+    let Loaded { served, trusted } = has;
     // Only told, never judged: a member that can't count them is not ill.
     let sessions = session.application_sessions().await.ok();
     Ok(Answer {
@@ -174,28 +176,60 @@ async fn look(session: &Session, write_check: bool) -> Result<Answer, instance::
     })
 }
 
-/// Asks a member to take up its renewed certificate. Doing so before kubelet has projected the files changes nothing, so
-/// it is simply asked again until it serves the new leaf. A new CA may change where Patroni points PostgreSQL to.
-async fn renew(
+/// What a member has loaded.
+struct Loaded {
+    served: Option<Served>,
+    trusted: Option<CaBundle>,
+}
+
+/// How long a member is given after each reload until it is asked again what it serves: PostgreSQL tells nobody that it has
+/// reloaded, and the agent may bring the files while it is asked. What takes longer waits for the next check.
+const GIVEN: [Duration; 3] = [
+    Duration::from_millis(25),
+    Duration::from_millis(100),
+    Duration::from_millis(400),
+];
+
+/// Asks a member to take up its renewed certificate until it has. Asking before the files are there changes nothing.
+async fn take_up(
     targets: &Targets,
     place: Place<'_>,
     session: &Session,
     renewal: &Renewal,
-) -> Result<(), String> {
+    mut has: Loaded,
+) -> Result<Loaded, String> {
+    let is_missed = |has: &Loaded| renewal.is_missed_by(has.served.as_ref(), has.trusted.as_ref());
+    if !is_missed(&has) {
+        return Ok(has);
+    }
     tracing::info!(
         host = place.host,
         leaf = renewal.fingerprint,
         "asking a member to take up its renewed certificate"
     );
     if renewal.changes_trust() {
-        let (host, login) = (place.address.to_string(), &targets.login);
-        let port = u16::try_from(PATRONI_PORT).unwrap_or_default();
-        let password = Password::new(login.password.clone());
-        let patroni = Patroni::new(&host, port, &login.username, password, targets.timeout);
-        let patroni = patroni.map_err(|error| error_chain(&error))?;
-        patroni.reload().await.map_err(|error| error_chain(&error))?;
+        ask_patroni(targets, place).await?;
     }
-    session.reload().await.map_err(|error| error_chain(&error))
+    for given in GIVEN {
+        session.reload().await.map_err(|error| error_chain(&error))?;
+        sleep(given).await;
+        let (served, trusted) = tokio::join!(served(targets, place), trusted(targets, place, session));
+        has = Loaded { served, trusted };
+        if !is_missed(&has) {
+            break;
+        }
+    }
+    Ok(has)
+}
+
+/// A new CA may change where Patroni points PostgreSQL to.
+async fn ask_patroni(targets: &Targets, place: Place<'_>) -> Result<(), String> {
+    let (host, login) = (place.address.to_string(), &targets.login);
+    let port = u16::try_from(PATRONI_PORT).unwrap_or_default();
+    let password = Password::new(login.password.clone());
+    let patroni = Patroni::new(&host, port, &login.username, password, targets.timeout);
+    let patroni = patroni.map_err(|error| error_chain(&error))?;
+    patroni.reload().await.map_err(|error| error_chain(&error))
 }
 
 fn port() -> u16 {
