@@ -2,8 +2,9 @@
 
 Both read /run/writer/tls/candidates.json before every connection: the strings that the writer uses, as of those files.
 
-The prober opens new connections as the first candidate says, but only while that asks for verify-full; one line each in
-/run/writer/probes:
+The prober opens new connections as the first candidate says, but only while that asks for verify-full. Half of them take
+the CAs that the candidate names, half all CAs that were ever named: a client that once took the bundle of a change of
+issuer, and keeps it. One line each in /run/writer/probes or /run/writer/held:
     ok <seconds>
     err <seconds> <message>
 The reader asks a standby for the newest row, if there is a standby Service (STANDBY); one line each in /run/writer/reads.
@@ -26,14 +27,32 @@ def pace(begin, every):
     time.sleep(max(0.0, begin + every - time.monotonic()))
 
 
-def probe(log, end, delay):
+class HeldCAs:
+    """A bundle that only grows."""
+
+    def __init__(self, path):
+        self.path, self.all, self.lock = path, [], threading.Lock()
+
+    def instead_of_those_in(self, string):
+        name = next(word for word in string.split() if word.startswith("sslrootcert="))
+        with open(name.removeprefix("sslrootcert=")) as bundle, self.lock:
+            bundle = bundle.read()
+            if bundle not in self.all:
+                self.all.append(bundle)
+                with open(f"{self.path}.new", "w") as held:
+                    held.write("\n".join(self.all))
+                os.replace(f"{self.path}.new", self.path)
+        return string.replace(name, f"sslrootcert={self.path}")
+
+
+def probe(log, held, end, delay):
     time.sleep(delay)
     while time.monotonic() < end:
         begin = time.monotonic()
         string = candidates()[0]
         if "sslmode=verify-full" in string:
             try:
-                connect(string).close()
+                connect(held.instead_of_those_in(string) if held else string).close()
                 print(f"ok {time.time()}\n", end="", file=log)
             except psycopg2.Error as error:
                 print(f"err {time.time()} {one_line(error)}\n", end="", file=log)
@@ -74,12 +93,18 @@ def read(log, end, primary, standby):
         pace(begin, READ_EVERY)
 
 
+def record(name):
+    return open(f"{FOLDER}/{name}", "a", buffering=1)
+
+
 def main():
     end = time.monotonic() + float(os.environ["SECONDS_TO_RUN"])
     primary, standby = os.environ["PRIMARY"], os.environ.get("STANDBY", "")
-    with open(f"{FOLDER}/probes", "a", buffering=1) as probes, open(f"{FOLDER}/reads", "a", buffering=1) as reads:
+    cas = HeldCAs(f"{FOLDER}/held.crt")
+    with record("probes") as probes, record("held") as held, record("reads") as reads:
+        kinds = [(probes, None), (held, cas)]
         threads = [
-            threading.Thread(target=probe, args=(probes, end, number * PROBE_EVERY / PROBERS))
+            threading.Thread(target=probe, args=(*kinds[number % 2], end, number * PROBE_EVERY / PROBERS))
             for number in range(PROBERS)
         ]
         if standby:

@@ -3,6 +3,7 @@
 //!
 //! Nothing here is part of an operator, and no operator's code judges itself: only the API's types are shared.
 
+pub mod attempts;
 pub mod bench;
 pub mod checks;
 pub mod children;

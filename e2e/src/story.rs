@@ -11,11 +11,12 @@ use api_types::{Postgres, PostgresOpsRequest};
 use kube::ResourceExt;
 use tokio::time::Instant;
 
+use crate::attempts::Probes;
 use crate::cluster::TestNamespace;
 use crate::history::{self, History};
 use crate::progress::{self, Narrator};
 use crate::served::Served;
-use crate::writer::{Attempts, Stretch, Writer};
+use crate::writer::{Stretch, Writer};
 use crate::{members, requests, wait};
 
 /// Longest time of an operation here; a three-member operation takes a fraction of it.
@@ -51,7 +52,7 @@ pub struct Performed {
     /// What the writer saw.
     pub stretch: Option<Stretch>,
     /// What new `verify-full` connections came to, if somebody made them.
-    pub probes: Attempts,
+    pub probes: Probes,
     /// What each member served before.
     pub before: BTreeMap<String, Option<Served>>,
     /// What each member serves now.
@@ -120,7 +121,7 @@ pub async fn try_to_perform(stage: &Stage<'_>, title: &str, yaml: &str, name: &s
             writer.wait_for_rows(writer.mark().await?).await?;
             (Some(writer.since(mark).await?), probes)
         }
-        _ => (None, Attempts::default()),
+        _ => (None, Probes::default()),
     };
     let history = recorder.finish().await?;
     let after = served_by_all(stage).await?;

@@ -13,7 +13,6 @@ import psycopg2
 
 from connecting import FOLDER, candidates, connect, one_line
 
-CADENCE = 0.02
 LONGEST_USE = 1.0
 
 
@@ -28,6 +27,7 @@ def connect_somehow(log):
 
 def main():
     end = time.monotonic() + float(os.environ["SECONDS_TO_RUN"])
+    cadence = float(os.environ["CADENCE"])
     identity, connection, opened, candidate = 0, None, 0.0, None
     with open(f"{FOLDER}/log", "a", buffering=1) as log:
         while time.monotonic() < end:
@@ -51,7 +51,7 @@ def main():
                     print("err", time.time(), "commit", candidate, one_line(error), file=log)
                     connection.close()
                     connection = None
-            time.sleep(max(0.0, begin + CADENCE - time.monotonic()))
+            time.sleep(max(0.0, begin + cadence - time.monotonic()))
 
 
 main()

@@ -1,4 +1,4 @@
-//! An application that writes without a pause: a Pod that commits a row every 20 ms through the primary Service and
+//! An application that writes without a pause: a Pod that commits rows at a steady pace through the primary Service and
 //! writes down what was acknowledged. Afterwards we know what an operation cost it, and whether a row was lost.
 //!
 //! It connects as the AppBinding says (`sslmode`, CA bundle, client Secret), which is how an application learns of
@@ -18,6 +18,7 @@ use kube::runtime::{WatchStreamExt, watcher};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
+use crate::attempts::{Attempts, Probes};
 use crate::cluster::{FIELD_MANAGER, TestNamespace};
 use crate::poll::{self, Look};
 use crate::{members, pods, shell};
@@ -40,12 +41,28 @@ pub struct Writer {
 }
 
 /// What runs in the writer's Pod, and where.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Choice<'a> {
+    /// Time from one row to the next: no gap can be told more exactly.
+    pub cadence: Duration,
     /// Beside the writer, a prober (new `verify-full` connections) and a reader of a standby.
     pub companions: bool,
     /// The node to run on; any when none.
     pub node: Option<&'a str>,
+}
+
+impl Choice<'_> {
+    /// A row every 20 ms, to measure gaps.
+    pub const MEASURING: Self = Self {
+        cadence: Duration::from_millis(20),
+        companions: false,
+        node: None,
+    };
+    /// A row every 100 ms: tests run side by side, and judge gaps of seconds.
+    pub const TESTING: Self = Self {
+        cadence: Duration::from_millis(100),
+        ..Self::MEASURING
+    };
 }
 
 /// A place in the writer's record.
@@ -53,42 +70,8 @@ pub struct Choice<'a> {
 pub struct Mark {
     writes: usize,
     probes: usize,
+    held: usize,
     reads: usize,
-}
-
-/// What the prober or the reader came to in a stretch of its record.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Attempts {
-    /// All attempts.
-    pub made: usize,
-    /// Those that failed, by their message.
-    pub errors: BTreeMap<String, usize>,
-}
-
-impl Attempts {
-    /// Failed attempts.
-    pub fn failed(&self) -> usize {
-        self.errors.values().sum()
-    }
-
-    /// Adds those of another stretch.
-    pub fn add(&mut self, other: &Self) {
-        self.made += other.made;
-        for (message, count) in &other.errors {
-            *self.errors.entry(message.clone()).or_default() += count;
-        }
-    }
-
-    fn read(lines: &str) -> Self {
-        let mut found = Self::default();
-        for line in lines.lines() {
-            found.made += 1;
-            if let ["err", _, message] = line.splitn(3, ' ').collect::<Vec<_>>().as_slice() {
-                *found.errors.entry((*message).to_owned()).or_default() += 1;
-            }
-        }
-        found
-    }
 }
 
 /// What a stretch of the record says.
@@ -121,12 +104,7 @@ impl Drop for Writer {
 
 impl Writer {
     /// Makes the table and the writer's Pod; returns when rows are being acknowledged.
-    pub async fn start(namespace: &TestNamespace, database: &str) -> Result<Self> {
-        Self::start_as(namespace, database, Choice::default()).await
-    }
-
-    /// As [`Writer::start`], with what is chosen.
-    pub async fn start_as(namespace: &TestNamespace, database: &str, choice: Choice<'_>) -> Result<Self> {
+    pub async fn start(namespace: &TestNamespace, database: &str, choice: Choice<'_>) -> Result<Self> {
         let table = "create table if not exists written \
                      (id bigint primary key, at timestamptz not null default clock_timestamp())";
         members::sql_on_primary(namespace, database, table).await?;
@@ -150,23 +128,29 @@ impl Writer {
     /// Where the record is now.
     pub async fn mark(&self) -> Result<Mark> {
         let counts = self
-            .read("touch probes reads; wc -l < log; wc -l < probes; wc -l < reads")
+            .read("touch probes held reads; for record in log probes held reads; do wc -l < $record; done")
             .await?;
         let counts: Result<Vec<usize>, _> = counts.split_whitespace().map(str::parse).collect();
         match counts.context("not a number of lines")?.as_slice() {
-            &[writes, probes, reads] => Ok(Mark {
+            &[writes, probes, held, reads] => Ok(Mark {
                 writes,
                 probes,
+                held,
                 reads,
             }),
-            other => bail!("three records have {other:?} lengths"),
+            other => bail!("four records have {other:?} lengths"),
         }
     }
 
     /// What the prober came to since the mark.
-    pub async fn probes_since(&self, mark: Mark) -> Result<Attempts> {
+    pub async fn probes_since(&self, mark: Mark) -> Result<Probes> {
         let lines = self.read(&format!("tail -n +{} probes", mark.probes + 1)).await?;
-        Ok(Attempts::read(&lines))
+        let current = Attempts::read(&lines);
+        let lines = self.read(&format!("tail -n +{} held", mark.held + 1)).await?;
+        Ok(Probes {
+            current,
+            held: Attempts::read(&lines),
+        })
     }
 
     /// What the reader of a standby came to since the mark.
@@ -293,7 +277,10 @@ async fn make_pod(namespace: &TestNamespace, database: &str, name: &str, choice:
         .flat_map(|s| &mut s.containers)
         .next()
         .context("no container")?;
-    let mut environment = json!([{ "name": "SECONDS_TO_RUN", "value": LIFETIME_SECONDS }]);
+    let mut environment = json!([
+        { "name": "SECONDS_TO_RUN", "value": LIFETIME_SECONDS },
+        { "name": "CADENCE", "value": choice.cadence.as_secs_f64().to_string() },
+    ]);
     if choice.companions {
         let services = services(namespace, database).await?;
         let more = services
@@ -445,13 +432,6 @@ fn stretch(lines: &str) -> Stretch {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn failed_attempts_are_counted_by_their_message() {
-        let found = Attempts::read("ok 1.0\nerr 1.1 no way in\nok 1.2\nerr 1.3 no way in\n");
-        assert_eq!((found.made, found.failed()), (4, 2));
-        assert_eq!(found.errors["no way in"], 2);
-    }
 
     #[test]
     fn the_record_is_summed_up() {

@@ -12,7 +12,7 @@ use crate::failover::{all_stream, synchronous_again};
 use crate::members::{self, Member};
 use crate::poll::{self, Look};
 use crate::survive::scene::{Scene, Shape};
-use crate::writer::Writer;
+use crate::writer::{Choice, Writer};
 
 const AGAIN: Duration = Duration::from_secs(120);
 const EVERY: Duration = Duration::from_millis(100);
@@ -23,7 +23,7 @@ pub(super) async fn measure(namespace: &TestNamespace, runs: usize, samples: &mu
         return Ok(0);
     }
     let database = Scene::database(namespace, Shape::Synchronous, true).await?;
-    let writer = Writer::start(namespace, database).await?;
+    let writer = Writer::start(namespace, database, Choice::MEASURING).await?;
     for _ in 0..runs {
         let primary = members::primary(namespace, database).await?;
         synchronous_again(namespace, database, &primary).await?;

@@ -36,7 +36,7 @@ pub(super) async fn measure(namespace: &TestNamespace, runs: Runs, samples: &mut
     samples.add("create, until Ready", begin.elapsed(), None);
     let narrator = Narrator::silent();
     // Speed first, with one application that writes; then many that connect, which takes much of the processor.
-    let writer = Writer::start(namespace, DATABASE).await?;
+    let writer = Writer::start(namespace, DATABASE, Choice::MEASURING).await?;
     let stage = self::stage(namespace, &narrator, &writer);
     let mut bench = Bench {
         stage,
@@ -56,9 +56,9 @@ pub(super) async fn measure(namespace: &TestNamespace, runs: Runs, samples: &mut
     let rows = writer.finish().await?;
     let choice = Choice {
         companions: true,
-        node: None,
+        ..Choice::MEASURING
     };
-    let writer = Writer::start_as(namespace, DATABASE, choice).await?;
+    let writer = Writer::start(namespace, DATABASE, choice).await?;
     let stage = self::stage(namespace, &narrator, &writer);
     let mut bench = Bench {
         stage,

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::attempts::Probes;
 use crate::report;
 use crate::story::Performed;
-use crate::writer::Attempts;
 
 /// Everything that was measured, by title, in the order in which it was first seen.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ struct Measured {
     gaps: Vec<Duration>,
     steps: Vec<(String, Vec<Duration>)>,
     failed_writes: usize,
-    connections: Attempts,
+    connections: Probes,
 }
 
 impl Samples {
@@ -37,7 +37,8 @@ impl Samples {
         self.add(title, performed.duration, stretch.map(|s| s.longest_gap));
         let measured = self.of(title);
         measured.failed_writes += stretch.map_or(0, |s| s.error_count());
-        measured.connections.add(&performed.probes);
+        measured.connections.current.add(&performed.probes.current);
+        measured.connections.held.add(&performed.probes.held);
         let mut before = Duration::ZERO;
         for (step, at) in &performed.steps {
             measured.add_step(step, at.saturating_sub(before));
@@ -50,7 +51,7 @@ impl Samples {
     pub fn connections(&self, title: &str) -> usize {
         self.all
             .get(title)
-            .map_or(0, |measured| measured.connections.made)
+            .map_or(0, |measured| measured.connections.all().made)
     }
 
     /// Durations, gaps and failures.
@@ -67,14 +68,18 @@ impl Samples {
             "failed writes",
             "new connections",
             "failed",
+            "with CAs of before too",
+            "failed",
         ];
         let rows = self.each().map(|(title, measured)| {
             let mut row = vec![title.clone(), measured.durations.len().to_string()];
             row.extend(quantiles(&measured.durations));
             row.extend(quantiles(&measured.gaps));
             row.push(measured.failed_writes.to_string());
-            row.push(measured.connections.made.to_string());
-            row.push(measured.connections.failed().to_string());
+            for attempts in [&measured.connections.current, &measured.connections.held] {
+                row.push(attempts.made.to_string());
+                row.push(attempts.failed().to_string());
+            }
             row
         });
         report::table(&head, rows)

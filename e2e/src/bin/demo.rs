@@ -8,7 +8,7 @@ use api_types::Postgres;
 use e2e::cluster::{Cluster, TestNamespace};
 use e2e::progress::{self, Narrator};
 use e2e::story::{self, Performed, Stage};
-use e2e::writer::Writer;
+use e2e::writer::{Choice, Writer};
 use e2e::{install, manifests, members, report, requests, wait};
 
 const NAMESPACE: &str = "demo";
@@ -81,7 +81,7 @@ async fn tell() -> Result<()> {
     let namespace = cluster.namespace(NAMESPACE).await?;
 
     create(&narrator, &namespace).await?;
-    let writer = Writer::start(&namespace, DATABASE).await?;
+    let writer = Writer::start(&namespace, DATABASE, Choice::MEASURING).await?;
     narrator.say("an application commits a row every 20 ms through the primary Service from now on");
     let stage = Stage {
         namespace: &namespace,

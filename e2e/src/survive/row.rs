@@ -7,8 +7,8 @@ use api_types::PostgresOpsRequest;
 use api_types::condition;
 use api_types::ops_request::OpsRequestPhase;
 
+use crate::attempts::Attempts;
 use crate::report;
-use crate::writer::Attempts;
 
 /// How an operation ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -141,8 +141,9 @@ impl Scene {
         let choice = Choice {
             companions: true,
             node,
+            ..Choice::MEASURING
         };
-        let writer = Writer::start_as(namespace, database, choice).await?;
+        let writer = Writer::start(namespace, database, choice).await?;
         let has_standbys = members::list(namespace, database).await?.len() > 1;
         Ok(Self {
             namespace: namespace.clone(),
@@ -351,7 +352,7 @@ impl Trial<'_> {
                 BACK,
                 Duration::from_millis(300),
                 || async {
-                    let probes = writer.probes_since(now).await?;
+                    let probes = writer.probes_since(now).await?.all();
                     Ok(if probes.made > probes.failed() {
                         Look::Found(())
                     } else {
@@ -420,7 +421,7 @@ impl Trial<'_> {
             ));
         }
         row.gap = Some(writer.since(self.mark).await?.longest_gap);
-        row.probes = writer.probes_since(self.mark).await?;
+        row.probes = writer.probes_since(self.mark).await?.all();
         if self.scene.has_standbys {
             row.reads = Some(writer.reads_since(self.mark).await?);
         }

@@ -8,7 +8,7 @@ use e2e::checks::{self, Tls};
 use e2e::cluster::{TestNamespace, in_namespace};
 use e2e::progress::Narrator;
 use e2e::story::{self, Performed, Stage};
-use e2e::writer::Writer;
+use e2e::writer::{Choice, Writer};
 use e2e::{manifests, members, report, requests, wait};
 
 const PROVISIONING: Duration = Duration::from_secs(180);
@@ -118,7 +118,7 @@ async fn with_client_certificates(namespace: &TestNamespace) -> Result<()> {
     manifests::apply(namespace, manifests::HA_POSTGRES).await?;
     ready(namespace, database).await?;
     checks::serves_plaintext(namespace, database).await?;
-    let writer = Writer::start(namespace, database).await?;
+    let writer = Writer::start(namespace, database, Choice::TESTING).await?;
     let narrator = Narrator::silent();
     let stage = Stage {
         namespace,
@@ -214,7 +214,7 @@ async fn born_with_tls(namespace: &TestNamespace) -> Result<()> {
     checks::serves_tls(namespace, database, &wanted)
         .await
         .context("at birth")?;
-    let writer = Writer::start(namespace, database).await?;
+    let writer = Writer::start(namespace, database, Choice::TESTING).await?;
     let narrator = Narrator::silent();
     let stage = Stage {
         namespace,
@@ -252,7 +252,7 @@ async fn without_a_restart(namespace: &TestNamespace) -> Result<()> {
     let database = "ha-postgres";
     manifests::apply(namespace, manifests::HA_POSTGRES).await?;
     ready(namespace, database).await?;
-    let writer = Writer::start(namespace, database).await?;
+    let writer = Writer::start(namespace, database, Choice::TESTING).await?;
     let narrator = Narrator::silent();
     let stage = Stage {
         namespace,

@@ -7,7 +7,7 @@ use api_types::ops_request::{OperationPreview, OpsRequestPhase, PreviewAction, P
 use api_types::vocabulary::{APPROVAL, APPROVED_PLAN};
 use api_types::{Postgres, PostgresOpsRequest, condition};
 use e2e::cluster::{TestNamespace, in_namespace};
-use e2e::writer::Writer;
+use e2e::writer::{Choice, Writer};
 use e2e::{checks, children, history, manifests, requests, shell, story, wait};
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
@@ -25,7 +25,7 @@ async fn a_dry_run_tells_what_would_be_done_and_writes_nothing() -> Result<()> {
 async fn dry_runs(namespace: &TestNamespace) -> Result<()> {
     let before = standalone(namespace).await?;
     let owner = before.uid().unwrap_or_default();
-    let writer = Writer::start(namespace, DATABASE).await?;
+    let writer = Writer::start(namespace, DATABASE, Choice::TESTING).await?;
     let pods = history::record(namespace, DATABASE).await?;
     let at_first = children::of(namespace, &owner).await?;
 

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use api_types::Postgres;
 use e2e::cluster::{Cluster, TestNamespace};
 use e2e::install::{self, FOUNDATIONS, OPERATORS, SYSTEM_NAMESPACE};
-use e2e::writer::Writer;
+use e2e::writer::{Choice, Writer};
 use e2e::{checks, manifests, members, requests, shell, wait};
 use kube::Api;
 
@@ -37,7 +37,7 @@ async fn come_and_go(namespace: &TestNamespace) -> Result<()> {
     manifests::apply(namespace, manifests::STANDALONE).await?;
     wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
     let member = members::primary(namespace, DATABASE).await?;
-    let writer = Writer::start(namespace, DATABASE).await?;
+    let writer = Writer::start(namespace, DATABASE, Choice::MEASURING).await?;
     let mark = writer.mark().await?;
     for release in OPERATORS {
         helm_test(release).await?;

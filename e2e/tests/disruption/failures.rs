@@ -7,7 +7,7 @@ use api_types::Postgres;
 use e2e::cluster::TestNamespace;
 use e2e::failover::{self, BACK};
 use e2e::poll::{self, Look};
-use e2e::writer::{Mark, Writer};
+use e2e::writer::{Choice, Mark, Writer};
 use e2e::{manifests, members, provider, report, wait};
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
@@ -37,7 +37,7 @@ async fn tell(writer: &Writer, what: &str, mark: Mark) -> Result<()> {
 async fn a_lost_primary_or_node_costs_no_acknowledged_row() -> Result<()> {
     alone("failures", |namespace| async move {
         synchronous(&namespace).await?;
-        let writer = Writer::start(&namespace, DATABASE).await?;
+        let writer = Writer::start(&namespace, DATABASE, Choice::MEASURING).await?;
         primary_deleted(&namespace, &writer)
             .await
             .context("primary deleted")?;

@@ -11,7 +11,7 @@ use e2e::cluster::{Cluster, TestNamespace};
 use e2e::install::{self, OPERATORS, SYSTEM_NAMESPACE};
 use e2e::progress::Narrator;
 use e2e::story::{self, Stage};
-use e2e::writer::Writer;
+use e2e::writer::{Choice, Writer};
 use e2e::{manifests, requests, wait};
 use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::Pod;
@@ -44,7 +44,7 @@ async fn killed(namespace: &TestNamespace) -> Result<()> {
     manifests::apply(namespace, manifests::HA_POSTGRES).await?;
     wait::database_ready(&namespace.api::<Postgres>(), database, PROVISIONING).await?;
     requests::issuer_ready(namespace, "pg-issuer").await?;
-    let writer = Writer::start(namespace, database).await?;
+    let writer = Writer::start(namespace, database, Choice::MEASURING).await?;
     let narrator = Narrator::silent();
     let stage = Stage {
         namespace,
