@@ -34,11 +34,13 @@ compile() { # module, output directory
     local module=$1 out=$2
     export CGO_ENABLED=0 GOFLAGS=-trimpath GOBIN=$out
     cd "$module"
-    if [[ $module == cert-manager ]]; then
-        go build -ldflags "$(linker_flags "$module")" -o "$out/cert-manager" .
-        cp -r --no-preserve=mode -- "$(go list -m -f '{{.Dir}}' github.com/cert-manager/cert-manager)/deploy/crds" "$out/crds"
+    if [[ -e main.go ]]; then
+        go build -ldflags "$(linker_flags "$module")" -o "$out/$module" .
     else
         go install -ldflags "$(linker_flags "$module")" tool
+    fi
+    if [[ $module == cert-manager ]]; then
+        cp -r --no-preserve=mode -- "$(go list -m -f '{{.Dir}}' github.com/cert-manager/cert-manager)/deploy/crds" "$out/crds"
     fi
     # etcd's server package is called just that.
     [[ ! -e $out/server ]] || mv "$out/server" "$out/etcd"
