@@ -7,6 +7,29 @@ set -euo pipefail
 # shellcheck source=hack/console.sh
 . "$ROOT/hack/console.sh"
 
+# What is made (GiB, measured and rounded up), as far as it is not there yet, by file system: a full disk half an hour later is
+# told by whatever happens to write then.
+declare -A NEEDED
+needs() { # place, GiB, what is there when it was made
+    local on
+    [[ ! -e $3 ]] || return 0
+    mkdir -p "$1"
+    on=$(df --output=target "$1" | tail -1)
+    NEEDED[$on]=$((${NEEDED[$on]:-0} + $2))
+}
+check_space() {
+    local on free
+    for on in "${!NEEDED[@]}"; do
+        free=$(($(df --output=avail -k "$on" | tail -1) / 1024 / 1024))
+        ((free >= NEEDED[$on])) || fail "$on has $free GiB left, and ${NEEDED[$on]} are needed there: free some, or remove" \
+            "what older runs left (make clean-cluster, make clean-cache, cargo clean)"
+    done
+}
+TARGET=${CARGO_TARGET_DIR:-$ROOT/target}
+needs "$CACHE" 15 "$TOOLS/helm"
+needs "$TARGET" 12 "$TARGET/debug"
+check_space
+
 "$ROOT/hack/packages.sh"
 "$ROOT/hack/images/archives.sh" databases >/dev/null &
 images=$!
