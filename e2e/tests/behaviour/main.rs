@@ -1,13 +1,14 @@
 //! How Sealwright behaves in operations and around them: pauses, bad requests, deletion, metrics, and what the
-//! documentation shows. These tests leave the operators and the nodes alone, and may run side by side.
+//! documentation shows. These tests leave the operators and the nodes alone, and may run side by side, in the order of their
+//! names: the longest are among the first.
 
 mod agent;
+mod all_operations;
 mod bad_requests;
 mod deletion;
 mod docs;
 mod edited;
 mod metrics;
-mod operations;
 mod pause;
 mod plan;
 mod plugin;

@@ -10,7 +10,7 @@ use e2e::writer::{Choice, Writer};
 use e2e::{checks, manifests, members, requests, shell, wait};
 use kube::Api;
 
-use crate::{PROVISIONING, alone};
+use crate::{PROVISIONING, alone, as_it_is};
 
 const DATABASE: &str = "standalone";
 /// No operator has a part in serving; what is left is the noise of a busy machine.
@@ -18,7 +18,7 @@ const LONGEST_GAP: Duration = Duration::from_secs(3);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn releases_come_and_go_and_databases_serve_on() -> Result<()> {
-    alone("charts", |namespace| async move {
+    alone("charts", prepare, |namespace| async move {
         let outcome = come_and_go(&namespace).await;
         // Whatever happened: the next test, and this namespace's removal, need the operators.
         install::everything(&Cluster {
@@ -30,12 +30,16 @@ async fn releases_come_and_go_and_databases_serve_on() -> Result<()> {
     .await
 }
 
+async fn prepare(namespace: TestNamespace) -> Result<()> {
+    manifests::apply(&namespace, manifests::STANDALONE).await?;
+    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
+    Ok(())
+}
+
 async fn come_and_go(namespace: &TestNamespace) -> Result<()> {
     let cluster = Cluster {
         client: namespace.client.clone(),
     };
-    manifests::apply(namespace, manifests::STANDALONE).await?;
-    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
     let member = members::primary(namespace, DATABASE).await?;
     let writer = Writer::start(namespace, DATABASE, Choice::MEASURING).await?;
     let mark = writer.mark().await?;
@@ -105,7 +109,7 @@ async fn helm_test(release: &str) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn when_the_leader_goes_the_other_replica_takes_over() -> Result<()> {
-    alone("lease", |namespace| async move {
+    alone("lease", as_it_is, |namespace| async move {
         use k8s_openapi::api::coordination::v1::Lease;
         let leases: Api<Lease> = Api::namespaced(namespace.client.clone(), SYSTEM_NAMESPACE);
         let cluster = Cluster {
@@ -137,7 +141,7 @@ async fn when_the_leader_goes_the_other_replica_takes_over() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn operators_of_one_namespace_work_with_rights_there_only() -> Result<()> {
-    alone("one-namespace", |namespace| async move {
+    alone("one-namespace", as_it_is, |namespace| async move {
         let outcome = one_namespace(&namespace).await;
         install::everything(&Cluster {
             client: namespace.client.clone(),

@@ -16,8 +16,8 @@ use crate::{PROVISIONING, alone};
 
 const DATABASE: &str = "ha-postgres";
 
-async fn synchronous(namespace: &TestNamespace) -> Result<()> {
-    manifests::create_postgres(namespace, manifests::HA_POSTGRES, failover::synchronous).await?;
+async fn synchronous(namespace: TestNamespace) -> Result<()> {
+    manifests::create_postgres(&namespace, manifests::HA_POSTGRES, failover::synchronous).await?;
     wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
     Ok(())
 }
@@ -35,8 +35,7 @@ async fn tell(writer: &Writer, what: &str, mark: Mark) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_primary_or_node_costs_no_acknowledged_row() -> Result<()> {
-    alone("failures", |namespace| async move {
-        synchronous(&namespace).await?;
+    alone("failures", synchronous, |namespace| async move {
         let writer = Writer::start(&namespace, DATABASE, Choice::MEASURING).await?;
         primary_deleted(&namespace, &writer)
             .await

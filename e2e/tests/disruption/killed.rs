@@ -22,6 +22,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::{PROVISIONING, alone};
 
+const DATABASE: &str = "ha-postgres";
 /// Set to repeat a run.
 const SEED: &str = "SEALWRIGHT_E2E_SEED";
 /// Conditions of an operation, about: a kill comes after one of them.
@@ -29,7 +30,19 @@ const STEPS: std::ops::Range<usize> = 0..9;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn operations_survive_the_death_of_operators() -> Result<()> {
-    alone("killed", |namespace| async move { killed(&namespace).await }).await
+    alone(
+        "killed",
+        prepare,
+        |namespace| async move { killed(&namespace).await },
+    )
+    .await
+}
+
+async fn prepare(namespace: TestNamespace) -> Result<()> {
+    manifests::apply(&namespace, manifests::ISSUERS).await?;
+    manifests::apply(&namespace, manifests::HA_POSTGRES).await?;
+    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
+    requests::issuer_ready(&namespace, "pg-issuer").await
 }
 
 async fn killed(namespace: &TestNamespace) -> Result<()> {
@@ -39,16 +52,11 @@ async fn killed(namespace: &TestNamespace) -> Result<()> {
         .unwrap_or_else(rand::random::<u64>);
     println!("killing operators: {SEED}={seed} repeats this run");
     let mut random = StdRng::seed_from_u64(seed);
-    let database = "ha-postgres";
-    manifests::apply(namespace, manifests::ISSUERS).await?;
-    manifests::apply(namespace, manifests::HA_POSTGRES).await?;
-    wait::database_ready(&namespace.api::<Postgres>(), database, PROVISIONING).await?;
-    requests::issuer_ready(namespace, "pg-issuer").await?;
-    let writer = Writer::start(namespace, database, Choice::MEASURING).await?;
+    let writer = Writer::start(namespace, DATABASE, Choice::MEASURING).await?;
     let narrator = Narrator::silent();
     let stage = Stage {
         namespace,
-        database,
+        database: DATABASE,
         narrator: &narrator,
         writer: Some(&writer),
     };
@@ -74,8 +82,8 @@ async fn killed(namespace: &TestNamespace) -> Result<()> {
             extra_names: &[],
         };
         match name {
-            "remove-tls" => checks::serves_plaintext(namespace, database).await?,
-            _ => checks::serves_tls(namespace, database, &tls).await?,
+            "remove-tls" => checks::serves_plaintext(namespace, DATABASE).await?,
+            _ => checks::serves_tls(namespace, DATABASE, &tls).await?,
         }
     }
     println!("{} acknowledged rows, none lost", writer.finish().await?);

@@ -8,22 +8,34 @@ mod killed;
 use std::future::Future;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use e2e::cluster::{TestNamespace, in_namespace};
 use tokio::sync::Mutex;
 
-/// Longest time until a database is Ready.
-const PROVISIONING: Duration = Duration::from_secs(180);
+/// Longest time until a database is Ready, although another test disturbs meanwhile.
+const PROVISIONING: Duration = Duration::from_secs(240);
 
 /// One test at a time.
 static ALONE: Mutex<()> = Mutex::const_new(());
 
-/// As [`in_namespace`], and alone in this process.
-async fn alone<F, Fut>(test: &str, body: F) -> Result<()>
+/// As [`in_namespace`], and the body alone in this process. What is prepared before, and the end of the namespace, may meet
+/// another test's disturbances, and come about all the same.
+async fn alone<P, Prepared, F, Fut>(test: &str, prepare: P, body: F) -> Result<()>
 where
+    P: FnOnce(TestNamespace) -> Prepared,
+    Prepared: Future<Output = Result<()>>,
     F: FnOnce(TestNamespace) -> Fut,
     Fut: Future<Output = Result<()>>,
 {
-    let _guard = ALONE.lock().await;
-    in_namespace(test, body).await
+    in_namespace(test, |namespace| async move {
+        prepare(namespace.clone()).await.context("prepare")?;
+        let _guard = ALONE.lock().await;
+        body(namespace).await
+    })
+    .await
+}
+
+/// Nothing to prepare.
+async fn as_it_is(_: TestNamespace) -> Result<()> {
+    Ok(())
 }
