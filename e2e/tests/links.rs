@@ -9,7 +9,7 @@ use e2e::reference::root;
 /// Pages whose commands are shown again from pages that are run.
 const RETOLD: [&str; 1] = ["docs/quick-start.md"];
 /// What makes the order in which pages are run.
-const RUNNER: &str = "e2e/tests/behaviour/docs.rs";
+const RUNNER: &str = "e2e/tests/behaviour/all_commands.rs";
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))

@@ -3,10 +3,10 @@
 //! names: the longest are among the first.
 
 mod agent;
+mod all_commands;
 mod all_operations;
 mod bad_requests;
 mod deletion;
-mod docs;
 mod edited;
 mod metrics;
 mod pause;
