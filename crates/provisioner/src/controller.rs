@@ -3,22 +3,21 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use api_types::cert_manager::Certificate;
 use api_types::vocabulary::{INSTANCE_LABEL, NAME_LABEL, NAME_VALUE};
 use api_types::{PetSet, Postgres, PostgresVersion};
 use futures::StreamExt;
 use futures::channel::mpsc;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, Service};
-use kube::api::ListParams;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::{Action, Controller};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt};
-use runtime::{Process, Recorder, error_chain, run_controller};
+use runtime::{Process, Recorder, run_controller};
 
 use crate::args::Access;
+use crate::cert_manager::certificates;
 use crate::changes::changes;
 use crate::decide::decide;
 use crate::error::Error;
@@ -69,18 +68,15 @@ pub async fn operate(process: Process, access: Access) -> Result<(), runtime::pr
         metrics: DatabaseMetrics::register(&process.metrics)?,
         access,
     });
-    let mut controller = Controller::new(process.api::<Guarded>(), watcher::Config::default())
+    let controller = Controller::new(process.api::<Guarded>(), watcher::Config::default())
         .owns(process.api::<PetSet>(), watcher::Config::default())
         .owns(process.api::<Service>(), of_databases())
         .watches_stream(changes(process.api::<Pod>(), of_databases()), |pod| {
             database_of(&pod)
+        })
+        .watches_stream(certificates(process.api(), of_databases()), |certificate| {
+            database_of(&certificate)
         });
-    if has_cert_manager(&process).await {
-        controller = controller.watches_stream(
-            changes(process.api::<Certificate>(), of_databases()),
-            |certificate| database_of(&certificate),
-        );
-    }
     let store = controller.store();
     let versions: Api<PostgresVersion> = Api::all(process.client.clone());
     let controller = controller
@@ -156,19 +152,4 @@ fn users_of(store: &Store<Guarded>, version: &PostgresVersion) -> Vec<ObjectRef<
     users
         .map(|guarded| ObjectRef::from_obj(guarded.as_ref()))
         .collect()
-}
-
-/// Whether Certificates can be watched. A cluster without cert-manager runs databases without TLS.
-async fn has_cert_manager(process: &Process) -> bool {
-    let found = process
-        .api::<Certificate>()
-        .list_metadata(&ListParams::default().limit(1))
-        .await;
-    if let Err(error) = &found {
-        tracing::warn!(
-            error = error_chain(error),
-            "no Certificates here; install cert-manager and restart for TLS"
-        );
-    }
-    found.is_ok()
 }

@@ -3,6 +3,7 @@
 //! `controller` is the table of contents. `observe` reads, `decide` judges (pure), `perform` writes, `report` tells.
 
 pub mod args;
+mod cert_manager;
 pub mod changes;
 pub mod child;
 pub mod controller;
