@@ -16,15 +16,15 @@ import time
 import matplotlib
 
 matplotlib.use("svg")
-matplotlib.rcParams.update({"font.size": 7, "svg.hashsalt": "dashboard", "axes.spines.top": False, "axes.spines.right": False})
+matplotlib.rcParams.update({"font.size": 7, "svg.hashsalt": "dashboard", "svg.fonttype": "none", "font.family": "sans-serif", "axes.spines.top": False, "axes.spines.right": False})
 from matplotlib import pyplot  # noqa: E402
 import requests  # noqa: E402
 
 DASHBOARD = pathlib.Path(__file__).parent.parent / "charts/provisioner/files/dashboard.json"
 COLUMNS = 24
-SCRAPES = 2  # seconds between points
+STEP = 5  # seconds between points
 RATE_INTERVAL = "1m"
-LEGEND = 6  # entries
+LEGEND = 4  # entries
 
 
 class Prometheus:
@@ -48,7 +48,7 @@ class Prometheus:
 
     def over_time(self, expression):
         start = self.now - 60 * self.minutes
-        found = self.get("query_range", query=self.expression(expression), start=start, end=self.now, step=SCRAPES)
+        found = self.get("query_range", query=self.expression(expression), start=start, end=self.now, step=STEP)
         return [(series["metric"], [((t - start) / 60, float(v)) for t, v in series["values"]]) for series in found]
 
 
@@ -100,14 +100,15 @@ def bars(axes, panel, entries, unit):
 
 def lines(axes, series, unit, minutes):
     for name, points in series:
-        axes.plot([t for t, _ in points], [v for _, v in points], linewidth=0.9, label=name, marker=".", markersize=1.2)
+        axes.plot([t for t, _ in points], [v for _, v in points], linewidth=0.9, label=name)
     axes.set_xlim(0, minutes)
-    axes.set_ylim(bottom=0)
     axes.set_xlabel("minutes", fontsize=5)
     axes.yaxis.set_major_formatter(lambda value, _: spoken(value, unit))
     if series:
+        top = max((value for _, points in series for _, value in points if not math.isnan(value)), default=0)
+        axes.set_ylim(0, 1.5 * top or 1)
         handles, labels = axes.get_legend_handles_labels()
-        axes.legend(handles[:LEGEND], labels[:LEGEND], fontsize=4.5, frameon=False, loc="upper left")
+        axes.legend(handles[:LEGEND], labels[:LEGEND], fontsize=4.5, framealpha=0.6, edgecolor="none", loc="upper left")
 
 
 def panel_into(axes, panel, prometheus):
@@ -143,7 +144,7 @@ def main():
         if panel["type"] == "row":
             figure.text(0.01, top - height * 0.8, panel["title"], fontsize=10, fontweight="bold", color="tab:blue")
             continue
-        indent = 0.09 if panel["type"] == "bargauge" else 0.035
+        indent = 0.12 if panel["type"] == "bargauge" else 0.035
         box = [left + indent, top - height * 0.83, width - indent - 0.02, height * 0.66]
         panel_into(figure.add_axes(box), panel, prometheus)
     figure.savefig(given.output, metadata={"Date": None})

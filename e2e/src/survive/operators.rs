@@ -59,7 +59,7 @@ const PROVISIONER: &str = "provisioner";
 /// Until another replica leads.
 const TAKEN_OVER: Duration = Duration::from_secs(60);
 /// How often all operations are gone through until every step was followed by a kill.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 8;
 /// Operations of the sample with a restart.
 const SAMPLE: usize = 2;
 

@@ -2,7 +2,6 @@
 
 mod accepted;
 mod complete;
-mod explained;
 mod printed;
 mod refused;
 
