@@ -24,9 +24,9 @@ pub fn certificates(
     stream::once(async move {
         let first = ListParams::default().limit(1);
         once_it_succeeds(LOOK_AGAIN, || api.list_metadata(&first)).await;
-        api
+        changes(api, config)
     })
-    .flat_map(move |api| changes(api, config.clone()))
+    .flatten()
 }
 
 /// Returns when `look`, done at once and then `every` so often, has succeeded. Why it has not is told once.
