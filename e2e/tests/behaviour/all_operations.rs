@@ -88,12 +88,18 @@ async fn perform(
     Ok(performed)
 }
 
+/// After an operation each member serves what is wanted, with a certificate that is new or the one from before.
+async fn serves_after(stage: &Stage<'_>, performed: &Performed, issued: bool, wanted: &Tls) -> Result<()> {
+    let context = || format!("after {}", performed.title);
+    checks::serials_changed(performed, issued).with_context(context)?;
+    checks::serves_tls(stage.namespace, stage.database, wanted)
+        .await
+        .with_context(context)
+}
+
 async fn ready(namespace: &TestNamespace, database: &str) -> Result<()> {
-    manifests::apply(namespace, manifests::ISSUERS).await?;
+    requests::issuers(namespace).await?;
     wait::database_ready(&namespace.api(), database, PROVISIONING).await?;
-    for issuer in ["pg-issuer", "pg-new-issuer"] {
-        requests::issuer_ready(namespace, issuer).await?;
-    }
     seed(namespace, database).await
 }
 
@@ -129,15 +135,10 @@ async fn with_client_certificates(namespace: &TestNamespace) -> Result<()> {
 
     let add = perform(&stage, "add TLS", "add-tls", manifests::ADD_TLS, ADD).await?;
     let mut wanted = tls(ClientAuthMode::Cert, &["CN=ca", "O=kubedb"]);
-    checks::serves_tls(namespace, database, &wanted)
-        .await
-        .context("after add")?;
+    serves_after(&stage, &add, true, &wanted).await?;
 
     let rotate = perform(&stage, "rotate", "rotate-tls", manifests::ROTATE_TLS, ROTATE).await?;
-    checks::serials_changed(&rotate, true)?;
-    checks::serves_tls(namespace, database, &wanted)
-        .await
-        .context("after rotate")?;
+    serves_after(&stage, &rotate, true, &wanted).await?;
 
     let change = perform(
         &stage,
@@ -147,25 +148,16 @@ async fn with_client_certificates(namespace: &TestNamespace) -> Result<()> {
         CHANGE,
     )
     .await?;
-    checks::serials_changed(&change, true)?;
     wanted.issuer = &["CN=ca-updated", "O=kubedb-updated"];
-    checks::serves_tls(namespace, database, &wanted)
-        .await
-        .context("after change issuer")?;
+    serves_after(&stage, &change, true, &wanted).await?;
 
     let yaml = manifests::UPDATE_CERTIFICATES;
     let update = perform(&stage, "change certificates", "update-certificates", yaml, CHANGE).await?;
-    checks::serials_changed(&update, true)?;
     wanted.extra_names = USER_NAMES;
-    checks::serves_tls(namespace, database, &wanted)
-        .await
-        .context("after change certificates")?;
+    serves_after(&stage, &update, true, &wanted).await?;
 
     let restart = perform(&stage, "restart", "restart", manifests::RESTART, RESTART).await?;
-    checks::serials_changed(&restart, false)?;
-    checks::serves_tls(namespace, database, &wanted)
-        .await
-        .context("after restart")?;
+    serves_after(&stage, &restart, false, &wanted).await?;
 
     let remove = perform(&stage, "remove TLS", "remove-tls", manifests::REMOVE_TLS, REMOVE).await?;
     checks::serves_plaintext(namespace, database)
@@ -224,11 +216,8 @@ async fn born_with_tls(namespace: &TestNamespace) -> Result<()> {
     };
 
     let change = perform(&stage, "change modes", "change-mode", CHANGE_MODE, REMOVE).await?;
-    checks::serials_changed(&change, false)?;
     wanted.client_auth_mode = ClientAuthMode::Cert;
-    checks::serves_tls(namespace, database, &wanted)
-        .await
-        .context("after change of modes")?;
+    serves_after(&stage, &change, false, &wanted).await?;
 
     let rows = writer.finish().await?;
     tell("three members, born with TLS", &[change]);
@@ -338,22 +327,18 @@ async fn alone(namespace: &TestNamespace) -> Result<()> {
     let add = perform(&stage, "add TLS", "add-tls", manifests::ADD_TLS_MD5, ADD).await?;
     let mut wanted = tls(ClientAuthMode::Md5, &["CN=ca", "O=kubedb"]);
     wanted.ssl_mode = SslMode::VerifyCa;
-    checks::serves_tls(namespace, database, &wanted)
-        .await
-        .context("after add")?;
+    serves_after(&stage, &add, true, &wanted).await?;
 
     let rotate = perform(&stage, "rotate", "rotate-tls", manifests::ROTATE_TLS, ROTATE).await?;
-    checks::serials_changed(&rotate, true)?;
+    serves_after(&stage, &rotate, true, &wanted).await?;
 
     let yaml = manifests::CHANGE_TO_CLUSTER_ISSUER;
     let change = perform(&stage, "change to a ClusterIssuer", "change-issuer", yaml, CHANGE).await?;
     wanted.issuer = &["CN=cluster-ca"];
-    checks::serves_tls(namespace, database, &wanted)
-        .await
-        .context("after change issuer")?;
+    serves_after(&stage, &change, true, &wanted).await?;
 
     let restart = perform(&stage, "restart", "restart", manifests::RESTART, RESTART).await?;
-    checks::serials_changed(&restart, false)?;
+    serves_after(&stage, &restart, false, &wanted).await?;
 
     let remove = perform(&stage, "remove TLS", "remove-tls", manifests::REMOVE_TLS, REMOVE).await?;
     checks::serves_plaintext(namespace, database)

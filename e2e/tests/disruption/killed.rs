@@ -39,10 +39,10 @@ async fn operations_survive_the_death_of_operators() -> Result<()> {
 }
 
 async fn prepare(namespace: TestNamespace) -> Result<()> {
-    manifests::apply(&namespace, manifests::ISSUERS).await?;
     manifests::apply(&namespace, manifests::HA_POSTGRES).await?;
+    requests::issuers(&namespace).await?;
     wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
-    requests::issuer_ready(&namespace, "pg-issuer").await
+    Ok(())
 }
 
 async fn killed(namespace: &TestNamespace) -> Result<()> {
