@@ -19,8 +19,8 @@ RUN=/run/$NAME
 CLUSTER=${CLUSTER:-local}
 API_PORT=${SEALWRIGHT_API_PORT:-16443}
 
-# The modules in hack/tools, and one key over all their pins. local-path pins what it has in common with kubernetes to the
-# same versions, so that it is compiled once.
+# The modules in hack/tools, and one key over all their pins. local-path and helm pin what they have in common with
+# kubernetes to the same versions, so that it is compiled once.
 TOOL_MODULES=(kubernetes cert-manager coredns local-path helm)
 tools_key() {
     (cd "$ROOT/hack/tools" && cat -- "${TOOL_MODULES[@]/%//go.mod}" "${TOOL_MODULES[@]/%//go.sum}" \

@@ -18,16 +18,33 @@ programs() {
 }
 
 module_key() {
-    (cd "$1" && find . -name 'go.*' -o -name '*.go' | sort | xargs cat | sha256sum | cut -c1-12)
+    {
+        (cd "$1" && find . -name 'go.*' -o -name '*.go' | sort | xargs cat)
+        linker_flags "$1"
+    } | sha256sum | cut -c1-12
 }
 
+# What the projects' own makefiles link in: without it, Kubernetes doesn't know its version, and helm takes every cluster
+# that it cannot ask for 1.20.
 linker_flags() {
-    local version=k8s.io/component-base/version
+    local minor package
+    minor=$(cut -d. -f2 <<<"$KUBERNETES_VERSION")
     printf -- '-s -w'
-    if [[ $1 == kubernetes ]]; then
+    case $1 in
+    kubernetes)
+        package=k8s.io/component-base/version
         printf -- ' -X %s.gitVersion=%s -X %s.gitMajor=1 -X %s.gitMinor=%s' \
-            "$version" "$KUBERNETES_VERSION" "$version" "$version" "$(cut -d. -f2 <<<"$KUBERNETES_VERSION")"
-    fi
+            "$package" "$KUBERNETES_VERSION" "$package" "$package" "$minor"
+        ;;
+    helm)
+        for package in pkg/chart/common pkg/chart/v2/lint/rules internal/chart/v3/lint/rules; do
+            printf -- ' -X helm.sh/helm/v4/%s.k8sVersionMajor=1 -X helm.sh/helm/v4/%s.k8sVersionMinor=%s' \
+                "$package" "$package" "$minor"
+        done
+        printf -- ' -X helm.sh/helm/v4/internal/version.kubeClientVersionMajor=1'
+        printf -- ' -X helm.sh/helm/v4/internal/version.kubeClientVersionMinor=%s' "$minor"
+        ;;
+    esac
 }
 
 compile() { # module, output directory
