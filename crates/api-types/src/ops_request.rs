@@ -50,7 +50,14 @@ pub use crate::ops_status::*;
         name = "Message",
         type_ = "string",
         json_path = r#".status.conditions[?(@.status=="False")].message"#,
-        description = "What that step is doing or waits for, or why it failed.",
+        description = "What that step is doing or waits for.",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Failure",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Failed")].message"#,
+        description = "Why the request failed.",
         priority = 1
     )
 )]
@@ -223,6 +230,12 @@ pub struct TlsRequest {
     /// a restart. An extension of Sealwright.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drain: Option<Drain>,
+    /// How long applications have at least to take the bundle with the old and the new CA, before a member presents a
+    /// certificate of the new one; for example `2m`. Default `0s`: as long as the members need to trust both. An extension
+    /// of Sealwright.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub ca_overlap: Option<String>,
 }
 
 /// What becomes of sessions that the new settings would not admit.

@@ -89,6 +89,20 @@ pub use crate::status::*;
         priority = 1
     ),
     printcolumn(
+        name = "Spec-Applied",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="SpecApplied")].status"#,
+        description = "False when the database goes on with the last spec that could be applied; describe says why.",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Issuer-CA-Changed",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="IssuerCAChanged")].status"#,
+        description = "True when the issuer signs with another CA than that of the server certificate.",
+        priority = 1
+    ),
+    printcolumn(
         name = "Message",
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].message"#,

@@ -35,6 +35,10 @@ pub const FILES_TOKEN: &str = "ops.kubedb.com/files-token";
 pub const APPROVAL: &str = "ops.sealwright.dev/approval";
 /// Request annotation: `status.preview.hash` of the plan that somebody approved.
 pub const APPROVED_PLAN: &str = "ops.sealwright.dev/approved-plan";
+/// Annotation on the client certificate's Secret: SHA-256 of the `ca.crt` that an operator wrote there, hexadecimal.
+pub const PUBLISHED_CA: &str = "ops.sealwright.dev/published-ca";
+/// Key of the same Secret: the CA that cert-manager wrote to `ca.crt`, while an operator's bundle is there.
+pub const ISSUED_CA_CRT: &str = "issued-ca.crt";
 /// Annotation on every child: hash of the object as it was built.
 pub const BLUEPRINT_HASH: &str = "kubedb.com/blueprint-hash";
 /// Annotation of the auth Secret: since when its password is in force (RFC 3339).

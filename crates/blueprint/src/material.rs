@@ -13,6 +13,7 @@ use k8s_openapi::api::core::v1::Secret;
 use sha2::{Digest, Sha256};
 
 use crate::ca_bundle::CaBundle;
+use crate::client_ca::issued_ca;
 
 /// Key of the CA in a certificate's Secret, as cert-manager writes it.
 pub const CA: &str = "ca.crt";
@@ -35,7 +36,11 @@ pub struct KeyPair {
 impl KeyPair {
     /// What a certificate's Secret holds; `None` when a part is missing or is no text.
     pub fn of_issued(secret: &Secret) -> Option<Self> {
-        Self::read(secret, [CA, LEAF, KEY])
+        let issued = issued_ca(secret).filter(|ca| !ca.is_empty())?;
+        Some(Self {
+            ca: issued.to_owned(),
+            ..Self::read(secret, [CA, LEAF, KEY])?
+        })
     }
 
     /// SHA-256 of the leaf in DER, hexadecimal; `None` when it is no PEM.

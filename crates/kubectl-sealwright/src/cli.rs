@@ -254,6 +254,9 @@ pub struct TlsRequestArgs {
     /// How long such sessions are waited for, for example 1m.
     #[arg(long, value_name = "TIME")]
     pub drain_timeout: Option<String>,
+    /// How long applications have to take the bundle with the old and the new CA, for example 2m.
+    #[arg(long, value_name = "TIME")]
+    pub ca_overlap: Option<String>,
     /// The request.
     #[command(flatten)]
     pub request: RequestArgs,

@@ -31,7 +31,7 @@ impl Story {
         let mut lines = Vec::new();
         if self.phase != status.phase && matches!(status.phase, Some(OpsRequestPhase::Pending)) && open_steps
         {
-            lines.push("waits for its turn".to_owned());
+            lines.push("waits to begin".to_owned());
         }
         self.phase = status.phase;
         for condition in &status.conditions {

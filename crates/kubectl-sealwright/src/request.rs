@@ -80,6 +80,7 @@ pub fn tls(command: &TlsCommand) -> Asked {
     };
     tls.restart = args.restart.map(restart_word);
     tls.drain = drain(args);
+    tls.ca_overlap.clone_from(&args.ca_overlap);
     let spec = PostgresOpsRequestSpec {
         tls: Some(tls),
         ..spec(&args.request, OpsRequestType::ReconfigureTLS)

@@ -55,6 +55,7 @@ fn world(name: &str) -> status::Input {
             .zip(certificates.into_iter().map(Seen::Present))
             .collect(),
         handshakes: None,
+        runs: Some("17.12".to_owned()),
     }
 }
 

@@ -22,7 +22,7 @@ const CASES: [(&str, &str); 9] = [
     ("rotate", "tls rotate ha-postgres --restart auto"),
     (
         "change-issuer",
-        "tls change-issuer ha-postgres --issuer pg-new-issuer",
+        "tls change-issuer ha-postgres --issuer pg-new-issuer --ca-overlap 2m",
     ),
     (
         "update-mode",

@@ -6,6 +6,7 @@ use api_types::cert_manager::Certificate;
 use api_types::ops_request::TlsSettings;
 use api_types::tls::IssuerRef;
 use api_types::{AppBinding, PetSet};
+use blueprint::CaBundle;
 use k8s_openapi::api::core::v1::Secret;
 
 use crate::world::Files;
@@ -21,6 +22,13 @@ pub enum Effect {
     PatchSpec(Box<TlsSettings>),
     /// Make a child what the blueprint says.
     Apply(Box<Child>),
+    /// Let clients find these CAs in the Secret of the client certificate, beside the one that was issued with it.
+    PublishCa {
+        /// Name of the Secret.
+        secret: String,
+        /// The CAs.
+        needed: CaBundle,
+    },
     /// Delete the Certificate of this name, if it is the one observed.
     DeleteCertificate(String),
     /// Ask cert-manager to issue the Certificate of this name anew.
@@ -120,6 +128,7 @@ impl fmt::Display for Effect {
                 let (kind, name) = child.kind_and_name();
                 write!(f, "apply {kind} {name}")
             }
+            Self::PublishCa { secret, .. } => write!(f, "publish the CAs in Secret {secret}"),
             Self::DeleteCertificate(name) => write!(f, "delete Certificate {name}"),
             Self::Issue(name) => write!(f, "issue Certificate {name} anew"),
             Self::AskForCa { issuer, .. } => write!(f, "ask {} {} for its CA", issuer.kind, issuer.name),

@@ -156,14 +156,15 @@ impl Operation {
         }
     }
 
-    /// Longest time of a step on a database with this many members. The time that sessions are given comes on top, or
-    /// there might be none left to end them in.
+    /// Longest time of a step on a database with this many members. The time that sessions and applications are given comes
+    /// on top, or there might be none left for the step itself.
     pub fn step_timeout(&self, step: StepName, replicas: i32) -> SignedDuration {
         let own = self.timeout.unwrap_or_else(|| {
             SignedDuration::from_mins(DEFAULT_MINUTES_PER_MEMBER * i64::from(replicas.max(1)))
         });
         match step {
             StepName::DrainSessions => own.saturating_add(drain::timeout(&self.drain())),
+            StepName::TrustCa => own.saturating_add(self.ca_overlap()),
             _ => own,
         }
     }
@@ -174,6 +175,18 @@ impl Operation {
             What::ReconfigureTls(tls) => tls.restart.unwrap_or_default(),
             What::Restart => TlsRestart::Always,
         }
+    }
+
+    /// How long applications have at least to take the bundle with the old and the new CA. Validated with the request, see
+    /// `request::check`.
+    pub fn ca_overlap(&self) -> SignedDuration {
+        let given = match &self.what {
+            What::ReconfigureTls(tls) => tls.ca_overlap.as_deref(),
+            What::Restart => None,
+        };
+        given
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(SignedDuration::ZERO)
     }
 
     /// What becomes of sessions that the new settings do not admit.
@@ -231,5 +244,12 @@ mod tests {
         let op = parse(&request(spec)).unwrap();
         assert_eq!(op.step_timeout(StepName::DrainSessions, 3).as_mins(), 6);
         assert_eq!(op.step_timeout(StepName::ReloadPods, 3).as_mins(), 1);
+    }
+
+    #[test]
+    fn the_time_that_applications_are_given_is_not_taken_from_the_step_that_publishes_the_cas() {
+        let spec = "{databaseRef: {name: pg}, type: ReconfigureTLS, timeout: 1m, tls: {rotateCertificates: true, caOverlap: 2m}}";
+        let op = parse(&request(spec)).unwrap();
+        assert_eq!(op.step_timeout(StepName::TrustCa, 3).as_mins(), 3);
     }
 }

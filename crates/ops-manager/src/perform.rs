@@ -7,9 +7,10 @@ use api_types::ops_request::TlsSettings;
 use api_types::tls::IssuerRef;
 use api_types::vocabulary::{CHILDREN_MANAGER, FILES_TOKEN, OPS_MANAGER, PAUSED_BY};
 use api_types::{Postgres, PostgresOpsRequest};
+use blueprint::CaBundle;
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client, Resource, ResourceExt};
@@ -41,6 +42,7 @@ pub async fn perform(
         Effect::DropPause(holder) => drop_pause(client, seen, holder).await,
         Effect::PatchSpec(settings) => patch_spec(client, seen, settings).await,
         Effect::Apply(child) => apply_child(client, child).await,
+        Effect::PublishCa { secret, needed } => publish_ca(client, op, secret, needed).await,
         Effect::DeleteCertificate(name) => {
             let Some(certificate) = seen.certificate(name) else {
                 return Ok(());
@@ -162,6 +164,27 @@ async fn apply_child(client: &Client, child: &Child) -> Result<(), Error> {
         Child::AppBinding(app_binding) => drop(apply(client, app_binding, CHILDREN_MANAGER).await?),
         Child::PetSet(pet_set) => drop(apply(client, &**pet_set, CHILDREN_MANAGER).await?),
         Child::Certificate(certificate) => drop(apply(client, certificate, CHILDREN_MANAGER).await?),
+    }
+    Ok(())
+}
+
+/// cert-manager writes the same Secret, so it is read again: what it wrote meanwhile is not overwritten.
+async fn publish_ca(client: &Client, op: &Operation, name: &str, needed: &CaBundle) -> Result<(), Error> {
+    let api: Api<Secret> = Api::namespaced(client.clone(), &op.namespace);
+    let secret = match api.get(name).await {
+        Ok(secret) => secret,
+        Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(()),
+        Err(source) => {
+            let id = ObjectId {
+                kind: "Secret".into(),
+                namespace: op.namespace.clone(),
+                name: name.to_owned(),
+            };
+            return Err(ApplyError::new("get", id, source).into());
+        }
+    };
+    if let Some(patch) = blueprint::client_ca_patch(&secret, needed) {
+        merge_patch(client, &secret, patch, OPS_MANAGER).await?;
     }
     Ok(())
 }

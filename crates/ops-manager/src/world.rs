@@ -118,6 +118,8 @@ pub struct IssuedSecret {
     pub pair: Option<KeyPair>,
     /// Name of the issuer that cert-manager noted on the Secret.
     pub issuer: Option<String>,
+    /// What clients find in its `ca.crt`, where an operator may have put more than the CA of the pair.
+    pub shown_ca: CaBundle,
 }
 
 /// Whether an issuer can sign.

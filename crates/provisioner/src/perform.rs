@@ -80,6 +80,13 @@ impl Writer<'_> {
                 runtime::delete(client, claim.as_ref()).await?;
             }
             Action::DeleteConfigMap(map) => drop(runtime::delete(client, map.as_ref()).await?),
+            Action::PublishCa { secret, patch } => {
+                tracing::info!(
+                    secret = secret.metadata.name,
+                    "publishing the CAs that members trust"
+                );
+                runtime::merge_patch(client, secret.as_ref(), patch.clone(), PROVISIONER).await?;
+            }
             Action::TouchPod { pod, token } => self.touch(pod, token).await?,
         }
         Ok(())

@@ -6,6 +6,7 @@ use api_types::Condition;
 use blueprint::Resolved;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret};
+use serde_json::Value;
 
 use crate::child::Child;
 use crate::health::Renewal;
@@ -35,6 +36,13 @@ pub enum Action {
     DeleteClaim(Box<PersistentVolumeClaim>),
     /// Delete one of Patroni's own objects.
     DeleteConfigMap(Box<ConfigMap>),
+    /// Let clients find these CAs in the Secret of the client certificate, beside the one that was issued with it.
+    PublishCa {
+        /// The Secret.
+        secret: Box<Secret>,
+        /// The merge patch.
+        patch: Value,
+    },
     /// Touch a Pod so that kubelet projects changed Secrets at once.
     TouchPod {
         /// Name of the Pod.

@@ -91,9 +91,18 @@ fn a_certificate_of_a_new_ca_is_given_when_every_member_trusts_that_ca() {
 
     let plan = decide(&world);
     let world = applied(world, &plan);
-    assert_eq!(actions(&plan), ["apply Secret pg-bc1234", "apply AppBinding pg"]);
+    assert_eq!(
+        actions(&plan),
+        ["publish in cert", "apply Secret pg-bc1234", "apply AppBinding pg"]
+    );
     let both = trust(&world);
     assert_eq!(both.matches("BEGIN").count(), 2, "both are trusted first");
+    let clients = &secrets_of(&mut world.clone()).certificates[&CertificateAlias::Client].clone();
+    assert_eq!(
+        blueprint::shown_ca(clients).to_pem(),
+        both,
+        "and clients find both"
+    );
     assert_eq!(given(&world), before);
 
     let world = trusting(world, &old_leaf, &[&both, &old, &both]);

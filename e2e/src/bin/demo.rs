@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use api_types::Postgres;
 use e2e::cluster::{Cluster, TestNamespace};
 use e2e::progress::{self, Narrator};
@@ -92,12 +92,33 @@ async fn tell() -> Result<()> {
     let mut performed = Vec::new();
     for (title, name, manifest, restart) in STORY {
         let yaml = restart.map_or_else(|| manifest.to_owned(), |it| manifests::with_restart(manifest, it));
-        performed.push(story::perform(&stage, title, &yaml, name).await?);
+        let done = story::perform(&stage, title, &yaml, name).await?;
+        if restart.is_some() {
+            narrator.say(&unnoticed(&done)?);
+        }
+        performed.push(done);
     }
     let rows = writer.finish().await?;
     println!("\n{}", summary(&performed, rows));
     println!("{}", farewell());
     Ok(())
+}
+
+/// What the application saw of a change without a restart: nothing.
+fn unnoticed(performed: &Performed) -> Result<String> {
+    let seen = performed.stretch.as_ref().context("no application ran")?;
+    ensure!(
+        seen.errors.is_empty() && seen.by_fallback == 0,
+        "{}: the application noticed {:?}",
+        performed.title,
+        seen.errors
+    );
+    Ok(format!(
+        "the application, which connects with sslmode=verify-full every second, noticed nothing: {} rows committed, no \
+         error, {} between two rows at most",
+        seen.acknowledged,
+        report::seconds(seen.longest_gap)
+    ))
 }
 
 async fn create(narrator: &Narrator, namespace: &TestNamespace) -> Result<()> {

@@ -11,16 +11,18 @@ use e2e::reference::root;
 use e2e::{install, markdown, plugin};
 
 /// Pages in reading order; each may build on those before it.
-const PAGES: [&str; 13] = [
+const PAGES: [&str; 15] = [
     "docs/install.md",
     "docs/add-tls.md",
     "docs/rotate.md",
+    "docs/renewals.md",
     "docs/tls.md",
     "docs/plan-and-approve.md",
     "docs/change-issuer.md",
     "docs/change-certificates.md",
     "docs/remove-tls.md",
     "docs/restart.md",
+    "docs/pause.md",
     "docs/troubleshoot.md",
     "docs/metrics.md",
     "docs/coordination.md",

@@ -9,6 +9,7 @@ mod bad_requests;
 mod deletion;
 mod edited;
 mod metrics;
+mod mounted;
 mod pause;
 mod plan;
 mod plugin;

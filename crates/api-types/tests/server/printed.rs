@@ -63,7 +63,11 @@ async fn a_database_shows_its_tls_and_who_holds_its_pause() {
             "tls": {"issuerRef": {"apiGroup": "cert-manager.io", "kind": "Issuer", "name": "pg-issuer"}},
         },
     });
-    let conditions = [condition("Ready", "True", "The PostgreSQL: demo/pg is ready.")];
+    let conditions = [
+        condition("Ready", "True", "The PostgreSQL: demo/pg is ready."),
+        condition("SpecApplied", "False", "spec.sslMode was edited"),
+        condition("IssuerCAChanged", "True", "another CA"),
+    ];
     with_status(
         &client,
         NAMESPACE,
@@ -86,6 +90,8 @@ async fn a_database_shows_its_tls_and_who_holds_its_pause() {
         ("wide Issuer", json!("pg-issuer")),
         ("wide SSL-Mode", json!("verify-full")),
         ("wide Client-Auth", json!("cert")),
+        ("wide Spec-Applied", json!("False")),
+        ("wide Issuer-CA-Changed", json!("True")),
         ("wide Message", json!("The PostgreSQL: demo/pg is ready.")),
     ];
     assert_eq!(
@@ -120,9 +126,35 @@ async fn a_request_shows_its_database_and_the_step_that_it_is_at() {
         ("Database", json!("pg")),
         ("Step", json!("RestartNodes")),
         ("wide Message", json!("evict pg-1")),
+        ("wide Failure", json!(null)),
     ];
     assert_eq!(
         printed(&client, &path).await,
         expected.map(|(name, cell)| (name.to_owned(), cell))
     );
+}
+
+#[tokio::test]
+async fn a_request_that_failed_shows_why() {
+    const NAMESPACE: &str = "printed-failure";
+    let Some((_server, client)) = server(NAMESPACE).await else {
+        return;
+    };
+    let request = json!({
+        "apiVersion": "ops.kubedb.com/v1alpha1", "kind": "PostgresOpsRequest", "metadata": {"name": "add-tls"},
+        "spec": {"type": "Restart", "databaseRef": {"name": "pg"}},
+    });
+    let why = "there is no Issuer pg-issuer";
+    let status = json!({"phase": "Failed", "conditions": [condition("Failed", "True", why)]});
+    with_status(&client, NAMESPACE, request, status).await;
+    let path = format!("/apis/ops.kubedb.com/v1alpha1/namespaces/{NAMESPACE}/postgresopsrequests");
+    let printed = printed(&client, &path).await;
+    let cell = |column: &str| {
+        printed
+            .iter()
+            .find(|(name, _)| name == column)
+            .map(|(_, cell)| cell.clone())
+    };
+    assert_eq!(cell("Status"), Some(json!("Failed")));
+    assert_eq!(cell("wide Failure"), Some(json!(why)));
 }

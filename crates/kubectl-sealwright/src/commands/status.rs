@@ -6,8 +6,10 @@ use api_types::PostgresOpsRequest;
 use api_types::cert_manager::Certificate as CertManagerCertificate;
 use api_types::names;
 use api_types::tls::CertificateAlias;
+use api_types::version::PostgresVersion;
 use futures::future::join_all;
 use jiff::Timestamp;
+use kube::Api;
 use kube::api::ListParams;
 
 use crate::cli::{Format, StatusArgs};
@@ -45,6 +47,7 @@ pub(super) async fn observe(target: &Target, database: &str, handshakes: bool) -
     };
     Ok(Input {
         requests: requests(target).await,
+        runs: runs(target, &postgres.spec.version).await,
         handshakes,
         certificates,
         members,
@@ -62,6 +65,12 @@ pub(super) async fn requests(target: &Target) -> Seen<Vec<PostgresOpsRequest>> {
         Ok(list) => Seen::Present(list.items),
         Err(error) => Seen::Unknown(reason(&error)),
     }
+}
+
+/// What a version of the catalog runs; the catalog belongs to the cluster, and not everybody may read it.
+async fn runs(target: &Target, version: &str) -> Option<String> {
+    let versions: Api<PostgresVersion> = Api::all(target.client.clone());
+    Some(versions.get(version).await.ok()?.spec.version)
 }
 
 async fn certificates(

@@ -27,6 +27,8 @@ pub type Handshake = (String, Result<Option<Certificate>, String>);
 pub struct Input {
     /// The database.
     pub postgres: Postgres,
+    /// What its PostgresVersion runs; none when that could not be read.
+    pub runs: Option<String>,
     /// Its members.
     pub members: Vec<Member>,
     /// Requests of the namespace.
@@ -47,6 +49,8 @@ pub struct Status {
     pub name: String,
     /// The PostgresVersion.
     pub version: String,
+    /// The version of PostgreSQL that it runs: an entry of the catalog may run a newer minor one than its name says.
+    pub runs: Option<String>,
     /// Phase; `Unknown` before the first report.
     pub phase: String,
     /// Members wanted.
@@ -208,6 +212,7 @@ pub fn status(input: &Input, now: Timestamp) -> Status {
         namespace: postgres.namespace().unwrap_or_default(),
         name: database,
         version: postgres.spec.version.clone(),
+        runs: input.runs.clone(),
         phase: report
             .and_then(|status| status.phase)
             .map_or("Unknown", DatabasePhase::as_str)
@@ -292,7 +297,7 @@ fn serves(member: &Member, input: &Input, requests: &[&PostgresOpsRequest], now:
             .map(move |proof| (*request, proof))
     });
     match proofs.max_by_key(|(_, proof)| proof.seen_at.0) {
-        Some((request, proof)) => by_request(member, request, proof),
+        Some((request, proof)) => by_request(member, request, proof, server_certificate_ends(input)),
         None => Serves {
             answer: "unknown",
             certificate: None,
@@ -302,6 +307,13 @@ fn serves(member: &Member, input: &Input, requests: &[&PostgresOpsRequest], now:
             message: Some("no operation has looked; use --verify".to_owned()),
         },
     }
+}
+
+/// Until when the server certificate is valid that cert-manager issued last.
+fn server_certificate_ends(input: &Input) -> Option<Timestamp> {
+    let mut certificates = input.certificates.iter();
+    let (_, server) = certificates.find(|(alias, _)| *alias == CertificateAlias::Server)?;
+    Some(server.present()?.status.as_ref()?.not_after.as_ref()?.0)
 }
 
 fn by_handshake(answer: &Result<Option<Certificate>, String>, now: Timestamp) -> Serves {
@@ -319,12 +331,21 @@ fn by_handshake(answer: &Result<Option<Certificate>, String>, now: Timestamp) ->
     }
 }
 
-fn by_request(member: &Member, request: &PostgresOpsRequest, proof: &MemberProof) -> Serves {
+fn by_request(
+    member: &Member,
+    request: &PostgresOpsRequest,
+    proof: &MemberProof,
+    issued_until: Option<Timestamp>,
+) -> Serves {
     // A proof has the time when it was first seen so; a request that is Successful has seen all of it at its end.
     let end = ended_at(request).filter(|_| request.phase() == Some(OpsRequestPhase::Successful));
     let seen_at = end.unwrap_or(proof.seen_at.0).max(proof.seen_at.0);
     // A Pod keeps its name when it is made anew, and then serves what the config Secret holds by then.
     let made_since = member.created.is_some_and(|created| created > seen_at);
+    let issued_since = proof
+        .served
+        .as_ref()
+        .is_some_and(|served| issued_until.is_some_and(|until| until != served.not_after.0));
     Serves {
         answer: if proof.served.is_some() {
             "tls"
@@ -342,7 +363,11 @@ fn by_request(member: &Member, request: &PostgresOpsRequest, proof: &MemberProof
         seen_at: Some(seen_at),
         seen_by: Some(request.name_any()),
         matches_secret: proof.matches_secret,
-        message: made_since.then(|| "the Pod was made anew since; use --verify".to_owned()),
+        message: if made_since {
+            Some("the Pod was made anew since; use --verify".to_owned())
+        } else {
+            issued_since.then(|| "the server certificate was issued anew since; use --verify".to_owned())
+        },
     }
 }
 
@@ -417,8 +442,9 @@ fn pause(postgres: &Postgres, holder: &str) -> Pause {
     }
 }
 
-/// Conditions that are good when they are true, and are not.
+/// Conditions that are good when they are true, and are not; and those that tell of something wrong.
 fn problems(list: &[Condition]) -> Vec<Problem> {
+    const WRONG_WHEN_TRUE: [&str; 2] = [conditions::ISSUER_CA_CHANGED, conditions::DELETION_HELD];
     const FINE_WHEN_FALSE: [&str; 4] = [
         conditions::PAUSED,
         conditions::HALTED,
@@ -426,7 +452,15 @@ fn problems(list: &[Condition]) -> Vec<Problem> {
         conditions::DATA_RESTORE_STARTED,
     ];
     list.iter()
-        .filter(|c| !c.is_true() && !FINE_WHEN_FALSE.contains(&c.type_.as_str()))
+        .filter(|c| {
+            let type_ = c.type_.as_str();
+            let is_of_trouble = WRONG_WHEN_TRUE.contains(&type_);
+            if c.is_true() {
+                is_of_trouble
+            } else {
+                !is_of_trouble && !FINE_WHEN_FALSE.contains(&type_)
+            }
+        })
         .map(|c| Problem {
             condition: c.type_.clone(),
             message: c.message.clone().unwrap_or_default(),

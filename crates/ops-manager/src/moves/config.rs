@@ -1,9 +1,10 @@
 //! What the members are told: the children that the blueprint builds for a stage of an operation.
 
 use api_types::ops_request::TlsSettings;
+use api_types::tls::CertificateAlias;
 use api_types::vocabulary::PAUSED_BY;
 use api_types::{Postgres, PostgresVersion};
-use blueprint::{Children, Inputs, Invalid, LiveFacts, Resolved, TlsInputs, database_image};
+use blueprint::{CaBundle, Children, Inputs, Invalid, LiveFacts, Resolved, TlsInputs, database_image};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::effect::{Child, Effect};
@@ -127,18 +128,41 @@ pub fn config_effects(world: &World, stage: &Stage) -> Needs<Vec<Effect>> {
     )
 }
 
-/// Applies the AppBinding if it is not as the stage wants it.
-pub fn app_binding_effects(world: &World, stage: &Stage) -> Needs<Vec<Effect>> {
+/// Tells applications what the stage wants them to know: in the AppBinding, and in the Secret of the client certificate.
+pub fn published_effects(world: &World, stage: &Stage) -> Needs<Vec<Effect>> {
     let wanted = &stage.children.app_binding;
     let live = match &world.app_binding {
         Observed::Absent => None,
         other => Some(other.need("the AppBinding")?),
     };
-    Ok(
-        effect_if_changed(live, &wanted.metadata, || Child::AppBinding(wanted.clone()))
-            .into_iter()
-            .collect(),
-    )
+    let app_binding = effect_if_changed(live, &wanted.metadata, || Child::AppBinding(wanted.clone()));
+    let mut effects: Vec<Effect> = app_binding.into_iter().collect();
+    effects.extend(client_ca_effects(
+        world,
+        &stage.resolved,
+        &stage.resolved.tls.trust,
+    )?);
+    Ok(effects)
+}
+
+/// Lets clients find these CAs in the Secret of the client certificate, whatever cert-manager has written there since. What
+/// is about to be taken away stays as it is.
+pub fn client_ca_effects(world: &World, resolved: &Resolved, needed: &CaBundle) -> Needs<Option<Effect>> {
+    if needed.is_empty() || resolved.tls.is_ending {
+        return Ok(None);
+    }
+    let secret = resolved.certificate_secret(CertificateAlias::Client);
+    let issued = match world.secrets.get(&secret) {
+        None | Some(Observed::Absent) => return Ok(None),
+        Some(other) => other.need(&format!("Secret {secret}"))?,
+    };
+    let own = issued.pair.as_ref().map(|pair| CaBundle::from_pem(&pair.ca));
+    let Some(Ok(own)) = own else {
+        return Ok(None);
+    };
+    let needed = needed.clone();
+    Ok((issued.shown_ca != blueprint::client_ca(&own, &needed))
+        .then_some(Effect::PublishCa { secret, needed }))
 }
 
 /// Applies the PetSet if it is not as the stage wants it.

@@ -94,5 +94,6 @@ pub fn facts(secret: &Secret) -> IssuedSecret {
     IssuedSecret {
         pair: KeyPair::of_issued(secret),
         issuer: secret.annotations().get(ISSUER_NAME).cloned(),
+        shown_ca: blueprint::shown_ca(secret),
     }
 }

@@ -19,7 +19,7 @@ pub fn does(step: StepName, op: &Operation, world: &World) -> String {
         StepName::SyncCertificates => {
             "the Certificates are brought to what they are to be; what is issued is examined before a member gets it".into()
         }
-        StepName::TrustCa => trust(plan),
+        StepName::TrustCa => trust(op, plan),
         StepName::ReloadTls => reload(plan).into(),
         StepName::DrainSessions => drained(op, plan),
         StepName::UpdatePetSets => update(op).into(),
@@ -36,7 +36,7 @@ pub fn does(step: StepName, op: &Operation, world: &World) -> String {
     }
 }
 
-fn trust(plan: Option<&TlsPlan>) -> String {
+fn trust(op: &Operation, plan: Option<&TlsPlan>) -> String {
     let new: Vec<String> = plan
         .iter()
         .flat_map(|plan| authority::new_issuers(plan))
@@ -46,8 +46,15 @@ fn trust(plan: Option<&TlsPlan>) -> String {
     if new.is_empty() {
         return kept.into();
     }
+    let given = op.ca_overlap();
+    let then = if given.is_zero() {
+        String::new()
+    } else {
+        format!("; applications have {given:#} to take it")
+    };
     format!(
-        "{kept}; {} is asked for its CA, which the AppBinding and the members get beside the old one",
+        "{kept}; {} is asked for its CA, which the AppBinding, the client certificate's Secret and the members get beside \
+         the old one{then}",
         new.join(" and ")
     )
 }

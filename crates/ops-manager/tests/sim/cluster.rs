@@ -24,6 +24,9 @@ use testkit::authority::Authority;
 
 use crate::objects::{build, condition_of, issue, set_issuing};
 
+/// The Secret of the client certificate.
+const CLIENT_SECRET: &str = "pg-client-cert";
+
 /// What a member has read, or has in its folders.
 #[derive(Clone, Default)]
 struct Loaded {
@@ -244,6 +247,12 @@ impl Cluster {
         }
     }
 
+    /// Clients may need every CA that members trust: a member may serve a certificate of it.
+    fn clients_find_what_members_trust(&self) -> bool {
+        let client = self.secrets.get(CLIENT_SECRET);
+        client.is_none_or(|secret| secret.shown_ca.contains_all(&self.trust()))
+    }
+
     fn files(&self) -> Loaded {
         let material = Material::of_config(&self.config);
         let data = self.config.data.as_ref().expect("data");
@@ -291,6 +300,11 @@ impl Cluster {
                 self.postgres.spec.client_auth_mode = settings.client_auth_mode;
             }
             Effect::Apply(child) => self.apply(child),
+            Effect::PublishCa { secret, needed } => {
+                let secret = self.secrets.get_mut(secret).expect("a Secret");
+                let issued = secret.pair.as_ref().expect("a pair");
+                secret.shown_ca = CaBundle::from_pem(&issued.ca).expect("PEM").union(needed);
+            }
             Effect::DeleteCertificate(name) => self
                 .certificates
                 .retain(|_, c| c.metadata.name.as_ref() != Some(name)),
@@ -315,6 +329,7 @@ impl Cluster {
             Effect::Reload {
                 pod, configuration, ..
             } => {
+                assert!(self.clients_find_what_members_trust(), "{pod} is reloaded first");
                 let follows = self.stubborn.as_ref() != Some(pod);
                 let pod = self.pods.get_mut(pod).expect("a Pod");
                 if pod.starting == 0 && follows {
@@ -443,6 +458,7 @@ impl Cluster {
             let from = self.issues_from_2026.then_some((2026, 1, 1));
             let pair = issue(&self.authorities[&spec.issuer_ref.name], spec, from);
             let secret = IssuedSecret {
+                shown_ca: CaBundle::from_pem(&pair.ca).expect("PEM"),
                 pair: Some(pair),
                 issuer: Some(spec.issuer_ref.name.clone()),
             };
@@ -463,7 +479,7 @@ impl Cluster {
         let children = build(
             &self.postgres,
             &self.version,
-            TlsInputs::steady(&self.postgres.spec, trust, material),
+            TlsInputs::steady(&self.postgres.spec, trust.clone(), material),
             Some(&self.pet_set),
         );
         let mut changed = Vec::new();
@@ -479,6 +495,10 @@ impl Cluster {
             if runtime::needs_apply(Some(live), wanted) {
                 changed.push(what);
             }
+        }
+        let has_tls = self.postgres.spec.tls.is_some();
+        if has_tls && self.secrets[CLIENT_SECRET].shown_ca != trust {
+            changed.push("ca.crt of the client's Secret");
         }
         changed
     }

@@ -68,6 +68,34 @@ fn applications_that_come_back_at_once_do_not_keep_a_request_from_its_end() {
     }
 }
 
+/// The bundle with both CAs is of use only to those who have had the time to take it.
+#[test]
+fn applications_have_the_time_that_the_request_gives_them_to_take_the_new_ca() {
+    let given = SignedDuration::from_secs(20);
+    let tls = "{issuerRef: {name: two, kind: Issuer}, caOverlap: 20s}";
+    for crash_after in [None, Some(1)] {
+        let mut cluster = with_tls(3);
+        let mut run = Run::new("change", &by_reload(tls, "auto"), 0);
+        // Shorter than the time that applications are given.
+        run.request.spec.timeout = Some("10s".into());
+        let disturbance = Disturbance {
+            crash_after,
+            twice: crash_after.is_some(),
+            seed: 0,
+        };
+        let phase = run.run(&mut cluster, disturbance);
+        assert_eq!(phase, OpsRequestPhase::Successful, "{:#?}", run.log);
+        let conditions = run.status().conditions;
+        let when = |type_: &str| {
+            let found = condition::find(&conditions, type_).expect("a condition");
+            found.last_transition_time.0
+        };
+        let took = when("TrustCA").duration_since(when("DatabasePauseSucceeded"));
+        assert!(took >= given, "{took:#}: {:#?}", run.log);
+        assert_eq!(cluster.provisioner_would_change(), Vec::<&str>::new());
+    }
+}
+
 /// Whether a member needs a restart is not known while it does not answer.
 #[test]
 fn a_member_that_is_away_for_a_while_is_neither_restarted_nor_a_failure() {

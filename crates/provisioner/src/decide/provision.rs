@@ -167,6 +167,7 @@ fn provision(
         wanted.retain(|child| !waits_for_certificates(world, child));
         plan.wait(missing, CERTIFICATES_AGAIN);
     } else {
+        renewal::publish(secrets, &resolved.tls.trust, plan);
         renewal::plan(world, &resolved.tls, plan);
     }
     children::apply(world, &wanted, plan);

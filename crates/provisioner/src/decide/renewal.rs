@@ -6,7 +6,9 @@ use api_types::cert_manager::Certificate;
 use api_types::names;
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::{FILES_TOKEN, TRUST_CRT};
-use blueprint::{KeyPair, Material, TlsInputs, TlsPhase, recorded_hash, recorded_phase, secret_text};
+use blueprint::{
+    CaBundle, KeyPair, Material, TlsInputs, TlsPhase, recorded_hash, recorded_phase, secret_text,
+};
 use k8s_openapi::api::core::v1::{Pod, Secret};
 
 use crate::child::Child;
@@ -14,6 +16,19 @@ use crate::decide::{Refusal, children, tls};
 use crate::health::Renewal;
 use crate::plan::{Action, Plan};
 use crate::world::{SecretFacts, World};
+
+/// Lets clients find the CAs that members trust in the Secret of the client certificate, as in the AppBinding.
+pub fn publish(secrets: &SecretFacts, trust: &CaBundle, plan: &mut Plan) {
+    let secret = secrets.certificates.get(&CertificateAlias::Client);
+    if let Some(secret) = secret
+        && let Some(patch) = blueprint::client_ca_patch(secret, trust)
+    {
+        plan.act(Action::PublishCa {
+            secret: Box::new(secret.clone()),
+            patch,
+        });
+    }
+}
 
 /// Asks kubelet to look at once where a member serves another leaf than it is given or trusts less, and tells the health task what a
 /// member has to be asked to take up.
@@ -78,6 +93,7 @@ pub fn plan_for_what_runs(world: &World, secrets: &SecretFacts, plan: &mut Plan)
         let is_same = live.spec.client_config.ca_bundle == wanted.spec.client_config.ca_bundle;
         (!is_same).then(|| Child::AppBinding(Box::new(wanted)))
     }));
+    publish(secrets, &inputs.trust, plan);
     children::apply(world, &changed, plan);
     self::plan(world, &inputs, plan);
     chosen.refused

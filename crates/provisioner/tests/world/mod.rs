@@ -99,6 +99,14 @@ pub fn applied(mut world: World, plan: &Plan) -> World {
                     issue(&mut world, &certificate.spec);
                 }
             }
+            Action::PublishCa { secret, patch } => {
+                let mut value = serde_json::to_value(secret).expect("JSON");
+                json_patch::merge(&mut value, patch);
+                let patched = serde_json::from_value(value).expect("a Secret");
+                secrets_of(&mut world)
+                    .certificates
+                    .insert(CertificateAlias::Client, patched);
+            }
             Action::Delete(child) => world.live.retain(|live| !live.is_same(child)),
             _ => {}
         }
@@ -259,6 +267,12 @@ fn short(action: &Action) -> String {
     match action {
         Action::Apply(child) => format!("apply {} {}", child.kind(), child.name()),
         Action::Delete(child) => format!("delete {} {}", child.kind(), child.name()),
+        Action::PublishCa { secret, .. } => {
+            format!(
+                "publish in {}",
+                secret.metadata.name.as_deref().unwrap_or_default()
+            )
+        }
         Action::TouchPod { pod, .. } => format!("touch {pod}"),
         Action::DeleteClaim(claim) => format!(
             "delete claim {}",

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use api_types::postgres::conditions::SPEC_APPLIED;
 use jiff::Timestamp;
 
 use super::{Expiry, Issued, Operation, Pause, Serves, Status, Tls};
@@ -12,9 +13,9 @@ use crate::style::{self, Paint};
 pub fn text(status: &Status, now: Timestamp, paint: Paint) -> String {
     let mut rows = vec![
         row("Database", format!("{}/{}", status.namespace, status.name)),
-        row("Version", status.version.clone()),
+        row("Version", version_text(status)),
         row("Phase", painted_phase(&status.phase, paint)),
-        row("TLS", tls_text(status.tls.as_ref())),
+        row("TLS", tls_text(status)),
     ];
     if let Some(expiry) = &status.earliest_expiry {
         rows.push(row(
@@ -39,6 +40,13 @@ fn row(name: &str, value: String) -> Vec<String> {
     vec![name.to_owned(), value]
 }
 
+fn version_text(status: &Status) -> String {
+    match status.runs.as_deref().filter(|runs| *runs != status.version) {
+        Some(runs) => format!("{} (PostgreSQL {runs})", status.version),
+        None => status.version.clone(),
+    }
+}
+
 fn painted_phase(phase: &str, paint: Paint) -> String {
     match phase {
         "Ready" => paint.good(phase),
@@ -47,7 +55,21 @@ fn painted_phase(phase: &str, paint: Paint) -> String {
     }
 }
 
-fn tls_text(tls: Option<&Tls>) -> String {
+/// As the spec says; what the members do instead is in the condition.
+fn tls_text(status: &Status) -> String {
+    let is_held = status
+        .problems
+        .iter()
+        .any(|problem| problem.condition == SPEC_APPLIED);
+    let held = if is_held {
+        format!(" (as the spec asks; see {SPEC_APPLIED} below)")
+    } else {
+        String::new()
+    };
+    format!("{}{held}", asked_for(status.tls.as_ref()))
+}
+
+fn asked_for(tls: Option<&Tls>) -> String {
     let Some(tls) = tls else {
         return "none".to_owned();
     };
@@ -90,13 +112,12 @@ fn operation_text(operation: &Operation, now: Timestamp, paint: Paint) -> String
     let since = operation
         .since
         .map(|time| format!(" {}", style::relative(time, now)));
-    let step = match operation.phase.as_str() {
-        "Successful" => String::new(),
-        _ => format!(
-            "; {}: {}",
-            operation.step.as_deref().unwrap_or("not begun"),
-            operation.message.as_deref().unwrap_or_default()
-        ),
+    let message = operation.message.as_deref().unwrap_or_default();
+    let step = match (operation.phase.as_str(), operation.step.as_deref()) {
+        ("Successful", _) => String::new(),
+        // "Failed: " again would tell nothing.
+        (phase, Some(step)) if phase == step => format!(": {message}"),
+        (_, step) => format!("; {}: {message}", step.unwrap_or("not begun")),
     };
     format!(
         "{} ({}): {phase}{}{step}",

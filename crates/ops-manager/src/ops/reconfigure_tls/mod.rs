@@ -10,7 +10,7 @@ pub mod target;
 
 use api_types::ops_request::{DrainPolicy, OperationPlan, TlsPlan, TlsRestart, TlsSettings};
 use blueprint::{Resolved, TlsPhase};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Unit};
 
 use crate::effect::{Child, Effect};
 use crate::moves::proof::ExpectedTrust;
@@ -31,7 +31,7 @@ const SYNC: Step = Step::new(
 );
 const TRUST: Step = Step::new(
     StepName::TrustCa,
-    "Successfully published the CAs: members and clients trust the old and the new one",
+    "Successfully published the CAs: members and clients trust those of the old and of the new certificates",
     |op, world| settle(trust(op, world)),
 );
 const RELOAD: Step = Step::new(
@@ -130,7 +130,16 @@ fn issue(op: &Operation, world: &World) -> Result<Progress, Progress> {
 }
 
 fn sync(op: &Operation, world: &World) -> Result<Progress, Progress> {
-    let progress = settle(certificates::synced(op, world, &tls_plan(op)?.after));
+    let plan = tls_plan(op)?;
+    let progress = settle(certificates::synced(op, world, &plan.after));
+    // cert-manager may have written the new CA over the one that clients need until members serve what is issued.
+    if plan.before.tls.is_some() && matches!(progress, Progress::Wait(_)) {
+        let needed = stages::trusted(world)?;
+        let published = config::client_ca_effects(world, &config::resolved(world, &plan.after)?, &needed)?;
+        if let Some(effect) = published {
+            return Ok(Progress::Act(vec![effect]));
+        }
+    }
     kept_first(op, world, progress)
 }
 
@@ -158,13 +167,27 @@ fn trust(op: &Operation, world: &World) -> Result<Progress, Progress> {
     }
     let stage = stages::trusting(world, plan, &new)?;
     let mut effects = keep(op, world, &stage.resolved)?;
-    effects.extend(config::app_binding_effects(world, &stage)?);
+    effects.extend(config::published_effects(world, &stage)?);
     effects.extend(config::config_effects(world, &stage)?);
     Progress::of(effects).first()?;
     if new.is_empty() && stages::has_same_authorities(world, &plan.after)? {
         return Ok(Progress::Done);
     }
-    proof::reload(world, &stages::told(&stage), &stages::expected_to_trust(&stage))
+    proof::reload(world, &stages::told(&stage), &stages::expected_to_trust(&stage))?.first()?;
+    Ok(overlap(op, world))
+}
+
+/// Applications that were told of both CAs have some time to take them, if the request gives it.
+fn overlap(op: &Operation, world: &World) -> Progress {
+    let given = op.ca_overlap();
+    let until = op.step_began.and_then(|began| began.checked_add(given).ok());
+    match until.filter(|until| world.now < *until) {
+        Some(until) => Progress::Wait(format!(
+            "applications have until {} to take the bundle with the old and the new CA (spec.tls.caOverlap: {given:#})",
+            until.round(Unit::Second).unwrap_or(until)
+        )),
+        None => Progress::Done,
+    }
 }
 
 /// Keeps what members are given now, unless this operation has done so already.
@@ -187,7 +210,13 @@ fn reload(op: &Operation, world: &World) -> Result<Progress, Progress> {
     let plan = tls_plan(op)?;
     certificates::synced(op, world, &plan.after)?.first()?;
     let stage = stages::plateau(world, plan)?;
-    Progress::of(config::config_effects(world, &stage)?).first()?;
+    let mut effects = Vec::new();
+    if plan.before.tls.is_some() {
+        let tls = &stage.resolved.tls;
+        effects.extend(config::client_ca_effects(world, &stage.resolved, &tls.trust)?);
+    }
+    effects.extend(config::config_effects(world, &stage)?);
+    Progress::of(effects).first()?;
     let expected = stages::expected_on_plateau(plan, &stage);
     proof::reload(world, &stages::told(&stage), &expected)
 }
@@ -195,7 +224,7 @@ fn reload(op: &Operation, world: &World) -> Result<Progress, Progress> {
 /// Applications learn what they are to use from now on, while what they use still works; then nobody is left who does.
 fn drain(op: &Operation, world: &World) -> Result<Progress, Progress> {
     let plan = tls_plan(op)?;
-    let published = config::app_binding_effects(world, &stages::proven(op, world, &plan.after, None)?)?;
+    let published = config::published_effects(world, &stages::proven(op, world, &plan.after, None)?)?;
     Progress::of(published).first()?;
     drain::sessions(op, &op.drain(), world, plan.after.tls.is_none())
 }
@@ -218,7 +247,7 @@ fn commit(op: &Operation, world: &World) -> Result<Progress, Progress> {
         });
     }
     let mut effects = config::config_effects(world, &stage)?;
-    effects.extend(config::app_binding_effects(world, &stage)?);
+    effects.extend(config::published_effects(world, &stage)?);
     effects.extend(pet_set);
     Progress::of(effects).first()?;
     Ok(config::revision_is_known(world)?.map_or(Progress::Done, Progress::Wait))
@@ -345,7 +374,7 @@ fn brought_to(
     trust: fn(blueprint::CaBundle) -> ExpectedTrust,
 ) -> Result<Progress, Progress> {
     let mut effects = config::config_effects(world, stage)?;
-    effects.extend(config::app_binding_effects(world, stage)?);
+    effects.extend(config::published_effects(world, stage)?);
     Progress::of(effects).first()?;
     let expected = stages::expected_at_work(stage, trust);
     proof::reload(world, &stages::told(stage), &expected)

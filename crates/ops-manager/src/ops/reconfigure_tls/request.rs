@@ -19,7 +19,7 @@ pub fn check(tls: &TlsRequest) -> Result<(), String> {
         check_modes(tls)?
     }
     check_certificates(tls)?;
-    check_drain(tls)?;
+    check_durations(tls)?;
     issuers(tls).try_for_each(check_issuer)
 }
 
@@ -101,14 +101,20 @@ fn check_certificates(tls: &TlsRequest) -> Result<(), String> {
     Ok(())
 }
 
-fn check_drain(tls: &TlsRequest) -> Result<(), String> {
-    let given = tls.drain.as_ref().and_then(|drain| drain.timeout.as_deref());
-    match given {
-        Some(text) if text.parse::<SignedDuration>().is_err() => Err(format!(
-            "spec.tls.drain.timeout {text:?} is no duration; write for example 30s or 5m"
-        )),
-        _ => Ok(()),
+fn check_durations(tls: &TlsRequest) -> Result<(), String> {
+    let timeout = tls.drain.as_ref().and_then(|drain| drain.timeout.as_deref());
+    let given = [
+        ("drain.timeout", timeout),
+        ("caOverlap", tls.ca_overlap.as_deref()),
+    ];
+    for (field, text) in given {
+        if let Some(text) = text.filter(|text| text.parse::<SignedDuration>().is_err()) {
+            return Err(format!(
+                "spec.tls.{field} {text:?} is no duration; write for example 30s or 5m"
+            ));
+        }
     }
+    Ok(())
 }
 
 fn issuers(tls: &TlsRequest) -> impl Iterator<Item = &IssuerRef> {

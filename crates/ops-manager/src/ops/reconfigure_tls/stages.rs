@@ -118,11 +118,16 @@ pub fn given(world: &World) -> Needs<Material> {
         .unwrap_or_default())
 }
 
+/// What members are told to trust now.
+pub fn trusted(world: &World) -> Needs<CaBundle> {
+    Ok(config_secret(world)?
+        .map(|config| config.trust.clone())
+        .unwrap_or_default())
+}
+
 /// What members are told to trust now, and the CAs of the Secrets of these settings.
 fn all_trust(world: &World, settings: &[&TlsSettings]) -> Needs<CaBundle> {
-    let mut trust = config_secret(world)?
-        .map(|config| config.trust.clone())
-        .unwrap_or_default();
+    let mut trust = trusted(world)?;
     for settings in settings {
         trust = trust.union(&issued_material(world, settings)?.authorities());
     }
