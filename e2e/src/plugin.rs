@@ -13,6 +13,10 @@ use crate::shell;
 /// Cargo's name of the package and of the program.
 pub const NAME: &str = "kubectl-sealwright";
 
+/// What cargo tells a test of its own package. Build scripts look at it (that of `ring` does), so a build that inherits it
+/// compiles most dependencies anew, and the next one outside of a test once more.
+const OF_THE_TEST: &[&str] = &["CARGO_PKG_", "CARGO_MANIFEST_", "OUT_DIR"];
+
 /// How a command of the plugin ended.
 #[derive(Clone, Debug)]
 pub struct Ran {
@@ -63,7 +67,7 @@ async fn build() -> Result<PathBuf> {
         "--message-format",
         "json",
     ];
-    let messages = shell::host(env!("CARGO"), &arguments).await?;
+    let messages = shell::output(Command::new(env!("CARGO")).args(arguments), OF_THE_TEST).await?;
     let mut executables = messages
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
