@@ -1,13 +1,17 @@
 //! Pods of ours beside the database: PostgreSQL's client programs, as an application would run.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use api_types::version::PostgresVersion;
 use api_types::{Postgres, names};
 use k8s_openapi::api::core::v1::Pod;
-use kube::Api;
+use kube::api::PostParams;
+use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
 use crate::cluster::TestNamespace;
+use crate::wait;
 
 /// Container of every Pod made here.
 pub const CONTAINER: &str = "client";
@@ -21,6 +25,15 @@ pub async fn image_of(namespace: &TestNamespace, database: &str) -> Result<Strin
         .await
         .context("the catalog has no such version")?;
     Ok(version.spec.db.image)
+}
+
+/// Creates a Pod; returns when it runs.
+pub async fn start(namespace: &TestNamespace, pod: &Pod, deadline: Duration) -> Result<()> {
+    let api = namespace.pods();
+    api.create(&PostParams::default(), pod).await?;
+    let runs = |pod: &Pod| pod.status.as_ref().and_then(|it| it.phase.as_deref()) == Some("Running");
+    wait::until(&api, &pod.name_any(), "phase Running", deadline, runs).await?;
+    Ok(())
 }
 
 /// A Pod that Pod Security `restricted` admits, with the superuser's password in `PGPASSWORD`, an empty folder at

@@ -92,17 +92,11 @@ async fn run_unbounded(
 
 /// Runs a program on the host; errors with its output when it does not end with 0.
 pub async fn host(program: &str, arguments: &[&str]) -> Result<String> {
-    output(Command::new(program).args(arguments), &[]).await
+    output(Command::new(program).args(arguments)).await
 }
 
-/// As [`host`], without the environment variables whose names begin so.
-pub async fn output(command: &mut Command, without: &[&str]) -> Result<String> {
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        if without.iter().any(|prefix| text.starts_with(prefix)) {
-            command.env_remove(&name);
-        }
-    }
+/// As [`host`], for a command with an environment of its own.
+pub async fn output(command: &mut Command) -> Result<String> {
     let program = command.as_std().get_program().to_string_lossy().into_owned();
     let output = command
         .kill_on_drop(true)

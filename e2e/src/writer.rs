@@ -12,8 +12,8 @@ use api_types::AppBinding;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use futures::{StreamExt, TryStreamExt, stream};
-use k8s_openapi::api::core::v1::{ConfigMap, EnvVar, Pod, Secret, Service};
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use k8s_openapi::api::core::v1::{ConfigMap, EnvVar, Secret, Service};
+use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use serde_json::json;
 use tokio::task::JoinHandle;
@@ -290,16 +290,7 @@ async fn make_pod(namespace: &TestNamespace, database: &str, name: &str, choice:
     }
     let environment: Vec<EnvVar> = serde_json::from_value(environment)?;
     container.env.get_or_insert_default().extend(environment);
-    namespace.pods().create(&PostParams::default(), &pod).await?;
-    crate::wait::until(
-        &namespace.pods(),
-        name,
-        "phase Running",
-        START_DEADLINE,
-        |p: &Pod| p.status.as_ref().and_then(|s| s.phase.as_deref()) == Some("Running"),
-    )
-    .await?;
-    Ok(())
+    pods::start(namespace, &pod, START_DEADLINE).await
 }
 
 /// The Services that the companions use, by the variable that names each.

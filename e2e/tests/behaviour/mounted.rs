@@ -9,9 +9,9 @@ use e2e::attempts::Attempts;
 use e2e::cluster::{TestNamespace, in_namespace};
 use e2e::poll::{self, Look};
 use e2e::{manifests, pods, requests, served, shell, wait};
-use k8s_openapi::api::core::v1::{Pod, Secret};
+use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use crate::{DATABASE, PROVISIONING};
@@ -81,13 +81,7 @@ async fn start(namespace: &TestNamespace) -> Result<()> {
         .env
         .get_or_insert_default()
         .push(serde_json::from_value(host)?);
-    let api = namespace.pods();
-    api.create(&PostParams::default(), &pod).await?;
-    let runs = |pod: &Pod| {
-        let status = pod.status.as_ref();
-        status.is_some_and(|status| status.phase.as_deref() == Some("Running"))
-    };
-    wait::until(&api, CLIENT, "a Pod that runs", OPENED, runs).await?;
+    pods::start(namespace, &pod, OPENED).await?;
     poll::until("a connection", OPENED, Duration::from_millis(300), || async {
         let attempts = attempts(namespace).await?;
         Ok(if attempts.made > 0 {

@@ -21,6 +21,17 @@ pub struct Disturbance {
     pub seed: u64,
 }
 
+impl Disturbance {
+    /// The operator is killed after every n-th effect, and has not noted that it was done; without a number, calm.
+    pub fn killed_after(effects: Option<usize>) -> Self {
+        Self {
+            crash_after: effects,
+            twice: effects.is_some(),
+            seed: 0,
+        }
+    }
+}
+
 pub const CALM: Disturbance = Disturbance {
     crash_after: None,
     twice: false,

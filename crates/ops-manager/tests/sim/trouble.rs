@@ -53,12 +53,7 @@ fn applications_that_come_back_at_once_do_not_keep_a_request_from_its_end() {
         let mut run = Run::new("pools", &by_reload(&tls, "auto"), 0);
         // Shorter than the time that sessions are given.
         run.request.spec.timeout = Some("10s".into());
-        let disturbance = Disturbance {
-            crash_after,
-            twice: crash_after.is_some(),
-            seed: 0,
-        };
-        let phase = run.run(&mut cluster, disturbance);
+        let phase = run.run(&mut cluster, Disturbance::killed_after(crash_after));
         assert_eq!(phase, OpsRequestPhase::Successful, "{:#?}", run.log);
         assert_eq!(run.status().plan.and_then(|plan| plan.sessions_ended), Some(12));
         assert_eq!(cluster.sessions.plaintext + cluster.sessions.encrypted, 0);
@@ -78,12 +73,7 @@ fn applications_have_the_time_that_the_request_gives_them_to_take_the_new_ca() {
         let mut run = Run::new("change", &by_reload(tls, "auto"), 0);
         // Shorter than the time that applications are given.
         run.request.spec.timeout = Some("10s".into());
-        let disturbance = Disturbance {
-            crash_after,
-            twice: crash_after.is_some(),
-            seed: 0,
-        };
-        let phase = run.run(&mut cluster, disturbance);
+        let phase = run.run(&mut cluster, Disturbance::killed_after(crash_after));
         assert_eq!(phase, OpsRequestPhase::Successful, "{:#?}", run.log);
         let conditions = run.status().conditions;
         let when = |type_: &str| {
