@@ -5,7 +5,7 @@ export CLUSTER
 ENV := . hack/environment.sh &&
 
 .DEFAULT_GOAL := help
-.PHONY: help prepare images operators cluster clean-cluster crds values reference docs plugin lint dependencies spelling test unit e2e demo bench survive clean-cache
+.PHONY: help prepare images operators cluster clean-cluster crds values reference docs plugin plugin-archive lint dependencies spelling test unit e2e demo bench survive clean-cache
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ docs: ## Build the documentation as a site, in target/book (needs mdbook)
 
 plugin: ## Install the kubectl plugin (kubectl sealwright) into cargo's bin folder
 	cargo install --locked --path crates/kubectl-sealwright
+
+plugin-archive: ## The kubectl plugin as one static program, packed for krew (needs musl-tools)
+	@hack/plugin_archive.sh
 
 lint: ## Formatting, clippy with warnings denied, charts, alerting rules, shell scripts
 	cargo fmt --all --check

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Patroni, with shorter pauses, and with a Service that is not empty in a switchover. Everything else is Patroni's own.
+"""Patroni, with shorter pauses, a Service that is not empty in a switchover, and connections that give a dead address up.
+Everything else is Patroni's own.
 
 It looks ten times a second whether PostgreSQL has stopped, has been promoted or has read its configuration.
 Patroni 4.1 looks once a second, and no setting changes that. In a switchover writes stand still meanwhile: up to a second
@@ -12,12 +13,17 @@ tenths of a second earlier, and two things follow from a Service without an endp
 leaves a second between two writes, so the successor's come that much later; and a client whose packet comes while they change
 from none to one gets no answer, and TCP repeats its first packet after a second. With the label clients are refused meanwhile,
 and try again at once.
+
+What Patroni starts, PostgreSQL's WAL receiver among it, connects with the settings of pg_service.conf.
 """
+import os
 import sys
 import threading
 import time
 
 EVERY = 0.1
+
+SERVICE_FILE, SERVICE = "/opt/patroni/pg_service.conf", "members"
 
 # Longest time that a primary which has shut down keeps the label.
 LONGEST = 10
@@ -113,9 +119,16 @@ def keep_the_label_for_the_successor():
     replace(Kubernetes, "touch_member", touch_member)
 
 
+def give_dead_addresses_up():
+    if not os.access(SERVICE_FILE, os.R_OK):
+        sys.exit(f"{SERVICE_FILE} can't be read, and nobody could connect without it")
+    os.environ.update(PGSERVICEFILE=SERVICE_FILE, PGSERVICE=SERVICE)
+
+
 # Patroni starts PostgreSQL by a Python process that imports this file anew: it needs none of it.
 if __name__ == "__main__":
     shorten_pauses()
+    give_dead_addresses_up()
     keep_the_label_for_the_successor()
     from patroni.__main__ import main
 

@@ -38,17 +38,25 @@ pub async fn another_primary_than(namespace: &TestNamespace, database: &str, old
     .await
 }
 
+/// Longest time until standbys stream from a new primary.
+pub const FOLLOWED: Duration = Duration::from_secs(30);
+
 /// Waits until both standbys of three members stream.
-pub async fn all_stream(namespace: &TestNamespace, database: &str) -> Result<()> {
+pub async fn all_stream(namespace: &TestNamespace, database: &str, within: Duration) -> Result<()> {
     let query = "select count(*) from pg_stat_replication where state = 'streaming'";
-    poll::until("two streaming standbys", BACK, Duration::from_secs(1), || async {
-        let streaming = members::sql_on_primary(namespace, database, query).await?;
-        Ok(if streaming == "2" {
-            Look::Found(())
-        } else {
-            Look::NotYet(format!("{streaming} stream"))
-        })
-    })
+    poll::until(
+        "two streaming standbys",
+        within,
+        Duration::from_secs(1),
+        || async {
+            let streaming = members::sql_on_primary(namespace, database, query).await?;
+            Ok(if streaming == "2" {
+                Look::Found(())
+            } else {
+                Look::NotYet(format!("{streaming} stream"))
+            })
+        },
+    )
     .await
 }
 

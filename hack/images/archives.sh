@@ -77,7 +77,7 @@ databases() {
         read -r major version suite <<<"$entry"
         ensure postgres "$version" \
             "$(key_of "$FILES/postgres.Containerfile" "$FILES/patroni-requirements.txt" "$FILES/patroni-launcher.py" \
-                "$FILES/debian.Containerfile")" \
+                "$FILES/pg_service.conf" "$FILES/debian.Containerfile")" \
             make_postgres "$major" "$version" "$suite"
     done
     ensure postgres-exporter "$EXPORTER_VERSION" \

@@ -39,6 +39,9 @@ pub const APPROVED_PLAN: &str = "ops.sealwright.dev/approved-plan";
 pub const PUBLISHED_CA: &str = "ops.sealwright.dev/published-ca";
 /// Key of the same Secret: the CA that cert-manager wrote to `ca.crt`, while an operator's bundle is there.
 pub const ISSUED_CA_CRT: &str = "issued-ca.crt";
+/// Annotation on Patroni's ConfigMap `<db>-config`: names of the PostgreSQL parameters in it that come of the spec,
+/// comma-separated.
+pub const DYNAMIC_PARAMETERS: &str = "ops.sealwright.dev/dynamic-parameters";
 /// Annotation on every child: hash of the object as it was built.
 pub const BLUEPRINT_HASH: &str = "kubedb.com/blueprint-hash";
 /// Annotation of the auth Secret: since when its password is in force (RFC 3339).

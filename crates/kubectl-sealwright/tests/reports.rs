@@ -156,6 +156,7 @@ fn evidence(authority: &Authority, answers: Vec<Result<Answer, String>>) -> veri
         asked_names: Seen::Present(NAMES.map(str::to_owned).to_vec()),
         secret,
         secret_name: "ha-postgres-server-cert".to_owned(),
+        issuer_ca_changed: None,
     }
 }
 
@@ -241,6 +242,21 @@ fn a_foreign_chain_is_found() {
         G::Problem,
         &[(G::Problem, C::Chain, FIRST, "theirs", "rotate")],
     );
+}
+
+#[test]
+fn an_issuer_that_signs_with_another_ca_is_a_note_while_clients_still_trust_what_is_served() {
+    let ca = Authority::new("ca");
+    let mut changed = evidence(&ca, vec![Ok(serves(&ca, &NAMES))]);
+    changed.issuer_ca_changed = Some("Issuer pg-issuer signs with the CA CN=other".to_owned());
+    let wanted = [(
+        G::Note,
+        C::Chain,
+        None,
+        "CN=other",
+        "tls rotate ha-postgres -n demo",
+    )];
+    finds(&changed, G::Ok, &wanted);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use api_types::condition::{self, Condition};
 use api_types::ops_request::{OpsRequestPhase, PostgresOpsRequestStatus};
 use api_types::reported::ops_request::conditions;
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::effect::Effect;
 use crate::moves::{pause, proof};
@@ -207,10 +208,17 @@ impl<'a> Pass<'a> {
         condition::is_true(&self.status.conditions, FAILED)
     }
 
-    /// A step that is looked at for the first time gets its place in the list; the time is the base of its deadline.
+    /// A step that is looked at for the first time gets its place in the list; the time is the base of its deadline, and of
+    /// the time that applications are given. One that is still to come is of a clock that was put back since: it counts from
+    /// now, or all would wait until that clock has caught up.
     fn open(&mut self, step: StepName) {
-        if condition::find(&self.status.conditions, step.as_str()).is_none() {
-            self.set(step.as_str(), false, step.as_str(), "");
+        let (type_, now) = (step.as_str(), self.now);
+        match self.status.conditions.iter_mut().find(|it| it.type_ == type_) {
+            None => self.set(type_, false, type_, ""),
+            Some(opened) if opened.last_transition_time.0 > now => {
+                opened.last_transition_time = Time(proof::whole_seconds(now));
+            }
+            Some(_) => {}
         }
     }
 

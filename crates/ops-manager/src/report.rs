@@ -97,7 +97,7 @@ pub struct News {
     pub reason: String,
     /// Text of the Event.
     pub note: String,
-    /// What was done; keeps Events with the same reason apart.
+    /// What was done.
     pub action: String,
 }
 

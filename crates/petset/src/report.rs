@@ -146,7 +146,7 @@ pub fn failed(process: &Process, pet_set: &PetSet, step: &Move, error: &Error) -
     Some(Problem { reason, message })
 }
 
-/// `action` names the object as well: Events of one action are merged into the first.
+/// `action` is cut to what the API server takes.
 fn publish(process: &Process, pet_set: &PetSet, severity: Severity, reason: &str, note: &str, action: &str) {
     let action: String = action.chars().take(MAX_ACTION).collect();
     process

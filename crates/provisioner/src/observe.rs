@@ -27,7 +27,7 @@ use crate::world::{Leftovers, Version, World};
 /// When something could not be read.
 pub async fn observe(context: &Context, postgres: Arc<Postgres>) -> Result<World, Error> {
     let reader = Reader::new(&context.client, &postgres);
-    let (version, (secrets, config, mut live), pods, leftovers) = tokio::try_join!(
+    let (version, (secrets, config, mut live), pods, patroni, leftovers) = tokio::try_join!(
         version(&reader),
         async {
             let live = children::read(&reader).await?;
@@ -35,6 +35,10 @@ pub async fn observe(context: &Context, postgres: Arc<Postgres>) -> Result<World
             Ok((secrets, config, live))
         },
         pods(&reader),
+        async {
+            let name = names::with_suffix(&reader.name, "config");
+            Ok(reader.get::<ConfigMap>(&name).await?)
+        },
         leftovers(&reader),
     )?;
     live.extend(config.map(crate::child::Child::Secret));
@@ -47,6 +51,7 @@ pub async fn observe(context: &Context, postgres: Arc<Postgres>) -> Result<World
         secrets,
         live,
         pods,
+        patroni,
         leftovers,
         health,
         postgres,

@@ -87,6 +87,10 @@ impl Writer<'_> {
                 );
                 runtime::merge_patch(client, secret.as_ref(), patch.clone(), PROVISIONER).await?;
             }
+            Action::ConfigurePatroni { map, patch } => {
+                tracing::info!(config_map = map.metadata.name, "giving Patroni other settings");
+                runtime::merge_patch(client, map.as_ref(), patch.clone(), PROVISIONER).await?;
+            }
             Action::TouchPod { pod, token } => self.touch(pod, token).await?,
         }
         Ok(())

@@ -43,6 +43,13 @@ pub enum Action {
         /// The merge patch.
         patch: Value,
     },
+    /// Give Patroni other settings that all members share.
+    ConfigurePatroni {
+        /// Patroni's ConfigMap.
+        map: Box<ConfigMap>,
+        /// The merge patch.
+        patch: Value,
+    },
     /// Touch a Pod so that kubelet projects changed Secrets at once.
     TouchPod {
         /// Name of the Pod.

@@ -32,6 +32,8 @@ pub struct World {
     pub live: Vec<Child>,
     /// Its Pods, by ordinal.
     pub pods: Vec<Pod>,
+    /// Where Patroni keeps the settings that all members share; none before the first member has started.
+    pub patroni: Option<ConfigMap>,
     /// What only matters while it is being deleted.
     pub leftovers: Leftovers,
     /// The latest health check; none since this process started.
@@ -108,6 +110,7 @@ impl World {
             secrets: Secrets::Denied,
             live: Vec::new(),
             pods: Vec::new(),
+            patroni: None,
             leftovers: Leftovers::default(),
             health,
         }

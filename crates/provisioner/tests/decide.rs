@@ -483,3 +483,32 @@ fn a_deletion_takes_only_what_is_the_databases_own() {
     let did = actions(&decide(&world));
     assert!(did.iter().any(|it| it.contains("configmap")), "{did:?}");
 }
+
+#[test]
+fn patroni_follows_the_spec_of_a_database_that_was_ready_once() {
+    let patronis = |labels: serde_json::Value| {
+        let map = json!({"metadata": {"name": "pg-config", "namespace": "shop", "labels": labels, "annotations": {
+            "config": r#"{"synchronous_mode":"off","postgresql":{"parameters":{}}}"#}}});
+        serde_json::from_value(map).expect("a ConfigMap")
+    };
+    let ours = json!(blueprint::labels::selector("pg"));
+    let configures = |world: &World| actions(&decide(world)).contains(&"configure Patroni".to_owned());
+
+    let mut born = fresh(json!({"streamingMode": "Synchronous"}));
+    born.patroni = Some(patronis(ours.clone()));
+    assert!(!configures(&born), "its first member is being made");
+
+    let mut world = running(json!({"streamingMode": "Synchronous"}));
+    assert!(!configures(&world), "there is none");
+    world.patroni = Some(patronis(json!({"app": "web"})));
+    assert!(!configures(&world), "it is somebody else's");
+    world.patroni = Some(patronis(ours));
+    assert!(configures(&world));
+    let news = decide(&world).news;
+    let told = news
+        .iter()
+        .find(|news| news.reason == "DynamicConfigurationChanged");
+    let note = told.map_or("", |news| news.note.as_str());
+    assert!(note.contains(r#"synchronous_mode "off" → "quorum""#), "{note}");
+    assert!(note.contains("type Restart"), "wal_level and its like: {note}");
+}

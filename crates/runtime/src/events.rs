@@ -1,6 +1,7 @@
 //! Kubernetes Events. Publishing neither fails nor delays the caller: an Event is news, not state.
 
-use std::time::Duration;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{
@@ -24,8 +25,11 @@ pub enum Severity {
 /// Longest that [`Recorder::flush`] waits.
 const FLUSH: Duration = Duration::from_secs(2);
 
+/// How long after it was last told the same news counts as a repeat.
+const REPEATS: Duration = Duration::from_secs(6 * 60);
+
 /// Publishes Events, one after the other, in a task of its own. Keep one per process: it merges repeats of (object,
-/// severity, reason, action) within six minutes into one Event with a count, whose note stays that of the first.
+/// severity, reason, action, note) within six minutes into one Event with a count. Another note is other news.
 #[derive(Clone)]
 pub struct Recorder {
     queue: mpsc::UnboundedSender<Entry>,
@@ -45,7 +49,8 @@ impl Recorder {
             instance: Some(instance.to_owned()),
         };
         let (queue, queued) = mpsc::unbounded_channel();
-        tokio::spawn(publish_all(KubeRecorder::new(client, reporter), queued));
+        let recorders = PerNote::new(move || KubeRecorder::new(client.clone(), reporter.clone()));
+        tokio::spawn(publish_all(recorders, queued));
         Self { queue }
     }
 
@@ -76,10 +81,43 @@ impl Recorder {
     }
 }
 
-async fn publish_all(recorder: KubeRecorder, mut queued: mpsc::UnboundedReceiver<Entry>) {
+/// A recorder for each note: one of them alone merges Events of different notes, and the first note hides the others.
+struct PerNote<R, F> {
+    make: F,
+    known: HashMap<String, (R, Instant)>,
+}
+
+impl<R, F: Fn() -> R> PerNote<R, F> {
+    fn new(make: F) -> Self {
+        Self {
+            make,
+            known: HashMap::new(),
+        }
+    }
+
+    fn of(&mut self, note: &str, now: Instant) -> &R {
+        self.known
+            .retain(|_, (_, then)| now.duration_since(*then) < REPEATS);
+        let known = self
+            .known
+            .entry(note.to_owned())
+            .or_insert_with(|| ((self.make)(), now));
+        known.1 = now;
+        &known.0
+    }
+}
+
+async fn publish_all(
+    mut recorders: PerNote<KubeRecorder, impl Fn() -> KubeRecorder>,
+    mut queued: mpsc::UnboundedReceiver<Entry>,
+) {
     while let Some(entry) = queued.recv().await {
         match entry {
-            Entry::News(news) => publish(&recorder, &news.0, &news.1).await,
+            Entry::News(news) => {
+                let (event, on) = *news;
+                let recorder = recorders.of(event.note.as_deref().unwrap_or_default(), Instant::now());
+                publish(recorder, &event, &on).await;
+            }
             // Nobody waits any more, which is no trouble.
             Entry::Flush(done) => drop(done.send(())),
         }
@@ -113,6 +151,24 @@ fn shortened(note: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn other_notes_are_other_news_and_repeats_are_counted_for_a_while() {
+        let made = std::cell::Cell::new(0);
+        let mut recorders = PerNote::new(|| made.replace(made.get() + 1));
+        let begin = Instant::now();
+        let table = [
+            ("created Secret pg-auth", 0, 0),
+            ("created Service pg", 0, 1),
+            ("created Secret pg-auth", 300, 0),
+            ("created Secret pg-auth", 600, 0),
+            ("created Service pg", 600, 2),
+        ];
+        for (note, after, expected) in table {
+            let at = begin + Duration::from_secs(after);
+            assert_eq!(*recorders.of(note, at), expected, "{note} after {after} s");
+        }
+    }
 
     #[test]
     fn long_notes_are_cut_between_characters() {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::samples::Samples;
 use crate::cluster::TestNamespace;
-use crate::failover::{all_stream, synchronous_again};
+use crate::failover::{FOLLOWED, all_stream, synchronous_again};
 use crate::members::{self, Member};
 use crate::poll::{self, Look};
 use crate::survive::scene::{Scene, Shape};
@@ -41,7 +41,7 @@ pub(super) async fn measure(namespace: &TestNamespace, runs: usize, samples: &mu
             ready,
             Some(gap),
         );
-        all_stream(namespace, database).await?;
+        all_stream(namespace, database, FOLLOWED).await?;
     }
     writer.finish().await
 }

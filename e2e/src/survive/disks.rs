@@ -95,6 +95,11 @@ struct Full {
 impl Full {
     async fn standby(scene: &Scene) -> Result<Self> {
         let pod = a_standby(scene).await?.name;
+        // Otherwise the standby may remove WAL, and have room again, when the disk is full.
+        let primary = members::primary(&scene.namespace, scene.database).await?.name;
+        for member in [&primary, &pod] {
+            members::sql(&scene.namespace, member, "checkpoint").await?;
+        }
         let data = members::sql(&scene.namespace, &pod, "show data_directory").await?;
         let full = Self { pod, data };
         let fill = format!(

@@ -22,6 +22,7 @@ use super::scene::{Asked, Operation, Scene, Shape};
 use super::{Fault, Stage};
 use crate::cluster::Cluster;
 use crate::install::{self, SYSTEM_NAMESPACE};
+use crate::poll::{self, Look};
 use crate::provider::{self, Aimed};
 use crate::wait;
 
@@ -58,6 +59,8 @@ const OPS_MANAGER: &str = "ops-manager";
 const PROVISIONER: &str = "provisioner";
 /// Until another replica leads.
 const TAKEN_OVER: Duration = Duration::from_secs(60);
+/// How often a leader and its Pod are looked at together, for which there is no watch.
+const AGAIN: Duration = Duration::from_millis(100);
 /// How often all operations are gone through until every step was followed by a kill.
 const ROUNDS: usize = 8;
 /// Operations of the sample with a restart.
@@ -236,15 +239,21 @@ async fn kill_leader(cluster: &Cluster, operator: &str) -> Result<bool> {
 
 async fn leader(cluster: &Cluster, operator: &str) -> Result<Leader> {
     let lease = lease_name(cluster, operator).await?;
-    let held = wait::until(&leases(cluster), &lease, "held", TAKEN_OVER, |l| {
-        holder(l).is_some()
+    let (name, pod, id) = poll::until("a leader that runs", TAKEN_OVER, AGAIN, || async {
+        let Some(name) = holder(&leases(cluster).get(&lease).await?) else {
+            return Ok(Look::NotYet("nobody leads".to_owned()));
+        };
+        // The process of a Pod that was deleted may still have taken the Lease; another replica has it when it expires.
+        let Some(pod) = pods(cluster).get_opt(&name).await? else {
+            return Ok(Look::NotYet(format!("{name} leads and is gone")));
+        };
+        // A process leads before kubelet has told of its container.
+        Ok(match container(&pod) {
+            Some(id) => Look::Found((name, pod, id)),
+            None => Look::NotYet(format!("the container of {name} is not known")),
+        })
     })
     .await?;
-    let name = holder(&held).context("a holder")?;
-    // A process leads before kubelet has told of its container.
-    let told = |pod: &Pod| container(pod).is_some();
-    let pod = wait::until(&pods(cluster), &name, "its container is known", TAKEN_OVER, told).await?;
-    let id = container(&pod).context("a container")?;
     let node = pod.spec.and_then(|spec| spec.node_name).context("a node")?;
     let (_, container) = id.split_once("://").context("the id of a container")?;
     Ok(Leader {

@@ -334,7 +334,7 @@ impl Trial<'_> {
         hold::released(namespace, database, SETTLED).await?;
         wait::database_ready(&namespace.api(), database, SETTLED).await?;
         if self.scene.has_standbys {
-            failover::all_stream(namespace, database).await?;
+            failover::all_stream(namespace, database, BACK).await?;
         }
         poll::until(
             "agreement of spec, members and applications",

@@ -1,14 +1,14 @@
-//! TLS edited in the spec of a running database: it waits for a request, certificates go on being renewed meanwhile, and
-//! the request for the same carries it out.
+//! The spec of a running database is edited. TLS waits for a request, certificates go on being renewed meanwhile, and the
+//! request for the same carries it out; what Patroni keeps for all members follows by itself.
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use api_types::tls::{CertificateAlias, ClientAuthMode, SslMode};
 use api_types::{Postgres, condition};
 use e2e::checks::{self, Tls};
 use e2e::cluster::{TestNamespace, in_namespace};
-use e2e::{history, manifests, pki, requests, wait};
+use e2e::{failover, history, manifests, members, pki, requests, wait};
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
@@ -19,7 +19,7 @@ const DATABASE: &str = "ha-postgres";
 const TOLD: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tls_that_was_edited_in_the_spec_is_carried_out_by_a_request_for_the_same() -> Result<()> {
+async fn edits_of_a_running_database_are_carried_out_or_wait_for_a_request_for_the_same() -> Result<()> {
     in_namespace("edited", |namespace| async move { edited(&namespace).await }).await
 }
 
@@ -57,5 +57,22 @@ async fn edited(namespace: &TestNamespace) -> Result<()> {
         issuer: &["CN=ca-updated", "O=kubedb-updated"],
         extra_names: &[],
     };
-    checks::every_member_presents_it(namespace, DATABASE, &wanted).await
+    checks::every_member_presents_it(namespace, DATABASE, &wanted).await?;
+    replication_follows(namespace).await
+}
+
+/// Commits wait for a standby when the spec says so, and the primary's PostgreSQL was told.
+async fn replication_follows(namespace: &TestNamespace) -> Result<()> {
+    let primary = members::primary(namespace, DATABASE).await?;
+    let edit = json!({"spec": {"streamingMode": "Synchronous"}});
+    namespace
+        .api::<Postgres>()
+        .patch(DATABASE, &PatchParams::default(), &Patch::Merge(edit))
+        .await?;
+    failover::synchronous_again(namespace, DATABASE, &primary).await?;
+    let names = members::sql(namespace, &primary.name, "show synchronous_standby_names").await?;
+    ensure!(names.contains("ANY 1"), "synchronous_standby_names is {names:?}");
+    let now = members::primary(namespace, DATABASE).await?;
+    ensure!(now.uid == primary.uid, "the primary was made anew");
+    Ok(())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use api_types::Postgres;
 use e2e::cluster::TestNamespace;
-use e2e::failover::{self, BACK};
+use e2e::failover::{self, BACK, FOLLOWED};
 use e2e::poll::{self, Look};
 use e2e::writer::{Choice, Mark, Writer};
 use e2e::{manifests, members, provider, report, wait};
@@ -56,11 +56,26 @@ async fn primary_deleted(namespace: &TestNamespace, writer: &Writer) -> Result<(
     };
     namespace.pods().delete(&old.name, &at_once).await?;
     failover::another_primary_than(namespace, DATABASE, &old).await?;
-    failover::all_stream(namespace, DATABASE).await?;
+    failover::all_stream(namespace, DATABASE, FOLLOWED).await?;
+    standbys_give_dead_addresses_up(namespace).await?;
     wait::database_ready(&namespace.api::<Postgres>(), DATABASE, BACK).await?;
     writer.wait_for_rows(writer.mark().await?).await?;
     tell(writer, "primary killed", mark).await?;
     writer.check_nothing_lost().await.map(|_| ())
+}
+
+/// A standby that was told the former address of a primary must not wait there for as long as TCP does.
+async fn standbys_give_dead_addresses_up(namespace: &TestNamespace) -> Result<()> {
+    for member in members::list(namespace, DATABASE).await? {
+        let query = "select conninfo from pg_stat_wal_receiver";
+        let conninfo = members::sql(namespace, &member.name, query).await?;
+        ensure!(
+            member.is_primary() || conninfo.contains("tcp_user_timeout=1500"),
+            "{}: {conninfo}",
+            member.name
+        );
+    }
+    Ok(())
 }
 
 async fn node_cut_off(namespace: &TestNamespace, writer: &Writer) -> Result<()> {
@@ -82,7 +97,7 @@ async fn node_cut_off(namespace: &TestNamespace, writer: &Writer) -> Result<()> 
     );
     let new = outcome?;
     ensure!(new.name != old.name, "the cut-off Pod itself is primary again");
-    failover::all_stream(namespace, DATABASE)
+    failover::all_stream(namespace, DATABASE, BACK)
         .await
         .context("after the node is back")?;
     wait::database_ready(&namespace.api::<Postgres>(), DATABASE, BACK).await?;

@@ -90,5 +90,7 @@ pub mod events {
         SUCCESSFUL = "Successful" in "Normal";
         /// The phase of a database that was ready once has changed. A Warning when it became `Critical` or `NotReady`.
         PHASE_CHANGED = "PhaseChanged" in "Normal, Warning";
+        /// Patroni was given other settings that all members share; the message has them, and whether members must start anew.
+        DYNAMIC_CONFIGURATION_CHANGED = "DynamicConfigurationChanged" in "Normal";
     }
 }

@@ -73,7 +73,7 @@ enum InitdbOption {
 
 /// The dynamic configuration.
 #[derive(Serialize)]
-struct Dynamic {
+pub(super) struct Dynamic {
     ttl: i32,
     loop_wait: i32,
     retry_timeout: i32,
@@ -149,13 +149,6 @@ pub(crate) fn local_configuration(resolved: &Resolved) -> String {
     serde_json::to_string_pretty(&local).expect("maps with string keys are always JSON") + "\n"
 }
 
-/// What Patroni takes from its dynamic configuration only, as it should be for this database.
-///
-/// A new database gets it at birth; a living one by `PATCH /config` on any member.
-pub fn dynamic_configuration(resolved: &Resolved) -> serde_json::Value {
-    serde_json::to_value(dynamic(resolved)).expect("maps with string keys are always JSON")
-}
-
 /// Names of the ConfigMaps that Patroni makes for a database; nothing owns them.
 pub fn config_maps(db: &str) -> [String; 4] {
     ["config", "leader", "failover", "sync"].map(|suffix| format!("{db}-{suffix}"))
@@ -176,7 +169,8 @@ fn kubernetes(resolved: &Resolved) -> Kubernetes {
     }
 }
 
-fn dynamic(resolved: &Resolved) -> Dynamic {
+/// What Patroni takes from its dynamic configuration only: at birth from here, later from where [`super::dynamic`] writes it.
+pub(super) fn dynamic(resolved: &Resolved) -> Dynamic {
     let (synchronous_mode, synchronous_node_count) = match &resolved.streaming {
         Streaming::Asynchronous => ("off", 1),
         Streaming::Synchronous(synchronous) => match synchronous.mode {

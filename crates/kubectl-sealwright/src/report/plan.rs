@@ -51,7 +51,10 @@ fn certificate(certificate: &PreviewCertificate) -> Vec<String> {
     };
     let added = certificate.names_added.iter().map(|name| format!("+{name}"));
     let dropped = certificate.names_dropped.iter().map(|name| format!("-{name}"));
-    let names: Vec<String> = added.chain(dropped).collect();
+    let mut names: Vec<String> = added.chain(dropped).collect();
+    if names.is_empty() && matches!(certificate.action, PreviewAction::IssueAnew | PreviewAction::Keep) {
+        names.push("as before".to_owned());
+    }
     vec![
         certificate.alias.clone(),
         action.to_owned(),

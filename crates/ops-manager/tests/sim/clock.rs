@@ -82,6 +82,21 @@ fn an_hour_behind_at_any_step_gives_nothing_up() {
     assert_eq!(failed, 0);
 }
 
+/// What applications are given is counted anew by a clock that was put back, not until that clock has caught up.
+#[test]
+fn an_hour_behind_while_applications_have_time_to_take_the_bundle_does_not_add_that_hour() {
+    let mut cluster = before("change issuer");
+    let mut run = Run::new(
+        "change",
+        &by_reload("{issuerRef: {name: two, kind: Issuer}, caOverlap: 2s}", "auto"),
+        0,
+    );
+    run.clock = Some(("DatabasePauseSucceeded", SignedDuration::from_hours(-1)));
+    let phase = run.run(&mut cluster, CALM);
+    assert_eq!(phase, OpsRequestPhase::Successful, "{:#?}", run.log);
+    nothing_is_half_done(&cluster, "an hour behind when TrustCA has begun");
+}
+
 /// What is not valid yet by the operator's clock is given to nobody.
 #[test]
 fn a_certificate_from_an_hour_ahead_is_given_to_no_member() {

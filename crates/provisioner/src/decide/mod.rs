@@ -8,6 +8,7 @@ pub mod deletion;
 pub mod drift;
 pub mod halt;
 pub mod issuer;
+pub mod patroni;
 pub mod phase;
 pub mod provision;
 pub mod renewal;

@@ -9,7 +9,7 @@ use blueprint::{Inputs, Invalid, LiveFacts, Resolved, TlsInputs};
 
 use crate::child::Child;
 use crate::decide::auth::{self, Auth};
-use crate::decide::{Refusal, children, drift, issuer, renewal, tls};
+use crate::decide::{Refusal, children, drift, issuer, patroni, renewal, tls};
 use crate::plan::{Action, Plan};
 use crate::world::{SecretFacts, Secrets, UserConf, Version, World};
 
@@ -169,6 +169,7 @@ fn provision(
     } else {
         renewal::publish(secrets, &resolved.tls.trust, plan);
         renewal::plan(world, &resolved.tls, plan);
+        patroni::plan(world, &resolved, plan);
     }
     children::apply(world, &wanted, plan);
     children::prune(world, &wanted, plan);

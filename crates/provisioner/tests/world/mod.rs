@@ -54,6 +54,7 @@ pub fn fresh(more: serde_json::Value) -> World {
         })),
         live: Vec::new(),
         pods: Vec::new(),
+        patroni: None,
         leftovers: Leftovers::default(),
         health: None,
     }
@@ -273,6 +274,7 @@ fn short(action: &Action) -> String {
                 secret.metadata.name.as_deref().unwrap_or_default()
             )
         }
+        Action::ConfigurePatroni { .. } => "configure Patroni".into(),
         Action::TouchPod { pod, .. } => format!("touch {pod}"),
         Action::DeleteClaim(claim) => format!(
             "delete claim {}",

@@ -100,7 +100,15 @@ fn expiry_text(expiry: &Expiry, certificates: &[Issued], now: Timestamp, paint: 
         .find(|issued| issued.alias == expiry.certificate)
         .and_then(|issued| issued.renewal_time)
         .map(|time| format!("; renewal {}", style::relative(time, now)));
-    format!("{}: {when}{}", expiry.certificate, renewal.unwrap_or_default())
+    let others = match certificates.len() {
+        0 | 1 => String::new(),
+        all => format!("; the earliest of {all} certificates"),
+    };
+    format!(
+        "{}: {when}{}{others}",
+        expiry.certificate,
+        renewal.unwrap_or_default()
+    )
 }
 
 fn operation_text(operation: &Operation, now: Timestamp, paint: Paint) -> String {

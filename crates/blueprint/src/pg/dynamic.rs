@@ -1,0 +1,117 @@
+//! What Patroni keeps for all members alike, brought up to date in a living database.
+//!
+//! Patroni writes `bootstrap.dcs` to the annotation `config` of the ConfigMap `<db>-config` when the database is made, and
+//! reads that annotation from then on (Patroni, "Dynamic Configuration Settings"); `patronictl edit-config` writes it too.
+//! Only what comes of the spec is written here; other keys, and parameters that somebody else put there, stay.
+
+use std::collections::BTreeSet;
+
+use api_types::vocabulary::DYNAMIC_PARAMETERS;
+use k8s_openapi::api::core::v1::ConfigMap;
+use serde_json::{Map, Value, json};
+
+use crate::pg::parameters;
+use crate::pg::patroni::dynamic;
+use crate::resolved::Resolved;
+
+/// Patroni's annotation with the dynamic configuration, JSON.
+const CONFIG: &str = "config";
+/// Parameters that members take up without a restart.
+const RELOADED: [&str; 2] = ["wal_keep_segments", "wal_keep_size"];
+
+/// A change of Patroni's dynamic configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DynamicChange {
+    /// The merge patch for the ConfigMap.
+    pub patch: Value,
+    /// What is different, in the form `synchronous_mode "off" → "quorum"`; empty when only the record of whose parameters
+    /// are there is.
+    pub changes: Vec<String>,
+    /// Whether members have to start anew to take it all.
+    pub needs_restart: bool,
+}
+
+/// What has to change in Patroni's ConfigMap for the spec to be followed. `None` when nothing has, and when there is no
+/// configuration in it that could be read.
+pub fn dynamic_change(resolved: &Resolved, map: &ConfigMap) -> Option<DynamicChange> {
+    let annotations = map.metadata.annotations.as_ref()?;
+    let Ok(Value::Object(now)) = serde_json::from_str(annotations.get(CONFIG)?) else {
+        return None;
+    };
+    let wanted = serde_json::to_value(dynamic(resolved)).expect("maps with string keys are always JSON");
+    let ours = parameters::dynamic(resolved);
+    let recorded = annotations.get(DYNAMIC_PARAMETERS).map_or("", String::as_str);
+    let withdrawn: BTreeSet<&str> = recorded
+        .split(',')
+        .filter(|name| !name.is_empty() && !ours.contains_key(*name))
+        .collect();
+
+    let mut next = Value::Object(now.clone());
+    json_patch::merge(&mut next, &wanted);
+    if let Some(Value::Object(all)) = next.pointer_mut("/postgresql/parameters") {
+        all.retain(|name, _| !withdrawn.contains(name.as_str()));
+    }
+    let names: Vec<&str> = ours.keys().map(String::as_str).collect();
+    let record = names.join(",");
+    let Value::Object(next) = next else { return None };
+    if next == now && record == recorded {
+        return None;
+    }
+    let of_parameters = differences(parameters_of(&now), parameters_of(&next));
+    let needs_restart = of_parameters
+        .iter()
+        .any(|(name, _)| !RELOADED.contains(&name.as_str()));
+    let rest = differences(&without_parameters(&now), &without_parameters(&next));
+    Some(DynamicChange {
+        patch: json!({"metadata": {"annotations": {
+            CONFIG: Value::Object(next).to_string(),
+            DYNAMIC_PARAMETERS: record,
+        }}}),
+        changes: rest
+            .into_iter()
+            .chain(of_parameters)
+            .map(|(_, change)| change)
+            .collect(),
+        needs_restart,
+    })
+}
+
+fn parameters_of(config: &Map<String, Value>) -> &Map<String, Value> {
+    static NONE: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
+    config
+        .get("postgresql")
+        .and_then(|postgresql| postgresql.get("parameters"))
+        .and_then(Value::as_object)
+        .unwrap_or(&NONE)
+}
+
+/// Everything but the parameters, in one level.
+fn without_parameters(config: &Map<String, Value>) -> Map<String, Value> {
+    let inner = config.get("postgresql").and_then(Value::as_object);
+    let outer = config.iter().filter(|(name, _)| *name != "postgresql");
+    let inner = inner
+        .into_iter()
+        .flatten()
+        .filter(|(name, _)| *name != "parameters");
+    outer
+        .chain(inner)
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+fn differences(old: &Map<String, Value>, new: &Map<String, Value>) -> Vec<(String, String)> {
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let of = |map: &Map<String, Value>, name: &String| {
+        map.get(name).map_or_else(|| "unset".to_owned(), Value::to_string)
+    };
+    names
+        .into_iter()
+        .filter(|name| old.get(*name) != new.get(*name))
+        .map(|name| {
+            (
+                name.clone(),
+                format!("{name} {} → {}", of(old, name), of(new, name)),
+            )
+        })
+        .collect()
+}
