@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Patroni, with shorter pauses, a Service that is not empty in a switchover, and connections that give a dead address up.
-Everything else is Patroni's own.
+"""Patroni, with shorter pauses, a Service that is not empty in a switchover, connections that give a dead address up, and
+standbys that do not stand still. Everything else is Patroni's own.
 
 It looks ten times a second whether PostgreSQL has stopped, has been promoted or has read its configuration.
 Patroni 4.1 looks once a second, and no setting changes that. In a switchover writes stand still meanwhile: up to a second
@@ -15,6 +15,10 @@ from none to one gets no answer, and TCP repeats its first packet after a second
 and try again at once.
 
 What Patroni starts, PostgreSQL's WAL receiver among it, connects with the settings of pg_service.conf.
+
+A standby that lost its primary in the middle of a record may never stream again: it finds in its own files that the record is
+not whole, ends its WAL receiver for that, starts another one, and believes before that one has begun that what an earlier one
+received is there. PostgreSQL knows what was received in memory only, so it is started anew.
 """
 import os
 import sys
@@ -22,6 +26,9 @@ import threading
 import time
 
 EVERY = 0.1
+
+# Seconds that a standby may stand still while the leader goes on: longer than any change of the leader takes.
+STANDSTILL = 30
 
 SERVICE_FILE, SERVICE = "/opt/patroni/pg_service.conf", "members"
 
@@ -119,6 +126,58 @@ def keep_the_label_for_the_successor():
     replace(Kubernetes, "touch_member", touch_member)
 
 
+class Standby:
+    """How long a standby has been where it is. It is started anew once at each place; if that does not help, nothing is lost."""
+
+    def __init__(self):
+        self.place, self.since, self.started_anew_at = None, time.monotonic(), None
+
+    def stands_still(self, place):
+        if place is None or place != self.place:
+            self.place, self.since = place, time.monotonic()
+            return False
+        if place == self.started_anew_at or time.monotonic() - self.since < STANDSTILL:
+            return False
+        self.started_anew_at = place
+        return True
+
+
+def place_behind(ha):
+    """Where a standby is that runs, is behind its leader and does not stream; None for any other member."""
+    postgresql, leader = ha.state_handler, ha.cluster and ha.cluster.leader
+    if not leader or leader.name == postgresql.name or ha.is_paused() or ha._async_executor.busy:
+        return None
+    if postgresql.state != "running" or postgresql.is_primary() or postgresql.replay_paused():
+        return None
+    if postgresql.replication_state() == "streaming":
+        return None
+    place = (postgresql.receive_lsn(), postgresql.replay_lsn())
+    return place if (ha.cluster.status.last_lsn or 0) > (place[1] or 0) else None
+
+
+def free_standbys_that_stand_still():
+    import logging
+    from patroni.exceptions import PostgresConnectionException
+    from patroni.ha import Ha
+
+    original, standby = Ha.run_cycle, Standby()
+
+    def run_cycle(ha):
+        outcome = original(ha)
+        try:
+            place = place_behind(ha)
+        except PostgresConnectionException:
+            place = None
+        if standby.stands_still(place):
+            logging.getLogger(__name__).warning(
+                "received %s and replayed %s for %s s, and does not stream: starting PostgreSQL anew", *place, STANDSTILL
+            )
+            ha.restart({}, run_async=True)
+        return outcome
+
+    replace(Ha, "run_cycle", run_cycle)
+
+
 def give_dead_addresses_up():
     if not os.access(SERVICE_FILE, os.R_OK):
         sys.exit(f"{SERVICE_FILE} can't be read, and nobody could connect without it")
@@ -130,6 +189,7 @@ if __name__ == "__main__":
     shorten_pauses()
     give_dead_addresses_up()
     keep_the_label_for_the_successor()
+    free_standbys_that_stand_still()
     from patroni.__main__ import main
 
     main()

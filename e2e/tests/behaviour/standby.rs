@@ -1,0 +1,99 @@
+//! A standby that stands still by PostgreSQL's own doing streams again without anybody's help.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use api_types::Postgres;
+use api_types::vocabulary::POSTGRES_CONTAINER;
+use e2e::cluster::{TestNamespace, in_namespace};
+use e2e::failover;
+use e2e::poll::{self, Look};
+use e2e::{manifests, members, shell, wait};
+
+use crate::PROVISIONING;
+
+const DATABASE: &str = "ha-postgres";
+/// Until what the primary wrote has come, or its replay has stopped.
+const SOON: Duration = Duration::from_secs(30);
+const OFTEN: Duration = Duration::from_millis(100);
+/// It is given half a minute to help itself, then PostgreSQL starts anew.
+const FREED: Duration = Duration::from_secs(90);
+const STARTED: &str = "select pg_postmaster_start_time()";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_that_ends_its_wal_receiver_again_and_again_is_started_anew() -> Result<()> {
+    in_namespace("standby", |namespace| async move { story(&namespace).await }).await
+}
+
+async fn story(namespace: &TestNamespace) -> Result<()> {
+    manifests::create_postgres(namespace, manifests::HA_POSTGRES, |_| {}).await?;
+    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
+    failover::all_stream(namespace, DATABASE, SOON).await?;
+    let primary = members::primary(namespace, DATABASE).await?.name;
+    let all = members::list(namespace, DATABASE).await?;
+    let standby = all.into_iter().find(|member| !member.is_primary());
+    let standby = standby.context("a standby")?.name;
+    let started = members::sql(namespace, &standby, STARTED).await?;
+
+    damage(namespace, &primary, &standby).await?;
+    poll::until("it streams again", FREED, Duration::from_secs(1), || async {
+        let now = members::sql(namespace, &standby, STARTED).await?;
+        let state = members::sql(namespace, &standby, "select status from pg_stat_wal_receiver").await?;
+        Ok(if now != started && state == "streaming" {
+            Look::Found(())
+        } else {
+            Look::NotYet(format!(
+                "started {now} (before: {started}), its WAL receiver is {state:?}"
+            ))
+        })
+    })
+    .await?;
+    failover::all_stream(namespace, DATABASE, SOON).await?;
+    let rows = "select count(*) from written_meanwhile";
+    let same =
+        members::sql(namespace, &standby, rows).await? == members::sql(namespace, &primary, rows).await?;
+    ensure!(same, "it has other rows than the primary");
+    Ok(())
+}
+
+/// Takes WAL away from a standby that it has received, noted as received, and not yet read.
+async fn damage(namespace: &TestNamespace, primary: &str, standby: &str) -> Result<()> {
+    members::sql(namespace, standby, "select pg_wal_replay_pause()").await?;
+    until_it_says(
+        namespace,
+        standby,
+        "select pg_get_wal_replay_pause_state()",
+        "paused",
+    )
+    .await?;
+    let from = members::sql(namespace, standby, "select pg_last_wal_receive_lsn()").await?;
+    let write = "create table written_meanwhile as select generate_series(1, 1000)";
+    members::sql(namespace, primary, write).await?;
+    let end = members::sql(namespace, primary, "select pg_current_wal_flush_lsn()").await?;
+    let has_come = format!("select pg_last_wal_receive_lsn() >= '{end}'");
+    until_it_says(namespace, standby, &has_come, "t").await?;
+    let place = format!("select file_name || ' ' || file_offset from pg_walfile_name_offset('{from}')");
+    let place = members::sql(namespace, primary, &place).await?;
+    let (file, offset) = place.split_once(' ').context("a file and an offset")?;
+    let data = members::sql(namespace, standby, "show data_directory").await?;
+    let zero = format!(
+        "dd if=/dev/zero of={data}/pg_wal/{file} bs=8192 count=4 seek={offset} oflag=seek_bytes conv=notrunc"
+    );
+    let command = ["sh", "-c", zero.as_str()];
+    shell::output_of(&namespace.pods(), standby, POSTGRES_CONTAINER, &command).await?;
+    members::sql(namespace, standby, "select pg_wal_replay_resume()")
+        .await
+        .map(|_| ())
+}
+
+async fn until_it_says(namespace: &TestNamespace, pod: &str, question: &str, wanted: &str) -> Result<()> {
+    poll::until(question, SOON, OFTEN, || async {
+        let said = members::sql(namespace, pod, question).await?;
+        Ok(if said == wanted {
+            Look::Found(())
+        } else {
+            Look::NotYet(said)
+        })
+    })
+    .await
+}
