@@ -52,7 +52,7 @@ pub use paths as tls_names;
 pub use pet_set::followed_settings;
 pub use pg::dynamic::{DynamicChange, dynamic_change};
 pub use pg::hba::lines as pg_hba;
-pub use pg::patroni::{config_maps, replication_ssl_mode};
+pub use pg::patroni::replication_ssl_mode;
 pub use rbac::operator_role_binding;
 pub use renewed::{renewed_app_binding, renewed_config};
 pub use resolve::{Inputs, Invalid, LiveFacts, effective_defaults, kept_but_unused, resolve};

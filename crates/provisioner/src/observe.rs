@@ -35,10 +35,7 @@ pub async fn observe(context: &Context, postgres: Arc<Postgres>) -> Result<World
             Ok((secrets, config, live))
         },
         pods(&reader),
-        async {
-            let name = names::with_suffix(&reader.name, "config");
-            Ok(reader.get::<ConfigMap>(&name).await?)
-        },
+        patroni(&reader),
         leftovers(&reader),
     )?;
     live.extend(config.map(crate::child::Child::Secret));
@@ -174,6 +171,19 @@ fn ordinal(name: &str, db: &str) -> Option<i32> {
     name.strip_prefix(db)?.strip_prefix('-')?.parse().ok()
 }
 
+/// Where Patroni keeps what all members share. Of a database that is being deleted it is one of the [`leftovers`].
+async fn patroni(reader: &Reader<'_>) -> Result<Option<ConfigMap>, Error> {
+    if reader.is_deleting() {
+        return Ok(None);
+    }
+    patronis(reader, "config").await
+}
+
+/// One of the ConfigMaps that Patroni makes for a database; nothing owns them.
+async fn patronis(reader: &Reader<'_>, suffix: &str) -> Result<Option<ConfigMap>, Error> {
+    Ok(reader.get(&names::with_suffix(&reader.name, suffix)).await?)
+}
+
 async fn leftovers(reader: &Reader<'_>) -> Result<Leftovers, Error> {
     if !reader.is_deleting() {
         return Ok(Leftovers::default());
@@ -184,11 +194,7 @@ async fn leftovers(reader: &Reader<'_>) -> Result<Leftovers, Error> {
     claims.retain(|claim| ordinal(&claim.name_any(), &prefix).is_some());
     let mut patroni = Vec::new();
     for suffix in ["leader", "config", "failover", "sync"] {
-        patroni.extend(
-            reader
-                .get::<ConfigMap>(&names::with_suffix(&reader.name, suffix))
-                .await?,
-        );
+        patroni.extend(patronis(reader, suffix).await?);
     }
     Ok(Leftovers { claims, patroni })
 }

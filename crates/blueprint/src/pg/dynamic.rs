@@ -10,7 +10,6 @@ use api_types::vocabulary::DYNAMIC_PARAMETERS;
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::{Map, Value, json};
 
-use crate::pg::parameters;
 use crate::pg::patroni::dynamic;
 use crate::resolved::Resolved;
 
@@ -39,7 +38,7 @@ pub fn dynamic_change(resolved: &Resolved, map: &ConfigMap) -> Option<DynamicCha
         return None;
     };
     let wanted = serde_json::to_value(dynamic(resolved)).expect("maps with string keys are always JSON");
-    let ours = parameters::dynamic(resolved);
+    let ours = parameters_of(wanted.as_object()?);
     let recorded = annotations.get(DYNAMIC_PARAMETERS).map_or("", String::as_str);
     let withdrawn: BTreeSet<&str> = recorded
         .split(',')

@@ -149,11 +149,6 @@ pub(crate) fn local_configuration(resolved: &Resolved) -> String {
     serde_json::to_string_pretty(&local).expect("maps with string keys are always JSON") + "\n"
 }
 
-/// Names of the ConfigMaps that Patroni makes for a database; nothing owns them.
-pub fn config_maps(db: &str) -> [String; 4] {
-    ["config", "leader", "failover", "sync"].map(|suffix| format!("{db}-{suffix}"))
-}
-
 fn kubernetes(resolved: &Resolved) -> Kubernetes {
     let mut labels = resolved.selector();
     // Patroni adds the scope label by itself.
