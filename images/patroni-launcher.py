@@ -1,6 +1,5 @@
 #!/usr/bin/python3
-"""Patroni, with shorter pauses, a Service that is not empty in a switchover, connections that give a dead address up, and
-standbys that do not stand still. Everything else is Patroni's own.
+"""Patroni, with what a database that is to go on at once, and safely, needs beyond it. Everything else is Patroni's own.
 
 It looks ten times a second whether PostgreSQL has stopped, has been promoted or has read its configuration.
 Patroni 4.1 looks once a second, and no setting changes that. In a switchover writes stand still meanwhile: up to a second
@@ -8,11 +7,24 @@ until it sees that the old primary has shut down, another until it sees that the
 label by which the Service finds it. After a reload it does nothing for a second, so that PostgreSQL has read the files when
 it is asked which changes need a restart; PostgreSQL takes a millisecond.
 
+A Pod that was deleted without grace is gone for the API while its PostgreSQL still shuts down, and the next Pod of that name
+may start beside it, on the same volume. PostgreSQL would not notice, as it can't see processes of another Pod. So a Pod waits
+until it has the volume for itself.
+
 A primary that has shut down for a successor keeps the primary's label until the successor has it. Patroni takes it away some
 tenths of a second earlier, and two things follow from a Service without an endpoint: kube-proxy has just written its rules and
 leaves a second between two writes, so the successor's come that much later; and a client whose packet comes while they change
 from none to one gets no answer, and TCP repeats its first packet after a second. With the label clients are refused meanwhile,
 and try again at once.
+
+A primary whose Pod is lost may be back, and primary again, within a second or two: with its name, and at another address. DNS
+tells the former one for a while, and Patroni, which watches Pods, looks at them when its next turn comes only. Here a changed
+address is its next turn, and members connect to the address that the Pod has (libpq's hostaddr; the name is what the certificate
+is checked against, as before). While the Pod is gone, standbys stay with the address they have, so that they get what its
+PostgreSQL sends until it has shut down.
+
+Commits that wait for more standbys than stream do not wait for Patroni's next turn. With a quorum, a new primary begins by
+waiting for all others, the lost one too, and Patroni leaves it at that for a turn, so that standbys have time to come.
 
 What Patroni starts, PostgreSQL's WAL receiver among it, connects with the settings of pg_service.conf.
 
@@ -20,6 +32,7 @@ A standby that lost its primary in the middle of a record may never stream again
 not whole, ends its WAL receiver for that, starts another one, and believes before that one has begun that what an earlier one
 received is there. PostgreSQL knows what was received in memory only, so it is started anew.
 """
+import fcntl
 import os
 import sys
 import threading
@@ -31,6 +44,12 @@ EVERY = 0.1
 STANDSTILL = 30
 
 SERVICE_FILE, SERVICE = "/opt/patroni/pg_service.conf", "members"
+
+# Beside the data directory; whoever has locked it has the volume.
+LOCK_FILE = "in-use"
+
+# Seconds between two looks whether commits wait for a standby that does not stream, and how many turns in a row that is worth.
+SYNC_LOOK, SYNC_TURNS = 0.3, 10
 
 # Longest time that a primary which has shut down keeps the label.
 LONGEST = 10
@@ -126,6 +145,51 @@ def keep_the_label_for_the_successor():
     replace(Kubernetes, "touch_member", touch_member)
 
 
+def address_of(pod):
+    """Where a member can be reached: its Pod's address, once it has noted that it is there; None before."""
+    noted = pod and (pod.metadata.annotations or {}).get("status")
+    return pod.status.pod_ip if noted and pod.status else None
+
+
+def follow_members_to_their_addresses():
+    from patroni.dcs.kubernetes import Kubernetes, ObjectCache
+    from patroni.postgresql.config import ConfigHandler
+
+    original_member, original_event = Kubernetes.member, ObjectCache._process_event
+    original_dsn, original_check = ConfigHandler.format_dsn, ConfigHandler.check_recovery_conf
+
+    def member(pod):
+        found = original_member(pod)
+        if found.conn_kwargs() and address_of(pod):
+            found.data["conn_kwargs"]["hostaddr"] = address_of(pod)
+        return found
+
+    def process_event(cache, event):
+        name = event["object"].get("metadata", {}).get("name")
+        before = cache.get(name)
+        original_event(cache, event)
+        address = event["object"].get("kind") == "Pod" and address_of(cache.get(name))
+        if address and address != address_of(before):
+            cache._dcs.event.set()
+
+    def format_dsn(handler, params):
+        """As Patroni's, which leaves out what it does not know."""
+        address = params.get("hostaddr")
+        return original_dsn(handler, params) + (f" hostaddr={address}" if address else "")
+
+    def check_recovery_conf(handler, leader):
+        """As Patroni's, which takes the address away from a standby whose leader has no Pod for a moment."""
+        is_gone = leader and leader.name != handler._postgresql.name and not leader.conn_url
+        if is_gone and os.path.exists(handler._standby_signal):
+            return False, False
+        return original_check(handler, leader)
+
+    replace(Kubernetes, "member", staticmethod(member))
+    replace(ObjectCache, "_process_event", process_event)
+    replace(ConfigHandler, "format_dsn", format_dsn)
+    replace(ConfigHandler, "check_recovery_conf", check_recovery_conf)
+
+
 class Standby:
     """How long a standby has been where it is. It is started anew once at each place; if that does not help, nothing is lost."""
 
@@ -178,6 +242,76 @@ def free_standbys_that_stand_still():
     replace(Ha, "run_cycle", run_cycle)
 
 
+def lacks_standbys(ha):
+    """Whether commits wait for more standbys than stream, while one does that could do instead."""
+    from patroni.postgresql.sync import parse_sync_standby_names
+
+    postgresql = ha.state_handler
+    if not (ha.is_synchronous_mode() and ha.has_lock(False) and postgresql.is_primary()) or ha.is_paused():
+        return False
+    rows = postgresql.query(
+        "SELECT pg_catalog.current_setting('synchronous_standby_names'), application_name"
+        " FROM pg_catalog.pg_stat_replication WHERE state = 'streaming'",
+        retry=False,
+    )
+    if not rows:
+        return False
+    wanted = parse_sync_standby_names(rows[0][0])
+    return not wanted.has_star and sum(name in wanted.members for _, name in rows) < wanted.num
+
+
+def look_at_once_for_standbys_that_commits_wait_for():
+    from patroni import psycopg
+    from patroni.exceptions import PostgresException
+    from patroni.ha import Ha
+
+    original_watch, original_process = Ha.watch, Ha.process_sync_replication
+    turns = 0
+
+    def is_lacking(ha):
+        try:
+            return lacks_standbys(ha)
+        except (PostgresException, psycopg.Error):
+            return False
+
+    def watch(ha, timeout):
+        nonlocal turns
+        end = time.monotonic() + timeout
+        while ha.cluster and ha.is_synchronous_mode() and ha.has_lock(False) and end - time.monotonic() > SYNC_LOOK:
+            if original_watch(ha, SYNC_LOOK):
+                return True
+            if not is_lacking(ha):
+                turns = 0
+            elif turns < SYNC_TURNS:
+                turns += 1
+                return True
+        return original_watch(ha, max(end - time.monotonic(), 0))
+
+    def process_sync_replication(ha):
+        """As Patroni's, which after a promotion leaves a quorum as it is for loop_wait seconds, whoever streams by then."""
+        if ha._promote_timestamp and is_lacking(ha):
+            ha._promote_timestamp = 1
+        original_process(ha)
+
+    replace(Ha, "watch", watch)
+    replace(Ha, "process_sync_replication", process_sync_replication)
+
+
+def wait_for_the_volume():
+    """Locks the volume for as long as the first process of this container lives, and all others end with that one."""
+    path = os.path.join(os.path.dirname(os.environ["PGDATA"]), LOCK_FILE)
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"the former Pod has not let go of the volume yet ({path} is locked): waiting for it", file=sys.stderr, flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            print("the former Pod has let go of the volume", file=sys.stderr, flush=True)
+    except OSError as error:
+        print(f"going on without a lock of the volume: {error}", file=sys.stderr, flush=True)
+
+
 def give_dead_addresses_up():
     if not os.access(SERVICE_FILE, os.R_OK):
         sys.exit(f"{SERVICE_FILE} can't be read, and nobody could connect without it")
@@ -188,8 +322,12 @@ def give_dead_addresses_up():
 if __name__ == "__main__":
     shorten_pauses()
     give_dead_addresses_up()
+    follow_members_to_their_addresses()
     keep_the_label_for_the_successor()
     free_standbys_that_stand_still()
+    look_at_once_for_standbys_that_commits_wait_for()
+    if not any(argument.startswith("-") for argument in sys.argv[1:]):
+        wait_for_the_volume()
     from patroni.__main__ import main
 
     main()

@@ -23,6 +23,8 @@ pub struct Member {
     pub role: Option<String>,
     /// Node it runs on.
     pub node: String,
+    /// Address of the Pod; empty before it has one.
+    pub address: String,
     /// Whether the Pod is Ready.
     pub ready: bool,
     /// Restarts of its containers, all together.
@@ -47,6 +49,7 @@ impl Member {
                 .as_ref()
                 .and_then(|s| s.node_name.clone())
                 .unwrap_or_default(),
+            address: status.pod_ip.clone().unwrap_or_default(),
             ready: ready && pod.metadata.deletion_timestamp.is_none(),
             restarts: status
                 .container_statuses

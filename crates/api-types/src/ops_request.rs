@@ -94,7 +94,7 @@ pub struct PostgresOpsRequestSpec {
     /// How memory is resized in place; kept, and not acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_policy: Option<String>,
-    /// How often a failed operation is tried again. Default 1.
+    /// How often a failed operation is tried again; kept, and not acted on (`spec.timeout` is the time for trying). Default 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = 1))]
     pub max_retries: Option<i32>,

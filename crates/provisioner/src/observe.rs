@@ -176,11 +176,11 @@ async fn patroni(reader: &Reader<'_>) -> Result<Option<ConfigMap>, Error> {
     if reader.is_deleting() {
         return Ok(None);
     }
-    patronis(reader, "config").await
+    patroni_map(reader, "config").await
 }
 
 /// One of the ConfigMaps that Patroni makes for a database; nothing owns them.
-async fn patronis(reader: &Reader<'_>, suffix: &str) -> Result<Option<ConfigMap>, Error> {
+async fn patroni_map(reader: &Reader<'_>, suffix: &str) -> Result<Option<ConfigMap>, Error> {
     Ok(reader.get(&names::with_suffix(&reader.name, suffix)).await?)
 }
 
@@ -194,7 +194,7 @@ async fn leftovers(reader: &Reader<'_>) -> Result<Leftovers, Error> {
     claims.retain(|claim| ordinal(&claim.name_any(), &prefix).is_some());
     let mut patroni = Vec::new();
     for suffix in ["leader", "config", "failover", "sync"] {
-        patroni.extend(patronis(reader, suffix).await?);
+        patroni.extend(patroni_map(reader, suffix).await?);
     }
     Ok(Leftovers { claims, patroni })
 }

@@ -486,7 +486,7 @@ fn a_deletion_takes_only_what_is_the_databases_own() {
 
 #[test]
 fn patroni_follows_the_spec_of_a_database_that_was_ready_once() {
-    let patronis = |labels: serde_json::Value| {
+    let patroni_map = |labels: serde_json::Value| {
         let map = json!({"metadata": {"name": "pg-config", "namespace": "shop", "labels": labels, "annotations": {
             "config": r#"{"synchronous_mode":"off","postgresql":{"parameters":{}}}"#}}});
         serde_json::from_value(map).expect("a ConfigMap")
@@ -495,14 +495,14 @@ fn patroni_follows_the_spec_of_a_database_that_was_ready_once() {
     let configures = |world: &World| actions(&decide(world)).contains(&"configure Patroni".to_owned());
 
     let mut born = fresh(json!({"streamingMode": "Synchronous"}));
-    born.patroni = Some(patronis(ours.clone()));
+    born.patroni = Some(patroni_map(ours.clone()));
     assert!(!configures(&born), "its first member is being made");
 
     let mut world = running(json!({"streamingMode": "Synchronous"}));
     assert!(!configures(&world), "there is none");
-    world.patroni = Some(patronis(json!({"app": "web"})));
+    world.patroni = Some(patroni_map(json!({"app": "web"})));
     assert!(!configures(&world), "it is somebody else's");
-    world.patroni = Some(patronis(ours));
+    world.patroni = Some(patroni_map(ours));
     assert!(configures(&world));
     let news = decide(&world).news;
     let told = news

@@ -57,22 +57,30 @@ async fn primary_deleted(namespace: &TestNamespace, writer: &Writer) -> Result<(
     namespace.pods().delete(&old.name, &at_once).await?;
     failover::another_primary_than(namespace, DATABASE, &old).await?;
     failover::all_stream(namespace, DATABASE, FOLLOWED).await?;
-    standbys_give_dead_addresses_up(namespace).await?;
+    standbys_follow_the_address(namespace).await?;
     wait::database_ready(&namespace.api::<Postgres>(), DATABASE, BACK).await?;
     writer.wait_for_rows(writer.mark().await?).await?;
     tell(writer, "primary killed", mark).await?;
     writer.check_nothing_lost().await.map(|_| ())
 }
 
-/// A standby that was told the former address of a primary must not wait there for as long as TCP does.
-async fn standbys_give_dead_addresses_up(namespace: &TestNamespace) -> Result<()> {
-    for member in members::list(namespace, DATABASE).await? {
+/// Standbys connect to the address that the primary has now, and would not wait at another one for as long as TCP does.
+async fn standbys_follow_the_address(namespace: &TestNamespace) -> Result<()> {
+    let address = format!(
+        "hostaddr={}",
+        members::primary(namespace, DATABASE).await?.address
+    );
+    for standby in members::list(namespace, DATABASE).await? {
+        if standby.is_primary() {
+            continue;
+        }
         let query = "select conninfo from pg_stat_wal_receiver";
-        let conninfo = members::sql(namespace, &member.name, query).await?;
+        let conninfo = members::sql(namespace, &standby.name, query).await?;
+        let options: Vec<&str> = conninfo.split(' ').collect();
         ensure!(
-            member.is_primary() || conninfo.contains("tcp_user_timeout=1500"),
-            "{}: {conninfo}",
-            member.name
+            options.contains(&address.as_str()) && options.contains(&"tcp_user_timeout=1500"),
+            "{}, whose primary has {address}: {conninfo}",
+            standby.name
         );
     }
     Ok(())
