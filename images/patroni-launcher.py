@@ -9,7 +9,9 @@ it is asked which changes need a restart; PostgreSQL takes a millisecond.
 
 A Pod that was deleted without grace is gone for the API while its PostgreSQL still shuts down, and the next Pod of that name
 may start beside it, on the same volume. PostgreSQL would not notice, as it can't see processes of another Pod. So a Pod waits
-until it has the volume for itself.
+until it has the volume for itself. And whoever learns that his Pod is gone hands over at once: kubelet may take a second or more
+to tell him, and the API server knows the token of a Pod that is gone for a few seconds only, without which nobody can release the
+leader's key.
 
 A primary that has shut down for a successor keeps the primary's label until the successor has it. Patroni takes it away some
 tenths of a second earlier, and two things follow from a Service without an endpoint: kube-proxy has just written its rules and
@@ -34,6 +36,7 @@ received is there. PostgreSQL knows what was received in memory only, so it is s
 """
 import fcntl
 import os
+import signal
 import sys
 import threading
 import time
@@ -242,6 +245,36 @@ def free_standbys_that_stand_still():
     replace(Ha, "run_cycle", run_cycle)
 
 
+def is_gone(dcs, uid):
+    """Whether the Pod of this UID, our own, is not there any more. A Pod that lost its labels is, though it left our watch."""
+    from patroni.dcs.kubernetes import k8s_client
+
+    try:
+        return dcs._api.read_namespaced_pod(dcs._name, dcs._namespace).metadata.uid != uid
+    except k8s_client.rest.ApiException as error:
+        # Unauthorized: a token ends with the Pod that it is bound to.
+        return error.status in (401, 404)
+    except Exception:
+        return False
+
+
+def hand_over_when_the_pod_is_gone():
+    import logging
+    from patroni.dcs.kubernetes import ObjectCache
+
+    original = ObjectCache._process_event
+
+    def process_event(cache, event):
+        original(cache, event)
+        metadata = event["object"].get("metadata", {})
+        is_ours = event["object"].get("kind") == "Pod" and metadata.get("name") == cache._dcs._name
+        if event["type"] == "DELETED" and is_ours and is_gone(cache._dcs, metadata.get("uid")):
+            logging.getLogger(__name__).warning("this Pod was deleted without grace: shutting down before kubelet says so")
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    replace(ObjectCache, "_process_event", process_event)
+
+
 def lacks_standbys(ha):
     """Whether commits wait for more standbys than stream, while one does that could do instead."""
     from patroni.postgresql.sync import parse_sync_standby_names
@@ -323,6 +356,7 @@ if __name__ == "__main__":
     shorten_pauses()
     give_dead_addresses_up()
     follow_members_to_their_addresses()
+    hand_over_when_the_pod_is_gone()
     keep_the_label_for_the_successor()
     free_standbys_that_stand_still()
     look_at_once_for_standbys_that_commits_wait_for()
