@@ -15,6 +15,7 @@ mod plan;
 mod plugin;
 mod renewal;
 mod standby;
+mod volume;
 
 use std::time::Duration;
 
