@@ -43,8 +43,8 @@ import time
 
 EVERY = 0.1
 
-# Seconds that a standby may stand still while the leader goes on: longer than any change of the leader takes.
-STANDSTILL = 30
+# Seconds that a standby may stand still: longer than any change of the leader takes; and when the leader was seen to go on.
+STANDSTILL, STANDSTILL_OF_ONE = 30, 8
 
 SERVICE_FILE, SERVICE = "/opt/patroni/pg_service.conf", "members"
 
@@ -197,13 +197,14 @@ class Standby:
     """How long a standby has been where it is. It is started anew once at each place; if that does not help, nothing is lost."""
 
     def __init__(self):
-        self.place, self.since, self.started_anew_at = None, time.monotonic(), None
+        self.place, self.since, self.leader_was_at, self.started_anew_at = None, time.monotonic(), None, None
 
-    def stands_still(self, place):
+    def stands_still(self, place, leader_is_at):
         if place is None or place != self.place:
-            self.place, self.since = place, time.monotonic()
+            self.place, self.since, self.leader_was_at = place, time.monotonic(), leader_is_at
             return False
-        if place == self.started_anew_at or time.monotonic() - self.since < STANDSTILL:
+        limit = STANDSTILL if leader_is_at == self.leader_was_at else STANDSTILL_OF_ONE
+        if place == self.started_anew_at or time.monotonic() - self.since < limit:
             return False
         self.started_anew_at = place
         return True
@@ -235,9 +236,10 @@ def free_standbys_that_stand_still():
             place = place_behind(ha)
         except PostgresConnectionException:
             place = None
-        if standby.stands_still(place):
+        if standby.stands_still(place, ha.cluster and ha.cluster.status.last_lsn):
+            seconds = int(time.monotonic() - standby.since)
             logging.getLogger(__name__).warning(
-                "received %s and replayed %s for %s s, and does not stream: starting PostgreSQL anew", *place, STANDSTILL
+                "received %s and replayed %s for %s s, and does not stream: starting PostgreSQL anew", *place, seconds
             )
             ha.restart({}, run_async=True)
         return outcome

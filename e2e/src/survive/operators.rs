@@ -62,7 +62,7 @@ const TAKEN_OVER: Duration = Duration::from_secs(60);
 /// How often a leader and its Pod are looked at together, for which there is no watch.
 const AGAIN: Duration = Duration::from_millis(100);
 /// How often all operations are gone through until every step was followed by a kill.
-const ROUNDS: usize = 8;
+const ROUNDS: usize = 20;
 /// Operations of the sample with a restart.
 const SAMPLE: usize = 2;
 
