@@ -14,6 +14,7 @@ use base64::prelude::BASE64_STANDARD;
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::{ConfigMap, EnvVar, Secret, Service};
 use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::runtime::utils::Backoff;
 use kube::runtime::{WatchStreamExt, watcher};
 use serde_json::json;
 use tokio::task::JoinHandle;
@@ -302,12 +303,28 @@ async fn services(namespace: &TestNamespace, database: &str) -> Result<Vec<(&'st
     Ok(services)
 }
 
+/// A broken watch is begun anew at once: one that waits half a minute after an API server was away, as watches do that spare
+/// it, would show what comes of old news, and not what members do.
+struct Soon;
+
+impl Iterator for Soon {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        Some(Duration::from_millis(300))
+    }
+}
+
+impl Backoff for Soon {
+    fn reset(&mut self) {}
+}
+
 /// Brings what the AppBinding says to the writer, at once and after every change of it or of the client Secret.
 async fn carry(namespace: TestNamespace, database: String, writer: String) {
     let only = |name: &str| watcher::Config::default().fields(&format!("metadata.name={name}"));
-    let bindings = watcher(namespace.api::<AppBinding>(), only(&database)).default_backoff();
+    let bindings = watcher(namespace.api::<AppBinding>(), only(&database)).backoff(Soon);
     let secret = api_types::names::certificate(&database, api_types::tls::CertificateAlias::Client);
-    let secrets = watcher(namespace.api::<Secret>(), only(&secret)).default_backoff();
+    let secrets = watcher(namespace.api::<Secret>(), only(&secret)).backoff(Soon);
     let bindings = bindings.map_ok(|_| ()).boxed();
     let mut changes = stream::select(bindings, secrets.map_ok(|_| ()).boxed());
     while let Some(change) = changes.next().await {
