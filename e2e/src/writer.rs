@@ -18,6 +18,7 @@ use kube::runtime::utils::Backoff;
 use kube::runtime::{WatchStreamExt, watcher};
 use serde_json::json;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::attempts::{Attempts, Probes};
 use crate::cluster::{FIELD_MANAGER, TestNamespace};
@@ -30,6 +31,8 @@ const SHARED: &str = include_str!("connecting.py");
 const FOLDER: &str = "/run/writer";
 const START_DEADLINE: Duration = Duration::from_secs(60);
 const COURIER_DEADLINE: Duration = Duration::from_secs(120);
+/// Longest time of one attempt to bring them.
+const BRING_DEADLINE: Duration = Duration::from_secs(3);
 /// The writer ends by itself after this long, whatever becomes of its test.
 const LIFETIME_SECONDS: &str = "3000";
 
@@ -334,7 +337,11 @@ async fn carry(namespace: TestNamespace, database: String, writer: String) {
                 "new connection strings",
                 COURIER_DEADLINE,
                 Duration::from_millis(300),
-                || async { bring(&namespace, &database, &writer).await.map(Look::Found) },
+                || async {
+                    // An exec whose API server was killed says nothing any more.
+                    let brought = timeout(BRING_DEADLINE, bring(&namespace, &database, &writer)).await?;
+                    brought.map(Look::Found)
+                },
             )
             .await;
             if let Err(error) = brought {
