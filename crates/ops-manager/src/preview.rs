@@ -8,7 +8,8 @@ mod certificates;
 mod words;
 
 use api_types::ops_request::{
-    OperationPreview, PreviewMember, PreviewPhase, PreviewRestart, PreviewSessions, TlsRestart, TlsSettings,
+    OperationPreview, PreviewAction, PreviewCertificate, PreviewMember, PreviewPhase, PreviewRestart,
+    PreviewSessions, TlsRestart, TlsSettings,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -34,7 +35,7 @@ pub fn preview(op: &Operation, world: &World) -> Needs<OperationPreview> {
         hash: String::new(),
         summary: String::new(),
         database_uid: op.plan.database_uid.clone(),
-        phases: phases(op, world, &steps),
+        phases: phases(op, world, &steps, &certificates),
         members: members(op, world, &steps, &pods),
         sessions: sessions(op, world, &steps, &pods),
         certificates,
@@ -69,10 +70,24 @@ fn hash(preview: &OperationPreview) -> String {
     blueprint::hash_of(&approved)
 }
 
-fn phases(op: &Operation, world: &World, steps: &[StepName]) -> Vec<PreviewPhase> {
-    let phase = |step: &StepName| PreviewPhase {
-        name: step.as_str().to_owned(),
-        does: words::does(*step, op, world),
+fn phases(
+    op: &Operation,
+    world: &World,
+    steps: &[StepName],
+    certificates: &[PreviewCertificate],
+) -> Vec<PreviewPhase> {
+    let issues = certificates
+        .iter()
+        .any(|it| matches!(it.action, PreviewAction::Issue | PreviewAction::IssueAnew));
+    let phase = |step: &StepName| {
+        let mut does = words::does(*step, op, world);
+        if issues && *step == StepName::TrustCa {
+            does += &words::replaced(op, world);
+        }
+        PreviewPhase {
+            name: step.as_str().to_owned(),
+            does,
+        }
     };
     steps.iter().map(phase).collect()
 }

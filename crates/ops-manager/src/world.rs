@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use api_types::cert_manager::Certificate;
 use api_types::condition;
 use api_types::postgres::DatabasePhase;
-use api_types::postgres::conditions::PAUSED;
+use api_types::postgres::conditions::{ISSUER_CA_CHANGED, PAUSED};
 use api_types::tls::{CertificateAlias, IssuerRef};
 use api_types::vocabulary::PAUSED_BY;
 use api_types::{PetSet, Postgres, PostgresVersion};
@@ -233,6 +233,17 @@ fn paused_message(postgres: &Postgres) -> Option<&str> {
 }
 
 impl World {
+    /// What the provisioner says of an issuer that signs with another CA by now (condition `IssuerCAChanged`): its first sentence,
+    /// which names issuer and CA. `None` also when the Postgres was not seen.
+    pub fn ca_replaced(&self) -> Option<&str> {
+        let Observed::Present(postgres) = &self.postgres else {
+            return None;
+        };
+        let conditions = &postgres.status.as_ref()?.conditions;
+        let found = condition::find(conditions, ISSUER_CA_CHANGED).filter(|it| it.is_true())?;
+        found.message.as_deref()?.split(". The server certificate").next()
+    }
+
     /// Who holds the pause, as the annotation says.
     pub fn holder(&self) -> Option<&str> {
         holder(self.postgres.present()?)

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use api_types::PostgresOpsRequest;
 use api_types::cert_manager::Certificate;
-use api_types::condition;
+use api_types::condition::{self, Condition};
 use api_types::ops_request::{OperationPreview, OpsRequestPhase, PreviewAction, PreviewRestart};
+use api_types::postgres::conditions::ISSUER_CA_CHANGED;
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::{APPROVAL, APPROVED_PLAN};
 use instance::SslSessions;
@@ -313,4 +314,31 @@ fn a_dry_run_of_a_bad_request_fails_as_the_request_would() {
         assert_eq!(real.phase(), asked.phase());
         assert_eq!(told.status().preview, None);
     }
+}
+
+/// The issuer has the name that it had, and only the provisioner's condition tells that its CA is another one.
+#[test]
+fn a_ca_that_was_replaced_is_in_the_plan_and_changes_it() {
+    let mut cluster = with_tls(3);
+    let rotate = by_reload("{rotateCertificates: true}", "auto");
+    let before = planned(&mut cluster, &rotate);
+    let conditions = &mut cluster.postgres.status.get_or_insert_default().conditions;
+    let found = "Issuer one signs with another CA now: CN=new (SHA-256 ab). The server certificate is still of the former one";
+    let found = Condition::new(ISSUER_CA_CHANGED, true, ISSUER_CA_CHANGED, found, cluster.now);
+    condition::set(conditions, found);
+    let after = planned(&mut cluster, &rotate);
+    let does = |preview: &OperationPreview| {
+        let step = preview.phases.iter().find(|phase| phase.name == "TrustCA");
+        step.map(|phase| phase.does.clone()).unwrap_or_default()
+    };
+    assert!(!does(&before).contains("the CA changes"), "{}", does(&before));
+    assert!(
+        does(&after).contains("CN=new (SHA-256 ab). Clients"),
+        "{}",
+        does(&after)
+    );
+    assert!(after.summary.contains("the CA changes"), "{}", after.summary);
+    assert_ne!(before.hash, after.hash);
+    let modes = planned(&mut cluster, &by_reload("{clientAuthMode: md5}", "auto"));
+    assert!(!does(&modes).contains("the CA changes"), "{}", does(&modes));
 }

@@ -28,7 +28,7 @@ pub fn replaced(world: &World, secrets: &SecretFacts) -> Option<String> {
     Some(format!(
         "Issuer {} signs with another CA now: {} (SHA-256 {}). The server certificate is still of the former one, and \
          will be of the new one {when}; give the new CA to clients before. To change over now, create a PostgresOpsRequest \
-         with tls.rotateCertificates: true",
+         with tls.rotateCertificates: true, and with the time that clients need to take the new CA in tls.caOverlap",
         issuer.name, new.subject, new.fingerprint,
     ))
 }
