@@ -156,7 +156,7 @@ pub async fn to_the_end(target: &Target, name: &str, deadline: Duration) -> Resu
             what: format!("the end of {name}"),
             after: deadline,
             advice: format!(
-                "it goes on; kubectl describe pgops/{name} -n {} tells how far it is",
+                "the request stays, and is carried out as soon as it can be; kubectl describe pgops/{name} -n {} tells how far it is",
                 target.namespace
             ),
         })

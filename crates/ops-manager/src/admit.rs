@@ -306,10 +306,11 @@ fn issuer_trouble(issuer: &IssuerRef, state: Option<&Observed<IssuerState>>) -> 
         None => Some(format!("{name} has not been looked for yet")),
         Some(Observed::Unknown(why)) => Some(format!("{name} could not be read: {why}")),
         Some(Observed::Absent) => Some(format!(
-            "{name} does not exist; create it, or name another one in issuerRef, and create the request again"
+            "{name} does not exist; create it, or name another one in issuerRef (of the request, or of spec.tls of the Postgres if the \
+             request names none), and create the request again if it has failed"
         )),
         Some(Observed::Present(state)) if !state.ready => Some(format!(
-            "{name} is not Ready: {}; repair it, or name another one in issuerRef, and create the request again",
+            "{name} is not Ready: {}; repair it, or name another one in issuerRef, and create the request again if it has failed",
             state.message
         )),
         Some(Observed::Present(_)) => None,
@@ -337,7 +338,7 @@ fn gate(op: &Operation, world: &World, request: &PostgresOpsRequest, now: Timest
     {
         return Some(wait(
             reasons::PAUSED,
-            format!("the database is paused by {holder}; waits until that pause is removed"),
+            crate::world::paused_by_another(&op.database, holder),
         ));
     }
     if op.apply == ApplyOption::IfReady && world.phase() != Some(DatabasePhase::Ready) {

@@ -221,6 +221,16 @@ pub fn holder(postgres: &Postgres) -> Option<&str> {
     Some(value.as_str()).filter(|value| !value.is_empty())
 }
 
+/// That somebody else holds the database; a person, whose pause may have been forgotten, holds it by a name without a UID.
+pub fn paused_by_another(database: &str, holder: &str) -> String {
+    let end = if holder.contains('/') {
+        String::new()
+    } else {
+        format!("; when nobody needs it any more: kubectl annotate postgres {database} {PAUSED_BY}-")
+    };
+    format!("the database is paused by {holder}; waits until that pause is removed{end}")
+}
+
 /// Whether the provisioner has said that it keeps off for this holder.
 pub fn acknowledged(postgres: &Postgres, holder: &str) -> bool {
     paused_message(postgres).is_some_and(|message| message.contains(holder))

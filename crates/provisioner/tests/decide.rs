@@ -131,6 +131,23 @@ fn a_pause_is_acknowledged_with_the_holder_and_nothing_else_happens() {
 }
 
 #[test]
+fn an_edit_during_the_pause_of_a_person_is_said_to_wait() {
+    let edited = |holder: &str, generation| {
+        let mut world = pause(running(tls()), holder);
+        let postgres = std::sync::Arc::make_mut(&mut world.postgres);
+        postgres.metadata.generation = Some(generation);
+        postgres.status.get_or_insert_default().observed_generation = Some(4);
+        world
+    };
+    let person = decide(&edited("alice", 5));
+    let (status, reason, message) = set(&person, "SpecApplied").unwrap();
+    assert!(!status && reason == "Paused" && message.contains("when the pause ends"));
+    assert!(person.actions.is_empty() && !person.acts_on_spec);
+    assert!(set(&decide(&edited("rotate-1/0a1b", 5)), "SpecApplied").is_none());
+    assert!(set(&decide(&edited("alice", 4)), "SpecApplied").is_none());
+}
+
+#[test]
 fn the_pass_after_a_pause_changes_no_child() {
     let paused = pause(running(tls()), "rotate-1/0a1b");
     let plan = decide(&paused);

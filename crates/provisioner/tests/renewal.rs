@@ -3,9 +3,10 @@
 mod world;
 
 use api_types::postgres::conditions::ISSUER_CA_CHANGED;
+use api_types::reported::postgres::events::CERTIFICATES_RENEWED;
 use api_types::tls::CertificateAlias;
 use provisioner::decide::decide;
-use provisioner::plan::Action;
+use provisioner::plan::{Action, Plan};
 use provisioner::world::{Version, World};
 use testkit::authority::Authority;
 use world::*;
@@ -46,12 +47,18 @@ fn a_renewed_certificate_goes_to_the_config_secret_then_touches_the_pods_that_se
     let new = renew(&mut world, authority());
     let plan = decide(&world);
     assert_eq!(actions(&plan), ["apply Secret pg-bc1234"]);
+    let told = |plan: &Plan| {
+        let mut news = plan.news.iter();
+        news.any(|it| it.reason == CERTIFICATES_RENEWED && it.note.ends_with("reload: server"))
+    };
+    assert!(told(&plan), "{:?}", plan.news);
     let asked = plan.renewal.as_ref().map(|renewal| renewal.fingerprint.as_str());
     assert_eq!(asked, Some(new.as_str()), "the agents bring the files meanwhile");
 
     let mut world = serving(applied(world, &plan), &[("pg-0", &old), ("pg-1", &new)]);
     let plan = decide(&world);
     assert_eq!(actions(&plan), ["touch pg-0"], "pg-2 could not be asked");
+    assert!(!told(&plan), "once is enough");
     assert_eq!(
         plan.renewal.as_ref().map(|renewal| renewal.fingerprint.clone()),
         Some(new)

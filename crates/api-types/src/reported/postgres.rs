@@ -10,7 +10,7 @@ pub mod conditions {
         REPLICA_READY = "ReplicaReady" in "";
         /// The primary takes connections and writes, and the primary Service leads to it.
         ACCEPTING_CONNECTION = "AcceptingConnection" in "";
-        /// A client can connect, and every member does its part.
+        /// A client can connect. That every member is up tell `ReplicaReady` and the phase `Ready`.
         READY = "Ready" in "";
         /// The database was ready once.
         PROVISIONED = "Provisioned" in "";
@@ -65,7 +65,7 @@ pub mod reasons {
         DATABASE_ACCEPTING_CONNECTION_REQUEST = "DatabaseAcceptingConnectionRequest" in "`AcceptingConnection` is `True`";
         /// No client can write; the message says what failed.
         DATABASE_NOT_ACCEPTING_CONNECTION_REQUEST = "DatabaseNotAcceptingConnectionRequest" in "`AcceptingConnection` is `False`", trouble;
-        /// A client can connect, and every member does its part.
+        /// A client can connect.
         READINESS_CHECK_SUCCEEDED = "ReadinessCheckSucceeded" in "`Ready` is `True`";
         /// Not every member does its part, or a client can't connect; the message says what is missing or waited for.
         READINESS_CHECK_FAILED = "ReadinessCheckFailed" in "`Ready` is `False`", trouble;
@@ -74,7 +74,7 @@ pub mod reasons {
         /// A request holds the pause; the message names it.
         PAUSED_BY_OPS_MANAGER = "PausedByOpsManager" in "`Paused` is `True`";
         /// A person holds the pause, or anything else whose name has no `/`; the message names the holder.
-        PAUSED = "Paused" in "`Paused` is `True`", trouble;
+        PAUSED = "Paused" in "`Paused` is `True`; `SpecApplied` is `False`", trouble;
         /// `spec.halted` took the database down.
         DATABASE_HALTED_SUCCESSFULLY = "DatabaseHaltedSuccessfully" in "`Halted` is `True`; `AcceptingConnection` and `Ready` are `False`";
         /// The Postgres was deleted while `spec.deletionPolicy` is `DoNotTerminate`: it serves on, and goes when the policy is changed.
@@ -92,5 +92,8 @@ pub mod events {
         PHASE_CHANGED = "PhaseChanged" in "Normal, Warning";
         /// Patroni was given other settings that all members share; the message has them, and whether members must start anew.
         DYNAMIC_CONFIGURATION_CHANGED = "DynamicConfigurationChanged" in "Normal";
+        /// Members are given certificates that were issued anew without a request: renewed, or for an edit of `spec.tls.certificates`, or
+        /// because a Secret was gone. The message names them.
+        CERTIFICATES_RENEWED = "CertificatesRenewed" in "Normal";
     }
 }

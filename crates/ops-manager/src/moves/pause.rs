@@ -3,7 +3,7 @@
 use crate::effect::Effect;
 use crate::operation::Operation;
 use crate::step::Progress;
-use crate::world::{Observed, World};
+use crate::world::{Observed, World, paused_by_another};
 
 /// Takes the pause and waits until the provisioner says that it keeps off. Also the guard of every later step: a pause
 /// that somebody took away is taken again before anything else is done.
@@ -18,9 +18,7 @@ pub fn hold(op: &Operation, world: &World) -> Progress {
             Progress::Wait("waits for provisioner to acknowledge the pause".into())
         }
         Some(holder) if world.holder_is_gone => Progress::Act(vec![Effect::DropPause(holder.to_owned())]),
-        Some(holder) => Progress::Wait(format!(
-            "the database is paused by {holder}; waits until that pause is removed"
-        )),
+        Some(holder) => Progress::Wait(paused_by_another(&op.database, holder)),
         None => Progress::Act(vec![Effect::TakePause]),
     }
 }

@@ -128,10 +128,10 @@ fn issuer(world: &World, resolved: &Resolved) -> Option<String> {
             }
             let describe = |spec: &api_types::cert_manager::CertificateSpec| {
                 let kind = spec.issuer_ref.kind.as_deref().unwrap_or("Issuer");
-                format!("{kind} {} and Secret {}", spec.issuer_ref.name, spec.secret_name)
+                format!("{kind} {} in Secret {}", spec.issuer_ref.name, spec.secret_name)
             };
             Some(format!(
-                "spec.tls asks for the {} certificate from {}, it comes from {}",
+                "spec.tls asks for a {} certificate of {}, the members have one of {}",
                 alias.as_str(),
                 describe(now),
                 describe(then)

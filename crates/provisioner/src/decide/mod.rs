@@ -17,6 +17,7 @@ pub mod targets;
 pub mod tls;
 pub mod tls_status;
 
+use api_types::condition::is_false;
 use api_types::postgres::{DeletionPolicy, conditions as types};
 use api_types::reported::postgres::reasons;
 
@@ -58,7 +59,7 @@ pub fn decide(world: &World) -> Plan {
         return deletion::plan(world);
     }
     let mut plan = match world.paused_by() {
-        Some(holder) => paused(holder),
+        Some(holder) => paused(world, holder),
         None => unpaused(world),
     };
     if held {
@@ -71,7 +72,7 @@ pub fn decide(world: &World) -> Plan {
 }
 
 /// Acknowledges the pause and keeps off; health and status go on.
-fn paused(holder: &str) -> Plan {
+fn paused(world: &World, holder: &str) -> Plan {
     let mut plan = Plan {
         checks_health: true,
         ..Plan::default()
@@ -83,7 +84,26 @@ fn paused(holder: &str) -> Plan {
         reasons::PAUSED
     };
     plan.set(types::PAUSED, true, reason, paused_by(holder));
+    // The ops-manager edits the spec in its own pause, and carries it out.
+    let waits = reason == reasons::PAUSED && is_edited_since(world);
+    if waits && !is_false(world.conditions(), types::SPEC_APPLIED) {
+        let message = format!(
+            "{}: what was edited in the spec since is carried out when the pause ends",
+            paused_by(holder)
+        );
+        plan.set(types::SPEC_APPLIED, false, reason, message);
+    }
     plan
+}
+
+/// Whether the spec was edited after it was last acted upon.
+fn is_edited_since(world: &World) -> bool {
+    let observed = world
+        .postgres
+        .status
+        .as_ref()
+        .and_then(|status| status.observed_generation);
+    matches!((world.postgres.metadata.generation, observed), (Some(now), Some(then)) if now > then)
 }
 
 fn unpaused(world: &World) -> Plan {

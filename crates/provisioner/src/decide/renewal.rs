@@ -4,6 +4,7 @@
 
 use api_types::cert_manager::Certificate;
 use api_types::names;
+use api_types::reported::postgres::events;
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::{FILES_TOKEN, TRUST_CRT};
 use blueprint::{
@@ -56,8 +57,29 @@ pub fn plan(world: &World, tls: &TlsInputs, plan: &mut Plan) {
                 token: token.clone(),
             });
         }
+    } else if let Some(note) = issued_anew(config, tls) {
+        plan.tell(false, events::CERTIFICATES_RENEWED, note);
     }
     plan.renewal = Some(renewal);
+}
+
+/// Which certificates that members have are to be replaced by others.
+fn issued_anew(config: &Secret, tls: &TlsInputs) -> Option<String> {
+    let given = Material::of_config(config);
+    let anew: Vec<&str> = CertificateAlias::ALL
+        .into_iter()
+        .filter(|alias| match (given.get(*alias), tls.material.get(*alias)) {
+            (Some(old), Some(new)) => old != new,
+            _ => false,
+        })
+        .map(CertificateAlias::as_str)
+        .collect();
+    (!anew.is_empty()).then(|| {
+        format!(
+            "members get the certificates that cert-manager issued anew, and reload: {}",
+            anew.join(", ")
+        )
+    })
 }
 
 /// Whether the config Secret has these certificates and CAs.
