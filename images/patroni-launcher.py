@@ -341,7 +341,10 @@ def wait_for_the_volume():
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             print(f"the former Pod has not let go of the volume yet ({path} is locked): waiting for it", file=sys.stderr, flush=True)
+            # The kernel gives the first process of a container no signal that it does not ask for.
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
             fcntl.flock(lock, fcntl.LOCK_EX)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             print("the former Pod has let go of the volume", file=sys.stderr, flush=True)
     except OSError as error:
         print(f"going on without a lock of the volume: {error}", file=sys.stderr, flush=True)
