@@ -248,7 +248,7 @@ def free_standbys_that_stand_still():
 
 
 def is_gone(dcs, uid):
-    """Whether the Pod of this UID, our own, is not there any more. A Pod that lost its labels is, though it left our watch."""
+    """Whether the Pod of this UID, our own, is not there any more. One that lost its labels left our watch, and is still there."""
     from patroni.dcs.kubernetes import k8s_client
 
     try:

@@ -6,7 +6,7 @@ use api_types::vocabulary::{
 };
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
-use kube::api::ListParams;
+use kube::api::{ListParams, LogParams};
 
 use crate::cluster::TestNamespace;
 use crate::served::{self, Served};
@@ -111,6 +111,15 @@ pub async fn served_verified(namespace: &TestNamespace, pod: &str, ca: &[u8], ho
     let served = served::verify_full(stream, ca, host).await;
     forward.abort();
     served.with_context(|| format!("verify-full handshake with {pod} for {host}"))
+}
+
+/// What the container of a member that runs now has said.
+pub async fn log(namespace: &TestNamespace, pod: &str, container: &str) -> Result<String> {
+    let params = LogParams {
+        container: Some(container.to_owned()),
+        ..LogParams::default()
+    };
+    Ok(namespace.pods().logs(pod, &params).await?)
 }
 
 /// Runs SQL in a member over its Unix socket, where the superuser needs no password; rows as lines, columns by `|`.

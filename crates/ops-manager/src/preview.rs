@@ -8,8 +8,8 @@ mod certificates;
 mod words;
 
 use api_types::ops_request::{
-    OperationPreview, PreviewAction, PreviewCertificate, PreviewMember, PreviewPhase, PreviewRestart,
-    PreviewSessions, TlsRestart, TlsSettings,
+    OperationPreview, PreviewAction, PreviewMember, PreviewPhase, PreviewRestart, PreviewSessions,
+    TlsRestart, TlsSettings,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -31,18 +31,22 @@ pub fn preview(op: &Operation, world: &World) -> Needs<OperationPreview> {
         Some(plan) => certificates::of(&steps, world, &plan.after)?,
         None => Vec::new(),
     };
+    let issues = certificates
+        .iter()
+        .any(|it| matches!(it.action, PreviewAction::Issue | PreviewAction::IssueAnew));
+    let replaced = world.ca_replaced().filter(|_| issues);
     let mut preview = OperationPreview {
         hash: String::new(),
         summary: String::new(),
         database_uid: op.plan.database_uid.clone(),
-        phases: phases(op, world, &steps, &certificates),
+        phases: phases(op, world, &steps, replaced),
         members: members(op, world, &steps, &pods),
         sessions: sessions(op, world, &steps, &pods),
         certificates,
         tls: op.plan.tls.clone(),
     };
     preview.hash = hash(&preview);
-    preview.summary = words::summary(op, &preview);
+    preview.summary = words::summary(op, &preview, replaced.is_some());
     Ok(preview)
 }
 
@@ -70,19 +74,11 @@ fn hash(preview: &OperationPreview) -> String {
     blueprint::hash_of(&approved)
 }
 
-fn phases(
-    op: &Operation,
-    world: &World,
-    steps: &[StepName],
-    certificates: &[PreviewCertificate],
-) -> Vec<PreviewPhase> {
-    let issues = certificates
-        .iter()
-        .any(|it| matches!(it.action, PreviewAction::Issue | PreviewAction::IssueAnew));
+fn phases(op: &Operation, world: &World, steps: &[StepName], replaced: Option<&str>) -> Vec<PreviewPhase> {
     let phase = |step: &StepName| {
         let mut does = words::does(*step, op, world);
-        if issues && *step == StepName::TrustCa {
-            does += &words::replaced(op, world);
+        if let Some(found) = replaced.filter(|_| *step == StepName::TrustCa) {
+            does += &words::replaced(op, found);
         }
         PreviewPhase {
             name: step.as_str().to_owned(),

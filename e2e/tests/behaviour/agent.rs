@@ -11,7 +11,6 @@ use e2e::members::Member;
 use e2e::poll::{self, Look};
 use e2e::{client, history, manifests, members, pki, provider, requests, shell, wait};
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
-use kube::api::LogParams;
 
 use crate::{PROVISIONING, born_with_tls};
 
@@ -90,7 +89,7 @@ async fn rotate(namespace: &TestNamespace, name: &str) -> Result<()> {
 /// kubelet brings files, too; who brought them is in the agent's log.
 async fn brought_by_the_watch(namespace: &TestNamespace) -> Result<()> {
     for member in members::list(namespace, DATABASE).await? {
-        let log = log(namespace, &member.name).await?;
+        let log = members::log(namespace, &member.name, AGENT_CONTAINER).await?;
         ensure!(log.contains(SAYS), "{}'s agent says:\n{log}", member.name);
     }
     Ok(())
@@ -108,7 +107,7 @@ async fn killed(namespace: &TestNamespace) -> Result<()> {
     session?.connected().context("the session that was open")?;
     wait::database_ready(&namespace.api(), DATABASE, PROVISIONING).await?;
     rotate(namespace, "rotate-again").await?;
-    let log = log(namespace, &primary.name).await?;
+    let log = members::log(namespace, &primary.name, AGENT_CONTAINER).await?;
     ensure!(
         log.contains(SAYS),
         "the agent that was started again says:\n{log}"
@@ -174,13 +173,4 @@ async fn server_certificates(namespace: &TestNamespace) -> Result<BTreeMap<Strin
 
 async fn run(namespace: &TestNamespace, pod: &str, command: &[&str]) -> Result<String> {
     shell::output_of(&namespace.pods(), pod, POSTGRES_CONTAINER, command).await
-}
-
-/// What the agent that runs now has said.
-async fn log(namespace: &TestNamespace, pod: &str) -> Result<String> {
-    let params = LogParams {
-        container: Some(AGENT_CONTAINER.to_owned()),
-        ..LogParams::default()
-    };
-    Ok(namespace.pods().logs(pod, &params).await?)
 }

@@ -10,7 +10,7 @@ use e2e::cluster::{TestNamespace, in_namespace};
 use e2e::members;
 use e2e::poll::{self, Look};
 use e2e::{manifests, shell, wait};
-use kube::api::{DeleteParams, LogParams};
+use kube::api::DeleteParams;
 
 use crate::{DATABASE, PROVISIONING};
 
@@ -53,7 +53,7 @@ async fn story(namespace: &TestNamespace) -> Result<()> {
         &["sh", "-c", "cat /proc/[0-9]*/comm"],
     )
     .await?;
-    let now = log(namespace).await?;
+    let now = members::log(namespace, POD, POSTGRES_CONTAINER).await?;
     ensure!(
         now.contains("has let go") || !running.lines().any(|name| name == "postgres"),
         "PostgreSQL runs beside the former Pod's:\n{running}"
@@ -85,7 +85,9 @@ async fn until_it_says(namespace: &TestNamespace, former: &str, words: &str) -> 
             return Ok(Look::NotYet("there is no other Pod".to_owned()));
         }
         // A container that has not begun has no log.
-        let said = log(namespace).await.unwrap_or_else(|error| error.to_string());
+        let said = members::log(namespace, POD, POSTGRES_CONTAINER)
+            .await
+            .unwrap_or_else(|error| error.to_string());
         Ok(if said.contains(words) {
             Look::Found(said)
         } else {
@@ -93,12 +95,4 @@ async fn until_it_says(namespace: &TestNamespace, former: &str, words: &str) -> 
         })
     })
     .await
-}
-
-async fn log(namespace: &TestNamespace) -> Result<String> {
-    let params = LogParams {
-        container: Some(POSTGRES_CONTAINER.to_owned()),
-        ..LogParams::default()
-    };
-    Ok(namespace.pods().logs(POD, &params).await?)
 }

@@ -10,9 +10,6 @@ use crate::operation::{Operation, What};
 use crate::step::StepName;
 use crate::world::World;
 
-/// How the words about a replaced CA begin.
-const CA_CHANGES: &str = "; the CA changes, as ";
-
 /// What is done in a step.
 pub fn does(step: StepName, op: &Operation, world: &World) -> String {
     let plan = op.plan.tls.as_ref();
@@ -62,19 +59,16 @@ fn trust(op: &Operation, plan: Option<&TlsPlan>) -> String {
     )
 }
 
-/// What comes of a CA that was replaced under the name of an issuer, to add to [`StepName::TrustCa`] when certificates are
-/// issued. The provisioner has found it, and its words name the CA; so another one makes another plan.
-pub fn replaced(op: &Operation, world: &World) -> String {
-    let Some(found) = world.ca_replaced() else {
-        return String::new();
-    };
+/// What comes of a CA that was replaced under the name of an issuer, to add to [`StepName::TrustCa`]. `found` are the
+/// provisioner's words, which name the CA; so another one makes another plan.
+pub fn replaced(op: &Operation, found: &str) -> String {
     let given = op.ca_overlap();
     let then = if given.is_zero() {
         "clients that have not taken it when the old CA is dropped are refused; spec.tls.caOverlap gives them time".to_owned()
     } else {
         format!("clients have {given:#} to take it")
     };
-    format!("{CA_CHANGES}{found}. Clients and members get the new CA beside the old one; {then}")
+    format!("; the CA changes, as {found}. Clients and members get the new CA beside the old one; {then}")
 }
 
 fn reload(plan: Option<&TlsPlan>) -> &'static str {
@@ -131,10 +125,12 @@ fn sides(plan: Option<&TlsPlan>) -> (bool, bool) {
 }
 
 /// All of it in one sentence, without an end.
-pub fn summary(op: &Operation, preview: &OperationPreview) -> String {
+pub fn summary(op: &Operation, preview: &OperationPreview, ca_is_replaced: bool) -> String {
     let mut parts = vec![aim(op).to_owned()];
     parts.extend(issued(preview));
-    parts.extend(new_ca(preview));
+    if ca_is_replaced {
+        parts.push("the CA changes, as the issuer's was replaced".to_owned());
+    }
     parts.extend(names(preview));
     parts.push(restarts(preview));
     parts.extend(ended(op, preview));
@@ -172,15 +168,6 @@ fn issued(preview: &OperationPreview) -> Vec<String> {
     .into_iter()
     .flatten()
     .collect()
-}
-
-/// That the CA of the same issuer is another one, which its name does not tell.
-fn new_ca(preview: &OperationPreview) -> Option<String> {
-    let trust = StepName::TrustCa.as_str();
-    let step = preview.phases.iter().find(|phase| phase.name == trust)?;
-    step.does
-        .contains(CA_CHANGES)
-        .then(|| "the CA changes, as the issuer's was replaced".to_owned())
 }
 
 /// Of certificates that go on; those of added or removed TLS get or lose all.
