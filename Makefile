@@ -5,7 +5,7 @@ export CLUSTER
 ENV := . hack/environment.sh &&
 
 .DEFAULT_GOAL := help
-.PHONY: help prepare images operators cluster clean-cluster crds values reference docs plugin plugin-archive lint dependencies spelling test unit e2e demo bench survive clean-cache
+.PHONY: help prepare images operators cluster clean-cluster crds values reference docs plugin plugin-archive lint dependencies spelling test unit e2e ordinary demo bench survive clean-cache
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ unit: prepare ## All tests that need no cluster; they start an API server of the
 
 e2e: cluster operators ## Tests on the real cluster
 	@$(ENV) cargo test --workspace --features e2e/cluster --test behaviour --test disruption -- --test-threads=3
+
+ordinary: cluster operators ## Ordinary inputs on the real cluster: what the object reported, and whether it healed
+	@$(ENV) cargo test --workspace --features e2e/cluster --test ordinary -- --test-threads=3
 
 test: ## All tests, the real cluster included
 	@hack/test.sh

@@ -1,0 +1,1 @@
+//! Certificates as real clients see them.

@@ -1,0 +1,1 @@
+//! The health check checks the database, not the user's choices.

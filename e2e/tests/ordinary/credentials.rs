@@ -1,0 +1,1 @@
+//! User names and passwords of every form, and Secrets that come late or change.

@@ -1,0 +1,43 @@
+//! Ordinary inputs of ordinary users: nothing is lost, nobody is locked out, nothing is silently ignored. One file for each
+//! kind of input. Every test writes what a user would write and reads what `kubectl describe` shows of the Postgres or the
+//! request.
+
+mod certificates;
+mod checks;
+mod credentials;
+mod names;
+mod parameters;
+mod platform;
+mod rows;
+
+use std::time::Duration;
+
+use anyhow::Result;
+use api_types::{Postgres, condition};
+use e2e::cluster::TestNamespace;
+use e2e::wait;
+
+/// Longest time until a database is Ready.
+const PROVISIONING: Duration = Duration::from_secs(180);
+/// Longest time until the Postgres reports the cause.
+const REPORTED: Duration = Duration::from_secs(30);
+
+/// Waits until a condition of this type and status has this reason; returns its message.
+async fn reported(
+    namespace: &TestNamespace,
+    database: &str,
+    type_: &str,
+    status: &str,
+    reason: &str,
+) -> Result<String> {
+    let found = |postgres: &Postgres| {
+        let conditions = postgres.status.as_ref().map(|status| status.conditions.as_slice());
+        condition::find(conditions.unwrap_or_default(), type_)
+            .filter(|it| it.status == status && it.reason.as_deref() == Some(reason))
+            .map(|it| it.message.clone().unwrap_or_default())
+    };
+    let what = format!("{type_}={status}, reason {reason}");
+    let holds = |postgres: &Postgres| found(postgres).is_some();
+    let postgres = wait::until(&namespace.api(), database, &what, REPORTED, holds).await?;
+    Ok(found(&postgres).unwrap_or_default())
+}

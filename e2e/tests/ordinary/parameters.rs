@@ -1,0 +1,1 @@
+//! Parameters that PostgreSQL would refuse, and what keeps WAL.

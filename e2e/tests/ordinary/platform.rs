@@ -1,0 +1,1 @@
+//! The platform refuses: quota, storage, admission, nodes.

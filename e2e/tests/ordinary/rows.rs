@@ -1,0 +1,1 @@
+//! No edit or request loses acknowledged rows.
