@@ -12,7 +12,7 @@ use crate::postgres::{LocalRef, ReadReplica, StandbyMode, StreamingMode, Tuning}
 use crate::rules;
 use crate::tls::{CertificateSpec, ClientAuthMode, IssuerRef, SslMode};
 
-pub use crate::ops_preview::*;
+pub use crate::ops_plan::*;
 pub use crate::ops_status::*;
 
 /// What is to be done to which database.
@@ -98,7 +98,7 @@ pub struct PostgresOpsRequestSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = 1))]
     pub max_retries: Option<i32>,
-    /// Only say in `status.preview` what would be done, and end `Successful` without doing any of it. Default `false`. An
+    /// Only say in `status.plan` what would be done, and end `Successful` without doing any of it. Default `false`. An
     /// extension of Sealwright.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dry_run: Option<bool>,

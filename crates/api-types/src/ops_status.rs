@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::PostgresOpsRequest;
 use crate::condition::Condition;
-use crate::ops_preview::OperationPreview;
+use crate::ops_plan::OperationPlan;
 use crate::postgres::PostgresSpec;
 use crate::tls::{ClientAuthMode, SslMode, TlsConfig};
 
@@ -31,20 +31,20 @@ pub struct PostgresOpsRequestStatus {
     pub paused_backups: Vec<PausedBackup>,
     /// Choices that are fixed before they are acted on (ours; not in KubeDB's API).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub plan: Option<OperationPlan>,
-    /// What the operation will do, told before it does anything (ours; not in KubeDB's API).
+    pub progress: Option<OperationProgress>,
+    /// What the operation will do, reported before it does anything (ours; not in KubeDB's API).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub preview: Option<OperationPreview>,
+    pub plan: Option<OperationPlan>,
     /// What each member was seen to serve in a TLS handshake (ours; not in KubeDB's API).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
-    pub members: Vec<MemberProof>,
+    pub members: Vec<MemberTlsStatus>,
 }
 
 /// What one member was seen to serve. Not part of KubeDB's API.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct MemberProof {
+pub struct MemberTlsStatus {
     /// The Pod.
     pub name: String,
     /// `primary` or `standby`.
@@ -85,7 +85,7 @@ pub struct ServedCertificate {
 /// Choices of an operation that must not be made twice. Not part of KubeDB's API.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct OperationPlan {
+pub struct OperationProgress {
     /// UID of the Postgres when the operation began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database_uid: Option<String>,
@@ -107,6 +107,15 @@ pub struct OperationPlan {
     /// The standby that is to be promoted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub candidate: Option<String>,
+    /// What is changed into what.
+    #[serde(flatten)]
+    pub change: PlannedChange,
+}
+
+/// What an operation changes into what, in the field of its type. Not part of KubeDB's API.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PlannedChange {
     /// For `ReconfigureTLS`: what is changed into what.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsPlan>,

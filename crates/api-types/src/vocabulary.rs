@@ -33,7 +33,7 @@ pub const RESTART_TOKEN: &str = "ops.kubedb.com/restart-token";
 pub const FILES_TOKEN: &str = "ops.kubedb.com/files-token";
 /// Request annotation: `required` keeps the request from running until its plan is approved, `denied` ends it.
 pub const APPROVAL: &str = "ops.sealwright.dev/approval";
-/// Request annotation: `status.preview.hash` of the plan that somebody approved.
+/// Request annotation: `status.plan.hash` of the plan that somebody approved.
 pub const APPROVED_PLAN: &str = "ops.sealwright.dev/approved-plan";
 /// Annotation on the client certificate's Secret: SHA-256 of the `ca.crt` that an operator wrote there, hexadecimal.
 pub const PUBLISHED_CA: &str = "ops.sealwright.dev/published-ca";

@@ -2,30 +2,25 @@
 
 use api_types::PostgresOpsRequest;
 use api_types::condition;
-use api_types::ops_request::{
-    ApplyOption, OperationPlan, OperationPreview, OpsRequestPhase, OpsRequestType, TlsSettings,
-};
+use api_types::ops_request::{ApplyOption, OperationPlan, OperationProgress, OpsRequestPhase};
 use api_types::postgres::DatabasePhase;
 use api_types::reported::postgres;
-use api_types::tls::IssuerRef;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use kube::ResourceExt;
 
-use crate::approval::{Question, stands_aside};
-use crate::moves::config::{self, followed_settings};
-use crate::operation::{self, Operation, What};
-use crate::ops::reconfigure_tls::target::{self, Found, Target};
-use crate::step::{Progress, StepName};
-use crate::world::{IssuerState, Observed, World};
-
-/// How long an issuer may take to appear and become Ready: it may have been applied together with the request.
-const ISSUER_GRACE: SignedDuration = SignedDuration::from_secs(15);
+use crate::approval::{Question, is_not_queued};
+use crate::moves::children;
+use crate::operation::{self, Operation};
+use crate::request_type::Proposal;
+use crate::step::Progress;
+use crate::waiting::WaitingOn;
+use crate::world::{Observed, World};
 
 /// What becomes of a request that has not begun.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Admission {
     /// Its turn has come; the plan is written down with phase `Progressing`.
-    Begin(Box<OperationPlan>),
+    Begin(Box<OperationProgress>),
     /// The database is as asked already.
     NothingToDo(String),
     /// Somebody else is first, or something is not there yet.
@@ -35,7 +30,7 @@ pub enum Admission {
     /// It can't be done; the sentence says what to change.
     Refuse(String),
     /// It was only asked what would be done: this.
-    DryRun(Box<OperationPreview>),
+    DryRun(Box<OperationPlan>),
     /// A human is to approve it first.
     AwaitApproval(Question),
     /// A human has said that it is not to be done; the sentence says so.
@@ -68,8 +63,30 @@ pub mod reasons {
     pub const ALL: [&str; 4] = [QUEUED, DATABASE_READY, PAUSED, DEPENDENCY];
 }
 
-fn wait(reason: &'static str, message: String) -> Admission {
+/// The request waits, and its condition has this reason.
+pub fn wait(reason: &'static str, message: String) -> Admission {
     Admission::Wait(Waiting { reason, message })
+}
+
+/// The request waits for something that has to be read first.
+pub fn wait_for(on: WaitingOn) -> Admission {
+    wait(reasons::DEPENDENCY, on.to_string())
+}
+
+/// A proposal that the blueprint refuses is refused before anything is touched.
+///
+/// # Errors
+/// The refusal, or what is waited for.
+pub fn can_be_built(world: &World, edit: children::Edit<'_>) -> Result<(), Admission> {
+    match children::check(world, edit) {
+        Ok(_) => Ok(()),
+        Err(Progress::Impossible(why)) => Err(Admission::Refuse(why)),
+        Err(Progress::Wait(on)) => Err(wait_for(on)),
+        Err(other) => Err(wait(
+            reasons::DEPENDENCY,
+            format!("the proposal could not be checked: {other:?}"),
+        )),
+    }
 }
 
 /// Decides by the request, the other requests for the same database, and the database.
@@ -108,17 +125,15 @@ pub fn admit(
     if let Some(refusal) = version_is_held(world) {
         return refusal;
     }
-    let mut plan = OperationPlan {
+    let mut progress = OperationProgress {
         database_uid: postgres.metadata.uid.clone(),
-        ..OperationPlan::default()
+        ..OperationProgress::default()
     };
-    if let What::ReconfigureTls(tls) = &op.what {
-        match plan_tls(tls, world, request, now) {
-            Ok(target) => plan.tls = Some(target),
-            Err(admission) => return admission,
-        }
+    let proposal = Proposal { request, world, now };
+    if let Err(admission) = op.type_.plan(op, &proposal, &mut progress) {
+        return admission;
     }
-    gate(op, world, request, now).unwrap_or_else(|| Admission::Begin(Box::new(plan)))
+    gate(op, world, request, now).unwrap_or_else(|| Admission::Begin(Box::new(progress)))
 }
 
 /// The provisioner holds back a version that was edited. Pods that are made anew would run it, on data of the old one.
@@ -139,14 +154,13 @@ fn version_is_held(world: &World) -> Option<Admission> {
 /// The place in the queue: `None` at its head.
 fn queue(request: &PostgresOpsRequest, others: &[PostgresOpsRequest]) -> Option<Admission> {
     let pending: Vec<_> = others.iter().filter(|other| is_pending(other)).collect();
-    let takes_part = !stands_aside(request);
+    let takes_part = !is_not_queued(request);
     if takes_part
         && let Some(newest) = pending
             .iter()
             .filter(|o| same_type(o, request))
             .max_by_key(|o| age(o))
         && age(newest) > age(request)
-        && request.spec.type_ != OpsRequestType::Reconfigure
     {
         return Some(Admission::Skip(format!(
             "skipped as {}/{} is the most updated PostgresOpsRequest of type {} at {}",
@@ -206,7 +220,7 @@ fn is_pending(request: &PostgresOpsRequest) -> bool {
             request.phase(),
             None | Some(OpsRequestPhase::Pending | OpsRequestPhase::WaitingForApproval)
         )
-        && !stands_aside(request)
+        && !is_not_queued(request)
         && operation::parse(request).is_ok()
 }
 
@@ -220,116 +234,6 @@ fn age(request: &PostgresOpsRequest) -> (Timestamp, String) {
     (created, request.name_any())
 }
 
-fn plan_tls(
-    request_tls: &api_types::ops_request::TlsRequest,
-    world: &World,
-    request: &PostgresOpsRequest,
-    now: Timestamp,
-) -> Result<api_types::ops_request::TlsPlan, Admission> {
-    let unread = |why: String| wait(reasons::DEPENDENCY, why);
-    let postgres = world.postgres.need("the Postgres").map_err(unread)?;
-    let version = match &world.version {
-        Observed::Absent => {
-            let name = &postgres.spec.version;
-            return Err(Admission::Refuse(format!(
-                "PostgresVersion {name}, which the Postgres names, does not exist"
-            )));
-        }
-        other => other.need("the PostgresVersion").map_err(unread)?,
-    };
-    let mut without_choice = postgres.clone();
-    without_choice.spec.client_auth_mode = None;
-    let (_, default_auth) = blueprint::effective_defaults(&without_choice, version);
-    let spec = TlsSettings::of(&postgres.spec);
-    let followed = followed_settings(world).map_err(unread)?;
-    let found = Found {
-        spec: &spec,
-        followed: &followed,
-        default_auth,
-    };
-    let plan = match target::plan(request_tls, found) {
-        Ok(Target::Change(plan)) => *plan,
-        Ok(Target::Nothing(why)) => return Err(Admission::NothingToDo(why)),
-        Err(why) => return Err(Admission::Refuse(why)),
-    };
-    if plan.after.tls.is_some() {
-        issuers_are_ready(&plan, world, request, now)?;
-    }
-    can_be_built(&plan, world)?;
-    Ok(plan)
-}
-
-fn issuers_are_ready(
-    plan: &api_types::ops_request::TlsPlan,
-    world: &World,
-    request: &PostgresOpsRequest,
-    now: Timestamp,
-) -> Result<(), Admission> {
-    let Some(tls) = &plan.after.tls else { return Ok(()) };
-    if tls.issuer_ref.is_none() {
-        return Err(Admission::Refuse(
-            "the Postgres has spec.tls without issuerRef; set spec.tls.issuerRef in the request".into(),
-        ));
-    }
-    let asked = tls.issuer_ref.iter().chain(
-        tls.certificates
-            .iter()
-            .filter_map(|certificate| certificate.issuer_ref.as_ref()),
-    );
-    for issuer in asked {
-        let state = world
-            .issuers
-            .iter()
-            .find(|(known, _)| known.is_same_as(issuer))
-            .map(|(_, state)| state);
-        let Some(why) = issuer_trouble(issuer, state) else {
-            continue;
-        };
-        let created = request
-            .metadata
-            .creation_timestamp
-            .as_ref()
-            .map_or(now, |time| time.0);
-        let unread = matches!(state, Some(Observed::Unknown(_)) | None);
-        return Err(if unread || now.duration_since(created) < ISSUER_GRACE {
-            wait(reasons::DEPENDENCY, why)
-        } else {
-            Admission::Refuse(why)
-        });
-    }
-    Ok(())
-}
-
-fn issuer_trouble(issuer: &IssuerRef, state: Option<&Observed<IssuerState>>) -> Option<String> {
-    let name = format!("{} {}", issuer.kind, issuer.name);
-    match state {
-        None => Some(format!("{name} has not been looked for yet")),
-        Some(Observed::Unknown(why)) => Some(format!("{name} could not be read: {why}")),
-        Some(Observed::Absent) => Some(format!(
-            "{name} does not exist; create it, or name another one in issuerRef (of the request, or of spec.tls of the Postgres if the \
-             request names none), and create the request again if it has failed"
-        )),
-        Some(Observed::Present(state)) if !state.ready => Some(format!(
-            "{name} is not Ready: {}; repair it, or name another one in issuerRef, and create the request again if it has failed",
-            state.message
-        )),
-        Some(Observed::Present(_)) => None,
-    }
-}
-
-/// A proposal that the blueprint refuses is refused before anything is touched.
-fn can_be_built(plan: &api_types::ops_request::TlsPlan, world: &World) -> Result<(), Admission> {
-    match config::resolved_without_secrets(world, &plan.after) {
-        Ok(_) => Ok(()),
-        Err(Progress::Impossible(why)) => Err(Admission::Refuse(why)),
-        Err(Progress::Wait(why)) => Err(wait(reasons::DEPENDENCY, why)),
-        Err(other) => Err(wait(
-            reasons::DEPENDENCY,
-            format!("the proposal could not be judged: {other:?}"),
-        )),
-    }
-}
-
 /// What the database itself must be like.
 fn gate(op: &Operation, world: &World, request: &PostgresOpsRequest, now: Timestamp) -> Option<Admission> {
     if let Some(holder) = world
@@ -338,7 +242,7 @@ fn gate(op: &Operation, world: &World, request: &PostgresOpsRequest, now: Timest
     {
         return Some(wait(
             reasons::PAUSED,
-            crate::world::paused_by_another(&op.database, holder),
+            crate::world::paused_by_another(&op.database, holder).to_string(),
         ));
     }
     if op.apply == ApplyOption::IfReady && world.phase() != Some(DatabasePhase::Ready) {
@@ -358,7 +262,7 @@ fn until_ready(op: &Operation, world: &World, request: &PostgresOpsRequest, now:
         .unwrap_or_default();
     let since = condition::find(conditions, reasons::DATABASE_READY)
         .map(|condition| condition.last_transition_time.0);
-    let limit = op.step_timeout(StepName::Pause, world.replicas());
+    let limit = op.timeout_of_steps(world.replicas());
     if since.is_some_and(|since| now.duration_since(since) > limit) {
         return Admission::Refuse(format!(
             "{database} did not become Ready within {limit:#} (it is {phase}); repair it, or set apply: Always, and create \

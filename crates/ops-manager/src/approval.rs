@@ -5,14 +5,14 @@
 
 use api_types::PostgresOpsRequest;
 use api_types::condition;
-use api_types::ops_request::{OperationPlan, OperationPreview, OpsRequestPhase};
+use api_types::ops_request::{OperationPlan, OperationProgress, OpsRequestPhase};
 use api_types::vocabulary::{APPROVAL, APPROVED_PLAN};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use crate::admit::{self, Admission, Waiting, reasons};
 use crate::operation::Operation;
-use crate::preview::{missing, preview};
+use crate::plan::{missing, plan};
 use crate::step::Progress;
 use crate::world::World;
 
@@ -29,15 +29,15 @@ const DENIED: &str = "denied";
 /// misspelt must not run.
 const REQUIRED: &str = "required";
 /// How long members may take to say what a plan needs to be complete.
-const ANSWERS_WITHIN: SignedDuration = SignedDuration::from_secs(15);
+const ANSWER_GRACE: SignedDuration = SignedDuration::from_secs(15);
 /// How old the count of sessions in a waiting request's plan may become.
-const COUNTED_WITHIN: SignedDuration = SignedDuration::from_secs(30);
+const SESSION_COUNT_AGE: SignedDuration = SignedDuration::from_secs(30);
 
 /// What a human is asked.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Question {
     /// Whether to do what the plan says.
-    Plan(Box<OperationPreview>),
+    Plan(Box<OperationPlan>),
     /// Nothing can be approved now; the sentence says why. It may become possible again.
     Impossible(String),
 }
@@ -48,7 +48,7 @@ pub fn needs_plan(request: &PostgresOpsRequest) -> bool {
 }
 
 /// Whether a request takes no place in the queue: it is not to run, or not yet.
-pub fn stands_aside(request: &PostgresOpsRequest) -> bool {
+pub fn is_not_queued(request: &PostgresOpsRequest) -> bool {
     is_dry_run(request) || is_denied(request) || (needs_approval(request) && !is_approved(request))
 }
 
@@ -66,7 +66,7 @@ pub fn admit(
         ));
     }
     match admit::admit(request, op, others, world, now) {
-        Admission::Begin(plan) if needs_plan(request) => planned(request, op, plan, world, now),
+        Admission::Begin(progress) if needs_plan(request) => planned(request, op, progress, world, now),
         Admission::Wait(waiting) => unless_asked(request, waiting),
         Admission::Refuse(why) => refused(request, why),
         other => other,
@@ -76,18 +76,18 @@ pub fn admit(
 fn planned(
     request: &PostgresOpsRequest,
     op: &Operation,
-    plan: Box<OperationPlan>,
+    progress: Box<OperationProgress>,
     world: &World,
     now: Timestamp,
 ) -> Admission {
     let op = Operation {
-        plan: (*plan).clone(),
+        progress: (*progress).clone(),
         ..op.clone()
     };
-    let preview = match preview(&op, world) {
-        Ok(preview) => preview,
+    let plan = match plan(&op, world) {
+        Ok(plan) => plan,
         Err(Progress::Impossible(why)) => return refused(request, why),
-        Err(Progress::Wait(why)) => return unless_asked(request, not_known(why)),
+        Err(Progress::Wait(on)) => return unless_asked(request, not_known(on.to_string())),
         Err(other) => {
             return unless_asked(
                 request,
@@ -95,23 +95,23 @@ fn planned(
             );
         }
     };
-    let is_young = now.duration_since(created(request, now)) < ANSWERS_WITHIN;
-    if let Some(why) = missing(&preview).filter(|_| is_young) {
+    let is_young = now.duration_since(created(request, now)) < ANSWER_GRACE;
+    if let Some(why) = missing(&plan).filter(|_| is_young) {
         return unless_asked(request, not_known(why));
     }
     if is_dry_run(request) {
-        return Admission::DryRun(Box::new(preview));
+        return Admission::DryRun(Box::new(plan));
     }
     match known(request) {
-        Some(known) if known.hash == preview.hash && is_approved(request) => Admission::Begin(plan),
-        Some(known) if known.hash == preview.hash && !is_worth_telling(known, &preview, now) => {
+        Some(known) if known.hash == plan.hash && is_approved(request) => Admission::Begin(progress),
+        Some(known) if known.hash == plan.hash && !is_worth_reporting(known, &plan, now) => {
             Admission::AwaitApproval(Question::Plan(Box::new(known.clone())))
         }
-        _ => Admission::AwaitApproval(Question::Plan(Box::new(preview))),
+        _ => Admission::AwaitApproval(Question::Plan(Box::new(plan))),
     }
 }
 
-/// Whoever is asked is not to find the question gone because of something that passes.
+/// A person who is asked for approval must not find the question gone because of something that passes.
 fn unless_asked(request: &PostgresOpsRequest, waiting: Waiting) -> Admission {
     match open_question(request) {
         Some(asked) => Admission::AwaitApproval(Question::Plan(Box::new(asked.clone()))),
@@ -135,15 +135,15 @@ fn not_known(message: String) -> Waiting {
 }
 
 /// The plan that a human was asked about and has not approved.
-fn open_question(request: &PostgresOpsRequest) -> Option<&OperationPreview> {
+fn open_question(request: &PostgresOpsRequest) -> Option<&OperationPlan> {
     known(request).filter(|_| was_asked(request) && !is_approved(request))
 }
 
 /// A plan of the same hash differs in roles and sessions only. It is written anew when that was seen completely, and not
 /// with every session that comes and goes.
-fn is_worth_telling(known: &OperationPreview, new: &OperationPreview, now: Timestamp) -> bool {
+fn is_worth_reporting(known: &OperationPlan, new: &OperationPlan, now: Timestamp) -> bool {
     let counted = known.sessions.counted_at.as_ref().map(|time| time.0);
-    let is_old = counted.is_none_or(|then| now.duration_since(then) >= COUNTED_WITHIN);
+    let is_old = counted.is_none_or(|then| now.duration_since(then) >= SESSION_COUNT_AGE);
     is_old && missing(new).is_none()
 }
 
@@ -159,7 +159,7 @@ fn is_denied(request: &PostgresOpsRequest) -> bool {
     annotation(request, APPROVAL) == Some(DENIED)
 }
 
-/// Whoever was asked once is needed, also when the annotation is taken away.
+/// A request that asked once needs its approval, also when the annotation is removed.
 fn needs_approval(request: &PostgresOpsRequest) -> bool {
     annotation(request, APPROVAL).is_some() || was_asked(request)
 }
@@ -175,8 +175,8 @@ fn is_approved(request: &PostgresOpsRequest) -> bool {
     approved.is_some() && known(request).map(|known| known.hash.as_str()) == approved
 }
 
-fn known(request: &PostgresOpsRequest) -> Option<&OperationPreview> {
-    request.status.as_ref()?.preview.as_ref()
+fn known(request: &PostgresOpsRequest) -> Option<&OperationPlan> {
+    request.status.as_ref()?.plan.as_ref()
 }
 
 fn created(request: &PostgresOpsRequest, now: Timestamp) -> Timestamp {

@@ -1,7 +1,7 @@
 //! The table of contents: what wakes a request, and what is done with it.
 //!
 //! observe → admit (not begun) or advance (running) → persist → perform. What was decided is written down before anything
-//! is done, so that whoever comes after a crash decides the same.
+//! is done, so that the operator decides the same after a crash.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,24 +19,24 @@ use crate::admit::Admission;
 use crate::approval;
 use crate::args::Access;
 use crate::effect::Effect;
-use crate::engine::{self, Next};
+use crate::engine::{self, Due, Next};
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::operation::{self, Operation};
-use crate::reloads::Reloads;
+use crate::reload_debounce::ReloadDebounce;
 use crate::{finalizer, observe, perform, report, wait};
 
-/// How soon a running operation looks again: what takes long at all takes long enough to be looked at less often.
-const AT_FIRST: Duration = Duration::from_millis(50);
-/// The same once a step has been looked at for [`A_WHILE`].
-const LATER: Duration = Duration::from_millis(400);
+/// How soon a running operation looks again: a step that takes long needs fewer looks.
+const FIRST_INTERVAL: Duration = Duration::from_millis(50);
+/// The same once a step has been looked at for [`LATER_AFTER`].
+const LATER_INTERVAL: Duration = Duration::from_millis(400);
 /// What a certificate, a reload and a handshake take together.
-const A_WHILE: SignedDuration = SignedDuration::from_secs(5);
+const LATER_AFTER: SignedDuration = SignedDuration::from_secs(5);
 /// How soon a request that has not begun looks again; changes of the database and of other requests wake it earlier.
-const WHILE_PENDING: Duration = Duration::from_secs(5);
+const PENDING_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How soon the plan of a request is looked at again that waits for approval; its annotations wake it earlier.
-const WHILE_ASKING: Duration = Duration::from_secs(30);
+const APPROVAL_INTERVAL: Duration = Duration::from_secs(30);
 
 /// What all reconciliations share.
 struct Context {
@@ -44,8 +44,7 @@ struct Context {
     recorder: Recorder,
     metrics: Metrics,
     access: Access,
-    reloads: Reloads,
-    requests: Store<PostgresOpsRequest>,
+    reloads: ReloadDebounce,
 }
 
 /// Runs until shutdown.
@@ -76,13 +75,17 @@ pub async fn operate(process: Process, access: Access) -> Result<(), runtime::pr
                 requests_for(&of_request, &namespace, &request.spec.database_ref.name)
             },
         );
+    let metrics = Metrics::new(&process.metrics)?;
+    let (counted, all) = (metrics.clone(), requests);
+    process
+        .metrics
+        .before_scrape(move || counted.count(all.state().iter().map(|request| &**request)));
     let context = Context {
         client: process.client.clone(),
         recorder: process.recorder.clone(),
-        metrics: Metrics::new(&process.metrics)?,
+        metrics,
         access,
-        reloads: Reloads::default(),
-        requests,
+        reloads: ReloadDebounce::default(),
     };
     run_controller(&process, "ops-manager", controller, Arc::new(context), reconcile).await;
     Ok(())
@@ -108,13 +111,10 @@ fn requests_for(
 }
 
 async fn reconcile(cached: Arc<PostgresOpsRequest>, context: Arc<Context>) -> Result<Action, Error> {
-    context
-        .metrics
-        .count(context.requests.state().iter().map(|request| &**request));
     if cached.has_ended() && !finalizer::is_set(&cached) {
         return Ok(Action::await_change());
     }
-    // The cache may not have the status that was written a moment ago, and steps must not be judged by an older one. What
+    // The cache may not have the status that was written a moment ago, and steps must not be decided by an older one. What
     // a running operation looks at does not depend on it, so that is looked at meanwhile.
     let (request, seen) = tokio::join!(read_again(&context, &cached), look_ahead(&context, &cached));
     let Some(request) = request? else {
@@ -136,16 +136,16 @@ async fn reconcile(cached: Arc<PostgresOpsRequest>, context: Arc<Context>) -> Re
 async fn look_ahead(context: &Context, cached: &PostgresOpsRequest) -> Option<observe::Seen> {
     let op = operation::parse(cached).ok()?;
     let is_running = cached.phase() == Some(OpsRequestPhase::Progressing);
-    let is_planned = op.plan.database_uid.is_some();
+    let is_planned = op.progress.database_uid.is_some();
     if !is_running || !is_planned {
         return None;
     }
-    let status = cached.status.clone().unwrap_or_default();
-    Some(look(context, &op, &status).await)
+    let due = Due::of(&op, &cached.status.clone().unwrap_or_default());
+    Some(look(context, &op, due).await)
 }
 
-async fn look(context: &Context, op: &Operation, status: &PostgresOpsRequestStatus) -> observe::Seen {
-    if engine::only_resumes(op, status) {
+async fn look(context: &Context, op: &Operation, due: Due) -> observe::Seen {
+    if due.is_resume() {
         observe::outside(&context.client, op).await
     } else {
         observe::during(&context.client, op).await
@@ -201,9 +201,9 @@ async fn queue(context: &Context, request: &PostgresOpsRequest, op: &Operation) 
         tell(context, request, op, &old, &status).await?;
     }
     Ok(match admission {
-        Admission::Begin(plan) => {
+        Admission::Begin(progress) => {
             let op = Operation {
-                plan: *plan,
+                progress: *progress,
                 ..op.clone()
             };
             let next = engine::begin(&op, &status, &seen.world, now);
@@ -211,13 +211,13 @@ async fn queue(context: &Context, request: &PostgresOpsRequest, op: &Operation) 
             Action::requeue(Duration::ZERO)
         }
         Admission::Wait(_) | Admission::AwaitApproval(_) if needs_plan && seen.needs_access() => {
-            bind(context, &seen).await?;
-            Action::requeue(LATER)
+            grant_secret_access(context, &seen).await?;
+            Action::requeue(LATER_INTERVAL)
         }
-        Admission::AwaitApproval(_) => Action::requeue(WHILE_ASKING),
+        Admission::AwaitApproval(_) => Action::requeue(APPROVAL_INTERVAL),
         Admission::Wait(waiting) => {
             tracing::debug!(reason = waiting.reason, waiting_for = waiting.message, "pending");
-            Action::requeue(WHILE_PENDING)
+            Action::requeue(PENDING_INTERVAL)
         }
         Admission::NothingToDo(_)
         | Admission::Skip(_)
@@ -250,11 +250,12 @@ async fn run(
     seen: Option<observe::Seen>,
 ) -> Result<Action, Error> {
     let old = request.status.clone().unwrap_or_default();
+    let due = Due::of(op, &old);
     let mut seen = match seen {
         Some(seen) => seen,
-        None => look(context, op, &old).await,
+        None => look(context, op, due).await,
     };
-    if engine::judges_members(op, &old) {
+    if due.asks_members() {
         seen = observe::ask(seen).await;
     }
     let cancelled = request.metadata.deletion_timestamp.is_some();
@@ -266,35 +267,34 @@ async fn run(
         return Ok(Action::requeue(Duration::ZERO));
     }
     if seen.needs_access() {
-        bind(context, &seen).await?;
+        grant_secret_access(context, &seen).await?;
     }
-    if !cancelled
-        && let Some(due) = engine::due(op, &next.status)
-        && wait::until_new(&context.client, op, due, &seen.world, !next.effects.is_empty()).await
-    {
+    let acted = !next.effects.is_empty();
+    let wakes_on = Due::of(op, &next.status).wakes_on();
+    if !cancelled && wait::until_new(&context.client, op, wakes_on, &seen.world, acted).await {
         return Ok(Action::requeue(Duration::ZERO));
     }
-    Ok(Action::requeue(if next.step_age > A_WHILE {
-        LATER
+    Ok(Action::requeue(if next.step_age > LATER_AFTER {
+        LATER_INTERVAL
     } else if next.effects.is_empty() {
-        AT_FIRST
+        FIRST_INTERVAL
     } else {
         // What was done is there to be seen.
         Duration::ZERO
     }))
 }
 
-async fn bind(context: &Context, seen: &observe::Seen) -> Result<(), Error> {
+async fn grant_secret_access(context: &Context, seen: &observe::Seen) -> Result<(), Error> {
     let Access {
         cluster_role,
         service_account: (namespace, name),
     } = &context.access;
-    perform::bind(&context.client, seen, cluster_role, (namespace, name)).await
+    perform::grant_secret_access(&context.client, seen, cluster_role, (namespace, name)).await
 }
 
 async fn act(context: &Context, op: &Operation, seen: &observe::Seen, next: &Next) -> Result<(), Error> {
-    if let Some(why) = &next.waiting_for {
-        tracing::debug!(waiting_for = why, "waits");
+    if let Some(on) = &next.waiting_on {
+        tracing::debug!(waiting_on = %on, "waits");
     }
     for effects in next.effects.chunk_by(Effect::goes_beside) {
         let all = effects
@@ -332,7 +332,9 @@ async fn tell(
     }
     for (step, seconds) in report::completed_steps(old, new) {
         tracing::info!(step, seconds, "step done");
-        context.metrics.step_done(op.type_().as_str(), &step, seconds);
+        context
+            .metrics
+            .step_done(op.type_.kind().as_str(), &step, seconds);
     }
     context
         .metrics

@@ -1,14 +1,14 @@
-//! Everything an operation can do to the world. A new variant is an event: it widens what this operator may do.
+//! Everything an operation can do to the world. A new variant is an event: it widens what this operator may do. What
+//! concerns one domain alone is an enum in that domain's folder.
 
 use std::fmt;
 
 use api_types::cert_manager::Certificate;
-use api_types::ops_request::TlsSettings;
-use api_types::tls::IssuerRef;
 use api_types::{AppBinding, PetSet};
-use blueprint::CaBundle;
 use k8s_openapi::api::core::v1::Secret;
 
+use crate::section::SpecPatch;
+use crate::tls::effect::TlsEffect;
 use crate::world::Files;
 
 /// One write. Doing it twice is as good as doing it once.
@@ -16,30 +16,21 @@ use crate::world::Files;
 pub enum Effect {
     /// Write the pause annotation of this operation, if the Postgres is still as observed.
     TakePause,
-    /// Take the pause annotation away, if it still has this value.
+    /// Remove the pause annotation, if it still has this value.
     DropPause(String),
-    /// Write the TLS fields of `Postgres.spec`, if the Postgres is still as observed.
-    PatchSpec(Box<TlsSettings>),
+    /// Write fields of `Postgres.spec`, if the Postgres is still as observed.
+    PatchSpec(Box<SpecPatch>),
     /// Make a child what the blueprint says.
     Apply(Box<Child>),
-    /// Let clients find these CAs in the Secret of the client certificate, beside the one that was issued with it.
-    PublishCa {
-        /// Name of the Secret.
-        secret: String,
-        /// The CAs.
-        needed: CaBundle,
-    },
-    /// Delete the Certificate of this name, if it is the one observed.
-    DeleteCertificate(String),
-    /// Ask cert-manager to issue the Certificate of this name anew.
-    Issue(String),
-    /// Ask an issuer for a certificate that nobody uses, because it tells its CA with it.
-    AskForCa {
-        /// Name of the CertificateRequest.
-        name: String,
-        /// The issuer.
-        issuer: IssuerRef,
-    },
+    /// Something about certificates.
+    Tls(TlsEffect),
+    /// Something that a member does.
+    Member(MemberEffect),
+}
+
+/// Something that one member, or its Pod, does.
+#[derive(Clone, PartialEq)]
+pub enum MemberEffect {
     /// Let kubelet bring changed Secrets into the Pod at once.
     TouchFiles {
         /// The Pod.
@@ -56,12 +47,12 @@ pub enum Effect {
         /// What it is to read; none when nobody can see its files.
         files: Option<Box<Files>>,
     },
-    /// End the sessions of applications that came with TLS, or without.
+    /// End the sessions of applications that came with TLS, or without, on every member.
     EndSessions {
         /// Those with TLS.
         encrypted: bool,
     },
-    /// Evict the Pod if it still has this UID; its PetSet makes it anew.
+    /// Evict the Pod if it still has this UID; its PetSet recreates it.
     Evict {
         /// The Pod.
         pod: String,
@@ -80,14 +71,35 @@ pub enum Effect {
 impl Effect {
     /// Whether it may be done at the same time as the next one: the same to another member, or to another certificate.
     pub fn goes_beside(&self, next: &Self) -> bool {
+        match (self, next) {
+            (Self::Tls(one), Self::Tls(other)) => one.goes_beside(other),
+            (Self::Member(one), Self::Member(other)) => one.goes_beside(other),
+            _ => false,
+        }
+    }
+}
+
+impl MemberEffect {
+    fn goes_beside(&self, next: &Self) -> bool {
         matches!(
             (self, next),
             (
                 Self::TouchFiles { .. } | Self::Reload { .. },
                 Self::TouchFiles { .. } | Self::Reload { .. }
-            ) | (Self::Issue(_), Self::Issue(_))
-                | (Self::AskForCa { .. }, Self::AskForCa { .. })
+            )
         )
+    }
+}
+
+impl From<MemberEffect> for Effect {
+    fn from(effect: MemberEffect) -> Self {
+        Self::Member(effect)
+    }
+}
+
+impl From<TlsEffect> for Effect {
+    fn from(effect: TlsEffect) -> Self {
+        Self::Tls(effect)
     }
 }
 
@@ -128,10 +140,15 @@ impl fmt::Display for Effect {
                 let (kind, name) = child.kind_and_name();
                 write!(f, "apply {kind} {name}")
             }
-            Self::PublishCa { secret, .. } => write!(f, "publish the CAs in Secret {secret}"),
-            Self::DeleteCertificate(name) => write!(f, "delete Certificate {name}"),
-            Self::Issue(name) => write!(f, "issue Certificate {name} anew"),
-            Self::AskForCa { issuer, .. } => write!(f, "ask {} {} for its CA", issuer.kind, issuer.name),
+            Self::Tls(effect) => effect.fmt(f),
+            Self::Member(effect) => effect.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for MemberEffect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::TouchFiles { pod, .. } => write!(f, "let kubelet refresh the files of {pod}"),
             Self::Reload {
                 pod,
@@ -140,11 +157,7 @@ impl fmt::Display for Effect {
             } => write!(f, "reload {pod}"),
             Self::Reload { pod, .. } => write!(f, "reload the certificates of {pod}"),
             Self::EndSessions { encrypted } => {
-                write!(
-                    f,
-                    "end the sessions {} TLS",
-                    if *encrypted { "with" } else { "without" }
-                )
+                write!(f, "end the sessions {}", crate::waiting::with_tls(*encrypted))
             }
             Self::Evict { pod, .. } => write!(f, "evict {pod}"),
             Self::Switchover { from, to } => write!(f, "switch over from {from} to {to}"),
@@ -152,7 +165,7 @@ impl fmt::Display for Effect {
     }
 }
 
-/// As in logs: an object's content (a user's configuration) is nobody's business there.
+/// As in logs: an object's content (a user's configuration) does not belong there.
 impl fmt::Debug for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Effect({self})")

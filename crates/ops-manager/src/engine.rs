@@ -5,33 +5,97 @@
 //! established. The caller writes [`Next::status`] before it performs [`Next::effects`].
 
 use api_types::condition::{self, Condition};
-use api_types::ops_request::{OpsRequestPhase, PostgresOpsRequestStatus};
+use api_types::ops_request::{OperationProgress, OpsRequestPhase, PostgresOpsRequestStatus};
 use api_types::reported::ops_request::conditions;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::effect::Effect;
-use crate::moves::{pause, proof};
+use crate::member_status::{self, whole_seconds};
+use crate::moves::pause;
 use crate::operation::Operation;
-use crate::step::{Progress, Step, StepName};
+use crate::step::{Progress, Step, StepResult, WakeOn};
+use crate::waiting::WaitingOn;
 use crate::world::World;
 
 /// Condition of a request that ended, or is ending, without success.
 pub const FAILED: &str = conditions::FAILED;
 /// Condition of a request that ended well.
 pub const SUCCESSFUL: &str = conditions::SUCCESSFUL;
-/// Status of a step that was given up: it is not tried again, and nobody may believe that it is done.
+/// Status of a step that was given up: it is not tried again, and must not be taken for done.
 const GIVEN_UP: &str = "Unknown";
 
-const PAUSE: Step = Step::new(StepName::Pause, "Successfully paused database", pause::hold);
-const RESUME: Step = Step::new(StepName::Resume, "Successfully resumed database", pause::release);
+/// Opens every operation.
+pub const PAUSE: Step = Step::new(
+    conditions::DATABASE_PAUSE_SUCCEEDED,
+    "Successfully paused database",
+    |_, _| pause::describe_hold(),
+    pause::hold,
+)
+.without_members()
+.waking_on(WakeOn::PauseAcknowledged);
+/// Closes every operation, however it ends.
+pub const RESUME: Step = Step::new(
+    conditions::DATABASE_RESUME_SUCCEEDED,
+    "Successfully resumed database",
+    |_, _| "the pause is taken away".into(),
+    pause::release,
+)
+.without_members()
+.waking_on(WakeOn::PauseReleased);
 
 /// All steps of an operation that nothing goes wrong in.
 pub fn planned(op: &Operation) -> Vec<Step> {
     let mut steps = vec![PAUSE];
-    steps.extend(op.recipe());
+    steps.extend(op.type_.recipe(op));
     steps.push(RESUME);
     steps
+}
+
+/// The step that is due by what was persisted. It decides what is observed, done and waited for in one pass.
+#[derive(Clone, Copy)]
+pub enum Due {
+    /// This one, of an operation that goes well.
+    Step(Step),
+    /// A step of the way back.
+    Restore,
+    /// None: the operation has ended, but for its last words.
+    End,
+}
+
+impl Due {
+    /// By the persisted status.
+    pub fn of(op: &Operation, status: &PostgresOpsRequestStatus) -> Self {
+        if condition::is_true(&status.conditions, FAILED) {
+            return Self::Restore;
+        }
+        let mut steps = planned(op).into_iter();
+        steps
+            .find(|step| !is_latched(status, step))
+            .map_or(Self::End, Self::Step)
+    }
+
+    /// Whether the Postgres alone is enough to go on.
+    pub fn is_resume(&self) -> bool {
+        matches!(self, Self::Step(step) if step.condition == RESUME.condition)
+    }
+
+    /// Whether it needs the members' answers.
+    pub fn asks_members(&self) -> bool {
+        match self {
+            Self::Step(step) => step.asks_members,
+            Self::Restore => true,
+            Self::End => false,
+        }
+    }
+
+    /// What ends a wait for it.
+    pub fn wakes_on(&self) -> WakeOn {
+        match self {
+            Self::Step(step) => step.wakes_on,
+            Self::Restore | Self::End => WakeOn::Time,
+        }
+    }
 }
 
 /// What to persist, then what to do.
@@ -42,8 +106,8 @@ pub struct Next {
     /// What to do then, in this order.
     pub effects: Vec<Effect>,
     /// What is waited for, for the log.
-    pub waiting_for: Option<String>,
-    /// How long the step has been looked at.
+    pub waiting_on: Option<WaitingOn>,
+    /// How long the step has been due.
     pub step_age: SignedDuration,
 }
 
@@ -54,7 +118,7 @@ impl Next {
     }
 }
 
-/// One look at the world. `cancelled` is set when the request is being deleted.
+/// One pass over the world. `cancelled` is set when the request is being deleted.
 pub fn advance(
     op: &Operation,
     status: &PostgresOpsRequestStatus,
@@ -63,8 +127,8 @@ pub fn advance(
     now: Timestamp,
 ) -> Next {
     let mut pass = Pass::new(op, status, world, now);
-    pass.status.members = proof::members(op, world, &status.members, now);
-    if cancelled && !pass.has_failed() && !pass.is_latched(StepName::Resume) {
+    pass.status.members = member_status::observed(op, world, &status.members, now);
+    if cancelled && !pass.has_failed() && !is_latched(status, &RESUME) {
         pass.fail("the request was deleted while it ran");
     }
     // Each turn latches a step, makes a choice or fails the operation once, so there is an end.
@@ -83,28 +147,9 @@ pub fn begin(op: &Operation, status: &PostgresOpsRequestStatus, world: &World, n
     first.unwrap_or_else(|| pass.next(Vec::new(), None))
 }
 
-/// Whether only giving the pause back is due, for which the object is enough.
-pub fn only_resumes(op: &Operation, status: &PostgresOpsRequestStatus) -> bool {
-    due(op, status) == Some(StepName::Resume)
-}
-
-/// Whether the step that is due looks at how members answer.
-pub fn judges_members(op: &Operation, status: &PostgresOpsRequestStatus) -> bool {
-    condition::is_true(&status.conditions, FAILED) || due(op, status).is_some_and(StepName::judges_members)
-}
-
-/// The step that is due while nothing has gone wrong.
-pub fn due(op: &Operation, status: &PostgresOpsRequestStatus) -> Option<StepName> {
-    if condition::is_true(&status.conditions, FAILED) {
-        return None;
-    }
-    let mut steps = planned(op).into_iter();
-    Some(steps.find(|step| !is_latched(status, step.name))?.name)
-}
-
 /// Done, or given up.
-fn is_latched(status: &PostgresOpsRequestStatus, step: StepName) -> bool {
-    condition::find(&status.conditions, step.as_str()).is_some_and(|condition| !condition.is_false())
+fn is_latched(status: &PostgresOpsRequestStatus, step: &Step) -> bool {
+    condition::find(&status.conditions, step.condition).is_some_and(|condition| !condition.is_false())
 }
 
 struct Pass<'a> {
@@ -126,57 +171,72 @@ impl<'a> Pass<'a> {
 
     /// Looks at the first step that is not latched. `None`: look at the next one in the same world.
     fn turn(&mut self) -> Option<Next> {
-        let Some(step) = self.steps().into_iter().find(|step| !self.is_latched(step.name)) else {
+        let Some(step) = self
+            .steps()
+            .into_iter()
+            .find(|step| !is_latched(&self.status, step))
+        else {
             return Some(self.end());
         };
-        let is_blind = self.world.members_not_asked && step.name.judges_members();
-        if is_blind && !step.name.acts_unseen() {
+        let is_blind = self.world.members.is_none() && step.asks_members;
+        if is_blind && !step.acts_unseen {
             return Some(self.next(Vec::new(), None));
         }
-        self.open(step.name);
-        self.op.step_began = condition::find(&self.status.conditions, step.name.as_str())
+        self.open(&step);
+        self.op.step_began = condition::find(&self.status.conditions, step.condition)
             .map(|condition| condition.last_transition_time.0);
-        self.op.committed = self.is_latched(StepName::UpdatePetSets);
-        let progress = match self.guard(step.name) {
-            Progress::Done => (step.advance)(&self.op, self.world),
-            not_held => not_held,
-        };
+        self.op.committed = self.is_committed();
+        let progress = self.look(&step).unwrap_or_else(|progress| progress);
         // Only what can be known without the members is believed.
         if is_blind && !matches!(progress, Progress::Act(_) | Progress::Done) {
             return Some(self.next(Vec::new(), None));
         }
-        self.mark(&step);
+        self.report_parts(&step);
+        self.follow(&step, progress)
+    }
+
+    /// Between pause and resume nothing is done unless the pause is held.
+    fn look(&self, step: &Step) -> StepResult {
+        if ![PAUSE.condition, RESUME.condition].contains(&step.condition) {
+            pause::hold(&self.op, self.world)?.require_done()?;
+        }
+        (step.advance)(&self.op, self.world)
+    }
+
+    /// Writes down what the step found; `None`: look at the next one in the same world.
+    fn follow(&mut self, step: &Step, progress: Progress) -> Option<Next> {
         match progress {
-            Progress::Done => self.latch(step.name, step.done),
-            Progress::Choose(plan) if self.op.plan != *plan => {
-                self.status.plan = Some((*plan).clone());
-                self.op.plan = *plan;
-            }
-            Progress::Choose(_) => self.give_up(step.name, "made the same choice twice; this is a bug"),
-            Progress::Impossible(why) => self.give_up(step.name, &why),
-            Progress::ActOnce(plan, effects) => {
-                self.status.plan = Some((*plan).clone());
-                self.op.plan = *plan;
-                self.say(step.name, &list(&effects));
+            Progress::Done => self.set(step.condition, true, step.condition, step.done),
+            Progress::Choose(choices) if self.op.progress != *choices => self.remember(*choices),
+            Progress::Choose(_) => self.give_up(step, "made the same choice twice; this is a bug"),
+            Progress::Impossible(why) => self.give_up(step, &why),
+            Progress::ActOnce(choices, effects) => {
+                self.remember(*choices);
+                self.report(step, &list(&effects));
                 return Some(self.next(effects, None));
             }
-            Progress::Wait(why) if self.is_overdue(step.name) => {
-                self.give_up(step.name, &self.late(step.name, &why))
+            Progress::Wait(waiting) if self.is_overdue(step) => {
+                self.give_up(step, &self.late(step, &waiting.to_string()))
             }
-            Progress::Act(effects) if self.is_overdue(step.name) && step.name != StepName::Resume => {
+            Progress::Act(effects) if self.is_overdue(step) && step.condition != RESUME.condition => {
                 let unfinished = format!("still had to: {}", list(&effects));
-                self.give_up(step.name, &self.late(step.name, &unfinished));
+                self.give_up(step, &self.late(step, &unfinished));
             }
-            Progress::Wait(why) => {
-                self.say(step.name, &why);
-                return Some(self.next(Vec::new(), Some(why)));
+            Progress::Wait(waiting) => {
+                self.report(step, &waiting.to_string());
+                return Some(self.next(Vec::new(), Some(waiting)));
             }
             Progress::Act(effects) => {
-                self.say(step.name, &list(&effects));
+                self.report(step, &list(&effects));
                 return Some(self.next(effects, None));
             }
         }
         None
+    }
+
+    fn remember(&mut self, choices: OperationProgress) {
+        self.status.progress = Some(choices.clone());
+        self.op.progress = choices;
     }
 
     /// The steps in force. Without a pause there was nothing to touch, so there is nothing to restore.
@@ -185,23 +245,17 @@ impl<'a> Pass<'a> {
             return planned(&self.op);
         }
         let mut steps = Vec::new();
-        if self.is_latched(StepName::Pause) && !self.world.is_being_deleted() {
-            steps.extend(self.op.restore());
+        if is_latched(&self.status, &PAUSE) && !self.world.is_being_deleted() {
+            steps.extend(self.op.type_.restore());
         }
         steps.push(RESUME);
         steps
     }
 
-    /// Between pause and resume nothing is done unless the pause is held.
-    fn guard(&self, step: StepName) -> Progress {
-        match step {
-            StepName::Pause | StepName::Resume => Progress::Done,
-            _ => pause::hold(&self.op, self.world),
-        }
-    }
-
-    fn is_latched(&self, step: StepName) -> bool {
-        is_latched(&self.status, step)
+    /// Whether the spec says the new settings, also on the way back.
+    fn is_committed(&self) -> bool {
+        let mut steps = planned(&self.op).into_iter();
+        steps.any(|step| step.is_commit && is_latched(&self.status, &step))
     }
 
     fn has_failed(&self) -> bool {
@@ -209,25 +263,21 @@ impl<'a> Pass<'a> {
     }
 
     /// A step that is looked at for the first time gets its place in the list; the time is the base of its deadline, and of
-    /// the time that applications are given. One that is still to come is of a clock that was put back since: it counts from
-    /// now, or all would wait until that clock has caught up.
-    fn open(&mut self, step: StepName) {
-        let (type_, now) = (step.as_str(), self.now);
+    /// the time that applications are given. A timestamp in the future means that the clock was set back: the deadline is
+    /// restarted from `now`.
+    fn open(&mut self, step: &Step) {
+        let (type_, now) = (step.condition, self.now);
         match self.status.conditions.iter_mut().find(|it| it.type_ == type_) {
             None => self.set(type_, false, type_, ""),
             Some(opened) if opened.last_transition_time.0 > now => {
-                opened.last_transition_time = Time(proof::whole_seconds(now));
+                opened.last_transition_time = Time(whole_seconds(now));
             }
             Some(_) => {}
         }
     }
 
-    fn say(&mut self, step: StepName, message: &str) {
-        self.set(step.as_str(), false, step.as_str(), message);
-    }
-
-    fn latch(&mut self, step: StepName, message: &str) {
-        self.set(step.as_str(), true, step.as_str(), message);
+    fn report(&mut self, step: &Step, message: &str) {
+        self.set(step.condition, false, step.condition, message);
     }
 
     fn set(&mut self, type_: &str, status: bool, reason: &str, message: &str) {
@@ -238,39 +288,39 @@ impl<'a> Pass<'a> {
     }
 
     /// Parts of a step are only ever added, and only ever become true.
-    fn mark(&mut self, step: &Step) {
-        for mark in (step.trail)(&self.op, self.world) {
-            if !condition::is_true(&self.status.conditions, &mark.type_) {
-                self.set(&mark.type_, mark.done, "", &mark.message);
+    fn report_parts(&mut self, step: &Step) {
+        for part in (step.sub_conditions)(&self.op, self.world) {
+            if !condition::is_true(&self.status.conditions, &part.type_) {
+                self.set(&part.type_, part.done, "", &part.message);
             }
         }
     }
 
-    fn is_overdue(&self, step: StepName) -> bool {
-        let Some(opened) = condition::find(&self.status.conditions, step.as_str()) else {
+    fn is_overdue(&self, step: &Step) -> bool {
+        let Some(opened) = condition::find(&self.status.conditions, step.condition) else {
             return false;
         };
         let limit = self.op.step_timeout(step, self.world.replicas());
         self.now.duration_since(opened.last_transition_time.0) > limit
     }
 
-    fn late(&self, step: StepName, why: &str) -> String {
+    fn late(&self, step: &Step, why: &str) -> String {
         let limit = self.op.step_timeout(step, self.world.replicas());
         format!("not done within {limit:#}: {why}")
     }
 
-    /// A step of the recipe fails the operation; one of the closing bracket is left behind, so that the other follows.
-    fn give_up(&mut self, step: StepName, why: &str) {
-        if matches!(step, StepName::Resume | StepName::RestoreDatabase) {
+    /// A step of the recipe fails the operation; one of the way back is left behind, so that the next one follows.
+    fn give_up(&mut self, step: &Step, why: &str) {
+        if self.has_failed() || step.condition == RESUME.condition {
             let given_up = Condition {
                 status: GIVEN_UP.to_owned(),
-                ..Condition::new(step.as_str(), false, step.as_str(), why, self.now)
+                ..Condition::new(step.condition, false, step.condition, why, self.now)
             };
             condition::set(&mut self.status.conditions, given_up);
             return;
         }
-        self.say(step, why);
-        self.fail(&format!("{}: {why}", step.as_str()));
+        self.report(step, why);
+        self.fail(&format!("{}: {why}", step.condition));
     }
 
     fn fail(&mut self, why: &str) {
@@ -281,22 +331,18 @@ impl<'a> Pass<'a> {
         if self.has_failed() {
             self.status.phase = Some(OpsRequestPhase::Failed);
         } else {
-            self.set(SUCCESSFUL, true, SUCCESSFUL, self.op.succeeded());
+            self.set(SUCCESSFUL, true, SUCCESSFUL, self.op.type_.succeeded());
             self.status.phase = Some(OpsRequestPhase::Successful);
         }
         self.next(Vec::new(), None)
     }
 
-    fn next(&self, effects: Vec<Effect>, waiting_for: Option<String>) -> Next {
+    fn next(&self, effects: Vec<Effect>, waiting_on: Option<WaitingOn>) -> Next {
         Next {
             status: self.status.clone(),
             effects,
-            waiting_for,
-            step_age: self
-                .op
-                .step_began
-                .map(|began| self.now.duration_since(began))
-                .unwrap_or_default(),
+            waiting_on,
+            step_age: self.op.step_age(self.now),
         }
     }
 }

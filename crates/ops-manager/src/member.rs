@@ -1,7 +1,7 @@
 //! The members of a database, asked and told over the network: Patroni's REST API and the database port.
 
+pub mod probe;
 pub mod sql;
-pub mod wire;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use runtime::error_chain;
 
 use crate::error::Error;
 use crate::observe::Seen;
-use crate::world::{Files, Member, Observed, PatroniState};
+use crate::world::{Files, Member, Members, Observed, PatroniState};
 
 /// Label by which the petset operator notes the revision that a Pod was made from.
 const REVISION_LABEL: &str = "controller-revision-hash";
@@ -29,7 +29,7 @@ const STREAMING: &str = "streaming";
 /// Patroni's words for a member that takes writes.
 const PRIMARY: [&str; 2] = ["primary", "master"];
 
-/// What members want to hear before they obey.
+/// What members ask for before they obey.
 #[derive(Clone, Debug)]
 pub struct Credentials {
     /// The superuser.
@@ -38,23 +38,13 @@ pub struct Credentials {
     pub password: Password,
 }
 
-/// What all members answered.
-pub struct Asked {
-    /// By Pod name.
-    pub members: BTreeMap<String, Member>,
-    /// Who leads, as those say that know.
-    pub leader: Option<String>,
-    /// The sessions in which they were asked, by Pod name.
-    pub sessions: BTreeMap<String, Session>,
-}
-
-/// The members that were seen.
-pub struct Members<'a> {
+/// Connections to the members that were seen.
+pub struct Connections<'a> {
     seen: &'a Seen,
     credentials: &'a Credentials,
 }
 
-impl<'a> Members<'a> {
+impl<'a> Connections<'a> {
     /// The members, to be told something.
     ///
     /// # Errors
@@ -67,24 +57,20 @@ impl<'a> Members<'a> {
         Ok(Self { seen, credentials })
     }
 
-    /// Asks every member, side by side.
-    pub async fn ask(seen: &Seen) -> Asked {
+    /// Asks every member, side by side; with the sessions in which they answered, by Pod name.
+    pub async fn ask(seen: &Seen) -> (Members, BTreeMap<String, Session>) {
         let asked = seen
             .pods
             .iter()
             .map(|(name, pod)| async move { (name.clone(), ask(seen, pod).await) });
         let answers = futures::future::join_all(asked).await;
         let leader = leader(&answers);
-        let (mut members, mut sessions) = (BTreeMap::new(), BTreeMap::new());
+        let (mut by_pod, mut sessions) = (BTreeMap::new(), BTreeMap::new());
         for (name, answer) in answers {
             sessions.extend(answer.session.map(|session| (name.clone(), session)));
-            members.insert(name, answer.member);
+            by_pod.insert(name, answer.member);
         }
-        Asked {
-            members,
-            leader,
-            sessions,
-        }
+        (Members { by_pod, leader }, sessions)
     }
 
     /// Makes the member read its certificates again, and its configuration if that has changed too, once it has these
@@ -221,21 +207,21 @@ async fn ask(seen: &Seen, pod: &Pod) -> Answer {
         .as_ref()
         .map_or("postgres", |credentials| credentials.user.as_str());
     let port = u16::try_from(POSTGRES_PORT).unwrap_or_default();
-    let ((status, cluster), wire, inside) = tokio::join!(
+    let ((status, cluster), probe, server) = tokio::join!(
         ask_patroni(&address, pod),
-        wire::look(&address, port, user, ANSWER_WITHIN),
+        probe::look(&address, port, user, ANSWER_WITHIN),
         sql::look(seen, &address, ANSWER_WITHIN),
     );
     let mut session = None;
-    member.inside = match inside {
-        Ok((inside, open)) => {
+    member.server = match server {
+        Ok((server, open)) => {
             session = Some(open);
-            Observed::Present(inside)
+            Observed::Present(server)
         }
         Err(why) => Observed::Unknown(why),
     };
-    member.wire = match wire {
-        Ok(wire) => Observed::Present(wire),
+    member.probe = match probe {
+        Ok(probe) => Observed::Present(probe),
         Err(why) => Observed::Unknown(why),
     };
     member.patroni = match status {

@@ -10,7 +10,7 @@ use kube::ResourceExt;
 use runtime::prometheus::{self, HistogramOpts, HistogramVec, IntGauge, IntGaugeVec, Opts};
 use runtime::{Sample, Series, unix_seconds};
 
-use crate::step::StepName;
+use crate::engine::{PAUSE, RESUME};
 
 /// What ops-manager counts besides the metrics of every operator.
 #[derive(Clone, Debug)]
@@ -173,8 +173,8 @@ fn sample(request: &PostgresOpsRequest, last: &str, since: Timestamp) -> Sample 
 fn holds_pause(request: &PostgresOpsRequest, phase: OpsRequestPhase) -> bool {
     let conditions = request.conditions();
     phase == OpsRequestPhase::Progressing
-        && condition::is_true(conditions, StepName::Pause.as_str())
-        && !condition::is_true(conditions, StepName::Resume.as_str())
+        && condition::is_true(conditions, PAUSE.condition)
+        && !condition::is_true(conditions, RESUME.condition)
 }
 
 #[cfg(test)]

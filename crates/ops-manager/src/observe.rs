@@ -7,33 +7,34 @@ mod secrets;
 
 use std::collections::BTreeMap;
 
-use api_types::cert_manager::{Certificate, CertificateRequest, IssuerCondition};
-use api_types::tls::{CertificateAlias, IssuerRef};
-use api_types::vocabulary::{CERT_MANAGER_GROUP, INSTANCE_LABEL, NAME_LABEL, NAME_VALUE, TRUST_CRT};
+use api_types::cert_manager::Certificate;
+use api_types::tls::IssuerRef;
+use api_types::vocabulary::{INSTANCE_LABEL, NAME_LABEL, NAME_VALUE, TRUST_CRT};
 use api_types::{AppBinding, PetSet, Postgres, PostgresOpsRequest, PostgresVersion, names};
-use blueprint::{CaBundle, LAST_GOOD_OF, Material, secret_text};
+use blueprint::{CaBundle, Material, secret_text};
 use instance::Session;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, Secret, ServiceAccount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 
-use crate::member::{Credentials, Members};
-use crate::moves::authority::{self, Answer};
-use crate::operation::{Operation, What};
-use crate::world::{ConfigSecret, IssuedSecret, Observed, World};
-use objects::Reader;
+use crate::member::{Connections, Credentials};
+use crate::operation::Operation;
+use crate::request_type::Reads;
+use crate::tls;
+use crate::world::{ConfigSecret, IssuerState, Observed, World};
+pub use objects::Reader;
 
 /// A look at the world, and the objects behind it that writes need for their preconditions.
 #[derive(Default)]
 pub struct Seen {
-    /// What steps judge.
+    /// What steps decide upon.
     pub world: World,
     /// The members' Pods by name.
     pub pods: BTreeMap<String, Pod>,
-    /// What the members want to hear before they obey; absent until the auth Secret was read.
+    /// What members ask for before they obey; absent until the auth Secret was read.
     pub credentials: Option<Credentials>,
-    /// The sessions in which members were asked, by Pod name.
+    /// The sessions in which members answered, by Pod name.
     pub sessions: BTreeMap<String, Session>,
 }
 
@@ -51,8 +52,8 @@ impl Seen {
 
     /// The Certificate of this name, as it was seen.
     pub fn certificate(&self, name: &str) -> Option<&Certificate> {
-        self.world
-            .certificates
+        let tls = self.world.tls.as_ref()?;
+        tls.certificates
             .values()
             .filter_map(Observed::present)
             .find(|it| it.name_any() == name)
@@ -64,16 +65,22 @@ pub async fn outside(client: &kube::Client, op: &Operation) -> Seen {
     let reader = Reader::new(client, &op.namespace);
     let postgres = reader.look::<Postgres>(&op.database).await;
     Seen {
-        world: World {
-            members_not_asked: true,
-            ..surroundings(&reader, op, postgres).await
-        },
+        world: surroundings(&reader, op, postgres).await,
         ..Seen::default()
     }
 }
 
+/// What the type of the request asks for; nothing while the Postgres is not known.
+fn reads(op: &Operation, postgres: &Observed<Postgres>) -> Reads {
+    let present = postgres.present();
+    present
+        .map(|postgres| op.type_.reads(op, postgres))
+        .unwrap_or_default()
+}
+
 /// The Postgres, and what it and the request name.
 async fn surroundings(reader: &Reader<'_>, op: &Operation, postgres: Observed<Postgres>) -> World {
+    let reads = reads(op, &postgres);
     let mut world = World {
         now: Timestamp::now(),
         postgres,
@@ -82,7 +89,7 @@ async fn surroundings(reader: &Reader<'_>, op: &Operation, postgres: Observed<Po
     let (version, holder_is_gone, issuers, pet_set) = tokio::join!(
         version(reader, &world),
         holder_is_gone(reader, &world, op),
-        issuers(reader, &world, op),
+        issuers(reader, &reads.issuers),
         reader.look::<PetSet>(&op.database),
     );
     world.version = version;
@@ -92,7 +99,7 @@ async fn surroundings(reader: &Reader<'_>, op: &Operation, postgres: Observed<Po
     world
 }
 
-/// What a running operation looks at, but for what the members answer: that is asked by [`ask`].
+/// What a running operation looks at, but for the members' answers: those are for [`ask`].
 pub async fn during(client: &kube::Client, op: &Operation) -> Seen {
     let reader = Reader::new(client, &op.namespace);
     let postgres = match reader.look::<Postgres>(&op.database).await {
@@ -107,62 +114,39 @@ pub async fn during(client: &kube::Client, op: &Operation) -> Seen {
     let db = op.database.as_str();
     let config_name = names::config_secret(db, postgres.metadata.uid.as_deref().unwrap_or_default());
     let auth_name = secrets::auth_name(&postgres);
-    let last_good_name = names::last_good_secret(db);
-    let (world, config, last_good, auth, user_conf, app_binding, certificates, pods, makes_account, answers) = tokio::join!(
+    let reads = op.type_.reads(op, &postgres);
+    let (world, config, auth, user_conf, app_binding, pods, makes_account, tls) = tokio::join!(
         surroundings(&reader, op, Observed::Present(postgres.clone())),
         reader.look::<Secret>(&config_name),
-        reader.look::<Secret>(&last_good_name),
         reader.look::<Secret>(&auth_name),
         secrets::user_conf(&reader, &postgres),
         reader.look::<AppBinding>(db),
-        certificates_and_secrets(&reader, op, &postgres),
         pods(&reader, db),
         makes_named_service_account(&reader, &postgres),
-        answers(&reader, op),
+        tls::observe::observe(&reader, op, reads.tls.as_ref()),
     );
-    let (certificates, issued) = certificates;
     Seen {
         credentials: secrets::credentials(&auth),
         pods,
         sessions: BTreeMap::new(),
         world: World {
             config: config_facts(config),
-            last_good: last_good_of(op, last_good),
             superuser: secrets::superuser(&auth),
             user_conf,
             app_binding: app_binding.map(|it| it.metadata),
-            certificates,
-            secrets: issued,
-            answers,
             makes_named_service_account: makes_account,
-            members_not_asked: true,
+            tls,
             ..world
         },
     }
 }
 
-/// Asks the members too. Only when a step is due that judges them: a question costs each of them several sessions.
+/// Asks the members too. Only when a step is due that needs their answers: that costs each of them several sessions.
 pub async fn ask(mut seen: Seen) -> Seen {
-    let asked = Members::ask(&seen).await;
-    seen.world.members_not_asked = false;
-    seen.world.members = asked.members;
-    seen.world.leader = asked.leader;
-    seen.sessions = asked.sessions;
+    let (members, sessions) = Connections::ask(&seen).await;
+    seen.world.members = Some(members);
+    seen.sessions = sessions;
     seen
-}
-
-/// The Certificates, and then their Secrets: a Secret that is read after them is at least as new as what they say of it.
-async fn certificates_and_secrets(
-    reader: &Reader<'_>,
-    op: &Operation,
-    postgres: &Postgres,
-) -> (
-    BTreeMap<CertificateAlias, Observed<Certificate>>,
-    BTreeMap<String, Observed<IssuedSecret>>,
-) {
-    let certificates = certificates(reader, &op.database).await;
-    let issued = secrets::issued(reader, &certificate_secrets(op, postgres)).await;
-    (certificates, issued)
 }
 
 async fn version(reader: &Reader<'_>, world: &World) -> Observed<PostgresVersion> {
@@ -177,7 +161,7 @@ async fn holder_is_gone(reader: &Reader<'_>, world: &World, op: &Operation) -> b
     let Some(holder) = world.holder().filter(|holder| *holder != op.holder()) else {
         return false;
     };
-    // A human writes a name only; such a pause is nobody's to clear.
+    // A person writes a name only; no operator clears such a pause.
     let Some((name, uid)) = holder.split_once('/') else {
         return false;
     };
@@ -188,36 +172,10 @@ async fn holder_is_gone(reader: &Reader<'_>, world: &World, op: &Operation) -> b
     }
 }
 
-/// The issuers that the request names, or that the database has.
-async fn issuers(
-    reader: &Reader<'_>,
-    world: &World,
-    op: &Operation,
-) -> Vec<(IssuerRef, Observed<crate::world::IssuerState>)> {
-    let What::ReconfigureTls(request) = &op.what else {
-        return Vec::new();
-    };
-    let own = world
-        .postgres
-        .present()
-        .and_then(|postgres| postgres.spec.tls.as_ref());
-    let mut named: Vec<IssuerRef> = Vec::new();
-    let certificates = request
-        .certificates
-        .iter()
-        .chain(own.iter().flat_map(|tls| &tls.certificates));
-    let all = request
-        .issuer_ref
-        .iter()
-        .chain(own.and_then(|tls| tls.issuer_ref.as_ref()));
-    for issuer in all.chain(certificates.filter_map(|certificate| certificate.issuer_ref.as_ref())) {
-        if issuer.group() == CERT_MANAGER_GROUP && !named.contains(issuer) {
-            named.push(issuer.clone());
-        }
-    }
-    let looked = named.into_iter().map(|issuer| async move {
-        let state = reader.issuer(&issuer).await;
-        (issuer, state)
+async fn issuers(reader: &Reader<'_>, asked: &[IssuerRef]) -> Vec<(IssuerRef, Observed<IssuerState>)> {
+    let looked = asked.iter().map(|issuer| async move {
+        let state = reader.issuer(issuer).await;
+        (issuer.clone(), state)
     });
     futures::future::join_all(looked).await
 }
@@ -237,82 +195,6 @@ fn config_facts(secret: Observed<Secret>) -> Observed<ConfigSecret> {
             }
         }
     }
-}
-
-/// What this operation kept; what an earlier one kept is as good as absent.
-fn last_good_of(op: &Operation, secret: Observed<Secret>) -> Observed<Material> {
-    match secret {
-        Observed::Present(secret) if secret.annotations().get(LAST_GOOD_OF) == Some(&op.uid) => {
-            Observed::Present(Material::of_config(&secret))
-        }
-        Observed::Present(_) | Observed::Absent => Observed::Absent,
-        Observed::Unknown(why) => Observed::Unknown(why),
-    }
-}
-
-async fn certificates(reader: &Reader<'_>, db: &str) -> BTreeMap<CertificateAlias, Observed<Certificate>> {
-    let looked = CertificateAlias::ALL.map(|alias| async move {
-        let name = names::certificate(db, alias);
-        (alias, reader.look::<Certificate>(&name).await)
-    });
-    futures::future::join_all(looked).await.into_iter().collect()
-}
-
-/// What the issuers answered that the database is to get; nobody else is asked.
-async fn answers(reader: &Reader<'_>, op: &Operation) -> BTreeMap<String, Observed<Answer>> {
-    let new = op.plan.tls.iter().flat_map(authority::new_issuers);
-    let looked = new.map(|issuer| async move {
-        let name = authority::request_name(op, &issuer);
-        let answer = reader.look::<CertificateRequest>(&name).await.map(answer);
-        (name, answer)
-    });
-    futures::future::join_all(looked).await.into_iter().collect()
-}
-
-fn answer(request: CertificateRequest) -> Answer {
-    let status = request.status.unwrap_or_default();
-    let said = |type_: &str| {
-        status
-            .conditions
-            .iter()
-            .find(|condition| condition.type_ == type_)
-    };
-    let words = |condition: &IssuerCondition| condition.message.clone().unwrap_or_default();
-    for refusal in ["Denied", "InvalidRequest"] {
-        if let Some(condition) = said(refusal).filter(|condition| condition.status == "True") {
-            return Answer::Refused(words(condition));
-        }
-    }
-    match said("Ready") {
-        Some(ready) if ready.status == "True" => {
-            let pem = status
-                .ca
-                .and_then(|ca| String::from_utf8(ca.0).ok())
-                .unwrap_or_default();
-            Answer::Signed(CaBundle::from_pem(&pem).unwrap_or_default())
-        }
-        Some(ready) if ready.reason.as_deref() == Some("Failed") => Answer::Refused(words(ready)),
-        Some(ready) => Answer::Pending(words(ready)),
-        None => Answer::Pending("cert-manager has not said so yet".to_owned()),
-    }
-}
-
-/// The Secrets of certificates that the spec names now, and that it will name.
-fn certificate_secrets(op: &Operation, postgres: &Postgres) -> Vec<String> {
-    let plan = op.plan.tls.as_ref();
-    let planned = plan
-        .into_iter()
-        .flat_map(|plan| [plan.before.tls.as_ref(), plan.after.tls.as_ref()])
-        .flatten();
-    let all = planned.chain(postgres.spec.tls.as_ref());
-    let named = all
-        .flat_map(|tls| &tls.certificates)
-        .filter_map(|certificate| certificate.secret_name.clone());
-    let default = CertificateAlias::ALL.map(|alias| names::certificate(&op.database, alias));
-    let mut found: Vec<String> = named.filter(|name| !name.is_empty()).chain(default).collect();
-    found.sort();
-    found.dedup();
-    found
 }
 
 async fn pods(reader: &Reader<'_>, db: &str) -> BTreeMap<String, Pod> {

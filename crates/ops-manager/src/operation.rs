@@ -3,12 +3,12 @@
 
 use api_types::PostgresOpsRequest;
 use api_types::condition;
-use api_types::ops_request::{ApplyOption, Drain, OperationPlan, OpsRequestType, TlsRequest, TlsRestart};
+use api_types::ops_request::{ApplyOption, OperationProgress, OpsRequestType, PostgresOpsRequestSpec};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::moves::drain;
 use crate::ops;
-use crate::step::{Step, StepName};
+use crate::request_type::RequestType;
+use crate::step::Step;
 
 /// Minutes that a step may take per member when the request gives no `timeout`.
 const DEFAULT_MINUTES_PER_MEMBER: i64 = 5;
@@ -24,14 +24,16 @@ pub struct Operation {
     pub namespace: String,
     /// Name of the Postgres.
     pub database: String,
-    /// What is to be done.
-    pub what: What,
+    /// How requests of this type are carried out.
+    pub type_: &'static dyn RequestType,
+    /// The request as written; its type knows which section is its own.
+    pub spec: PostgresOpsRequestSpec,
     /// Whether to wait until the database is Ready.
     pub apply: ApplyOption,
     /// Longest time of a step.
     pub timeout: Option<SignedDuration>,
     /// Choices made so far, as persisted.
-    pub plan: OperationPlan,
+    pub progress: OperationProgress,
     /// When it began, as persisted.
     pub began: Option<Timestamp>,
     /// When the step that is looked at began, as persisted; set by the engine for each step.
@@ -40,38 +42,14 @@ pub struct Operation {
     pub committed: bool,
 }
 
-/// What is to be done.
-#[derive(Clone, Debug, PartialEq)]
-pub enum What {
-    /// Make every Pod anew.
-    Restart,
-    /// Add, change or remove TLS.
-    ReconfigureTls(Box<TlsRequest>),
-}
-
-/// The types that [`parse`] knows what to do with.
-const SUPPORTED: [OpsRequestType; 2] = [OpsRequestType::ReconfigureTLS, OpsRequestType::Restart];
-
 /// Reads a request.
 ///
 /// # Errors
 /// A sentence that says what is wrong with the request and what to write instead.
 pub fn parse(request: &PostgresOpsRequest) -> Result<Operation, String> {
     let spec = &request.spec;
-    let what = match (spec.type_, &spec.tls) {
-        (OpsRequestType::Restart, _) => What::Restart,
-        (OpsRequestType::ReconfigureTLS, Some(tls)) => {
-            ops::reconfigure_tls::request::check(tls)?;
-            What::ReconfigureTls(Box::new(tls.clone()))
-        }
-        (OpsRequestType::ReconfigureTLS, None) => {
-            return Err(
-                "`spec.tls` nil not supported in ReconfigureTLS type; set spec.tls to what is to change"
-                    .into(),
-            );
-        }
-        (other, _) => return Err(unsupported(other)),
-    };
+    let type_ = ops::find(spec.type_).ok_or_else(|| unsupported(spec.type_))?;
+    type_.check(spec)?;
     let meta = &request.metadata;
     let status = request.status.as_ref();
     Ok(Operation {
@@ -79,10 +57,13 @@ pub fn parse(request: &PostgresOpsRequest) -> Result<Operation, String> {
         uid: meta.uid.clone().unwrap_or_default(),
         namespace: meta.namespace.clone().unwrap_or_default(),
         database: spec.database_ref.name.clone(),
-        what,
+        type_,
+        spec: spec.clone(),
         apply: spec.apply.unwrap_or_default(),
         timeout: spec.timeout.as_deref().map(parse_timeout).transpose()?,
-        plan: status.and_then(|status| status.plan.clone()).unwrap_or_default(),
+        progress: status
+            .and_then(|status| status.progress.clone())
+            .unwrap_or_default(),
         began: status
             .and_then(|status| condition::find(&status.conditions, spec.type_.as_str()))
             .map(|condition| condition.last_transition_time.0),
@@ -92,7 +73,10 @@ pub fn parse(request: &PostgresOpsRequest) -> Result<Operation, String> {
 }
 
 fn unsupported(type_: OpsRequestType) -> String {
-    let known: Vec<_> = SUPPORTED.iter().map(|type_| type_.as_str()).collect();
+    let known: Vec<_> = ops::REQUEST_TYPES
+        .iter()
+        .map(|type_| type_.kind().as_str())
+        .collect();
     format!(
         "type {} is not supported yet; supported types for Postgres are {}. The database was not touched",
         type_.as_str(),
@@ -116,85 +100,25 @@ impl Operation {
         format!("{}/{}", self.name, self.uid)
     }
 
-    /// The steps between pause and resume.
-    pub fn recipe(&self) -> Vec<Step> {
-        match &self.what {
-            What::Restart => ops::restart::RECIPE.to_vec(),
-            What::ReconfigureTls(_) => ops::reconfigure_tls::recipe(&self.plan, self.restart()),
-        }
+    /// Longest time of a step on a database with this many members. The time that a step grants to sessions and applications
+    /// comes on top, or there might be none left for the step itself.
+    pub fn step_timeout(&self, step: &Step, replicas: i32) -> SignedDuration {
+        self.timeout_of_steps(replicas)
+            .saturating_add((step.extra_time)(self))
     }
 
-    /// What brings the database back to what its spec says when the recipe can't be finished.
-    pub fn restore(&self) -> Option<Step> {
-        match self.what {
-            What::Restart => None,
-            What::ReconfigureTls(_) => Some(ops::reconfigure_tls::RESTORE),
-        }
-    }
-
-    /// Type and reason of the first condition.
-    pub fn type_(&self) -> OpsRequestType {
-        match self.what {
-            What::Restart => OpsRequestType::Restart,
-            What::ReconfigureTls(_) => OpsRequestType::ReconfigureTLS,
-        }
-    }
-
-    /// Message of the first condition.
-    pub fn begun(&self) -> &'static str {
-        match self.what {
-            What::Restart => "Postgres ops request is restarting nodes",
-            What::ReconfigureTls(_) => "Postgres ops request is reconfiguring TLS",
-        }
-    }
-
-    /// Message of the last condition when all went well.
-    pub fn succeeded(&self) -> &'static str {
-        match self.what {
-            What::Restart => "Successfully completed the modification process.",
-            What::ReconfigureTls(_) => "Successfully Reconfigured TLS",
-        }
-    }
-
-    /// Longest time of a step on a database with this many members. The time that sessions and applications are given comes
-    /// on top, or there might be none left for the step itself.
-    pub fn step_timeout(&self, step: StepName, replicas: i32) -> SignedDuration {
-        let own = self.timeout.unwrap_or_else(|| {
+    /// Longest time of a step that grants none to others.
+    pub fn timeout_of_steps(&self, replicas: i32) -> SignedDuration {
+        self.timeout.unwrap_or_else(|| {
             SignedDuration::from_mins(DEFAULT_MINUTES_PER_MEMBER * i64::from(replicas.max(1)))
-        });
-        match step {
-            StepName::DrainSessions => own.saturating_add(drain::timeout(&self.drain())),
-            StepName::TrustCa => own.saturating_add(self.ca_overlap()),
-            _ => own,
-        }
+        })
     }
 
-    /// How members are to take the change up.
-    pub fn restart(&self) -> TlsRestart {
-        match &self.what {
-            What::ReconfigureTls(tls) => tls.restart.unwrap_or_default(),
-            What::Restart => TlsRestart::Always,
-        }
-    }
-
-    /// How long applications have at least to take the bundle with the old and the new CA. Validated with the request, see
-    /// `request::check`.
-    pub fn ca_overlap(&self) -> SignedDuration {
-        let given = match &self.what {
-            What::ReconfigureTls(tls) => tls.ca_overlap.as_deref(),
-            What::Restart => None,
-        };
-        given
-            .and_then(|text| text.parse().ok())
-            .unwrap_or(SignedDuration::ZERO)
-    }
-
-    /// What becomes of sessions that the new settings do not admit.
-    pub fn drain(&self) -> Drain {
-        match &self.what {
-            What::ReconfigureTls(tls) => tls.drain.clone().unwrap_or_default(),
-            What::Restart => Drain::default(),
-        }
+    /// How long the step that is looked at has been due.
+    pub fn step_age(&self, now: Timestamp) -> SignedDuration {
+        self.step_began
+            .map(|began| now.duration_since(began))
+            .unwrap_or_default()
     }
 }
 
@@ -219,37 +143,32 @@ mod tests {
 
     #[test]
     fn a_type_that_is_to_come_is_refused_with_the_ones_there_are() {
-        let error = parse(&request("{databaseRef: {name: pg}, type: UpdateVersion}")).unwrap_err();
-        assert!(error.contains("UpdateVersion is not supported yet"), "{error}");
-        assert!(error.contains("ReconfigureTLS, Restart"), "{error}");
-    }
-
-    #[test]
-    fn reconfigure_tls_without_tls_is_refused() {
-        let error = parse(&request("{databaseRef: {name: pg}, type: ReconfigureTLS}")).unwrap_err();
-        assert!(error.starts_with("`spec.tls` nil not supported"), "{error}");
+        let error = parse(&request("{databaseRef: {name: pg}, type: SetRaftKeyPair}")).unwrap_err();
+        assert!(error.contains("SetRaftKeyPair is not supported yet"), "{error}");
+        for known in ops::REQUEST_TYPES {
+            assert!(error.contains(known.kind().as_str()), "{error}");
+        }
     }
 
     #[test]
     fn a_step_has_five_minutes_per_member_unless_told_otherwise() {
         let plain = parse(&request("{databaseRef: {name: pg}, type: Restart}")).unwrap();
-        assert_eq!(plain.step_timeout(StepName::RestartNodes, 3).as_mins(), 15);
+        assert_eq!(plain.timeout_of_steps(3).as_mins(), 15);
         let told = parse(&request("{databaseRef: {name: pg}, type: Restart, timeout: 3m}")).unwrap();
-        assert_eq!(told.step_timeout(StepName::RestartNodes, 3).as_mins(), 3);
+        assert_eq!(told.timeout_of_steps(3).as_mins(), 3);
     }
 
     #[test]
-    fn the_time_that_sessions_are_given_is_not_taken_from_the_step_that_ends_them() {
-        let spec = "{databaseRef: {name: pg}, type: ReconfigureTLS, timeout: 1m, tls: {remove: true, drain: {timeout: 5m}}}";
-        let op = parse(&request(spec)).unwrap();
-        assert_eq!(op.step_timeout(StepName::DrainSessions, 3).as_mins(), 6);
-        assert_eq!(op.step_timeout(StepName::ReloadPods, 3).as_mins(), 1);
-    }
-
-    #[test]
-    fn the_time_that_applications_are_given_is_not_taken_from_the_step_that_publishes_the_cas() {
-        let spec = "{databaseRef: {name: pg}, type: ReconfigureTLS, timeout: 1m, tls: {rotateCertificates: true, caOverlap: 2m}}";
-        let op = parse(&request(spec)).unwrap();
-        assert_eq!(op.step_timeout(StepName::TrustCa, 3).as_mins(), 3);
+    fn the_time_that_a_step_grants_to_others_is_not_taken_from_it() {
+        let op = parse(&request("{databaseRef: {name: pg}, type: Restart, timeout: 1m}")).unwrap();
+        let step = Step::new(
+            "Any",
+            "",
+            |_, _| String::new(),
+            |_, _| Ok(crate::step::Progress::Done),
+        );
+        assert_eq!(op.step_timeout(&step, 3).as_mins(), 1);
+        let granting = step.granting(|_| SignedDuration::from_mins(5));
+        assert_eq!(op.step_timeout(&granting, 3).as_mins(), 6);
     }
 }

@@ -8,9 +8,8 @@ use runtime::Severity;
 
 use crate::admit::{Admission, Waiting, reasons};
 use crate::approval;
-use crate::engine::{FAILED, SUCCESSFUL};
+use crate::engine::{FAILED, PAUSE, RESUME, SUCCESSFUL};
 use crate::operation::Operation;
-use crate::step::StepName;
 
 /// Condition of a request that a newer one makes superfluous.
 const SKIPPED: &str = conditions::SKIPPED;
@@ -26,17 +25,17 @@ pub fn admitted(
     let mut status = old.clone();
     match admission {
         Admission::Wait(waiting) => wait(&mut status, waiting, now),
-        Admission::Begin(plan) => {
-            status.plan = Some((**plan).clone());
-            let type_ = op.type_().as_str();
-            conclude(&mut status, OpsRequestPhase::Progressing, type_, op.begun(), now);
+        Admission::Begin(progress) => {
+            status.progress = Some((**progress).clone());
+            let (type_, begun) = (op.type_.kind().as_str(), op.type_.begun());
+            conclude(&mut status, OpsRequestPhase::Progressing, type_, begun, now);
         }
         Admission::NothingToDo(why) => {
             conclude(&mut status, OpsRequestPhase::Successful, SUCCESSFUL, why, now)
         }
         Admission::Skip(why) => conclude(&mut status, OpsRequestPhase::Skipped, SKIPPED, why, now),
         Admission::Refuse(why) => conclude(&mut status, OpsRequestPhase::Failed, FAILED, why, now),
-        Admission::DryRun(preview) => approval::dry_run_done(&mut status, op, preview, now),
+        Admission::DryRun(plan) => approval::dry_run_done(&mut status, op, plan, now),
         Admission::AwaitApproval(question) => approval::await_approval(&mut status, question),
         Admission::Deny(why) => approval::deny(&mut status, why, now),
     }
@@ -127,14 +126,14 @@ fn news_of(op: &Operation, old: Option<&Condition>, now: &Condition) -> Option<N
             },
         })
     };
-    if now.type_ == StepName::Pause.as_str() {
+    if now.type_ == PAUSE.condition {
         return bracket(
             events::PAUSE_DATABASE,
             "Pausing Postgres",
             "Successfully paused Postgres",
         );
     }
-    if now.type_ == StepName::Resume.as_str() {
+    if now.type_ == RESUME.condition {
         return bracket(
             events::RESUME_DATABASE,
             "Resuming PostgreSQL",

@@ -1,43 +1,46 @@
-//! A step of an operation, and what it can say about the world.
+//! A step of an operation as data, and what it can report about the world.
 
-use api_types::ops_request::OperationPlan;
-use api_types::reported::ops_request::conditions;
+use api_types::ops_request::OperationProgress;
+use jiff::SignedDuration;
 
 use crate::effect::Effect;
 use crate::operation::Operation;
+use crate::waiting::WaitingOn;
 use crate::world::World;
 
-/// What a step sees.
+/// What a step finds out.
 #[derive(Debug, PartialEq)]
 pub enum Progress {
-    /// Nothing is left to do: it can be seen.
+    /// Nothing is left to do: it was observed.
     Done,
-    /// Do this, then look again.
+    /// Do this, then observe again.
     Act(Vec<Effect>),
-    /// It is somebody else's turn; the sentence says whose.
-    Wait(String),
-    /// A choice that must be written down before it is acted on.
-    Choose(Box<OperationPlan>),
-    /// Do this a single time: the plan says that it was done, and is written down before. An operator that ends in between
-    /// has not done it.
-    ActOnce(Box<OperationPlan>, Vec<Effect>),
+    /// Something else has to happen first.
+    Wait(WaitingOn),
+    /// A choice that must be persisted before it is acted on.
+    Choose(Box<OperationProgress>),
+    /// Do this a single time: the progress records it, and is persisted first. An operator that ends in between has not
+    /// done it.
+    ActOnce(Box<OperationProgress>, Vec<Effect>),
     /// It will never be done; the sentence says why and what to change.
     Impossible(String),
 }
 
-/// Shorthand for steps whose needs are checked with `?`.
-impl From<String> for Progress {
-    fn from(waiting_for: String) -> Self {
-        Self::Wait(waiting_for)
+/// Within a step, `?` on something that is not there yet ends in a [`Progress`].
+pub type StepResult<T = Progress> = Result<T, Progress>;
+
+impl From<WaitingOn> for Progress {
+    fn from(waiting: WaitingOn) -> Self {
+        Self::Wait(waiting)
     }
 }
 
-/// Within a step, `?` on something that is not there yet ends in a [`Progress`].
-pub type Needs<T> = Result<T, Progress>;
-
 impl Progress {
     /// Within a step, `?` on something that has to be done first.
-    pub fn first(self) -> Needs<()> {
+    ///
+    /// # Errors
+    /// The progress itself, unless it is [`Progress::Done`].
+    pub fn require_done(self) -> StepResult<()> {
         match self {
             Self::Done => Ok(()),
             other => Err(other),
@@ -54,49 +57,110 @@ impl Progress {
     }
 }
 
-/// Turns the two ends of a step's function into one.
-pub fn settle(outcome: Result<Progress, Progress>) -> Progress {
-    outcome.unwrap_or_else(|progress| progress)
+/// What ends the wait of a step before the next look at everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WakeOn {
+    /// Nothing in particular.
+    Time,
+    /// The provisioner acknowledges the pause.
+    PauseAcknowledged,
+    /// The pause is given back, and the provisioner has observed that.
+    PauseReleased,
+    /// cert-manager has issued the database's Certificates.
+    CertificatesIssued,
 }
 
-/// A named part of an operation.
+/// A named part of an operation. A step is `pub const` data in the folder of its request type; the engine reads the fields
+/// and never compares names.
 #[derive(Clone, Copy)]
 pub struct Step {
-    /// Its name; also its condition's type and reason.
-    pub name: StepName,
+    /// Type and reason of its condition.
+    pub condition: &'static str,
     /// The message of its condition when it is done.
     pub done: &'static str,
-    /// Looks at the world and says what is next.
-    pub advance: fn(&Operation, &World) -> Progress,
-    /// What can be told about its parts.
-    pub trail: fn(&Operation, &World) -> Vec<Mark>,
+    /// What is done in it, for a plan.
+    pub describe: fn(&Operation, &World) -> String,
+    /// Looks at the world and decides what is next.
+    pub advance: fn(&Operation, &World) -> StepResult,
+    /// Parts of it that are reported as conditions of their own.
+    pub sub_conditions: fn(&Operation, &World) -> Vec<SubCondition>,
+    /// Whether it needs the members' answers.
+    pub asks_members: bool,
+    /// Whether it may act before the members have answered: what it writes does not depend on that.
+    pub acts_unseen: bool,
+    /// Whether the spec says the new settings once it is done: there is no way back.
+    pub is_commit: bool,
+    /// Time on top of the step's own timeout, which the request grants to others.
+    pub extra_time: fn(&Operation) -> SignedDuration,
+    /// What to watch while it waits.
+    pub wakes_on: WakeOn,
 }
 
 impl Step {
-    /// A step without parts to tell about.
+    /// A step that looks at the members' answers, and nothing more.
     pub const fn new(
-        name: StepName,
+        condition: &'static str,
         done: &'static str,
-        advance: fn(&Operation, &World) -> Progress,
+        describe: fn(&Operation, &World) -> String,
+        advance: fn(&Operation, &World) -> StepResult,
     ) -> Self {
         Self {
-            name,
+            condition,
             done,
+            describe,
             advance,
-            trail: |_, _| Vec::new(),
+            sub_conditions: |_, _| Vec::new(),
+            asks_members: true,
+            acts_unseen: false,
+            is_commit: false,
+            extra_time: |_| SignedDuration::ZERO,
+            wakes_on: WakeOn::Time,
         }
     }
 
-    /// With parts to tell about.
-    pub const fn with_trail(mut self, trail: fn(&Operation, &World) -> Vec<Mark>) -> Self {
-        self.trail = trail;
+    /// The members' answers do not matter to it.
+    pub const fn without_members(mut self) -> Self {
+        self.asks_members = false;
+        self
+    }
+
+    /// It may act before the members have answered.
+    pub const fn acting_unseen(mut self) -> Self {
+        self.acts_unseen = true;
+        self
+    }
+
+    /// It writes `Postgres.spec`.
+    pub const fn committing(mut self) -> Self {
+        self.is_commit = true;
+        self
+    }
+
+    /// It grants this time to others on top of its own timeout.
+    pub const fn granting(mut self, extra_time: fn(&Operation) -> SignedDuration) -> Self {
+        self.extra_time = extra_time;
+        self
+    }
+
+    /// It is woken by this.
+    pub const fn waking_on(mut self, wakes_on: WakeOn) -> Self {
+        self.wakes_on = wakes_on;
+        self
+    }
+
+    /// It has parts to report.
+    pub const fn with_sub_conditions(
+        mut self,
+        sub_conditions: fn(&Operation, &World) -> Vec<SubCondition>,
+    ) -> Self {
+        self.sub_conditions = sub_conditions;
         self
     }
 }
 
 /// A part of a step that is reported as a condition of its own (KubeDB's sub-conditions): no reason, a fixed form.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mark {
+pub struct SubCondition {
     /// Type of the condition, with the Pod: `EvictPod--ha-postgres-1`.
     pub type_: String,
     /// `<words>; ConditionStatus:True; PodName:<pod>`.
@@ -105,12 +169,12 @@ pub struct Mark {
     pub done: bool,
 }
 
-impl Mark {
+impl SubCondition {
     /// A part that concerns one Pod.
     pub fn of_pod(type_: &str, words: &str, pod: &str, done: bool) -> Self {
         Self {
             type_: format!("{type_}--{pod}"),
-            message: format!("{}; PodName:{pod}", said(words, done)),
+            message: format!("{}; PodName:{pod}", with_status(words, done)),
             done,
         }
     }
@@ -119,63 +183,12 @@ impl Mark {
     pub fn of_database(type_: &str, words: &str, done: bool) -> Self {
         Self {
             type_: type_.to_owned(),
-            message: said(words, done),
+            message: with_status(words, done),
             done,
         }
     }
 }
 
-fn said(words: &str, done: bool) -> String {
+fn with_status(words: &str, done: bool) -> String {
     format!("{words}; ConditionStatus:{}", if done { "True" } else { "False" })
-}
-
-/// The names of all steps: condition types of KubeDB where it has one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
-pub enum StepName {
-    Pause,
-    IssueCertificates,
-    SyncCertificates,
-    TrustCa,
-    ReloadTls,
-    DrainSessions,
-    UpdatePetSets,
-    RestartNodes,
-    ReloadPods,
-    UpdateDatabase,
-    RestoreDatabase,
-    Resume,
-}
-
-impl StepName {
-    /// Whether it looks at how members answer.
-    pub fn judges_members(self) -> bool {
-        !matches!(
-            self,
-            Self::Pause | Self::IssueCertificates | Self::SyncCertificates | Self::Resume
-        )
-    }
-
-    /// Whether it may write before it knows how members answer: what it writes does not depend on that.
-    pub fn acts_unseen(self) -> bool {
-        matches!(self, Self::TrustCa | Self::ReloadTls)
-    }
-
-    /// The word on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pause => conditions::DATABASE_PAUSE_SUCCEEDED,
-            Self::IssueCertificates => conditions::ISSUE_CERTIFICATES_SUCCEEDED,
-            Self::SyncCertificates => conditions::CERTIFICATE_SYNCED,
-            Self::TrustCa => conditions::TRUST_CA,
-            Self::ReloadTls => conditions::RELOAD_TLS,
-            Self::DrainSessions => conditions::DRAIN_SESSIONS,
-            Self::UpdatePetSets => conditions::UPDATE_PET_SETS,
-            Self::RestartNodes => conditions::RESTART_NODES,
-            Self::ReloadPods => conditions::RELOAD_PODS,
-            Self::UpdateDatabase => conditions::UPDATE_DATABASE,
-            Self::RestoreDatabase => conditions::RESTORE_DATABASE,
-            Self::Resume => conditions::DATABASE_RESUME_SUCCEEDED,
-        }
-    }
 }

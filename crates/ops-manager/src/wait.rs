@@ -10,33 +10,39 @@ use futures::future::try_join_all;
 use kube::runtime::wait::{Error, await_condition};
 use kube::{Api, Client};
 
-use crate::moves::certificates::is_issued;
 use crate::operation::Operation;
-use crate::step::StepName;
+use crate::step::WakeOn;
+use crate::tls::certificates::is_issued;
 use crate::world::{Observed, World, acknowledged, holder};
 
 /// After this long everything is looked at again, whatever was seen.
-const AT_MOST: Duration = Duration::from_secs(1);
+const WATCH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Returns when there is something new for the step that is due, or after a second. Whether there was something to wait for
-/// after a look at this world and, perhaps, deeds that the world did not show yet.
-pub async fn until_new(client: &Client, op: &Operation, due: StepName, world: &World, acted: bool) -> bool {
+/// after a look at this world and, perhaps, effects that the world did not show yet.
+pub async fn until_new(
+    client: &Client,
+    op: &Operation,
+    wakes_on: WakeOn,
+    world: &World,
+    acted: bool,
+) -> bool {
     let waiting = async {
-        match due {
-            StepName::Pause => until_database(client, op, |pg| acknowledged(pg, &op.holder())).await,
-            StepName::Resume => {
+        match wakes_on {
+            WakeOn::PauseAcknowledged => {
+                until_database(client, op, |pg| acknowledged(pg, &op.holder())).await
+            }
+            WakeOn::PauseReleased => {
                 let is_given_back = |pg: &Postgres| {
                     holder(pg) != Some(op.holder().as_str()) && !acknowledged(pg, &op.holder())
                 };
                 until_database(client, op, is_given_back).await
             }
-            StepName::IssueCertificates | StepName::SyncCertificates if acted || is_to_come(world) => {
-                until_issued(client, op).await
-            }
-            _ => Ok(false),
+            WakeOn::CertificatesIssued if acted || is_to_come(world) => until_issued(client, op).await,
+            WakeOn::CertificatesIssued | WakeOn::Time => Ok(false),
         }
     };
-    match tokio::time::timeout(AT_MOST, waiting).await {
+    match tokio::time::timeout(WATCH_TIMEOUT, waiting).await {
         Ok(Ok(waited)) => waited,
         // A watch that fails tells nothing: look as if there was none.
         Ok(Err(_)) => false,
@@ -47,7 +53,8 @@ pub async fn until_new(client: &Client, op: &Operation, due: StepName, world: &W
 /// Whether cert-manager is still at it. When it is not, a step waits for something else, and what is issued already would end
 /// every wait at once.
 fn is_to_come(world: &World) -> bool {
-    let mut seen = world.certificates.values().filter_map(Observed::present);
+    let certificates = world.tls.iter().flat_map(|tls| tls.certificates.values());
+    let mut seen = certificates.filter_map(Observed::present);
     seen.any(|certificate| !is_issued(certificate))
 }
 
@@ -80,6 +87,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::tls::world::TlsWorld;
 
     fn certificate(conditions: &[(&str, &str)]) -> Observed<Certificate> {
         let conditions: Vec<_> = conditions
@@ -100,14 +108,18 @@ mod tests {
         let ready = ("Ready", "True");
         let table = [
             (certificate(&[ready]), false, "issued"),
-            (certificate(&[ready, ("Issuing", "True")]), true, "issued anew"),
+            (certificate(&[ready, ("Issuing", "True")]), true, "being reissued"),
             (certificate(&[("Ready", "False")]), true, "not issued yet"),
             (Observed::Absent, false, "not there"),
             (Observed::Unknown("denied".into()), false, "not known"),
         ];
         for (seen, is_waited_for, what) in table {
-            let world = World {
+            let tls = TlsWorld {
                 certificates: [(CertificateAlias::Server, seen)].into(),
+                ..TlsWorld::default()
+            };
+            let world = World {
+                tls: Some(tls),
                 ..World::default()
             };
             assert_eq!(is_to_come(&world), is_waited_for, "{what}");

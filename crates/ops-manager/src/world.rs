@@ -1,20 +1,20 @@
-//! What was seen of one database, as values. Read by [`crate::observe`], judged by steps.
+//! What was observed of one database, as values. Read by [`crate::observe`], decided upon by steps.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use api_types::cert_manager::Certificate;
 use api_types::condition;
 use api_types::postgres::DatabasePhase;
 use api_types::postgres::conditions::{ISSUER_CA_CHANGED, PAUSED};
 use api_types::tls::{CertificateAlias, IssuerRef};
 use api_types::vocabulary::PAUSED_BY;
 use api_types::{PetSet, Postgres, PostgresVersion};
-use blueprint::{CaBundle, KeyPair, Material};
+use blueprint::{CaBundle, Material};
 use instance::{LoadedConfiguration, Replica, SslSessions};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::moves::authority::Answer;
+use crate::tls::world::TlsWorld;
+use crate::waiting::WaitingOn;
 
 /// Something that was looked for. What could not be read is never taken for absent.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,15 +37,20 @@ impl<T> Observed<T> {
         }
     }
 
-    /// What is there, or in one sentence why it can't be used yet. `what` names it, for example `PetSet ha-postgres`.
+    /// What is there, or why it can't be used yet. `what` names it, for example `PetSet ha-postgres`.
     ///
     /// # Errors
-    /// The sentence, to be reported as what is waited for.
-    pub fn need(&self, what: &str) -> Result<&T, String> {
+    /// What is waited for.
+    pub fn require(&self, what: &str) -> Result<&T, WaitingOn> {
         match self {
             Self::Present(value) => Ok(value),
-            Self::Absent => Err(format!("{what} does not exist")),
-            Self::Unknown(why) => Err(format!("{what} could not be read: {why}")),
+            Self::Absent => Err(WaitingOn::Missing {
+                what: what.to_owned(),
+            }),
+            Self::Unknown(why) => Err(WaitingOn::Unread {
+                what: what.to_owned(),
+                why: why.clone(),
+            }),
         }
     }
 
@@ -59,7 +64,8 @@ impl<T> Observed<T> {
     }
 }
 
-/// One database and everything around it that an operation looks at.
+/// One database and everything around it that an operation looks at. A part that is an `Option` is `None` when this type of
+/// request, or the step that is due, did not ask for it; that says nothing about what is there.
 #[derive(Clone, Debug, Default)]
 pub struct World {
     /// When it was looked at.
@@ -78,25 +84,24 @@ pub struct World {
     pub makes_named_service_account: bool,
     /// The config Secret.
     pub config: Observed<ConfigSecret>,
-    /// What members were given before this operation gave them something else; `Absent` until it did.
-    pub last_good: Observed<Material>,
     /// Metadata of the AppBinding.
     pub app_binding: Observed<ObjectMeta>,
     /// The PetSet.
     pub pet_set: Observed<PetSet>,
-    /// Certificates by alias.
-    pub certificates: BTreeMap<CertificateAlias, Observed<Certificate>>,
-    /// Secrets of the certificates by their names.
-    pub secrets: BTreeMap<String, Observed<IssuedSecret>>,
-    /// What new issuers answered, by the names of the CertificateRequests.
-    pub answers: BTreeMap<String, Observed<Answer>>,
-    /// Issuers that the spec or the request names.
+    /// The issuers that this type of request asked for.
     pub issuers: Vec<(IssuerRef, Observed<IssuerState>)>,
-    /// The members were not asked, because the step that is due does not judge them.
-    pub members_not_asked: bool,
-    /// The members' Pods, by name.
-    pub members: BTreeMap<String, Member>,
-    /// The Pod that the members agree is the primary, if any of them says.
+    /// Certificates.
+    pub tls: Option<TlsWorld>,
+    /// The members' answers.
+    pub members: Option<Members>,
+}
+
+/// The members of a database as they answered in one look.
+#[derive(Clone, Debug, Default)]
+pub struct Members {
+    /// Their Pods, by name.
+    pub by_pod: BTreeMap<String, Member>,
+    /// The Pod that the members agree is the primary, if any of them reports one.
     pub leader: Option<String>,
 }
 
@@ -111,17 +116,6 @@ pub struct ConfigSecret {
     pub material: Material,
 }
 
-/// What an issuer gave.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct IssuedSecret {
-    /// Certificate, key and CA; none when a part is missing.
-    pub pair: Option<KeyPair>,
-    /// Name of the issuer that cert-manager noted on the Secret.
-    pub issuer: Option<String>,
-    /// What clients find in its `ca.crt`, where an operator may have put more than the CA of the pair.
-    pub shown_ca: CaBundle,
-}
-
 /// Whether an issuer can sign.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IssuerState {
@@ -131,7 +125,7 @@ pub struct IssuerState {
     pub message: String,
 }
 
-/// One member: its Pod, Patroni's word about it, and how it answers on the wire.
+/// One member: its Pod, what its Patroni reports, and how it answers on the wire.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Member {
     /// Pod UID.
@@ -144,17 +138,17 @@ pub struct Member {
     pub terminating: bool,
     /// Value of the annotation that makes kubelet look at Secrets again.
     pub files_token: Option<String>,
-    /// What its Patroni says.
+    /// What its Patroni reports.
     pub patroni: Observed<PatroniState>,
     /// How its database port answers.
-    pub wire: Observed<Wire>,
-    /// What it says in SQL; absent when it was not asked.
-    pub inside: Observed<Inside>,
+    pub probe: Observed<TlsProbe>,
+    /// What it reports in SQL; absent when it was not asked.
+    pub server: Observed<ServerState>,
 }
 
-/// What a member says in SQL.
+/// What a member reports in SQL.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Inside {
+pub struct ServerState {
     /// The public files that it has.
     pub files: Files,
     /// The configuration that it has read.
@@ -163,6 +157,8 @@ pub struct Inside {
     pub sessions: SslSessions,
     /// Those that replicate from it.
     pub replicas: Vec<Replica>,
+    /// Names of its physical replication slots, with whether each is in use.
+    pub slots: BTreeMap<String, bool>,
 }
 
 /// The public files of a member, by what identifies them.
@@ -176,7 +172,7 @@ pub struct Files {
     pub leaves: BTreeMap<CertificateAlias, String>,
 }
 
-/// What a member's Patroni says.
+/// What a member's Patroni reports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PatroniState {
     /// PostgreSQL runs.
@@ -191,7 +187,7 @@ pub struct PatroniState {
 
 /// How a member's database port answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wire {
+pub struct TlsProbe {
     /// The leaf that it serves; none when it answers that it has no TLS.
     pub served: Option<ServedLeaf>,
     /// Subjects (DER) of the CAs that it asks client certificates of.
@@ -221,14 +217,13 @@ pub fn holder(postgres: &Postgres) -> Option<&str> {
     Some(value.as_str()).filter(|value| !value.is_empty())
 }
 
-/// That somebody else holds the database; a person, whose pause may have been forgotten, holds it by a name without a UID.
-pub fn paused_by_another(database: &str, holder: &str) -> String {
-    let end = if holder.contains('/') {
-        String::new()
-    } else {
-        format!("; when nobody needs it any more: kubectl annotate postgres {database} {PAUSED_BY}-")
-    };
-    format!("the database is paused by {holder}; waits until that pause is removed{end}")
+/// That another request or a person holds the database.
+pub fn paused_by_another(database: &str, holder: &str) -> WaitingOn {
+    WaitingOn::PausedBy {
+        database: database.to_owned(),
+        holder: holder.to_owned(),
+        is_person: !holder.contains('/'),
+    }
 }
 
 /// Whether the provisioner has said that it keeps off for this holder.
@@ -291,21 +286,36 @@ impl World {
             .unwrap_or(1)
     }
 
-    /// The issued Secret of this name.
+    /// The members' Pods by name; none when they were not asked.
+    pub fn members(&self) -> &BTreeMap<String, Member> {
+        static NOT_ASKED: BTreeMap<String, Member> = BTreeMap::new();
+        self.members
+            .as_ref()
+            .map_or(&NOT_ASKED, |members| &members.by_pod)
+    }
+
+    /// The Pod that the members agree is the primary.
+    pub fn leader(&self) -> Option<&str> {
+        self.members.as_ref()?.leader.as_deref()
+    }
+
+    /// Whether every member that the spec asks for was seen.
     ///
     /// # Errors
-    /// What is waited for.
-    pub fn issued(&self, secret: &str) -> Result<&IssuedSecret, String> {
-        self.secrets
-            .get(secret)
-            .unwrap_or(&Observed::Absent)
-            .need(&format!("Secret {secret}"))
+    /// What is waited for, if not.
+    pub fn all_seen(&self) -> Result<(), WaitingOn> {
+        let wanted = usize::try_from(self.replicas()).unwrap_or(0);
+        let seen = self.members().len();
+        if seen < wanted {
+            return Err(WaitingOn::Pods { wanted, seen });
+        }
+        Ok(())
     }
 }
 
 impl Member {
-    /// Why this member can't be counted on, if it can't.
-    pub fn trouble(&self, is_leader: bool) -> Option<String> {
+    /// Why this member can't be relied on, if it can't.
+    pub fn unhealthy_reason(&self, is_leader: bool) -> Option<String> {
         if self.terminating {
             return Some("its Pod is ending".into());
         }

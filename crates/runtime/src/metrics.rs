@@ -12,10 +12,24 @@ use prometheus::{
 
 use crate::apply::ApplyError;
 
+/// Brings gauges up to date when they are asked for.
+type Refresh = Box<dyn Fn() + Send + Sync>;
+
+/// What is called before the metrics are read.
+#[derive(Clone, Default)]
+struct BeforeScrape(Arc<Mutex<Vec<Refresh>>>);
+
+impl std::fmt::Debug for BeforeScrape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("functions")
+    }
+}
+
 /// The registry of one process, with the metrics that all operators have.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     registry: Registry,
+    before_scrape: BeforeScrape,
     reconciles: IntCounterVec,
     errors: IntCounterVec,
     durations: HistogramVec,
@@ -31,6 +45,7 @@ impl Metrics {
     pub fn new(operator: &str, version: &str) -> Result<Self, prometheus::Error> {
         let metrics = Self {
             registry: Registry::new(),
+            before_scrape: BeforeScrape::default(),
             reconciles: IntCounterVec::new(
                 Opts::new(
                     "sealwright_reconciles_total",
@@ -109,6 +124,17 @@ impl Metrics {
         }
     }
 
+    /// Has `refresh` called before the metrics are read, for gauges that are counted from what a process knows: nothing is
+    /// counted while nobody asks.
+    pub fn before_scrape(&self, refresh: impl Fn() + Send + Sync + 'static) {
+        let mut all = self
+            .before_scrape
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        all.push(Box::new(refresh));
+    }
+
     /// Says whether this process is the leader.
     pub fn set_leader(&self, leader: bool) {
         self.leader.set(leader.into());
@@ -119,6 +145,14 @@ impl Metrics {
     /// # Errors
     /// When a metric can't be encoded.
     pub fn text(&self) -> Result<String, prometheus::Error> {
+        for refresh in &*self
+            .before_scrape
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+        {
+            refresh();
+        }
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(String::from_utf8_lossy(&text).into_owned())

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use api_types::ops_request::{OperationPreview, OpsRequestPhase, PreviewAction, PreviewRestart};
+use api_types::ops_request::{CertificateAction, OperationPlan, OpsRequestPhase, PlannedRestart};
 use api_types::vocabulary::{APPROVAL, APPROVED_PLAN};
 use api_types::{Postgres, PostgresOpsRequest, condition};
 use e2e::cluster::{TestNamespace, in_namespace};
@@ -35,7 +35,7 @@ async fn dry_runs(namespace: &TestNamespace) -> Result<()> {
     )
     .await?;
     let actions: Vec<_> = add.certificates.iter().map(|it| it.action).collect();
-    ensure!(actions == [PreviewAction::Issue; 3], "{add:#?}");
+    ensure!(actions == [CertificateAction::Issue; 3], "{add:#?}");
     let server = &add.certificates[0];
     let name = format!("{DATABASE}.{}.svc", namespace.name);
     ensure!(
@@ -54,7 +54,7 @@ async fn dry_runs(namespace: &TestNamespace) -> Result<()> {
         add.sessions
     );
     ensure!(
-        add.members[0].restart == PreviewRestart::IfNeeded,
+        add.members[0].restart == PlannedRestart::IfNeeded,
         "{:?}",
         add.members
     );
@@ -66,7 +66,7 @@ async fn dry_runs(namespace: &TestNamespace) -> Result<()> {
     let now = children::of(namespace, &owner).await?;
     let restart = told(namespace, manifests::RESTART, "would-restart").await?;
     ensure!(
-        restart.members[0].restart == PreviewRestart::Always,
+        restart.members[0].restart == PlannedRestart::Always,
         "{restart:#?}"
     );
     ensure!(
@@ -90,7 +90,7 @@ async fn dry_runs(namespace: &TestNamespace) -> Result<()> {
 }
 
 /// The plan of a dry run that came while the writer was connected: it makes a new connection every second.
-async fn seen_with_the_writer(namespace: &TestNamespace, yaml: &str) -> Result<OperationPreview> {
+async fn seen_with_the_writer(namespace: &TestNamespace, yaml: &str) -> Result<OperationPlan> {
     for attempt in 1..10 {
         let plan = told(namespace, yaml, &format!("would-add-{attempt}")).await?;
         if plan.sessions.without_tls > 0 {
@@ -109,7 +109,7 @@ fn dry(yaml: &str, name: &str) -> Result<PostgresOpsRequest> {
 }
 
 /// The plan of a dry run.
-async fn told(namespace: &TestNamespace, yaml: &str, name: &str) -> Result<OperationPreview> {
+async fn told(namespace: &TestNamespace, yaml: &str, name: &str) -> Result<OperationPlan> {
     requests::create_as_is(namespace, &dry(yaml, name)?).await?;
     let ended = wait::request_successful(&namespace.api(), name, TOLD).await?;
     ensure!(
@@ -123,7 +123,7 @@ async fn told(namespace: &TestNamespace, yaml: &str, name: &str) -> Result<Opera
     let types: Vec<&str> = status.conditions.iter().map(|it| it.type_.as_str()).collect();
     ensure!(types == ["Successful"], "it did something: {types:?}");
     checks::at_peace(namespace, DATABASE).await?;
-    status.preview.context("a preview")
+    status.plan.context("a preview")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -223,14 +223,14 @@ fn approved(request: &PostgresOpsRequest) -> Option<&api_types::Condition> {
 }
 
 fn hash(request: &PostgresOpsRequest) -> Result<String> {
-    let preview = request.status.as_ref().and_then(|status| status.preview.as_ref());
+    let preview = request.status.as_ref().and_then(|status| status.plan.as_ref());
     Ok(preview.context("a preview")?.hash.clone())
 }
 
 /// The phases that were told are the steps that were done, in their order.
 fn did_what_it_told(request: &PostgresOpsRequest) -> Result<()> {
     let status = request.status.as_ref().context("a status")?;
-    let preview = status.preview.as_ref().context("a preview")?;
+    let preview = status.plan.as_ref().context("a preview")?;
     let told: Vec<&str> = preview.phases.iter().map(|phase| phase.name.as_str()).collect();
     let done: Vec<&str> = status
         .conditions

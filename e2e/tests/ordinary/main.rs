@@ -31,7 +31,10 @@ async fn reported(
     reason: &str,
 ) -> Result<String> {
     let found = |postgres: &Postgres| {
-        let conditions = postgres.status.as_ref().map(|status| status.conditions.as_slice());
+        let conditions = postgres
+            .status
+            .as_ref()
+            .map(|status| status.conditions.as_slice());
         condition::find(conditions.unwrap_or_default(), type_)
             .filter(|it| it.status == status && it.reason.as_deref() == Some(reason))
             .map(|it| it.message.clone().unwrap_or_default())

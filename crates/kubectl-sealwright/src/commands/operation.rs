@@ -65,7 +65,7 @@ async fn follow_plan(target: &Target, name: &str, args: &RequestArgs) -> Result<
     let doing = format!("reading PostgresOpsRequest {name} in {}", target.namespace);
     let request = target.api::<PostgresOpsRequest>().get(name).await;
     let status = request.map_err(|error| Error::api(doing, error))?.status;
-    match status.and_then(|status| status.preview) {
+    match status.and_then(|status| status.plan) {
         Some(preview) if ending.phase == OpsRequestPhase::Successful => {
             style::print(&plan::text(&preview, Paint::for_stdout()))?;
             Ok(Exit::Done)

@@ -1,14 +1,14 @@
-//! What a request would do, as its dry run tells it (`status.preview`).
+//! What a request would do, as its dry run tells it (`status.plan`).
 
-use api_types::ops_preview::{
-    OperationPreview, PreviewAction, PreviewCertificate, PreviewMember, PreviewRestart, PreviewSessions,
+use api_types::ops_plan::{
+    CertificateAction, OperationPlan, PlannedCertificate, PlannedMember, PlannedRestart, PlannedSessions,
 };
 use api_types::tls::IssuerRef;
 
 use crate::style::{self, Paint};
 
 /// The text of a plan.
-pub fn text(plan: &OperationPreview, paint: Paint) -> String {
+pub fn text(plan: &OperationPlan, paint: Paint) -> String {
     let mut phases = vec![paint.heading(["PHASE", "DOES"])];
     phases.extend(
         plan.phases
@@ -32,27 +32,32 @@ pub fn text(plan: &OperationPreview, paint: Paint) -> String {
     parts.join("\n")
 }
 
-fn member(member: &PreviewMember, paint: Paint) -> Vec<String> {
+fn member(member: &PlannedMember, paint: Paint) -> Vec<String> {
     let restart = match member.restart {
-        PreviewRestart::Always => paint.warn("yes"),
-        PreviewRestart::IfNeeded => "if needed".to_owned(),
-        PreviewRestart::Never => "no".to_owned(),
+        PlannedRestart::Always => paint.warn("yes"),
+        PlannedRestart::IfNeeded => "if needed".to_owned(),
+        PlannedRestart::Never => "no".to_owned(),
     };
     let role = member.role.clone().unwrap_or_else(|| "unknown".to_owned());
     vec![member.name.clone(), role, restart, member.reason.clone()]
 }
 
-fn certificate(certificate: &PreviewCertificate) -> Vec<String> {
+fn certificate(certificate: &PlannedCertificate) -> Vec<String> {
     let action = match certificate.action {
-        PreviewAction::Issue => "issue",
-        PreviewAction::IssueAnew => "issue anew",
-        PreviewAction::Keep => "keep",
-        PreviewAction::Delete => "delete",
+        CertificateAction::Issue => "issue",
+        CertificateAction::IssueAnew => "issue anew",
+        CertificateAction::Keep => "keep",
+        CertificateAction::Delete => "delete",
     };
     let added = certificate.names_added.iter().map(|name| format!("+{name}"));
     let dropped = certificate.names_dropped.iter().map(|name| format!("-{name}"));
     let mut names: Vec<String> = added.chain(dropped).collect();
-    if names.is_empty() && matches!(certificate.action, PreviewAction::IssueAnew | PreviewAction::Keep) {
+    if names.is_empty()
+        && matches!(
+            certificate.action,
+            CertificateAction::IssueAnew | CertificateAction::Keep
+        )
+    {
         names.push("as before".to_owned());
     }
     vec![
@@ -63,7 +68,7 @@ fn certificate(certificate: &PreviewCertificate) -> Vec<String> {
     ]
 }
 
-fn issuer(certificate: &PreviewCertificate) -> String {
+fn issuer(certificate: &PlannedCertificate) -> String {
     let name = |issuer: &IssuerRef| format!("{} {}", issuer.kind, issuer.name);
     match (&certificate.old_issuer, &certificate.new_issuer) {
         (Some(old), Some(new)) if old != new => format!("{} → {}", name(old), name(new)),
@@ -72,7 +77,7 @@ fn issuer(certificate: &PreviewCertificate) -> String {
     }
 }
 
-fn sessions(sessions: &PreviewSessions) -> String {
+fn sessions(sessions: &PlannedSessions) -> String {
     let mut text = format!(
         "sessions that would not go on: {} with TLS, {} without\n",
         sessions.with_tls, sessions.without_tls

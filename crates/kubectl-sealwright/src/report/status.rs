@@ -6,7 +6,7 @@ pub use text::text;
 
 use api_types::cert_manager::Certificate as CertManagerCertificate;
 use api_types::condition::{self, Condition};
-use api_types::ops_request::{MemberProof, OpsRequestPhase};
+use api_types::ops_request::{MemberTlsStatus, OpsRequestPhase};
 use api_types::postgres::{DatabasePhase, conditions};
 use api_types::tls::CertificateAlias;
 use api_types::{Postgres, PostgresOpsRequest};
@@ -334,7 +334,7 @@ fn by_handshake(answer: &Result<Option<Certificate>, String>, now: Timestamp) ->
 fn by_request(
     member: &Member,
     request: &PostgresOpsRequest,
-    proof: &MemberProof,
+    proof: &MemberTlsStatus,
     issued_until: Option<Timestamp>,
 ) -> Serves {
     // A proof has the time when it was first seen so; a request that is Successful has seen all of it at its end.

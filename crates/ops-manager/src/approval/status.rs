@@ -2,7 +2,7 @@
 
 use api_types::PostgresOpsRequest;
 use api_types::condition::{self, Condition};
-use api_types::ops_request::{OperationPreview, OpsRequestPhase, PostgresOpsRequestStatus};
+use api_types::ops_request::{OperationPlan, OpsRequestPhase, PostgresOpsRequestStatus};
 use api_types::reported::ops_request::{conditions, reasons};
 use api_types::vocabulary::{APPROVAL, APPROVED_PLAN};
 use jiff::Timestamp;
@@ -36,7 +36,7 @@ pub fn admitted(
     let mut status = report::admitted(op, &old, admission, request.metadata.generation, now);
     match admission {
         Admission::Begin(_) | Admission::Wait(_) if is_approved(request) => {
-            let hash = status.preview.as_ref().map(|preview| preview.hash.as_str());
+            let hash = status.plan.as_ref().map(|plan| plan.hash.as_str());
             let message = format!("the plan {} was approved", hash.unwrap_or_default());
             put(&mut status, true, reasons::PLAN_APPROVED, &message, now);
         }
@@ -50,14 +50,14 @@ pub fn admitted(
 pub(crate) fn dry_run_done(
     status: &mut PostgresOpsRequestStatus,
     op: &Operation,
-    preview: &OperationPreview,
+    plan: &OperationPlan,
     now: Timestamp,
 ) {
     let message = format!(
         "Nothing was done. {}/{}: {}. Plan {}",
-        op.namespace, op.database, preview.summary, preview.hash
+        op.namespace, op.database, plan.summary, plan.hash
     );
-    status.preview = Some(preview.clone());
+    status.plan = Some(plan.clone());
     leave_queue(status, OpsRequestPhase::Successful);
     condition::set(
         &mut status.conditions,
@@ -80,8 +80,8 @@ pub(crate) fn deny(status: &mut PostgresOpsRequestStatus, why: &str, now: Timest
 /// The phase and the plan of a request that waits for a human; the question itself needs the request.
 pub(crate) fn await_approval(status: &mut PostgresOpsRequestStatus, question: &Question) {
     leave_queue(status, OpsRequestPhase::WaitingForApproval);
-    if let Question::Plan(preview) = question {
-        status.preview = Some((**preview).clone());
+    if let Question::Plan(plan) = question {
+        status.plan = Some((**plan).clone());
     }
 }
 
@@ -93,15 +93,14 @@ fn ask(
     question: &Question,
     now: Timestamp,
 ) {
-    let preview = match question {
+    let plan = match question {
         Question::Impossible(why) => {
             let message = format!("it can't be done now: {why}; {}", how_to_deny(op));
             return put(status, false, IMPOSSIBLE, &message, now);
         }
-        Question::Plan(preview) => preview,
+        Question::Plan(plan) => plan,
     };
-    let given =
-        annotation(request, APPROVED_PLAN).filter(|given| !given.is_empty() && *given != preview.hash);
+    let given = annotation(request, APPROVED_PLAN).filter(|given| !given.is_empty() && *given != plan.hash);
     let (reason, why) = match given {
         Some(given) => (
             CHANGED,
@@ -110,12 +109,12 @@ fn ask(
         None => (WAITING, String::new()),
     };
     // The commands first: what comes late in a long message is cut off in Events.
-    let hash = &preview.hash;
+    let hash = &plan.hash;
     let message = format!(
         "{why}to approve plan {hash}: {}; {}. The plan: {}{}",
         annotate(op, &format!("{APPROVED_PLAN}={hash}")),
         how_to_deny(op),
-        preview.summary,
+        plan.summary,
         unknown_word(request),
     );
     put(status, false, reason, &message, now);
@@ -156,7 +155,7 @@ fn put(
 
 /// The Event that asks a human, for every plan once.
 pub(crate) fn question(old: &PostgresOpsRequestStatus, new: &PostgresOpsRequestStatus) -> Option<News> {
-    let hash = |status: &PostgresOpsRequestStatus| status.preview.as_ref().map(|it| it.hash.clone());
+    let hash = |status: &PostgresOpsRequestStatus| status.plan.as_ref().map(|it| it.hash.clone());
     let waits = new.phase == Some(OpsRequestPhase::WaitingForApproval);
     let is_new = old.phase != new.phase || hash(old) != hash(new);
     let asked = condition::find(&new.conditions, APPROVED).filter(|_| waits && is_new)?;

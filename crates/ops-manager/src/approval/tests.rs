@@ -4,13 +4,13 @@ use api_types::PostgresOpsRequest;
 use api_types::ops_request::OpsRequestPhase;
 use jiff::Timestamp;
 
-use super::{admit, needs_plan, stands_aside};
+use super::{admit, is_not_queued, needs_plan};
 use crate::admit::Admission;
 use crate::operation;
 use crate::world::World;
 
-const ASKED: &str = "{phase: WaitingForApproval, preview: {hash: abc, summary: s}}";
-const QUEUED: &str = "{phase: Pending, preview: {hash: abc, summary: s}, conditions: [{type: Approved, status: 'True', lastTransitionTime: 2026-01-01T00:00:00Z}]}";
+const ASKED: &str = "{phase: WaitingForApproval, plan: {hash: abc, summary: s}}";
+const QUEUED: &str = "{phase: Pending, plan: {hash: abc, summary: s}, conditions: [{type: Approved, status: 'True', lastTransitionTime: 2026-01-01T00:00:00Z}]}";
 const RUNNING: &str = "{phase: Progressing}";
 
 fn request(created: u8, spec: &str, annotations: &str, status: &str) -> PostgresOpsRequest {
@@ -52,7 +52,7 @@ fn who_needs_a_plan_and_who_takes_no_place_in_the_queue() {
         let request = request(1, spec, annotations, status);
         let context = format!("{spec} {annotations} {status}");
         assert_eq!(needs_plan(&request), plan, "{context}");
-        assert_eq!(stands_aside(&request), aside, "{context}");
+        assert_eq!(is_not_queued(&request), aside, "{context}");
     }
 }
 

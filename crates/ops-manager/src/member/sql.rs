@@ -11,7 +11,7 @@ use runtime::error_chain;
 use sha2::{Digest, Sha256};
 
 use crate::observe::Seen;
-use crate::world::{Files, Inside};
+use crate::world::{Files, ServerState};
 
 /// PostgreSQL tells nobody that a file has changed, so it is asked this often.
 const FILES_AGAIN: Duration = Duration::from_millis(20);
@@ -57,11 +57,14 @@ fn ways(seen: &Seen) -> Vec<TlsMode> {
     };
     let verified = TlsMode::VerifyCa {
         ca: config.trust.to_pem().into_bytes(),
-        known: [Some(&config.material), seen.world.last_good.present()]
-            .into_iter()
-            .flatten()
-            .filter_map(|material| material.get(CertificateAlias::Server)?.fingerprint())
-            .collect(),
+        known: [
+            Some(&config.material),
+            seen.world.tls.as_ref().and_then(|tls| tls.last_good.present()),
+        ]
+        .into_iter()
+        .flatten()
+        .filter_map(|material| material.get(CertificateAlias::Server)?.fingerprint())
+        .collect(),
     };
     match recorded_phase(&config.meta).unwrap_or_default() {
         TlsPhase::Off if config.trust.is_empty() => vec![TlsMode::Disable],
@@ -96,22 +99,24 @@ fn login(seen: &Seen, tls: TlsMode) -> Result<Login, String> {
 ///
 /// # Errors
 /// In a few words, why nothing is known.
-pub async fn look(seen: &Seen, address: &str, within: Duration) -> Result<(Inside, Session), String> {
+pub async fn look(seen: &Seen, address: &str, within: Duration) -> Result<(ServerState, Session), String> {
     let session = session(seen, address, within).await?;
-    let (files, configuration, sessions, replicas) = tokio::join!(
+    let (files, configuration, sessions, replicas, slots) = tokio::join!(
         files(&session),
         session.configuration(),
         session.application_sessions(),
         session.replicas(),
+        session.physical_slots(),
     );
     let said = |error: instance::SqlError| error_chain(&error);
-    let inside = Inside {
+    let server = ServerState {
         files: files?,
         configuration: configuration.map_err(said)?,
         sessions: sessions.map_err(said)?,
         replicas: replicas.map_err(said)?,
+        slots: slots.map_err(said)?,
     };
-    Ok((inside, session))
+    Ok((server, session))
 }
 
 /// Makes the server read its files again, as soon as they are these.
@@ -164,11 +169,11 @@ async fn files(session: &Session) -> Result<Files, String> {
     })
 }
 
-/// What the members of this stage find in their folders, as [`look`] tells it.
-pub fn files_of(stage: &crate::moves::config::Stage) -> Files {
-    let data = stage.children.config_secret.data.as_ref();
+/// What the members find in this state in their folders, as [`look`] tells it.
+pub fn files_of(state: &crate::moves::children::RenderedState) -> Files {
+    let data = state.children.config_secret.data.as_ref();
     let hash = |key: &str| Some(hex::encode(Sha256::digest(&data?.get(key)?.0)));
-    let material = &stage.resolved.tls.material;
+    let material = &state.resolved.tls.material;
     Files {
         configuration: hash(PATRONI_YML),
         trust: hash(TRUST_CRT),

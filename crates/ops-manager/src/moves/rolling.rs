@@ -1,14 +1,24 @@
-//! Making every Pod anew: standbys first, then the primary role moves, the old primary last.
+//! Restarting every Pod: standbys first, then the primary role moves, the old primary last.
 
 use std::collections::BTreeMap;
 
 use api_types::reported::ops_request::conditions;
 
-use crate::effect::Effect;
-use crate::moves::{config, failover};
+use crate::effect::MemberEffect;
+use crate::moves::{children, failover};
 use crate::operation::Operation;
-use crate::step::{Mark, Needs, Progress};
+use crate::step::{Progress, StepResult, SubCondition};
+use crate::waiting::WaitingOn;
 use crate::world::{Member, World};
+
+/// What is done, for a plan.
+pub fn describe(_: &Operation, world: &World) -> String {
+    if world.replicas() <= 1 {
+        "the Pod is restarted".into()
+    } else {
+        "the Pods are restarted one by one: the standbys, then a switchover, then the old primary".into()
+    }
+}
 
 /// Makes every Pod of an old revision anew, one at a time. Done when all are of the PetSet's revision and healthy, and
 /// each one that was made anew passes `proof`.
@@ -16,10 +26,8 @@ pub fn restart(
     op: &Operation,
     world: &World,
     proof: &dyn Fn(&str, &Member) -> Result<(), String>,
-) -> Result<Progress, Progress> {
-    if let Some(waiting) = config::revision_is_known(world)? {
-        return Ok(Progress::Wait(waiting));
-    }
+) -> StepResult {
+    children::template_is_observed(world)?;
     let rollout = Rollout::to_revision(world)?;
     if let Some(plan) = rollout.plan(op) {
         return Ok(plan);
@@ -32,8 +40,8 @@ pub fn restart_planned(
     op: &Operation,
     world: &World,
     proof: &dyn Fn(&str, &Member) -> Result<(), String>,
-) -> Result<Progress, Progress> {
-    let is_old = |pod: &str, member: &Member| op.plan.pods.get(pod) == Some(&member.uid);
+) -> StepResult {
+    let is_old = |pod: &str, member: &Member| op.progress.pods.get(pod) == Some(&member.uid);
     Rollout::new(world, is_old).go_on(op, proof)
 }
 
@@ -47,8 +55,8 @@ struct Rollout<'a> {
 }
 
 impl<'a> Rollout<'a> {
-    fn to_revision(world: &'a World) -> Needs<Self> {
-        let status = world.pet_set.need("the PetSet")?.status.as_ref();
+    fn to_revision(world: &'a World) -> StepResult<Self> {
+        let status = world.pet_set.require("the PetSet")?.status.as_ref();
         let revision = status
             .and_then(|status| status.update_revision.as_deref())
             .unwrap_or_default();
@@ -56,67 +64,60 @@ impl<'a> Rollout<'a> {
     }
 
     fn new(world: &'a World, is_old: impl Fn(&str, &Member) -> bool) -> Self {
-        let members = world.members.iter().map(|(pod, member)| (pod.as_str(), member));
+        let members = world.members().iter().map(|(pod, member)| (pod.as_str(), member));
         let (old, new) = members.partition(|(pod, member)| is_old(pod, member));
         Self { world, old, new }
     }
 
-    fn go_on(
-        &self,
-        op: &Operation,
-        proof: &dyn Fn(&str, &Member) -> Result<(), String>,
-    ) -> Result<Progress, Progress> {
-        if let Some(waiting) = self.missing().or_else(|| self.unfinished(proof)) {
-            return Ok(Progress::Wait(waiting));
-        }
+    fn go_on(&self, op: &Operation, proof: &dyn Fn(&str, &Member) -> Result<(), String>) -> StepResult {
+        self.world.all_seen()?;
+        self.all_finished(proof)?;
         Ok(self.next(op))
     }
 
     fn is_leader(&self, pod: &str) -> bool {
-        self.world.leader.as_deref() == Some(pod)
+        self.world.leader() == Some(pod)
     }
 
     /// Which Pods are replaced is written down before the first one is.
     fn plan(&self, op: &Operation) -> Option<Progress> {
-        if self.old.is_empty() || !op.plan.pods.is_empty() {
+        if self.old.is_empty() || !op.progress.pods.is_empty() {
             return None;
         }
-        let mut plan = op.plan.clone();
-        plan.pods = self
+        let mut progress = op.progress.clone();
+        progress.pods = self
             .old
             .iter()
             .map(|(pod, member)| ((*pod).to_owned(), member.uid.clone()))
             .collect();
-        plan.old_primary.clone_from(&self.world.leader);
-        Some(Progress::Choose(Box::new(plan)))
+        progress.old_primary = self.world.leader().map(str::to_owned);
+        Some(Progress::Choose(Box::new(progress)))
     }
 
-    fn missing(&self) -> Option<String> {
-        let wanted = usize::try_from(self.world.replicas()).unwrap_or(0);
-        let seen = self.world.members.len();
-        (seen < wanted).then(|| format!("waits for petset to make all {wanted} Pods; there are {seen}"))
-    }
-
-    /// What a Pod that was made anew still lacks.
-    fn unfinished(&self, proof: &dyn Fn(&str, &Member) -> Result<(), String>) -> Option<String> {
-        self.new.iter().find_map(|(pod, member)| {
-            let trouble = member
-                .trouble(self.is_leader(pod))
+    /// Every restarted Pod is healthy and passes the proof.
+    fn all_finished(&self, proof: &dyn Fn(&str, &Member) -> Result<(), String>) -> Result<(), WaitingOn> {
+        for (pod, member) in &self.new {
+            let unhealthy = member
+                .unhealthy_reason(self.is_leader(pod))
                 .or_else(|| proof(pod, member).err());
-            trouble.map(|trouble| format!("waits for {pod}: {trouble}"))
-        })
+            if let Some(why) = unhealthy {
+                let pod = (*pod).to_owned();
+                return Err(WaitingOn::Member { pod, why });
+            }
+        }
+        Ok(())
     }
 
     /// The next Pod, when all new ones are finished.
     fn next(&self, op: &Operation) -> Progress {
         if let Some((pod, _)) = self.old.iter().find(|(_, member)| member.terminating) {
-            return Progress::Wait(format!("waits for {pod} to end"));
+            return WaitingOn::PodEnd((*pod).to_owned()).into();
         }
         let mut standbys: Vec<_> = self.old.iter().filter(|(pod, _)| !self.is_leader(pod)).collect();
-        // Who is behind most has most to gain; a member in trouble may be cured by its restart.
+        // A restart may cure an unhealthy member, and helps most the one that lags most.
         standbys.sort_by_key(|(pod, member)| {
             (
-                std::cmp::Reverse(member.trouble(false).is_some()),
+                std::cmp::Reverse(member.unhealthy_reason(false).is_some()),
                 std::cmp::Reverse(member.lag()),
                 *pod,
             )
@@ -125,7 +126,7 @@ impl<'a> Rollout<'a> {
             (Some((pod, member)), _) => self.evict_if_others_serve(pod, member),
             (None, Some((leader, member))) if self.world.replicas() <= 1 => evict(leader, member),
             (None, Some((leader, _))) => failover::away_from(op, self.world, leader, &self.standbys()),
-            (None, None) if self.world.leader.is_none() => Progress::Wait("waits for a primary".into()),
+            (None, None) if self.world.leader().is_none() => WaitingOn::Primary.into(),
             (None, None) => Progress::Done,
         }
     }
@@ -139,49 +140,53 @@ impl<'a> Rollout<'a> {
     }
 
     fn evict_if_others_serve(&self, pod: &str, member: &Member) -> Progress {
-        if self.world.leader.is_none() && self.world.replicas() > 1 {
-            return Progress::Wait("waits for a primary".into());
+        if self.world.leader().is_none() && self.world.replicas() > 1 {
+            return WaitingOn::Primary.into();
         }
-        let trouble = self
-            .old
-            .iter()
-            .filter(|(other, _)| *other != pod)
-            .find_map(|(other, member)| {
-                let trouble = member.trouble(self.is_leader(other))?;
-                Some(format!("{pod} is next; waits for {other}: {trouble}"))
-            });
-        trouble.map_or_else(|| evict(pod, member), Progress::Wait)
+        for (other, member) in self.old.iter().filter(|(other, _)| *other != pod) {
+            if let Some(why) = member.unhealthy_reason(self.is_leader(other)) {
+                let (next, other) = (pod.to_owned(), (*other).to_owned());
+                return WaitingOn::OtherMember { next, other, why }.into();
+            }
+        }
+        evict(pod, member)
     }
 }
 
 fn evict(pod: &str, member: &Member) -> Progress {
-    Progress::Act(vec![Effect::Evict {
+    let evict = MemberEffect::Evict {
         pod: pod.to_owned(),
         uid: member.uid.clone(),
-    }])
+    };
+    Progress::Act(vec![evict.into()])
 }
 
-/// What can be told about each Pod and about the change of primary (KubeDB's sub-conditions).
-pub fn trail(op: &Operation, world: &World) -> Vec<Mark> {
-    let mut marks = Vec::new();
-    let old_primary = op.plan.old_primary.as_deref();
-    for (pod, old_uid) in in_order(&op.plan.pods, old_primary) {
-        let member = world.members.get(pod);
+/// What is reported of each Pod and of the change of primary (KubeDB's sub-conditions).
+pub fn sub_conditions(op: &Operation, world: &World) -> Vec<SubCondition> {
+    let mut parts = Vec::new();
+    let old_primary = op.progress.old_primary.as_deref();
+    for (pod, old_uid) in in_order(&op.progress.pods, old_primary) {
+        let member = world.members().get(pod);
         if member.is_some_and(|member| member.uid == *old_uid && !member.terminating) {
             continue;
         }
-        marks.push(Mark::of_pod(conditions::EVICT_POD, "evict pod", pod, true));
-        let made_anew = member.filter(|member| member.uid != *old_uid);
-        marks.push(Mark::of_pod(
+        parts.push(SubCondition::of_pod(
+            conditions::EVICT_POD,
+            "evict pod",
+            pod,
+            true,
+        ));
+        let restarted = member.filter(|member| member.uid != *old_uid);
+        parts.push(SubCondition::of_pod(
             conditions::CHECK_POD_READY,
             "check pod ready",
             pod,
-            made_anew.is_some_and(|m| m.ready),
+            restarted.is_some_and(|m| m.ready),
         ));
-        if made_anew.is_some_and(|member| member.ready) && op.plan.pods.len() > 1 {
-            let streams = made_anew
-                .is_some_and(|member| member.trouble(world.leader.as_deref() == Some(pod)).is_none());
-            marks.push(Mark::of_pod(
+        if restarted.is_some_and(|member| member.ready) && op.progress.pods.len() > 1 {
+            let streams = restarted
+                .is_some_and(|member| member.unhealthy_reason(world.leader() == Some(pod)).is_none());
+            parts.push(SubCondition::of_pod(
                 conditions::CHECK_REPLICA_FUNC,
                 "check replica func",
                 pod,
@@ -189,34 +194,38 @@ pub fn trail(op: &Operation, world: &World) -> Vec<Mark> {
             ));
         }
     }
-    marks.extend(trail_of_switchover(op, world));
-    marks
+    parts.extend(parts_of_switchover(op, world));
+    parts
 }
 
-fn trail_of_switchover(op: &Operation, world: &World) -> Vec<Mark> {
-    let (Some(candidate), Some(_)) = (&op.plan.candidate, &op.plan.old_primary) else {
+fn parts_of_switchover(op: &Operation, world: &World) -> Vec<SubCondition> {
+    let (Some(candidate), Some(_)) = (&op.progress.candidate, &op.progress.old_primary) else {
         return Vec::new();
     };
-    let moved = world.leader.as_ref() == Some(candidate);
-    let mut marks = vec![Mark::of_database(conditions::GET_PRIMARY, "get primary", true)];
-    marks.push(Mark::of_database(
+    let moved = world.leader() == Some(candidate.as_str());
+    let mut parts = vec![SubCondition::of_database(
+        conditions::GET_PRIMARY,
+        "get primary",
+        true,
+    )];
+    parts.push(SubCondition::of_database(
         conditions::TRANSFER_LEADER,
         "transfer leader",
         moved,
     ));
     if moved {
-        marks.push(Mark::of_database(
+        parts.push(SubCondition::of_database(
             conditions::CHECK_IS_MASTER,
             "check is master",
             true,
         ));
-        marks.push(Mark::of_database(
+        parts.push(SubCondition::of_database(
             conditions::FAILOVER_DONE,
             "failover is done successfully",
             true,
         ));
     }
-    marks
+    parts
 }
 
 /// Pods in the order of their names, the old primary last.

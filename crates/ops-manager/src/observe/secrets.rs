@@ -1,20 +1,15 @@
-//! Secrets, each by its name. Only public facts leave this file, but for the credentials that members want to hear.
-
-use std::collections::BTreeMap;
+//! Secrets, each by its name. Only public facts leave this file, but for the credentials that members ask for.
 
 use api_types::vocabulary::USER_CONF;
 use api_types::{Postgres, names};
-use blueprint::{KeyPair, secret_text};
+use blueprint::secret_text;
 use instance::Password;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 
 use super::Reader;
 use crate::member::Credentials;
-use crate::world::{IssuedSecret, Observed};
-
-/// Annotation by which cert-manager notes the issuer on a Secret.
-const ISSUER_NAME: &str = "cert-manager.io/issuer-name";
+use crate::world::Observed;
 
 /// Name of the Secret with the superuser's credentials.
 pub fn auth_name(postgres: &Postgres) -> String {
@@ -28,7 +23,7 @@ pub fn auth_name(postgres: &Postgres) -> String {
         .unwrap_or_else(|| names::auth_secret(&postgres.name_any()))
 }
 
-/// What Patroni and PostgreSQL want to hear.
+/// What Patroni and PostgreSQL ask for.
 pub fn credentials(auth: &Observed<Secret>) -> Option<Credentials> {
     let secret = auth.present()?;
     let password = Password::new(secret_text(secret, "password")?);
@@ -72,28 +67,5 @@ pub async fn user_conf(reader: &Reader<'_>, postgres: &Postgres) -> Observed<Str
         // The spec names it: without it the configuration would silently change.
         Observed::Absent => Observed::Unknown(format!("Secret {name} does not exist")),
         Observed::Unknown(why) => Observed::Unknown(why),
-    }
-}
-
-/// Facts of the issued certificates, by the names of their Secrets.
-pub async fn issued(reader: &Reader<'_>, secrets: &[String]) -> BTreeMap<String, Observed<IssuedSecret>> {
-    let looked = secrets.iter().map(|name| async move {
-        let secret = reader.look::<Secret>(name).await;
-        let facts = match secret {
-            Observed::Absent => Observed::Absent,
-            Observed::Unknown(why) => Observed::Unknown(why),
-            Observed::Present(secret) => Observed::Present(facts(&secret)),
-        };
-        (name.clone(), facts)
-    });
-    futures::future::join_all(looked).await.into_iter().collect()
-}
-
-/// What an issuer wrote into a certificate's Secret. Whether it is good is judged by the step that wants to use it.
-pub fn facts(secret: &Secret) -> IssuedSecret {
-    IssuedSecret {
-        pair: KeyPair::of_issued(secret),
-        issuer: secret.annotations().get(ISSUER_NAME).cloned(),
-        shown_ca: blueprint::shown_ca(secret),
     }
 }

@@ -1,4 +1,16 @@
-//! One file per type of request: its recipe and what only it needs.
+//! The types of requests: one folder each, and one line in [`REQUEST_TYPES`].
 
 pub mod reconfigure_tls;
 pub mod restart;
+
+use api_types::ops_request::OpsRequestType;
+
+use crate::request_type::RequestType;
+
+/// Every type of request that this operator carries out. Nothing else in this crate names one.
+pub const REQUEST_TYPES: &[&dyn RequestType] = &[&reconfigure_tls::ReconfigureTls, &restart::Restart];
+
+/// How requests of this type are carried out, if they are.
+pub fn find(kind: OpsRequestType) -> Option<&'static dyn RequestType> {
+    REQUEST_TYPES.iter().copied().find(|type_| type_.kind() == kind)
+}

@@ -30,7 +30,7 @@ fn a_request_that_needs_approval_waits_untouched_and_runs_when_it_has_it() {
         let said = run.said("Approved");
         let command = format!(
             "kubectl annotate pgops careful -n demo ops.sealwright.dev/approved-plan={} --overwrite",
-            run.preview().hash
+            run.plan().hash
         );
         assert!(
             said.starts_with("False WaitingForApproval: ") && said.contains(&command),
@@ -73,7 +73,7 @@ fn a_changed_world_asks_again() {
         let mut run = with_approval("careful", spec);
         run.look_until(&mut cluster, OpsRequestPhase::WaitingForApproval);
         run.approve();
-        let old = run.preview().hash;
+        let old = run.plan().hash;
         change(&mut cluster);
         run.now = cluster.now;
         for _ in 0..4 {
@@ -86,7 +86,7 @@ fn a_changed_world_asks_again() {
         cluster.now = asked;
         assert_eq!(everything(&cluster), before, "{what}");
         assert_eq!(run.phase(), Some(OpsRequestPhase::WaitingForApproval), "{what}");
-        assert_ne!(run.preview().hash, old, "{what}");
+        assert_ne!(run.plan().hash, old, "{what}");
         let said = run.said("Approved");
         let expected =
             format!("False PlanChanged: the plan {old} was approved, but by now the plan is another one");
@@ -103,15 +103,15 @@ fn a_failover_and_other_sessions_are_told_and_need_no_other_approval() {
     cluster.sessions.plaintext = 1;
     let mut run = with_approval("careful", &by_reload(OPERATIONS[0].1, "auto"));
     run.look_until(&mut cluster, OpsRequestPhase::WaitingForApproval);
-    let first = run.preview();
+    let first = run.plan();
     assert_eq!((first.sessions.without_tls, first.sessions.with_tls), (3, 0));
     cluster.leader = "pg-2".into();
     cluster.sessions.plaintext = 5;
     run.look(&mut cluster, &[], true);
-    assert_eq!(run.preview(), first, "not written with every session that comes");
+    assert_eq!(run.plan(), first, "not written with every session that comes");
     run.now += SignedDuration::from_secs(30);
     run.look(&mut cluster, &[], true);
-    let second = run.preview();
+    let second = run.plan();
     assert_eq!(second.hash, first.hash);
     assert_eq!(second.sessions.without_tls, 15);
     assert_eq!(second.members.last().map(|it| it.name.as_str()), Some("pg-2"));
@@ -130,7 +130,7 @@ fn a_denied_request_ends_and_the_database_is_as_it_was() {
     for run in [&mut waiting, &mut at_once] {
         run.annotate(APPROVAL, "denied");
         // A denial is final, whoever approves.
-        if run.status().preview.is_some() {
+        if run.status().plan.is_some() {
             run.approve();
         }
         run.look(&mut cluster, &[], true);

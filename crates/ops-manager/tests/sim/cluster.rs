@@ -13,11 +13,14 @@ use instance::{LoadedConfiguration, Replica, SslSessions};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use ops_manager::effect::{Child, Effect};
-use ops_manager::moves::authority::Answer;
-use ops_manager::moves::proof::subjects_of;
+use ops_manager::effect::{Child, Effect, MemberEffect};
+use ops_manager::section::SpecPatch;
+use ops_manager::tls::effect::TlsEffect;
+use ops_manager::tls::issuer_ca::IssuerCaAnswer;
+use ops_manager::tls::verification::subjects_of;
+use ops_manager::tls::world::{IssuedSecret, TlsWorld};
 use ops_manager::world::{
-    ConfigSecret, Files, Inside, IssuedSecret, Member, Observed, PatroniState, ServedLeaf, Wire, World,
+    ConfigSecret, Files, Member, Members, Observed, PatroniState, ServedLeaf, ServerState, TlsProbe, World,
 };
 use sha2::{Digest, Sha256};
 use testkit::authority::Authority;
@@ -66,7 +69,7 @@ pub struct Cluster {
     pub now: Timestamp,
     /// A Pod that does not follow reloads.
     pub stubborn: Option<String>,
-    answers: BTreeMap<String, Answer>,
+    answers: BTreeMap<String, IssuerCaAnswer>,
     /// Applications' sessions on every member.
     pub sessions: SslSessions,
     /// Applications come back at once while a member admits them.
@@ -146,33 +149,37 @@ impl Cluster {
                 trust: self.trust(),
                 material: Material::of_config(&self.config),
             }),
-            last_good: self.last_good.as_ref().map_or(Observed::Absent, |secret| {
-                Observed::Present(Material::of_config(secret))
-            }),
-            answers: self
-                .answers
-                .iter()
-                .map(|(name, answer)| (name.clone(), Observed::Present(answer.clone())))
-                .collect(),
             app_binding: Observed::Present(self.app_binding.clone()),
             pet_set: Observed::Present(self.pet_set.clone()),
-            certificates: self
-                .certificates
-                .iter()
-                .map(|(a, c)| (*a, Observed::Present(c.clone())))
-                .collect(),
-            secrets: self
-                .secrets
-                .iter()
-                .map(|(n, s)| (n.clone(), Observed::Present(s.clone())))
-                .collect(),
-            members: self
-                .pods
-                .iter()
-                .map(|(name, pod)| (name.clone(), self.member(name, pod)))
-                .collect(),
-            leader: Some(self.leader.clone())
-                .filter(|leader| self.pods.get(leader).is_some_and(|p| p.starting == 0)),
+            tls: Some(TlsWorld {
+                last_good: self.last_good.as_ref().map_or(Observed::Absent, |secret| {
+                    Observed::Present(Material::of_config(secret))
+                }),
+                answers: self
+                    .answers
+                    .iter()
+                    .map(|(name, answer)| (name.clone(), Observed::Present(answer.clone())))
+                    .collect(),
+                certificates: self
+                    .certificates
+                    .iter()
+                    .map(|(a, c)| (*a, Observed::Present(c.clone())))
+                    .collect(),
+                secrets: self
+                    .secrets
+                    .iter()
+                    .map(|(n, s)| (n.clone(), Observed::Present(s.clone())))
+                    .collect(),
+            }),
+            members: Some(Members {
+                by_pod: self
+                    .pods
+                    .iter()
+                    .map(|(name, pod)| (name.clone(), self.member(name, pod)))
+                    .collect(),
+                leader: Some(self.leader.clone())
+                    .filter(|leader| self.pods.get(leader).is_some_and(|p| p.starting == 0)),
+            }),
             ..World::default()
         }
     }
@@ -180,7 +187,7 @@ impl Cluster {
     fn member(&self, name: &str, pod: &Pod) -> Member {
         let ready = pod.starting == 0;
         let is_leader = self.leader == name;
-        let wire = Wire {
+        let probe = TlsProbe {
             served: pod
                 .loaded
                 .leaf
@@ -207,8 +214,8 @@ impl Cluster {
             ready,
             files_token: pod.token.clone(),
             patroni: said(ready, patroni),
-            wire: said(answers, wire),
-            inside: said(answers, self.inside(name, pod)),
+            probe: said(answers, probe),
+            server: said(answers, self.server(name, pod)),
             ..Member::default()
         }
     }
@@ -226,7 +233,7 @@ impl Cluster {
         CaBundle::from_pem(&pem.unwrap_or_default()).expect("PEM")
     }
 
-    fn inside(&self, name: &str, pod: &Pod) -> Inside {
+    fn server(&self, name: &str, pod: &Pod) -> ServerState {
         let replicas = self.pods.iter().filter(|(other, _)| other.as_str() != name);
         let replica = |(other, standby): (&String, &Pod)| Replica {
             application_name: other.clone(),
@@ -235,7 +242,7 @@ impl Cluster {
             replay_lag_bytes: Some(0),
             ssl: pod.loaded.phase != TlsPhase::Off && standby.loaded.phase != TlsPhase::Off,
         };
-        Inside {
+        ServerState {
             files: pod.folders.files.clone(),
             configuration: LoadedConfiguration {
                 pg_hba: pod.loaded.pg_hba.clone(),
@@ -244,6 +251,7 @@ impl Cluster {
             },
             sessions: self.sessions,
             replicas: replicas.map(replica).collect(),
+            slots: BTreeMap::new(),
         }
     }
 
@@ -294,39 +302,55 @@ impl Cluster {
                 drop(annotations.remove(PAUSED_BY))
             }
             Effect::DropPause(_) => {}
-            Effect::PatchSpec(settings) => {
-                self.postgres.spec.tls.clone_from(&settings.tls);
-                self.postgres.spec.ssl_mode = settings.ssl_mode;
-                self.postgres.spec.client_auth_mode = settings.client_auth_mode;
-            }
+            Effect::PatchSpec(patch) => self.patch_spec(patch),
             Effect::Apply(child) => self.apply(child),
-            Effect::PublishCa { secret, needed } => {
+            Effect::Tls(effect) => self.perform_tls(effect),
+            Effect::Member(effect) => self.perform_member(effect),
+        }
+    }
+
+    fn patch_spec(&mut self, patch: &SpecPatch) {
+        if let Some(change) = patch.merge_patch(&self.postgres.spec) {
+            let mut spec = serde_json::to_value(&self.postgres.spec).expect("JSON");
+            json_patch::merge(&mut spec, &change);
+            self.postgres.spec = serde_json::from_value(spec).expect("a spec");
+        }
+    }
+
+    fn perform_tls(&mut self, effect: &TlsEffect) {
+        match effect {
+            TlsEffect::PublishCa { secret, needed } => {
                 let secret = self.secrets.get_mut(secret).expect("a Secret");
                 let issued = secret.pair.as_ref().expect("a pair");
                 secret.shown_ca = CaBundle::from_pem(&issued.ca).expect("PEM").union(needed);
             }
-            Effect::DeleteCertificate(name) => self
+            TlsEffect::DeleteCertificate(name) => self
                 .certificates
                 .retain(|_, c| c.metadata.name.as_ref() != Some(name)),
-            Effect::Issue(name) => {
+            TlsEffect::Issue(name) => {
                 let mut all = self.certificates.values_mut();
                 set_issuing(
                     all.find(|c| c.metadata.name.as_ref() == Some(name))
                         .expect("a Certificate"),
                 );
             }
-            Effect::AskForCa { name, issuer } => {
+            TlsEffect::ProbeIssuerCa { name, issuer } => {
                 let ca = self.authorities[&issuer.name].pem_text();
                 let ca = CaBundle::from_pem(ca).expect("PEM");
-                self.answers.insert(name.clone(), Answer::Signed(ca));
+                self.answers.insert(name.clone(), IssuerCaAnswer::Signed(ca));
             }
-            Effect::TouchFiles { pod, token } => {
+        }
+    }
+
+    fn perform_member(&mut self, effect: &MemberEffect) {
+        match effect {
+            MemberEffect::TouchFiles { pod, token } => {
                 let files = self.files();
                 let pod = self.pods.get_mut(pod).expect("a Pod");
                 pod.token = Some(token.clone());
                 pod.folders = files;
             }
-            Effect::Reload {
+            MemberEffect::Reload {
                 pod, configuration, ..
             } => {
                 assert!(self.clients_find_what_members_trust(), "{pod} is reloaded first");
@@ -341,19 +365,19 @@ impl Cluster {
                     }
                 }
             }
-            Effect::EndSessions { encrypted } => self.end_sessions(*encrypted),
-            Effect::Evict { pod, uid } => {
+            MemberEffect::EndSessions { encrypted } => self.end_sessions(*encrypted),
+            MemberEffect::Evict { pod, uid } => {
                 if self.pods.get(pod).is_some_and(|live| live.uid == *uid) {
                     self.evictions.push(pod.clone());
                     self.stubborn = self.stubborn.take().filter(|stubborn| stubborn != pod);
                     self.pods.remove(pod);
                 }
             }
-            Effect::Switchover { from, to } if self.leader == *from => {
+            MemberEffect::Switchover { from, to } if self.leader == *from => {
                 self.leader.clone_from(to);
                 self.switchovers += 1;
             }
-            Effect::Switchover { .. } => {}
+            MemberEffect::Switchover { .. } => {}
         }
     }
 

@@ -204,7 +204,7 @@ fn only_a_member_that_does_not_follow_is_restarted() {
         assert_eq!(cluster.world().holder(), None);
         if expected == OpsRequestPhase::Successful {
             assert_eq!(cluster.evictions, ["pg-1"]);
-            let reasons = run.status().plan.expect("a plan").restart_reasons;
+            let reasons = run.status().progress.expect("choices").restart_reasons;
             assert!(reasons["pg-1"].contains("plaintext"), "{reasons:?}");
         } else {
             assert!(cluster.evictions.is_empty());
@@ -233,7 +233,10 @@ fn sessions_that_do_not_leave_are_ended_or_the_request_fails() {
         let mut run = Run::new("add", &by_reload(&tls, "auto"), 0);
         assert_eq!(run.run(&mut cluster, CALM), expected, "{:#?}", run.log);
         if expected == OpsRequestPhase::Successful {
-            assert_eq!(run.status().plan.and_then(|plan| plan.sessions_ended), Some(12));
+            assert_eq!(
+                run.status().progress.and_then(|progress| progress.sessions_ended),
+                Some(12)
+            );
             assert_eq!(cluster.sessions.plaintext, 0);
         } else {
             assert_eq!(cluster.sessions.plaintext, 4);

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use api_types::PostgresOpsRequest;
 use api_types::cert_manager::Certificate;
 use api_types::condition::{self, Condition};
-use api_types::ops_request::{OperationPreview, OpsRequestPhase, PreviewAction, PreviewRestart};
+use api_types::ops_request::{CertificateAction, OperationPlan, OpsRequestPhase, PlannedRestart};
 use api_types::postgres::conditions::ISSUER_CA_CHANGED;
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::{APPROVAL, APPROVED_PLAN};
 use instance::SslSessions;
 use jiff::SignedDuration;
+use ops_manager::tls::world::TlsWorld;
 use ops_manager::world::Observed;
 use ops_manager::{approval, engine, operation};
 
@@ -63,8 +64,8 @@ impl Run {
         self.status().phase
     }
 
-    pub fn preview(&self) -> OperationPreview {
-        self.status().preview.expect("a preview")
+    pub fn plan(&self) -> OperationPlan {
+        self.status().plan.expect("a plan")
     }
 
     pub fn annotate(&mut self, key: &str, value: &str) {
@@ -73,7 +74,7 @@ impl Run {
     }
 
     pub fn approve(&mut self) {
-        let hash = self.preview().hash;
+        let hash = self.plan().hash;
         self.annotate(APPROVED_PLAN, &hash);
     }
 
@@ -108,7 +109,7 @@ pub fn everything(cluster: &Cluster) -> String {
     format!("{world:#?}{:?}{:?}", cluster.uids(), cluster.phases())
 }
 
-pub fn planned(cluster: &mut Cluster, spec: &str) -> OperationPreview {
+pub fn planned(cluster: &mut Cluster, spec: &str) -> OperationPlan {
     let mut run = dry_run(spec);
     run.now = cluster.now;
     run.look(cluster, &[], true);
@@ -118,7 +119,7 @@ pub fn planned(cluster: &mut Cluster, spec: &str) -> OperationPreview {
         "{:#?}",
         run.status()
     );
-    run.preview()
+    run.plan()
 }
 
 /// Every operation in a way that restarts all Pods, those that do not follow, or none.
@@ -132,7 +133,7 @@ fn all_specs(restart: &str) -> Vec<(&'static str, String)> {
 }
 
 /// The plan that was told, beside what was done.
-fn check_done(before: &Before, plan: &OperationPreview, run: &Run, cluster: &Cluster) {
+fn check_done(before: &Before, plan: &OperationPlan, run: &Run, cluster: &Cluster) {
     let status = run.status();
     let context = format!("{plan:#?}\n{:#?}", run.log);
     let steps: Vec<&str> = status
@@ -146,7 +147,7 @@ fn check_done(before: &Before, plan: &OperationPreview, run: &Run, cluster: &Clu
     let restarted: Vec<&str> = plan
         .members
         .iter()
-        .filter(|member| member.restart == PreviewRestart::Always)
+        .filter(|member| member.restart == PlannedRestart::Always)
         .map(|member| member.name.as_str())
         .collect();
     let mut evicted: Vec<&str> = cluster.evictions.iter().map(String::as_str).collect();
@@ -173,14 +174,18 @@ fn check_done(before: &Before, plan: &OperationPreview, run: &Run, cluster: &Clu
     check_certificates(before, plan, cluster);
 }
 
+fn tls(cluster: &Cluster) -> TlsWorld {
+    cluster.world().tls.expect("certificates")
+}
+
 struct Before {
     sessions: SslSessions,
     certificates: BTreeMap<CertificateAlias, Observed<Certificate>>,
 }
 
-fn check_certificates(before: &Before, plan: &OperationPreview, cluster: &Cluster) {
-    let after = cluster.world().certificates;
-    if plan.tls.is_none() {
+fn check_certificates(before: &Before, plan: &OperationPlan, cluster: &Cluster) {
+    let after = tls(cluster).certificates;
+    if plan.change.tls.is_none() {
         assert!(plan.certificates.is_empty());
         return assert_eq!(after, before.certificates);
     }
@@ -196,10 +201,10 @@ fn check_certificates(before: &Before, plan: &OperationPreview, cluster: &Cluste
         };
         let revision = |it: &Option<Certificate>| it.as_ref().and_then(|it| it.status.as_ref()?.revision);
         let done = match (&old, &new) {
-            (None, Some(_)) => PreviewAction::Issue,
-            (Some(_), None) => PreviewAction::Delete,
-            _ if revision(&new) > revision(&old) => PreviewAction::IssueAnew,
-            _ => PreviewAction::Keep,
+            (None, Some(_)) => CertificateAction::Issue,
+            (Some(_), None) => CertificateAction::Delete,
+            _ if revision(&new) > revision(&old) => CertificateAction::IssueAnew,
+            _ => CertificateAction::Keep,
         };
         assert_eq!(told.action, done, "{told:#?}");
         let names = |it: &Option<Certificate>| {
@@ -238,7 +243,7 @@ fn what_a_plan_tells_is_what_is_done() {
             }
             let before = Before {
                 sessions: cluster.sessions,
-                certificates: cluster.world().certificates,
+                certificates: tls(&cluster).certificates,
             };
             cluster.evictions.clear();
             let mut run = Run::new(name, &spec, 0);
@@ -271,7 +276,7 @@ fn a_dry_run_of_any_operation_leaves_everything_as_it_is() {
                 let phase = run.phase();
                 let ended = [Some(OpsRequestPhase::Successful), Some(OpsRequestPhase::Failed)];
                 assert!(ended.contains(&phase), "{name}: {phase:?}");
-                if phase == Some(OpsRequestPhase::Successful) && run.status().preview.is_some() {
+                if phase == Some(OpsRequestPhase::Successful) && run.status().plan.is_some() {
                     let said = run.said("Successful");
                     assert!(said.starts_with("True DryRun: Nothing was done."), "{said}");
                 }
@@ -312,7 +317,7 @@ fn a_dry_run_of_a_bad_request_fails_as_the_request_would() {
         assert_eq!(real.said(ended), asked.said(ended));
         assert_eq!(real.phase(), told.phase());
         assert_eq!(real.phase(), asked.phase());
-        assert_eq!(told.status().preview, None);
+        assert_eq!(told.status().plan, None);
     }
 }
 
@@ -327,8 +332,8 @@ fn a_ca_that_was_replaced_is_in_the_plan_and_changes_it() {
     let found = Condition::new(ISSUER_CA_CHANGED, true, ISSUER_CA_CHANGED, found, cluster.now);
     condition::set(conditions, found);
     let after = planned(&mut cluster, &rotate);
-    let does = |preview: &OperationPreview| {
-        let step = preview.phases.iter().find(|phase| phase.name == "TrustCA");
+    let does = |plan: &OperationPlan| {
+        let step = plan.phases.iter().find(|phase| phase.name == "TrustCA");
         step.map(|phase| phase.does.clone()).unwrap_or_default()
     };
     assert!(!does(&before).contains("the CA changes"), "{}", does(&before));

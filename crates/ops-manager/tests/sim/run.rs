@@ -5,6 +5,7 @@ use api_types::condition;
 use api_types::ops_request::{OpsRequestPhase, PostgresOpsRequestStatus};
 use jiff::{SignedDuration, Timestamp};
 use ops_manager::admit::Admission;
+use ops_manager::engine::Due;
 use ops_manager::world::{IssuerState, Observed, World};
 use ops_manager::{approval, engine, operation};
 
@@ -143,11 +144,9 @@ impl Run {
             let cancelled =
                 self.cancel_after.is_some_and(|after| done >= after) || self.cancel_at.is_some_and(is_there);
             let mut world = cluster.world();
-            // As the operator looks: members that are not judged are not asked.
-            if !engine::judges_members(&op, &self.status()) {
-                world.members_not_asked = true;
-                world.members.clear();
-                world.leader = None;
+            // As the operator looks: members whose answers are not needed are not asked.
+            if !Due::of(&op, &self.status()).asks_members() {
+                world.members = None;
             }
             let next = engine::advance(&op, &self.status(), &world, cancelled, self.now);
             if next.status != self.status() && self.loses() {

@@ -55,7 +55,10 @@ fn applications_that_come_back_at_once_do_not_keep_a_request_from_its_end() {
         run.request.spec.timeout = Some("10s".into());
         let phase = run.run(&mut cluster, Disturbance::killed_after(crash_after));
         assert_eq!(phase, OpsRequestPhase::Successful, "{:#?}", run.log);
-        assert_eq!(run.status().plan.and_then(|plan| plan.sessions_ended), Some(12));
+        assert_eq!(
+            run.status().progress.and_then(|progress| progress.sessions_ended),
+            Some(12)
+        );
         assert_eq!(cluster.sessions.plaintext + cluster.sessions.encrypted, 0);
         let ended = run.log.iter().filter(|line| line.contains("end the sessions"));
         assert_eq!(ended.count(), 2, "{:#?}", run.log);
@@ -130,7 +133,7 @@ fn a_rotation_is_one_whatever_the_issuer_is_and_however_it_is_written() {
         let mut cluster = with_tls(3);
         let tls = format!("{{rotateCertificates: true, issuerRef: {issuer}}}");
         let mut run = Run::new("rotate", &by_reload(&tls, "auto"), 0);
-        let before = cluster.world().certificates;
+        let before = cluster.world().tls.expect("certificates").certificates;
         let old = cluster.served();
         let phase = run.run(&mut cluster, CALM);
         assert_eq!(phase, OpsRequestPhase::Successful, "{:#?}", run.log);
@@ -148,7 +151,7 @@ fn a_rotation_is_one_whatever_the_issuer_is_and_however_it_is_written() {
                 certificate.present().expect("a Certificate");
             certificate.status.as_ref().and_then(|status| status.revision)
         };
-        for (alias, certificate) in cluster.world().certificates {
+        for (alias, certificate) in cluster.world().tls.expect("certificates").certificates {
             assert!(revision(&certificate) > revision(&before[&alias]), "{alias:?}");
         }
     }

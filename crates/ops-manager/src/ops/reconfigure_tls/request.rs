@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use api_types::ops_request::TlsRequest;
+use api_types::ops_request::{Drain, TlsRequest, TlsRestart};
 use api_types::tls::{CertificateAlias, ClientAuthMode, IssuerRef, SslMode};
 use api_types::vocabulary::CERT_MANAGER_GROUP;
 use jiff::SignedDuration;
+
+use crate::operation::Operation;
 
 /// Refuses what contradicts itself or names what there isn't.
 ///
@@ -21,6 +23,41 @@ pub fn check(tls: &TlsRequest) -> Result<(), String> {
     check_certificates(tls)?;
     check_durations(tls)?;
     issuers(tls).try_for_each(check_issuer)
+}
+
+/// The request's own section. Validated with the request: it is there.
+pub fn of(op: &Operation) -> &TlsRequest {
+    static NOTHING: TlsRequest = TlsRequest {
+        issuer_ref: None,
+        certificates: Vec::new(),
+        rotate_certificates: None,
+        rotate_grpc_certificates: None,
+        remove: None,
+        ssl_mode: None,
+        client_auth_mode: None,
+        restart: None,
+        drain: None,
+        ca_overlap: None,
+    };
+    op.spec.tls.as_ref().unwrap_or(&NOTHING)
+}
+
+/// How members are to take the change up.
+pub fn restart(op: &Operation) -> TlsRestart {
+    of(op).restart.unwrap_or_default()
+}
+
+/// How long applications have at least to take the bundle with the old and the new CA.
+pub fn ca_overlap(op: &Operation) -> SignedDuration {
+    let given = of(op).ca_overlap.as_deref();
+    given
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(SignedDuration::ZERO)
+}
+
+/// What becomes of sessions that the new settings do not admit.
+pub fn drain(op: &Operation) -> Drain {
+    of(op).drain.clone().unwrap_or_default()
 }
 
 /// Whether a switch is on; absent is off.

@@ -16,18 +16,18 @@ pub enum Target {
 
 /// What a database is at the moment when a request is looked at.
 #[derive(Clone, Copy, Debug)]
-pub struct Found<'a> {
+pub struct CurrentSettings<'a> {
     /// The settings in the spec.
     pub spec: &'a TlsSettings,
     /// The settings that the members follow: others than the spec's once it was edited.
-    pub followed: &'a TlsSettings,
+    pub effective: &'a TlsSettings,
     /// How clients prove who they are when the spec says nothing.
     pub default_auth: ClientAuthMode,
 }
 
-impl Found<'_> {
+impl CurrentSettings<'_> {
     fn has_tls(&self) -> bool {
-        self.followed.tls.is_some() || self.spec.tls.is_some()
+        self.effective.tls.is_some() || self.spec.tls.is_some()
     }
 }
 
@@ -35,7 +35,7 @@ impl Found<'_> {
 ///
 /// # Errors
 /// A sentence that says what to change in the request.
-pub fn plan(request: &TlsRequest, found: Found<'_>) -> Result<Target, String> {
+pub fn plan(request: &TlsRequest, found: CurrentSettings<'_>) -> Result<Target, String> {
     let after = if is_set(request.remove) {
         removed(request, found)
     } else {
@@ -48,21 +48,21 @@ pub fn plan(request: &TlsRequest, found: Found<'_>) -> Result<Target, String> {
         );
     }
     // Certificates of added TLS are new anyway.
-    let rotate = rotate && found.followed.tls.is_some();
-    if after == *found.followed && after == *found.spec && !rotate {
+    let rotate = rotate && found.effective.tls.is_some();
+    if after == *found.effective && after == *found.spec && !rotate {
         return Ok(Target::Nothing(
             "Nothing to change: the database has these TLS settings already".into(),
         ));
     }
     Ok(Target::Change(Box::new(TlsPlan {
-        before: found.followed.clone(),
-        edited: (found.spec != found.followed).then(|| found.spec.clone()),
+        before: found.effective.clone(),
+        edited: (found.spec != found.effective).then(|| found.spec.clone()),
         after,
         rotate,
     })))
 }
 
-fn removed(request: &TlsRequest, found: Found<'_>) -> TlsSettings {
+fn removed(request: &TlsRequest, found: CurrentSettings<'_>) -> TlsSettings {
     let spec = found.spec;
     if !found.has_tls() && request.client_auth_mode.is_none() {
         return spec.clone();
@@ -83,7 +83,7 @@ fn removed(request: &TlsRequest, found: Found<'_>) -> TlsSettings {
     }
 }
 
-fn changed(request: &TlsRequest, found: Found<'_>) -> Result<TlsSettings, String> {
+fn changed(request: &TlsRequest, found: CurrentSettings<'_>) -> Result<TlsSettings, String> {
     let spec = found.spec;
     let tls = match (&spec.tls, &request.issuer_ref) {
         (None, None) => {
@@ -99,7 +99,7 @@ fn changed(request: &TlsRequest, found: Found<'_>) -> Result<TlsSettings, String
             })
         }
     };
-    let adds = found.followed.tls.is_none() && tls.is_some();
+    let adds = found.effective.tls.is_none() && tls.is_some();
     // A mode of a spec without TLS says nothing about one that has it.
     let kept = spec.ssl_mode.filter(|_| !adds || spec.tls.is_some());
     Ok(TlsSettings {
@@ -113,8 +113,8 @@ fn changed(request: &TlsRequest, found: Found<'_>) -> Result<TlsSettings, String
 }
 
 /// Nobody loses TLS by a request that does not say so.
-fn check_removes_nothing(found: Found<'_>) -> Result<(), String> {
-    if found.followed.tls.is_none() {
+fn check_removes_nothing(found: CurrentSettings<'_>) -> Result<(), String> {
+    if found.effective.tls.is_none() {
         return Ok(());
     }
     Err(
@@ -193,9 +193,9 @@ mod tests {
         let [spec, followed] = [spec, followed].map(|yaml| serde_yaml::from_str(yaml).expect("settings"));
         plan(
             &request,
-            Found {
+            CurrentSettings {
                 spec: &spec,
-                followed: &followed,
+                effective: &followed,
                 default_auth: ClientAuthMode::Md5,
             },
         )

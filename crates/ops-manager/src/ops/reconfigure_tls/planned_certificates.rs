@@ -1,40 +1,44 @@
 //! What becomes of every certificate: names added and dropped, old and new issuer.
 
 use api_types::cert_manager::{Certificate, CertificateSpec, IssuerReference};
-use api_types::ops_request::{PreviewAction, PreviewCertificate, TlsSettings};
+use api_types::ops_request::{CertificateAction, PlannedCertificate, TlsSettings};
 use api_types::tls::{CertificateAlias, IssuerRef};
 use kube::ResourceExt;
 
 use crate::effect::{Child, Effect};
-use crate::moves::certificates;
-use crate::step::{Needs, StepName};
+use crate::step::StepResult;
+use crate::tls::certificates;
+use crate::tls::effect::TlsEffect;
+use crate::tls::world as tls_world;
 use crate::world::World;
 
 /// The certificates of the settings that the database is to have, and those that it loses.
-pub fn of(steps: &[StepName], world: &World, after: &TlsSettings) -> Needs<Vec<PreviewCertificate>> {
-    let rotates = steps.contains(&StepName::IssueCertificates);
+pub fn of(rotates: bool, world: &World, after: &TlsSettings) -> StepResult<Vec<PlannedCertificate>> {
+    let tls = tls_world::of(world)?;
     let applied = certificates::as_wanted(world, after)?;
     let mut all = Vec::new();
     for (alias, wanted) in certificates::wanted(world, after)? {
-        let live = world.certificates.get(&alias).and_then(|live| live.present());
+        let live = tls.certificates.get(&alias).and_then(|live| live.present());
         let is_applied = applied
             .iter()
             .any(|effect| is_certificate(effect, &wanted.name_any()));
         let action = match live {
-            None => PreviewAction::Issue,
-            Some(_) if rotates => PreviewAction::IssueAnew,
-            Some(live) if is_applied && needs_another(&live.spec, &wanted.spec) => PreviewAction::IssueAnew,
-            Some(_) => PreviewAction::Keep,
+            None => CertificateAction::Issue,
+            Some(_) if rotates => CertificateAction::IssueAnew,
+            Some(live) if is_applied && needs_another(&live.spec, &wanted.spec) => {
+                CertificateAction::IssueAnew
+            }
+            Some(_) => CertificateAction::Keep,
         };
         all.push(row(alias, action, live, Some(&wanted)));
     }
     for effect in certificates::obsolete(world, after)? {
-        let Effect::DeleteCertificate(name) = effect else {
+        let Effect::Tls(TlsEffect::DeleteCertificate(name)) = effect else {
             continue;
         };
-        for (alias, live) in &world.certificates {
+        for (alias, live) in &tls.certificates {
             if let Some(live) = live.present().filter(|live| live.name_any() == name) {
-                all.push(row(*alias, PreviewAction::Delete, Some(live), None));
+                all.push(row(*alias, CertificateAction::Delete, Some(live), None));
             }
         }
     }
@@ -61,10 +65,10 @@ fn needs_another(live: &CertificateSpec, wanted: &CertificateSpec) -> bool {
 
 fn row(
     alias: CertificateAlias,
-    action: PreviewAction,
+    action: CertificateAction,
     live: Option<&Certificate>,
     wanted: Option<&Certificate>,
-) -> PreviewCertificate {
+) -> PlannedCertificate {
     let names = |certificate: Option<&Certificate>| certificate.map(|it| names(&it.spec)).unwrap_or_default();
     let (before, after) = (names(live), names(wanted));
     let without = |these: &[String], those: &[String]| -> Vec<String> {
@@ -75,7 +79,7 @@ fn row(
             .collect()
     };
     let issuer = |certificate: Option<&Certificate>| certificate.map(|it| issuer(&it.spec.issuer_ref));
-    PreviewCertificate {
+    PlannedCertificate {
         alias: alias.as_str().to_owned(),
         name: live.or(wanted).map(ResourceExt::name_any).unwrap_or_default(),
         action,

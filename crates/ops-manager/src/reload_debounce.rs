@@ -1,5 +1,5 @@
-//! Members whose Patroni was asked a moment ago to read its configuration. It takes some tenths of a second to do so, and
-//! whoever asks again meanwhile makes it begin anew.
+//! Members whose Patroni was asked a moment ago to read its configuration. That takes some tenths of a second, and a second
+//! request meanwhile makes Patroni start over.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,9 +10,9 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// What each member was asked last, by namespace and Pod.
 #[derive(Debug, Default)]
-pub struct Reloads(Mutex<HashMap<(String, String), (String, Instant)>>);
+pub struct ReloadDebounce(Mutex<HashMap<(String, String), (String, Instant)>>);
 
-impl Reloads {
+impl ReloadDebounce {
     /// Whether this member was asked a moment ago to read the configuration of this hash.
     pub fn lately(&self, namespace: &str, pod: &str, hash: &str, now: Instant) -> bool {
         let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -35,7 +35,7 @@ mod tests {
 
     #[test]
     fn a_member_has_a_second_to_do_what_it_was_asked_and_does_other_things_at_once() {
-        let (asked, begin) = (Reloads::default(), Instant::now());
+        let (asked, begin) = (ReloadDebounce::default(), Instant::now());
         let after = |milliseconds| begin + Duration::from_millis(milliseconds);
         assert!(!asked.lately("shop", "pg-0", "a", begin));
         asked.note("shop", "pg-0", "a", begin);

@@ -9,7 +9,7 @@ use runtime::error_chain;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::world::{ServedLeaf, Wire};
+use crate::world::{ServedLeaf, TlsProbe};
 
 /// Protocol version 3.0 of the startup message.
 const PROTOCOL: i32 = 196_608;
@@ -20,14 +20,14 @@ const REFUSED_BY_HBA: &[u8] = b"C28000";
 ///
 /// # Errors
 /// In a few words, why nothing is known.
-pub async fn look(host: &str, port: u16, user: &str, within: Duration) -> Result<Wire, String> {
+pub async fn look(host: &str, port: u16, user: &str, within: Duration) -> Result<TlsProbe, String> {
     let both = async {
         let (tls, plaintext) = tokio::join!(
             ask_for_tls(host, port, within),
             ask_in_plaintext(host, port, user)
         );
         let (served, trusted_subjects) = tls?;
-        Ok(Wire {
+        Ok(TlsProbe {
             served,
             trusted_subjects,
             plaintext: plaintext.ok().flatten(),

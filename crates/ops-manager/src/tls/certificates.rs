@@ -9,10 +9,13 @@ use instance::examine_issued;
 use jiff::Timestamp;
 
 use crate::effect::{Child, Effect};
-use crate::moves::config;
+use crate::moves::children;
 use crate::operation::Operation;
-use crate::step::{Needs, Progress};
-use crate::world::{IssuedSecret, Observed, World};
+use crate::step::{Progress, StepResult};
+use crate::tls::effect::TlsEffect;
+use crate::tls::world::{self as tls_world, IssuedSecret};
+use crate::waiting::{CertificateState, WaitingOn};
+use crate::world::{Observed, World};
 
 /// Condition of a Certificate: its Secret is good.
 const READY: &str = "Ready";
@@ -20,18 +23,18 @@ const READY: &str = "Ready";
 pub const ISSUING: &str = "Issuing";
 
 /// The Certificates of a database with these settings.
-pub fn wanted(world: &World, settings: &TlsSettings) -> Needs<Vec<(CertificateAlias, Certificate)>> {
+pub fn wanted(world: &World, settings: &TlsSettings) -> StepResult<Vec<(CertificateAlias, Certificate)>> {
     if settings.tls.is_none() {
         return Ok(Vec::new());
     }
-    Ok(blueprint::certificates(&config::resolved(world, settings)?))
+    Ok(blueprint::certificates(&children::resolved(world, settings)?))
 }
 
 /// Every Certificate is asked to be issued anew; done when each is being issued or was, since the operation began.
-pub fn issue_anew(op: &Operation, world: &World, settings: &TlsSettings) -> Result<Progress, Progress> {
+pub fn issue_anew(op: &Operation, world: &World, settings: &TlsSettings) -> StepResult {
     let wanted = wanted(world, settings)?;
     let applied = apply(world, &wanted)?;
-    Progress::of(applied).first()?;
+    Progress::of(applied).require_done()?;
     if let Some(plan) = remember_revisions(op, world, &wanted)? {
         return Ok(plan);
     }
@@ -39,7 +42,7 @@ pub fn issue_anew(op: &Operation, world: &World, settings: &TlsSettings) -> Resu
     for (alias, certificate) in &wanted {
         let live = live(world, *alias, certificate)?;
         if revision(live) <= recorded(op, *alias) && !is_issuing(live) {
-            effects.push(Effect::Issue(name(certificate)));
+            effects.push(TlsEffect::Issue(name(certificate)).into());
         }
     }
     Ok(Progress::of(effects))
@@ -50,28 +53,29 @@ fn remember_revisions(
     op: &Operation,
     world: &World,
     wanted: &[(CertificateAlias, Certificate)],
-) -> Needs<Option<Progress>> {
+) -> StepResult<Option<Progress>> {
     if wanted
         .iter()
-        .all(|(alias, _)| op.plan.certificate_revisions.contains_key(alias.as_str()))
+        .all(|(alias, _)| op.progress.certificate_revisions.contains_key(alias.as_str()))
     {
         return Ok(None);
     }
-    let mut plan = op.plan.clone();
+    let mut progress = op.progress.clone();
     for (alias, certificate) in wanted {
         let now = revision(live(world, *alias, certificate)?);
-        plan.certificate_revisions
+        progress
+            .certificate_revisions
             .entry(alias.as_str().to_owned())
             .or_insert(now);
     }
-    Ok(Some(Progress::Choose(Box::new(plan))))
+    Ok(Some(Progress::Choose(Box::new(progress))))
 }
 
 /// The Certificates are as wanted, issued, and their Secrets can be used. Done, or what is next.
-pub fn synced(op: &Operation, world: &World, settings: &TlsSettings) -> Result<Progress, Progress> {
+pub fn synced(op: &Operation, world: &World, settings: &TlsSettings) -> StepResult {
     let wanted = wanted(world, settings)?;
     let effects = apply(world, &wanted)?;
-    Progress::of(effects).first()?;
+    Progress::of(effects).require_done()?;
     for (alias, certificate) in &wanted {
         check_issued(op, world, *alias, certificate)?;
     }
@@ -79,16 +83,16 @@ pub fn synced(op: &Operation, world: &World, settings: &TlsSettings) -> Result<P
 }
 
 /// Applies the Certificates that are not as these settings want them.
-pub fn as_wanted(world: &World, settings: &TlsSettings) -> Needs<Vec<Effect>> {
+pub fn as_wanted(world: &World, settings: &TlsSettings) -> StepResult<Vec<Effect>> {
     apply(world, &wanted(world, settings)?)
 }
 
-fn apply(world: &World, wanted: &[(CertificateAlias, Certificate)]) -> Needs<Vec<Effect>> {
+fn apply(world: &World, wanted: &[(CertificateAlias, Certificate)]) -> StepResult<Vec<Effect>> {
     let mut effects = Vec::new();
     for (alias, certificate) in wanted {
-        let live = match world.certificates.get(alias) {
+        let live = match tls_world::of(world)?.certificates.get(alias) {
             None | Some(Observed::Absent) => None,
-            Some(other) => Some(&other.need(&title(certificate))?.metadata),
+            Some(other) => Some(&other.require(&title(certificate))?.metadata),
         };
         if runtime::needs_apply(live, &certificate.metadata) {
             effects.push(Effect::Apply(Box::new(Child::Certificate(certificate.clone()))));
@@ -97,7 +101,12 @@ fn apply(world: &World, wanted: &[(CertificateAlias, Certificate)]) -> Needs<Vec
     Ok(effects)
 }
 
-fn check_issued(op: &Operation, world: &World, alias: CertificateAlias, wanted: &Certificate) -> Needs<()> {
+fn check_issued(
+    op: &Operation,
+    world: &World,
+    alias: CertificateAlias,
+    wanted: &Certificate,
+) -> StepResult<()> {
     let live = live(world, alias, wanted)?;
     if let Some(why) = failure(live, op.began) {
         return Err(Progress::Impossible(format!(
@@ -106,38 +115,26 @@ fn check_issued(op: &Operation, world: &World, alias: CertificateAlias, wanted: 
         )));
     }
     if is_issuing(live) {
-        return Err(Progress::Wait(format!(
-            "waits for cert-manager to issue {}",
-            title(wanted)
-        )));
+        return Err(waits_for(wanted, CertificateState::Issuing));
     }
     let ready = find(live, READY).filter(|condition| condition.status == "True");
     let Some(ready) = ready else {
         let why = find(live, READY)
             .and_then(|condition| condition.message.clone())
             .unwrap_or_default();
-        return Err(Progress::Wait(format!(
-            "waits for {} to be Ready: {why}",
-            title(wanted)
-        )));
+        return Err(waits_for(wanted, CertificateState::NotReady(why)));
     };
     if ready
         .observed_generation
         .is_some_and(|seen| Some(seen) < live.metadata.generation)
     {
-        return Err(Progress::Wait(format!(
-            "waits for cert-manager to see the change of {}",
-            title(wanted)
-        )));
+        return Err(waits_for(wanted, CertificateState::NotObserved));
     }
-    let before = op.plan.certificate_revisions.get(alias.as_str());
+    let before = op.progress.certificate_revisions.get(alias.as_str());
     if before.is_some_and(|before| revision(live) <= *before) {
-        return Err(Progress::Wait(format!(
-            "waits for a new revision of {}",
-            title(wanted)
-        )));
+        return Err(waits_for(wanted, CertificateState::OldRevision));
     }
-    let secret = world.issued(&wanted.spec.secret_name)?;
+    let secret = tls_world::of(world)?.issued(&wanted.spec.secret_name)?;
     check_secret(secret, alias, wanted, world.now)
 }
 
@@ -148,13 +145,12 @@ fn check_secret(
     alias: CertificateAlias,
     wanted: &Certificate,
     now: Timestamp,
-) -> Needs<()> {
+) -> StepResult<()> {
     let name = &wanted.spec.secret_name;
     let asked = &wanted.spec.issuer_ref.name;
     if secret.issuer.as_ref().is_some_and(|issuer| issuer != asked) {
-        return Err(Progress::Wait(format!(
-            "waits for a certificate of issuer {asked} in Secret {name}"
-        )));
+        let (secret, issuer) = (name.clone(), asked.clone());
+        return Err(WaitingOn::IssuedBy { secret, issuer }.into());
     }
     let refused = |why: String| {
         Err(Progress::Impossible(format!(
@@ -168,19 +164,19 @@ fn check_secret(
 }
 
 /// Certificates that a database with these settings does not have.
-pub fn obsolete(world: &World, settings: &TlsSettings) -> Needs<Vec<Effect>> {
+pub fn obsolete(world: &World, settings: &TlsSettings) -> StepResult<Vec<Effect>> {
     let kept: BTreeSet<_> = wanted(world, settings)?
         .into_iter()
         .map(|(alias, _)| alias)
         .collect();
     let mut effects = Vec::new();
-    for (alias, certificate) in &world.certificates {
+    for (alias, certificate) in &tls_world::of(world)?.certificates {
         if kept.contains(alias) || *certificate == Observed::Absent {
             continue;
         }
-        let certificate = certificate.need(&format!("the {} Certificate", alias.as_str()))?;
+        let certificate = certificate.require(&format!("the {} Certificate", alias.as_str()))?;
         if is_ours(world, certificate) {
-            effects.push(Effect::DeleteCertificate(name(certificate)));
+            effects.push(TlsEffect::DeleteCertificate(name(certificate)).into());
         }
     }
     Ok(effects)
@@ -196,12 +192,12 @@ fn is_ours(world: &World, certificate: &Certificate) -> bool {
         .any(|owner| Some(&owner.uid) == uid)
 }
 
-fn live<'a>(world: &'a World, alias: CertificateAlias, wanted: &Certificate) -> Needs<&'a Certificate> {
-    Ok(world
+fn live<'a>(world: &'a World, alias: CertificateAlias, wanted: &Certificate) -> StepResult<&'a Certificate> {
+    Ok(tls_world::of(world)?
         .certificates
         .get(&alias)
         .unwrap_or(&Observed::Absent)
-        .need(&title(wanted))?)
+        .require(&title(wanted))?)
 }
 
 /// Why cert-manager gave up on a Certificate during this operation.
@@ -240,11 +236,16 @@ fn revision(certificate: &Certificate) -> i64 {
 }
 
 fn recorded(op: &Operation, alias: CertificateAlias) -> i64 {
-    op.plan
+    op.progress
         .certificate_revisions
         .get(alias.as_str())
         .copied()
         .unwrap_or(i64::MIN)
+}
+
+fn waits_for(certificate: &Certificate, state: CertificateState) -> Progress {
+    let certificate = title(certificate);
+    WaitingOn::Certificate { certificate, state }.into()
 }
 
 fn name(certificate: &Certificate) -> String {
@@ -264,15 +265,21 @@ mod tests {
 
     #[test]
     fn a_certificate_that_could_not_be_read_is_not_taken_for_gone() {
-        let mut world = World::default();
-        let mut left_over = |observed| {
-            world.certificates.insert(CertificateAlias::Server, observed);
+        let left_over = |observed| {
+            let tls = tls_world::TlsWorld {
+                certificates: [(CertificateAlias::Server, observed)].into(),
+                ..Default::default()
+            };
+            let world = World {
+                tls: Some(tls),
+                ..World::default()
+            };
             obsolete(&world, &TlsSettings::default())
         };
         assert_eq!(left_over(Observed::Absent), Ok(Vec::new()));
         let waits = left_over(Observed::Unknown("timed out".into()));
         assert!(
-            matches!(&waits, Err(Progress::Wait(why)) if why.contains("timed out")),
+            matches!(&waits, Err(Progress::Wait(on)) if on.to_string().contains("timed out")),
             "{waits:?}"
         );
     }

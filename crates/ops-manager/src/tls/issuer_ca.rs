@@ -1,5 +1,5 @@
-//! The CA of an issuer that a database did not have before, learnt before anything is issued for the database: a
-//! certificate is asked for that nobody uses, and the issuer tells its CA with it.
+//! The CA of an issuer that a database did not have before, known before anything is issued for the database: the operator
+//! requests a certificate that nobody uses, and the issuer publishes its CA with it.
 
 use api_types::ops_request::{TlsPlan, TlsSettings};
 use api_types::tls::IssuerRef;
@@ -7,15 +7,18 @@ use blueprint::CaBundle;
 
 use crate::effect::Effect;
 use crate::operation::Operation;
-use crate::step::{Needs, Progress};
+use crate::step::{Progress, StepResult};
+use crate::tls::effect::TlsEffect;
+use crate::tls::world as tls_world;
+use crate::waiting::WaitingOn;
 use crate::world::{Observed, World};
 
-/// What an issuer answered.
+/// What an issuer answered to the probe for its CA.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Answer {
-    /// Nothing yet; in a few words, what it says.
+pub enum IssuerCaAnswer {
+    /// Nothing yet, and what it reports.
     Pending(String),
-    /// Its CA; empty when it does not tell.
+    /// Its CA; empty when it publishes none.
     Signed(CaBundle),
     /// It will not sign.
     Refused(String),
@@ -63,28 +66,32 @@ pub fn request_name(op: &Operation, issuer: &IssuerRef) -> String {
 ///
 /// # Errors
 /// What is next until they are known.
-pub fn of_new_issuers(op: &Operation, plan: &TlsPlan, world: &World) -> Needs<CaBundle> {
+pub fn of_new_issuers(op: &Operation, plan: &TlsPlan, world: &World) -> StepResult<CaBundle> {
     let mut all = CaBundle::default();
-    let mut ask = Vec::new();
+    let mut ask: Vec<Effect> = Vec::new();
     for issuer in new_issuers(plan) {
         let name = request_name(op, &issuer);
         let whom = format!("{} {}", issuer.kind, issuer.name);
-        match world.answers.get(&name).unwrap_or(&Observed::Absent) {
-            Observed::Absent => ask.push(Effect::AskForCa { name, issuer }),
+        match tls_world::of(world)?
+            .answers
+            .get(&name)
+            .unwrap_or(&Observed::Absent)
+        {
+            Observed::Absent => ask.push(TlsEffect::ProbeIssuerCa { name, issuer }.into()),
             Observed::Unknown(why) => {
-                return Err(Progress::Wait(format!(
-                    "CertificateRequest {name} could not be read: {why}"
-                )));
+                let (what, why) = (format!("CertificateRequest {name}"), why.clone());
+                return Err(WaitingOn::Unread { what, why }.into());
             }
-            Observed::Present(Answer::Pending(why)) => {
-                return Err(Progress::Wait(format!("waits for {whom} to tell its CA: {why}")));
+            Observed::Present(IssuerCaAnswer::Pending(why)) => {
+                let (issuer, why) = (whom, why.clone());
+                return Err(WaitingOn::IssuerCa { issuer, why }.into());
             }
-            Observed::Present(Answer::Refused(why)) => {
+            Observed::Present(IssuerCaAnswer::Refused(why)) => {
                 return Err(Progress::Impossible(format!(
                     "{whom} does not sign for this database: {why}; repair it, and create the request again"
                 )));
             }
-            Observed::Present(Answer::Signed(ca)) => all = all.union(ca),
+            Observed::Present(IssuerCaAnswer::Signed(ca)) => all = all.union(ca),
         }
     }
     if ask.is_empty() {

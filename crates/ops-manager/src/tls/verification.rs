@@ -1,19 +1,15 @@
-//! What a member has loaded is known only by asking it on the wire.
+//! What a member has loaded is known only from a TLS handshake and a session with it.
 
 use std::collections::BTreeSet;
 
+use api_types::tls::CertificateAlias;
 use blueprint::{CaBundle, KeyPair, Material};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use crate::effect::Effect;
-use crate::operation::Operation;
-use crate::step::Progress;
-use crate::world::{Files, Member, Observed, ServedLeaf, World};
-use api_types::ops_request::{MemberProof, ServedCertificate};
-use api_types::tls::CertificateAlias;
-use api_types::vocabulary::{ROLE_PRIMARY, ROLE_STANDBY};
-use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use crate::effect::{Effect, MemberEffect};
+use crate::step::{Progress, StepResult};
+use crate::waiting::WaitingOn;
+use crate::world::{Files, Member, Observed, World};
 
 /// How every member is to answer.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,9 +33,9 @@ pub struct ExpectedConfiguration {
     pub ssl_mode: String,
 }
 
-/// What members are told at a stage.
+/// What members are given in one rendered state.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Told {
+pub struct TargetConfig {
     /// A token that changes with it.
     pub token: String,
     /// The files by which it reaches them.
@@ -86,16 +82,16 @@ impl Expectation {
     /// # Errors
     /// In a few words, what is different.
     pub fn check(&self, member: &Member) -> Result<(), String> {
-        let wire = match &member.wire {
-            Observed::Present(wire) => wire,
+        let probe = match &member.probe {
+            Observed::Present(probe) => probe,
             Observed::Absent => return Err("its port was not asked".into()),
             Observed::Unknown(why) => return Err(format!("its port does not answer: {why}")),
         };
         match &self.tls {
             ExpectedTls::Any => {}
-            ExpectedTls::None if wire.served.is_some() => return Err("it still serves TLS".into()),
+            ExpectedTls::None if probe.served.is_some() => return Err("it still serves TLS".into()),
             ExpectedTls::None => {}
-            ExpectedTls::Leaf(wanted) => match &wire.served {
+            ExpectedTls::Leaf(wanted) => match &probe.served {
                 None => return Err("it does not serve TLS".into()),
                 Some(served) if served.fingerprint != *wanted => {
                     return Err("it does not serve the issued certificate yet".into());
@@ -103,10 +99,10 @@ impl Expectation {
                 Some(_) => {}
             },
         }
-        if wire.served.is_some() {
-            self.check_trust(&wire.trusted_subjects)?;
+        if probe.served.is_some() {
+            self.check_trust(&probe.trusted_subjects)?;
         }
-        match (self.plaintext, wire.plaintext) {
+        match (self.plaintext, probe.plaintext) {
             (Some(true), Some(false)) => return Err("it refuses plaintext".into()),
             (Some(false), Some(true)) => return Err("it still accepts plaintext".into()),
             (Some(_), None) => return Err("whether it accepts plaintext is not known".into()),
@@ -119,7 +115,7 @@ impl Expectation {
 
     /// Whether more than the leaf that is served has to change.
     fn needs_configuration(&self, member: &Member) -> bool {
-        let serves_tls = member.wire.present().is_some_and(|wire| wire.served.is_some());
+        let serves_tls = member.probe.present().is_some_and(|probe| probe.served.is_some());
         let but_for_the_leaf = Self {
             tls: match &self.tls {
                 ExpectedTls::Leaf(_) => ExpectedTls::Any,
@@ -151,8 +147,8 @@ impl Expectation {
 
 impl ExpectedConfiguration {
     fn check(&self, member: &Member) -> Result<(), String> {
-        let read = match &member.inside {
-            Observed::Present(inside) => &inside.configuration,
+        let read = match &member.server {
+            Observed::Present(server) => &server.configuration,
             Observed::Absent => return Err("it was not asked what it has read".into()),
             Observed::Unknown(why) => return Err(format!("what it has read is not known: {why}")),
         };
@@ -168,26 +164,36 @@ impl ExpectedConfiguration {
     }
 }
 
-/// Whether every standby streams from the primary, with TLS or without. What is waited for, if not.
-pub fn replication(world: &World, encrypted: bool) -> Option<String> {
+/// Every standby streams from the primary, with TLS or without.
+///
+/// # Errors
+/// What is waited for.
+pub fn replication(world: &World, encrypted: bool) -> Result<(), WaitingOn> {
     if world.replicas() <= 1 {
-        return None;
+        return Ok(());
     }
-    let Some(leader) = world.leader.as_deref() else {
-        return Some("waits for a primary".into());
+    let leader = world.leader().ok_or(WaitingOn::Primary)?;
+    let server = match world.members().get(leader).map(|member| &member.server) {
+        Some(Observed::Present(server)) => server,
+        _ => {
+            return Err(WaitingOn::ReplicationReport {
+                leader: leader.to_owned(),
+            });
+        }
     };
-    let inside = match world.members.get(leader).map(|member| &member.inside) {
-        Some(Observed::Present(inside)) => inside,
-        _ => return Some(format!("waits for {leader} to say who replicates from it")),
-    };
-    let streams = |pod: &&String| {
-        inside.replicas.iter().any(|replica| {
-            replica.application_name == **pod && replica.state == "streaming" && replica.ssl == encrypted
+    let streams = |pod: &str| {
+        server.replicas.iter().any(|replica| {
+            replica.application_name == pod && replica.state == "streaming" && replica.ssl == encrypted
         })
     };
-    let behind = world.members.keys().find(|pod| *pod != leader && !streams(pod))?;
-    let how = if encrypted { "over TLS" } else { "without TLS" };
-    Some(format!("waits for {behind} to stream from {leader} {how}"))
+    let standby = world.members().keys().find(|pod| *pod != leader && !streams(pod));
+    standby.map_or(Ok(()), |standby| {
+        Err(WaitingOn::Replication {
+            standby: standby.clone(),
+            leader: leader.to_owned(),
+            encrypted,
+        })
+    })
 }
 
 /// Subjects (DER) of the certificates of a bundle; what can't be read has none.
@@ -203,189 +209,130 @@ pub fn subjects_of(bundle: &CaBundle) -> BTreeSet<Vec<u8>> {
 ///
 /// Where it matters, standbys read them before the primary does: when it begins to serve a certificate of another CA, the
 /// standbys trust that CA already. The files themselves are brought to all at once, since kubelet takes most of the time.
-pub fn reload(world: &World, told: &Told, expected: &Expectation) -> Result<Progress, Progress> {
+pub fn reload(world: &World, target: &TargetConfig, expected: &Expectation) -> StepResult {
     if !needs_order(world, expected) {
-        return reload_at_once(world, told, expected);
+        return reload_at_once(world, target, expected);
     }
-    let leader = world.leader.as_deref();
+    let leader = world.leader();
     for is_leader in [false, true] {
         let these = |pod: &str| (Some(pod) == leader) == is_leader;
-        match reload_these(world, told, expected, these) {
+        match reload_these(world, target, expected, these) {
             None => {}
             Some(Progress::Act(mut effects)) if !is_leader => {
-                let leader = leader.and_then(|leader| Some((leader, world.members.get(leader)?)));
-                effects.extend(leader.and_then(|(pod, member)| touch(pod, member, told)));
+                let leader = leader.and_then(|leader| Some((leader, world.members().get(leader)?)));
+                effects.extend(leader.and_then(|(pod, member)| touch(pod, member, target)));
                 return Ok(Progress::Act(effects));
             }
             Some(progress) => return Ok(progress),
         }
     }
-    Ok(all_there(world).map_or(Progress::Done, Progress::Wait))
+    world.all_seen()?;
+    Ok(Progress::Done)
 }
 
 /// Whether the primary is about to serve something that a standby may not trust yet.
 fn needs_order(world: &World, expected: &Expectation) -> bool {
-    let served = |member: &Member| Some(member.wire.present()?.served.as_ref()?.fingerprint.clone());
-    let leader = world.leader.as_ref().and_then(|leader| world.members.get(leader));
+    let served = |member: &Member| Some(member.probe.present()?.served.as_ref()?.fingerprint.clone());
+    let leader = world.leader().and_then(|leader| world.members().get(leader));
     let stays = match &expected.tls {
         ExpectedTls::Leaf(leaf) => leader.and_then(served).as_ref() == Some(leaf),
         ExpectedTls::Any | ExpectedTls::None => false,
     };
     let trusts = |member: &Member| {
-        let wire = member.wire.present();
-        wire.is_some_and(|wire| wire.served.is_some() && expected.check_trust(&wire.trusted_subjects).is_ok())
+        let probe = member.probe.present();
+        probe.is_some_and(|probe| {
+            probe.served.is_some() && expected.check_trust(&probe.trusted_subjects).is_ok()
+        })
     };
-    !stays && !world.members.values().all(trusts)
+    !stays && !world.members().values().all(trusts)
 }
 
 /// As [`reload`], in no order: for members of which one may never answer as expected.
-pub fn reload_at_once(world: &World, told: &Told, expected: &Expectation) -> Result<Progress, Progress> {
-    if let Some(progress) = reload_these(world, told, expected, |_| true) {
+pub fn reload_at_once(world: &World, target: &TargetConfig, expected: &Expectation) -> StepResult {
+    if let Some(progress) = reload_these(world, target, expected, |_| true) {
         return Ok(progress);
     }
-    Ok(all_there(world).map_or(Progress::Done, Progress::Wait))
+    world.all_seen()?;
+    Ok(Progress::Done)
 }
 
 /// `None` when all of these members answer as expected.
 fn reload_these(
     world: &World,
-    told: &Told,
+    target: &TargetConfig,
     expected: &Expectation,
     these: impl Fn(&str) -> bool,
 ) -> Option<Progress> {
-    let mut behind = Vec::new();
+    let mut outdated = Vec::new();
     let mut effects = Vec::new();
-    for (pod, member) in world.members.iter().filter(|(pod, _)| these(pod)) {
+    for (pod, member) in world.members().iter().filter(|(pod, _)| these(pod)) {
         if let Err(why) = expected.check(member) {
-            behind.push(format!("{pod}: {why}"));
-            effects.extend(bring_up_to_date(pod, member, told, expected));
+            outdated.push((pod.clone(), why));
+            effects.extend(bring_up_to_date(pod, member, target, expected));
         }
     }
-    match (effects.is_empty(), behind.is_empty()) {
+    match (effects.is_empty(), outdated.is_empty()) {
         (true, true) => None,
-        (true, false) => Some(Progress::Wait(behind.join("; "))),
+        (true, false) => Some(WaitingOn::Outdated(outdated).into()),
         (false, _) => Some(Progress::Act(effects)),
     }
 }
 
 /// Members that do not answer as expected, and what is different.
-pub fn behind(world: &World, expected: &Expectation) -> Vec<(String, String)> {
-    let members = world.members.iter();
+pub fn outdated(world: &World, expected: &Expectation) -> Vec<(String, String)> {
+    let members = world.members().iter();
     members
         .filter_map(|(pod, member)| Some((pod.clone(), expected.check(member).err()?)))
         .collect()
 }
 
-/// Whether a member was seen to have what it is told and still does not answer as expected. Of one that ends, that
-/// could not be asked, or whose files are not there yet, nobody can say so.
-pub fn is_stubborn(member: &Member, told: &Told, expected: &Expectation) -> bool {
-    let (Some(wire), Some(inside)) = (member.wire.present(), member.inside.present()) else {
+/// Whether a member has the target's files and still does not answer as expected. That is unknown for a member that is
+/// terminating, could not be reached, or lacks the files.
+pub fn is_not_converging(member: &Member, target: &TargetConfig, expected: &Expectation) -> bool {
+    let (Some(probe), Some(server)) = (member.probe.present(), member.server.present()) else {
         return false;
     };
-    // Who was told nothing for want of a Patroni has not disobeyed.
+    // A member without a Patroni that answers was not told to reload.
     let is_known =
-        member.patroni.present().is_some() && (wire.plaintext.is_some() || expected.plaintext.is_none());
-    !member.terminating && is_known && inside.files == told.files && expected.check(member).is_err()
-}
-
-/// What every member was seen to serve, for the request's status. A time stays as long as nothing else changes.
-pub fn members(op: &Operation, world: &World, before: &[MemberProof], now: Timestamp) -> Vec<MemberProof> {
-    if world.members.is_empty() {
-        return before.to_vec();
-    }
-    let wanted = world.config.present().and_then(|config| {
-        let server = config.material.get(CertificateAlias::Server)?;
-        server.fingerprint()
-    });
-    let proof = |(pod, member): (&String, &Member)| {
-        let known = before.iter().find(|proof| proof.name == *pod);
-        let Some(wire) = member.wire.present() else {
-            return known.cloned();
-        };
-        let served = wire.served.as_ref();
-        let seen = MemberProof {
-            name: pod.clone(),
-            role: role(world, pod).or_else(|| known.and_then(|known| known.role.clone())),
-            served: served.map(certificate),
-            matches_secret: served.map(|served| Some(&served.fingerprint) == wanted.as_ref()),
-            plaintext: wire.plaintext.or_else(|| known.and_then(|known| known.plaintext)),
-            restart_reason: op.plan.restart_reasons.get(pod).cloned(),
-            seen_at: Time(whole_seconds(now)),
-        };
-        Some(match known {
-            Some(known) if same(known, &seen) => known.clone(),
-            _ => seen,
-        })
-    };
-    world.members.iter().filter_map(proof).collect()
-}
-
-/// Unknown while nobody is seen to lead.
-pub fn role(world: &World, pod: &str) -> Option<String> {
-    let leader = world.leader.as_deref()?;
-    let role = if leader == pod { ROLE_PRIMARY } else { ROLE_STANDBY };
-    Some(role.to_owned())
-}
-
-fn certificate(served: &ServedLeaf) -> ServedCertificate {
-    ServedCertificate {
-        fingerprint: served.fingerprint.clone(),
-        issuer: served.issuer.clone(),
-        serial: served.serial.clone(),
-        not_after: Time(served.not_after),
-        protocol: served.protocol.clone(),
-    }
-}
-
-fn same(known: &MemberProof, seen: &MemberProof) -> bool {
-    let seen = MemberProof {
-        seen_at: known.seen_at.clone(),
-        ..seen.clone()
-    };
-    *known == seen
-}
-
-/// As the API keeps times.
-pub fn whole_seconds(now: Timestamp) -> Timestamp {
-    Timestamp::from_second(now.as_second()).unwrap_or(now)
+        member.patroni.present().is_some() && (probe.plaintext.is_some() || expected.plaintext.is_none());
+    !member.terminating && is_known && server.files == target.files && expected.check(member).is_err()
 }
 
 /// Asks kubelet to bring the files, unless they are there or it was asked.
-fn touch(pod: &str, member: &Member, told: &Told) -> Option<Effect> {
-    let is_asked = member.files_token.as_deref() == Some(told.token.as_str());
+fn touch(pod: &str, member: &Member, target: &TargetConfig) -> Option<Effect> {
+    let is_asked = member.files_token.as_deref() == Some(target.token.as_str());
     let has_files = member
-        .inside
+        .server
         .present()
-        .is_some_and(|inside| inside.files == told.files);
-    (!is_asked && !has_files && !member.terminating).then(|| Effect::TouchFiles {
-        pod: pod.to_owned(),
-        token: told.token.clone(),
+        .is_some_and(|server| server.files == target.files);
+    (!is_asked && !has_files && !member.terminating).then(|| {
+        let (pod, token) = (pod.to_owned(), target.token.clone());
+        MemberEffect::TouchFiles { pod, token }.into()
     })
 }
 
 /// The member is told to read its files when they are there; kubelet is asked to bring them if they are not. A member that
 /// can't be asked what it has is told anyway.
-fn bring_up_to_date(pod: &str, member: &Member, told: &Told, expected: &Expectation) -> Vec<Effect> {
+fn bring_up_to_date(
+    pod: &str,
+    member: &Member,
+    target: &TargetConfig,
+    expected: &Expectation,
+) -> Vec<Effect> {
     if member.terminating {
         return Vec::new();
     }
-    let mut effects: Vec<Effect> = touch(pod, member, told).into_iter().collect();
+    let mut effects: Vec<Effect> = touch(pod, member, target).into_iter().collect();
     if member.patroni.present().is_some() {
-        let inside = member.inside.present();
-        effects.push(Effect::Reload {
+        let server = member.server.present();
+        let reload = MemberEffect::Reload {
             pod: pod.to_owned(),
             configuration: expected.needs_configuration(member),
-            files: inside
-                .filter(|inside| inside.files != told.files)
-                .map(|_| Box::new(told.files.clone())),
-        });
+            files: server
+                .filter(|server| server.files != target.files)
+                .map(|_| Box::new(target.files.clone())),
+        };
+        effects.push(reload.into());
     }
     effects
-}
-
-/// Whether every member that the spec asks for was seen; what is waited for, if not.
-pub fn all_there(world: &World) -> Option<String> {
-    let wanted = usize::try_from(world.replicas()).unwrap_or(0);
-    let seen = world.members.len();
-    (seen < wanted).then(|| format!("waits for all {wanted} Pods; there are {seen}"))
 }

@@ -1,17 +1,17 @@
-//! `PostgresOpsRequest.status.preview`: what an operation will do, told before it does anything.
+//! `PostgresOpsRequest.status.plan`: what an operation will do, told before it does anything.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ops_status::TlsPlan;
+use crate::ops_status::PlannedChange;
 use crate::tls::IssuerRef;
 
 /// What an operation will do: written for `spec.dryRun`, and for a request that waits for approval. Not part of KubeDB's
 /// API.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct OperationPreview {
+pub struct OperationPlan {
     /// First 16 hexadecimal digits of the SHA-256 of all below, but for what changes by itself: roles and sessions. Two
     /// requests that would do the same to the same database have the same.
     pub hash: String,
@@ -22,24 +22,24 @@ pub struct OperationPreview {
     pub database_uid: Option<String>,
     /// What happens, in this order; the names are those of the request's conditions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub phases: Vec<PreviewPhase>,
+    pub phases: Vec<PlannedStep>,
     /// What becomes of every member: the standbys, then the primary, as far as it is known who leads.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub members: Vec<PreviewMember>,
+    pub members: Vec<PlannedMember>,
     /// Sessions of applications that would not go on if it began now. Default: none.
     #[serde(default)]
-    pub sessions: PreviewSessions,
+    pub sessions: PlannedSessions,
     /// What becomes of every certificate.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub certificates: Vec<PreviewCertificate>,
-    /// For `ReconfigureTLS`: what is changed into what.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tls: Option<TlsPlan>,
+    pub certificates: Vec<PlannedCertificate>,
+    /// What is changed into what.
+    #[serde(flatten)]
+    pub change: PlannedChange,
 }
 
 /// One phase of an operation. Not part of KubeDB's API.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct PreviewPhase {
+pub struct PlannedStep {
     /// Type of the condition that tells when it is done, for example `ReloadTLS`.
     pub name: String,
     /// What is done in it.
@@ -48,7 +48,7 @@ pub struct PreviewPhase {
 
 /// What becomes of one member. Not part of KubeDB's API.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct PreviewMember {
+pub struct PlannedMember {
     /// The Pod.
     pub name: String,
     /// `primary` or `standby`; absent while it is not known who leads.
@@ -56,14 +56,14 @@ pub struct PreviewMember {
     pub role: Option<String>,
     /// Whether its Pod is restarted. Default `Never`.
     #[serde(default)]
-    pub restart: PreviewRestart,
+    pub restart: PlannedRestart,
     /// Why it is, or why it is not.
     pub reason: String,
 }
 
 /// Whether a Pod is restarted. Not part of KubeDB's API.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum PreviewRestart {
+pub enum PlannedRestart {
     /// It is.
     Always,
     /// Only if its TLS handshake shows that it did not follow a reload.
@@ -77,7 +77,7 @@ pub enum PreviewRestart {
 /// themselves where `spec.tls.drain.policy` is `Wait`. Not part of KubeDB's API.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct PreviewSessions {
+pub struct PlannedSessions {
     /// How many that came with TLS. Default 0.
     #[serde(default)]
     pub with_tls: i64,
@@ -95,14 +95,14 @@ pub struct PreviewSessions {
 /// What becomes of one certificate. Not part of KubeDB's API.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct PreviewCertificate {
+pub struct PlannedCertificate {
     /// `server`, `client` or `metrics-exporter`.
     pub alias: String,
     /// Name of the Certificate.
     pub name: String,
     /// What is done with it. Default `Keep`.
     #[serde(default)]
-    pub action: PreviewAction,
+    pub action: CertificateAction,
     /// Subject alternative names (DNS names, IP addresses, URIs, e-mail addresses) that it gets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names_added: Vec<String>,
@@ -119,7 +119,7 @@ pub struct PreviewCertificate {
 
 /// What is done with a certificate. Not part of KubeDB's API.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum PreviewAction {
+pub enum CertificateAction {
     /// It is issued for the first time.
     Issue,
     /// It is issued anew.

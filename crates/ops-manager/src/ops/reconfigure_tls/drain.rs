@@ -4,10 +4,10 @@
 use api_types::ops_request::{Drain, DrainPolicy};
 use jiff::SignedDuration;
 
-use crate::effect::Effect;
-use crate::moves::proof::all_there;
+use crate::effect::MemberEffect;
 use crate::operation::Operation;
-use crate::step::{Needs, Progress};
+use crate::step::{Progress, StepResult};
+use crate::waiting::{WaitingOn, with_tls};
 use crate::world::{Observed, World};
 
 /// How long sessions may go on when the request does not say.
@@ -17,8 +17,8 @@ const DEFAULT_TIMEOUT: SignedDuration = SignedDuration::from_mins(1);
 ///
 /// They are ended once: members still admit such sessions, so applications may be back at once. Those that come back are
 /// for [`end_left`], when no member admits them any more.
-pub fn sessions(op: &Operation, drain: &Drain, world: &World, encrypted: bool) -> Result<Progress, Progress> {
-    if op.plan.sessions_ended.is_some() {
+pub fn sessions(op: &Operation, drain: &Drain, world: &World, encrypted: bool) -> StepResult {
+    if op.progress.sessions_ended.is_some() {
         return Ok(Progress::Done);
     }
     let left = left(world, encrypted)?;
@@ -26,51 +26,46 @@ pub fn sessions(op: &Operation, drain: &Drain, world: &World, encrypted: bool) -
         return Ok(Progress::Done);
     }
     let timeout = timeout(drain);
-    let age = op
-        .step_began
-        .map(|began| world.now.duration_since(began))
-        .unwrap_or_default();
-    let how = if encrypted { "with TLS" } else { "without TLS" };
-    if age < timeout {
-        return Ok(Progress::Wait(format!(
-            "waits for {left} sessions {how} to end, {timeout:#} at most"
-        )));
+    if op.step_age(world.now) < timeout {
+        return Err(WaitingOn::Sessions {
+            left,
+            encrypted,
+            timeout,
+        }
+        .into());
     }
+    let how = with_tls(encrypted);
     if drain.policy.unwrap_or_default() == DrainPolicy::Wait {
         return Ok(Progress::Impossible(format!(
             "{left} sessions {how} did not end within {timeout:#}; end them, or write drain: {{policy: Force}}, and create \
              the request again"
         )));
     }
-    let mut plan = op.plan.clone();
-    plan.sessions_ended = Some(left);
-    let end = Effect::EndSessions { encrypted };
-    Ok(Progress::ActOnce(Box::new(plan), vec![end]))
+    let mut progress = op.progress.clone();
+    progress.sessions_ended = Some(left);
+    let end = MemberEffect::EndSessions { encrypted };
+    Ok(Progress::ActOnce(Box::new(progress), vec![end.into()]))
 }
 
-/// Ends what is left of such sessions, for when no member admits them any more: then nobody comes back.
-pub fn end_left(world: &World, encrypted: bool) -> Result<Progress, Progress> {
+/// Ends what is left of such sessions, for when no member admits them any more: then they can't come back.
+pub fn end_left(world: &World, encrypted: bool) -> StepResult {
     Ok(if left(world, encrypted)? == 0 {
         Progress::Done
     } else {
-        Progress::Act(vec![Effect::EndSessions { encrypted }])
+        Progress::Act(vec![MemberEffect::EndSessions { encrypted }.into()])
     })
 }
 
 /// How many there are on all members. A member that was not seen, or did not say, may have any number.
-fn left(world: &World, encrypted: bool) -> Needs<i64> {
-    if let Some(waiting) = all_there(world) {
-        return Err(Progress::Wait(waiting));
-    }
+fn left(world: &World, encrypted: bool) -> StepResult<i64> {
+    world.all_seen()?;
     let mut all = 0;
-    for (pod, member) in &world.members {
-        match &member.inside {
-            Observed::Present(inside) if encrypted => all += inside.sessions.encrypted,
-            Observed::Present(inside) => all += inside.sessions.plaintext,
+    for (pod, member) in world.members() {
+        match &member.server {
+            Observed::Present(server) if encrypted => all += server.sessions.encrypted,
+            Observed::Present(server) => all += server.sessions.plaintext,
             Observed::Absent | Observed::Unknown(_) => {
-                return Err(Progress::Wait(format!(
-                    "waits for {pod} to say which sessions it has"
-                )));
+                return Err(WaitingOn::SessionCount { pod: pod.clone() }.into());
             }
         }
     }
@@ -86,25 +81,29 @@ pub fn timeout(drain: &Drain) -> SignedDuration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::{Inside, Member};
+    use crate::world::{Member, Members, ServerState};
 
     fn drained(world: &World) -> Progress {
         let request = "{apiVersion: ops.kubedb.com/v1alpha1, kind: PostgresOpsRequest, metadata: {name: r}, \
                        spec: {databaseRef: {name: pg}, type: Restart}}";
         let op = crate::operation::parse(&serde_yaml::from_str(request).expect("a request"))
             .expect("an operation");
-        crate::step::settle(sessions(&op, &Drain::default(), world, false))
+        sessions(&op, &Drain::default(), world, false).unwrap_or_else(|progress| progress)
     }
 
     #[test]
     fn a_member_that_was_not_seen_is_not_taken_for_one_without_sessions() {
         let mut world = World::default();
         assert!(matches!(drained(&world), Progress::Wait(_)));
+        let with = |member: &Member| Members {
+            by_pod: [("pg-0".to_owned(), member.clone())].into(),
+            leader: None,
+        };
         let mut member = Member::default();
-        world.members.insert("pg-0".into(), member.clone());
+        world.members = Some(with(&member));
         assert!(matches!(drained(&world), Progress::Wait(_)));
-        member.inside = Observed::Present(Inside::default());
-        world.members.insert("pg-0".into(), member);
+        member.server = Observed::Present(ServerState::default());
+        world.members = Some(with(&member));
         assert_eq!(drained(&world), Progress::Done);
     }
 }

@@ -1,27 +1,38 @@
-//! The stages of a TLS change: what members are told and given, and how they are to answer then.
+//! The states of a TLS change: what members are given in each, and how they are to answer then.
 
 use api_types::ops_request::{TlsPlan, TlsSettings};
 use api_types::tls::CertificateAlias;
 use blueprint::{CaBundle, Material, TlsInputs, TlsPhase, recorded_hash};
 
-use super::plateau_phase;
+use super::overlap_phase;
 use crate::member::sql;
-use crate::moves::certificates;
-use crate::moves::config::{self, Stage};
-use crate::moves::proof::{self, Expectation, ExpectedConfiguration, ExpectedTls, ExpectedTrust, Told};
+use crate::moves::children::{self, RenderedState};
 use crate::operation::Operation;
-use crate::step::Needs;
+use crate::step::StepResult;
+use crate::tls::certificates;
+use crate::tls::verification::{
+    Expectation, ExpectedConfiguration, ExpectedTls, ExpectedTrust, TargetConfig,
+};
+use crate::tls::world as tls_world;
+use crate::waiting::WaitingOn;
 use crate::world::{ConfigSecret, Observed, World};
 
 /// Members go on with what they have, and trust the new CA besides. Only for a change of TLS that stays.
-pub fn trusting(world: &World, plan: &TlsPlan, new: &CaBundle) -> Needs<Stage> {
+pub fn trusting(world: &World, plan: &TlsPlan, new: &CaBundle) -> StepResult<RenderedState> {
     let issued = if new.is_empty() { &plan.after } else { &plan.before };
     let trust = all_trust(world, &[issued])?.union(new);
-    stage(world, &plan.before, TlsPhase::Enforce, trust, given(world)?, None)
+    state(
+        world,
+        &plan.before,
+        TlsPhase::Enforce,
+        trust,
+        deployed(world)?,
+        None,
+    )
 }
 
 /// Clients of the old and of the new settings are accepted, old and new CAs are trusted, the new certificates are served.
-pub fn plateau(world: &World, plan: &TlsPlan) -> Needs<Stage> {
+pub fn overlap_window(world: &World, plan: &TlsPlan) -> StepResult<RenderedState> {
     // The settings that have TLS know its names; the modes in force are still the old ones.
     let settings = if plan.before.tls.is_some() {
         &plan.before
@@ -35,65 +46,77 @@ pub fn plateau(world: &World, plan: &TlsPlan) -> Needs<Stage> {
             issued_material(world, &plan.after)?,
         )
     } else {
-        (all_trust(world, &[])?, given(world)?)
+        (all_trust(world, &[])?, deployed(world)?)
     };
     let tls = TlsInputs {
         is_ending: plan.after.tls.is_none(),
-        ..TlsInputs::of(plateau_phase(plan), trust, material)
+        ..TlsInputs::of(overlap_phase(plan), trust, material)
     };
-    config::stage(world, settings, tls, None)
+    children::render(world, &children::with_tls(settings), tls, None)
 }
 
 /// Settings in force with the certificates that members have proven to serve, whatever was issued since. Should the config
 /// Secret have lost them, it is what was issued, if that is good. Pods of a template with the token are of a new revision.
-pub fn proven(op: &Operation, world: &World, settings: &TlsSettings, token: Option<&str>) -> Needs<Stage> {
+pub fn proven(
+    op: &Operation,
+    world: &World,
+    settings: &TlsSettings,
+    token: Option<&str>,
+) -> StepResult<RenderedState> {
     let material = match &settings.tls {
         None => Material::default(),
-        Some(_) => given(world)?,
+        Some(_) => deployed(world)?,
     };
     let is_lost = settings.tls.is_some() && material.get(CertificateAlias::Server).is_none();
     let (trust, material) = if is_lost {
-        certificates::synced(op, world, settings)?.first()?;
+        certificates::synced(op, world, settings)?.require_done()?;
         (all_trust(world, &[settings])?, issued_material(world, settings)?)
     } else {
         (all_trust(world, &[])?, material)
     };
-    stage(world, settings, phase_at_work(settings), trust, material, token)
+    state(world, settings, phase_at_work(settings), trust, material, token)
 }
 
 /// Settings in force with what was issued last, still with every CA that anybody may need.
-pub fn overlap(world: &World, settings: &TlsSettings) -> Needs<Stage> {
+pub fn overlap(world: &World, settings: &TlsSettings) -> StepResult<RenderedState> {
     let trust = all_trust(world, &[settings])?;
     let material = issued_material(world, settings)?;
-    stage(world, settings, phase_at_work(settings), trust, material, None)
+    state(world, settings, phase_at_work(settings), trust, material, None)
 }
 
 /// What the provisioner builds from these settings while no operation runs.
-pub fn steady(world: &World, settings: &TlsSettings) -> Needs<Stage> {
+pub fn steady(world: &World, settings: &TlsSettings) -> StepResult<RenderedState> {
     let material = issued_material(world, settings)?;
     let trust = material.authorities();
-    stage(world, settings, phase_at_work(settings), trust, material, None)
+    state(world, settings, phase_at_work(settings), trust, material, None)
 }
 
 /// The settings with what members were given before the operation: where a failed change goes back to.
-pub fn last_good(world: &World, settings: &TlsSettings) -> Needs<Stage> {
-    let material = match &world.last_good {
-        Observed::Absent => given(world)?,
-        other => other.need("the Secret with the last good certificates")?.clone(),
+pub fn last_good(world: &World, settings: &TlsSettings) -> StepResult<RenderedState> {
+    let material = match &tls_world::of(world)?.last_good {
+        Observed::Absent => deployed(world)?,
+        other => other
+            .require("the Secret with the last good certificates")?
+            .clone(),
     };
     let trust = all_trust(world, &[])?.union(&material.authorities());
-    stage(world, settings, phase_at_work(settings), trust, material, None)
+    state(world, settings, phase_at_work(settings), trust, material, None)
 }
 
-fn stage(
+fn state(
     world: &World,
     settings: &TlsSettings,
     phase: TlsPhase,
     trust: CaBundle,
     material: Material,
     token: Option<&str>,
-) -> Needs<Stage> {
-    config::stage(world, settings, TlsInputs::of(phase, trust, material), token)
+) -> StepResult<RenderedState> {
+    children::render(
+        world,
+        &children::with_tls(settings),
+        TlsInputs::of(phase, trust, material),
+        token,
+    )
 }
 
 fn phase_at_work(settings: &TlsSettings) -> TlsPhase {
@@ -104,29 +127,29 @@ fn phase_at_work(settings: &TlsSettings) -> TlsPhase {
     }
 }
 
-fn config_secret(world: &World) -> Needs<Option<&ConfigSecret>> {
+fn config_secret(world: &World) -> StepResult<Option<&ConfigSecret>> {
     match &world.config {
         Observed::Absent => Ok(None),
-        other => Ok(Some(other.need("the config Secret")?)),
+        other => Ok(Some(other.require("the config Secret")?)),
     }
 }
 
 /// The certificates and keys that members are given now.
-pub fn given(world: &World) -> Needs<Material> {
+pub fn deployed(world: &World) -> StepResult<Material> {
     Ok(config_secret(world)?
         .map(|config| config.material.clone())
         .unwrap_or_default())
 }
 
 /// What members are told to trust now.
-pub fn trusted(world: &World) -> Needs<CaBundle> {
+pub fn trusted(world: &World) -> StepResult<CaBundle> {
     Ok(config_secret(world)?
         .map(|config| config.trust.clone())
         .unwrap_or_default())
 }
 
 /// What members are told to trust now, and the CAs of the Secrets of these settings.
-fn all_trust(world: &World, settings: &[&TlsSettings]) -> Needs<CaBundle> {
+fn all_trust(world: &World, settings: &[&TlsSettings]) -> StepResult<CaBundle> {
     let mut trust = trusted(world)?;
     for settings in settings {
         trust = trust.union(&issued_material(world, settings)?.authorities());
@@ -135,44 +158,41 @@ fn all_trust(world: &World, settings: &[&TlsSettings]) -> Needs<CaBundle> {
 }
 
 /// What the issuers gave for these settings.
-fn issued_material(world: &World, settings: &TlsSettings) -> Needs<Material> {
+fn issued_material(world: &World, settings: &TlsSettings) -> StepResult<Material> {
     let mut material = Material::default();
     if settings.tls.is_none() {
         return Ok(material);
     }
-    let resolved = config::resolved(world, settings)?;
+    let resolved = children::resolved(world, settings)?;
     for alias in CertificateAlias::ALL {
         let name = resolved.certificate_secret(alias);
-        let pair = world.issued(&name)?.pair.clone();
-        material = material.with(
-            alias,
-            pair.ok_or_else(|| format!("Secret {name} lacks ca.crt, tls.crt or tls.key"))?,
-        );
+        let pair = tls_world::of(world)?.issued(&name)?.pair.clone();
+        material = material.with(alias, pair.ok_or(WaitingOn::SecretParts { secret: name })?);
     }
     Ok(material)
 }
 
 /// Whether what was issued for these settings comes of CAs of which members have certificates already: they and their
 /// clients trust those, so there is nothing to wait for.
-pub fn has_same_authorities(world: &World, settings: &TlsSettings) -> Needs<bool> {
-    let known = given(world)?.authorities();
+pub fn has_same_authorities(world: &World, settings: &TlsSettings) -> StepResult<bool> {
+    let known = deployed(world)?.authorities();
     Ok(known.contains_all(&issued_material(world, settings)?.authorities()))
 }
 
-/// How a member answers that trusts the CAs of a stage and serves what it is given.
-pub fn expected_to_trust(stage: &Stage) -> Expectation {
-    let tls = &stage.resolved.tls;
+/// How a member answers that trusts the CAs of a state and serves what it is given.
+pub fn expected_to_trust(state: &RenderedState) -> Expectation {
+    let tls = &state.resolved.tls;
     Expectation {
         tls: ExpectedTls::of(&tls.material),
         plaintext: None,
         trust: ExpectedTrust::AtLeast(tls.trust.clone()),
-        configuration: configuration(stage),
+        configuration: configuration(state),
     }
 }
 
-/// How a member answers that has read the configuration of the plateau.
-pub fn expected_on_plateau(plan: &TlsPlan, stage: &Stage) -> Expectation {
-    let tls = &stage.resolved.tls;
+/// How a member answers that has read the configuration of the overlap window.
+pub fn expected_in_overlap_window(plan: &TlsPlan, state: &RenderedState) -> Expectation {
+    let tls = &state.resolved.tls;
     let removes = plan.after.tls.is_none();
     Expectation {
         tls: match tls.phase {
@@ -186,39 +206,39 @@ pub fn expected_on_plateau(plan: &TlsPlan, stage: &Stage) -> Expectation {
         } else {
             ExpectedTrust::AtLeast(tls.trust.clone())
         },
-        configuration: configuration(stage),
+        configuration: configuration(state),
     }
 }
 
-/// How a member answers that follows this stage and nothing else.
-pub fn expected_at_work(stage: &Stage, trust: fn(CaBundle) -> ExpectedTrust) -> Expectation {
-    let tls = &stage.resolved.tls;
+/// How a member answers that follows this state and nothing else.
+pub fn expected_at_work(state: &RenderedState, trust: fn(CaBundle) -> ExpectedTrust) -> Expectation {
+    let tls = &state.resolved.tls;
     if tls.phase == TlsPhase::Off {
         return Expectation {
             tls: ExpectedTls::None,
             plaintext: Some(true),
             trust: ExpectedTrust::Any,
-            configuration: configuration(stage),
+            configuration: configuration(state),
         };
     }
     Expectation {
         tls: ExpectedTls::of(&tls.material),
         plaintext: Some(false),
         trust: trust(tls.trust.clone()),
-        configuration: configuration(stage),
+        configuration: configuration(state),
     }
 }
 
-fn configuration(stage: &Stage) -> Option<ExpectedConfiguration> {
+fn configuration(state: &RenderedState) -> Option<ExpectedConfiguration> {
     Some(ExpectedConfiguration {
-        pg_hba: blueprint::pg_hba(&stage.resolved),
-        ssl_mode: blueprint::replication_ssl_mode(&stage.resolved).to_owned(),
+        pg_hba: blueprint::pg_hba(&state.resolved),
+        ssl_mode: blueprint::replication_ssl_mode(&state.resolved).to_owned(),
     })
 }
 
-/// Whether every member serves the leaf of this stage; one that was not seen may not.
-pub fn all_serve(world: &World, stage: &Stage) -> bool {
-    let tls = &stage.resolved.tls;
+/// Whether every member serves the leaf of this state; one that was not seen may not.
+pub fn all_serve(world: &World, state: &RenderedState) -> bool {
+    let tls = &state.resolved.tls;
     if tls.phase == TlsPhase::Off {
         return true;
     }
@@ -226,18 +246,18 @@ pub fn all_serve(world: &World, stage: &Stage) -> bool {
         tls: ExpectedTls::of(&tls.material),
         ..Expectation::default()
     };
-    proof::all_there(world).is_none()
+    world.all_seen().is_ok()
         && world
-            .members
+            .members()
             .values()
             .all(|member| expected.check(member).is_ok())
 }
 
-/// What members are told at this stage; it is all in the config Secret.
-pub fn told(stage: &Stage) -> Told {
-    let hash = recorded_hash(&stage.children.config_secret.metadata);
-    Told {
+/// What members are given in this state; it is all in the config Secret.
+pub fn target(state: &RenderedState) -> TargetConfig {
+    let hash = recorded_hash(&state.children.config_secret.metadata);
+    TargetConfig {
         token: hash.unwrap_or_default().to_owned(),
-        files: sql::files_of(stage),
+        files: sql::files_of(state),
     }
 }

@@ -1,0 +1,218 @@
+//! The children of a database as a state of an operation wants them: what the blueprint builds, and what of it is not so yet.
+
+use api_types::ops_request::TlsSettings;
+use api_types::postgres::PostgresSpec;
+use api_types::vocabulary::PAUSED_BY;
+use api_types::{Postgres, PostgresVersion};
+use blueprint::{Children, Inputs, Invalid, LiveFacts, Resolved, TlsInputs, database_image};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::effect::{Child, Effect};
+use crate::operation::Operation;
+use crate::step::{Progress, StepResult};
+use crate::waiting::WaitingOn;
+use crate::world::{Observed, World};
+
+/// A database as some state of an operation wants it.
+pub struct RenderedState {
+    /// Every question answered.
+    pub resolved: Resolved,
+    /// The objects that follow.
+    pub children: Children,
+}
+
+/// What an operation changes in the spec before children are built from it.
+pub type Edit<'a> = &'a dyn Fn(&mut PostgresSpec);
+
+/// The edit that writes these TLS settings.
+pub fn with_tls(settings: &TlsSettings) -> impl Fn(&mut PostgresSpec) {
+    move |spec| {
+        spec.tls.clone_from(&settings.tls);
+        spec.ssl_mode = settings.ssl_mode;
+        spec.client_auth_mode = settings.client_auth_mode;
+    }
+}
+
+/// The Postgres with this edit and without the traces of the pause, as the provisioner will see it.
+fn proposed(world: &World, edit: Edit<'_>) -> StepResult<Postgres> {
+    let mut postgres = world.postgres.require("the Postgres")?.clone();
+    edit(&mut postgres.spec);
+    if let Some(annotations) = postgres.metadata.annotations.as_mut() {
+        annotations.remove(PAUSED_BY);
+    }
+    Ok(postgres)
+}
+
+/// The TLS settings that the members follow: the spec's, unless it was edited and the provisioner holds that back.
+///
+/// # Errors
+/// Why they are not known.
+pub fn effective_settings(world: &World) -> Result<TlsSettings, WaitingOn> {
+    let spec = TlsSettings::of(&world.postgres.require("the Postgres")?.spec);
+    let written = match &world.pet_set {
+        Observed::Absent => None,
+        other => blueprint::followed_settings(&other.require("the PetSet")?.metadata),
+    };
+    Ok(written.unwrap_or(spec))
+}
+
+/// Builds the children for this edit and these inputs. `token` overrides the PetSet's restart token.
+pub fn render(
+    world: &World,
+    edit: Edit<'_>,
+    tls: TlsInputs,
+    token: Option<&str>,
+) -> StepResult<RenderedState> {
+    let postgres = proposed(world, edit)?;
+    let version = world.version.require("the PostgresVersion")?;
+    let resolved = resolve(world, &postgres, version, tls, token)?;
+    let children = blueprint::build(&resolved);
+    Ok(RenderedState { resolved, children })
+}
+
+/// [`render`] without the objects, for names and certificates.
+pub fn resolved(world: &World, settings: &TlsSettings) -> StepResult<Resolved> {
+    let postgres = proposed(world, &with_tls(settings))?;
+    let version = world.version.require("the PostgresVersion")?;
+    resolve(world, &postgres, version, TlsInputs::default(), None)
+}
+
+/// [`resolved`] for a proposal that is only checked: no Secret has to be read for it, and the user's `user.conf`, which the
+/// proposal leaves as it is, counts as there.
+pub fn check(world: &World, edit: Edit<'_>) -> StepResult<Resolved> {
+    let postgres = &proposed(world, edit)?;
+    let version = world.version.require("the PostgresVersion")?;
+    let (tls, live) = (TlsInputs::default(), LiveFacts::default());
+    blueprint::resolve(&Inputs {
+        postgres,
+        version,
+        user_conf: Some(""),
+        tls,
+        live,
+    })
+    .map_err(refused)
+}
+
+fn resolve(
+    world: &World,
+    postgres: &Postgres,
+    version: &PostgresVersion,
+    tls: TlsInputs,
+    token: Option<&str>,
+) -> StepResult<Resolved> {
+    let user_conf = match &world.user_conf {
+        Observed::Absent => None,
+        other => Some(other.require("the Secret with user.conf")?.as_str()),
+    };
+    let mut live = live_facts(world)?;
+    live.restart_token = token.map(str::to_owned).or(live.restart_token);
+    blueprint::resolve(&Inputs {
+        postgres,
+        version,
+        user_conf,
+        tls,
+        live,
+    })
+    .map_err(refused)
+}
+
+fn refused(all: Vec<Invalid>) -> Progress {
+    let all: Vec<_> = all.iter().map(ToString::to_string).collect();
+    Progress::Impossible(format!("the Postgres can't be built: {}", all.join("; ")))
+}
+
+/// What is carried over from live children; all of it must have been read, or children would change by accident.
+fn live_facts(world: &World) -> StepResult<LiveFacts> {
+    let pet_set = world.pet_set.require("the PetSet")?;
+    let superuser = world.superuser.require("the auth Secret")?;
+    let mut live = LiveFacts::from_pet_set(Some(pet_set)).with_superuser(Some(superuser.clone()));
+    live.make_named_service_account = world.makes_named_service_account;
+    Ok(live)
+}
+
+/// Applies the config Secret if it is not as the state wants it.
+pub fn config_effects(world: &World, state: &RenderedState) -> StepResult<Vec<Effect>> {
+    let config = &state.children.config_secret;
+    let live = match &world.config {
+        Observed::Absent => None,
+        other => Some(&other.require("the config Secret")?.meta),
+    };
+    Ok(
+        effect_if_changed(live, &config.metadata, || Child::Config(config.clone()))
+            .into_iter()
+            .collect(),
+    )
+}
+
+/// Applies the AppBinding if it is not as the state wants it.
+pub fn app_binding_effects(world: &World, state: &RenderedState) -> StepResult<Vec<Effect>> {
+    let wanted = &state.children.app_binding;
+    let live = match &world.app_binding {
+        Observed::Absent => None,
+        other => Some(other.require("the AppBinding")?),
+    };
+    let effect = effect_if_changed(live, &wanted.metadata, || Child::AppBinding(wanted.clone()));
+    Ok(effect.into_iter().collect())
+}
+
+/// Applies the PetSet if it is not as the state wants it.
+pub fn pet_set_effects(world: &World, state: &RenderedState) -> StepResult<Vec<Effect>> {
+    keeps_version(world, state)?;
+    let wanted = &state.children.pet_set;
+    let live = world.pet_set.require("the PetSet")?;
+    let effect = effect_if_changed(Some(&live.metadata), &wanted.metadata, || {
+        Child::PetSet(Box::new(wanted.clone()))
+    });
+    Ok(effect.into_iter().collect())
+}
+
+/// No operation here may start members with other binaries: they might not read the data.
+///
+/// # Errors
+/// [`Progress::Impossible`] when the spec means another image than the one that members run.
+fn keeps_version(world: &World, state: &RenderedState) -> StepResult<()> {
+    let live = world.pet_set.require("the PetSet")?;
+    let (running, wanted) = (database_image(live), database_image(&state.children.pet_set));
+    if running.is_none() || running == wanted {
+        return Ok(());
+    }
+    let version = &world.postgres.require("the Postgres")?.spec.version;
+    Err(Progress::Impossible(format!(
+        "spec.version {version:?} means image {}, the members run {}; write the old version back (or the image of that name \
+         in the catalog), then create the request again",
+        wanted.unwrap_or_default(),
+        running.unwrap_or_default(),
+    )))
+}
+
+fn effect_if_changed(
+    live: Option<&ObjectMeta>,
+    wanted: &ObjectMeta,
+    child: impl FnOnce() -> Child,
+) -> Option<Effect> {
+    runtime::needs_apply(live, wanted).then(|| Effect::Apply(Box::new(child())))
+}
+
+/// Only the PetSet changes, and of it only the restart token: whatever else the spec says is the provisioner's to do.
+pub fn restart_token(op: &Operation, world: &World) -> StepResult {
+    let live = world.pet_set.require("the PetSet")?;
+    if LiveFacts::from_pet_set(Some(live)).restart_token.as_deref() == Some(op.uid.as_str()) {
+        template_is_observed(world)?;
+        return Ok(Progress::Done);
+    }
+    let settings = effective_settings(world)?;
+    let state = render(world, &with_tls(&settings), TlsInputs::default(), Some(&op.uid))?;
+    Ok(Progress::Act(pet_set_effects(world, &state)?))
+}
+
+/// The petset operator has observed the PetSet as it is now.
+///
+/// # Errors
+/// What is waited for.
+pub fn template_is_observed(world: &World) -> Result<(), WaitingOn> {
+    let pet_set = world.pet_set.require("the PetSet")?;
+    let status = pet_set.status.as_ref();
+    let observed = status.and_then(|status| status.observed_generation) >= pet_set.metadata.generation
+        && status.is_some_and(|status| status.update_revision.is_some());
+    observed.then_some(()).ok_or(WaitingOn::PodTemplate)
+}

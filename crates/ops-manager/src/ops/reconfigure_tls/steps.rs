@@ -1,0 +1,364 @@
+//! The steps of a TLS change.
+
+use api_types::ops_request::{DrainPolicy, TlsPlan, TlsRestart, TlsSettings};
+use api_types::reported::ops_request::conditions;
+use blueprint::Resolved;
+use jiff::SignedDuration;
+
+use super::{drain, request, states, words};
+use crate::effect::{Child, Effect};
+use crate::moves::children::{self, RenderedState};
+use crate::moves::rolling;
+use crate::operation::Operation;
+use crate::section;
+use crate::step::{Progress, Step, StepResult, WakeOn};
+use crate::tls::verification::{self, ExpectedTrust};
+use crate::tls::world as tls_world;
+use crate::tls::{certificates, issuer_ca, published};
+use crate::waiting::{self, WaitingOn};
+use crate::world::{Member, Observed, World};
+
+/// Certificates are reissued.
+pub const ISSUE: Step = Step::new(
+    conditions::ISSUE_CERTIFICATES_SUCCEEDED,
+    "successfully add issuing condition to all the certificates",
+    |_, _| "cert-manager is asked to issue every certificate anew".into(),
+    issue,
+)
+.without_members()
+.waking_on(WakeOn::CertificatesIssued);
+/// Certificates are as they are to be, and examined.
+pub const SYNC: Step = Step::new(
+    conditions::CERTIFICATE_SYNCED,
+    "Successfully synced all certificates",
+    |_, _| {
+        "the Certificates are brought to what they are to be; what is issued is examined before a member gets it".into()
+    },
+    sync,
+)
+.without_members()
+.waking_on(WakeOn::CertificatesIssued);
+/// Clients and members trust both CAs.
+pub const TRUST: Step = Step::new(
+    conditions::TRUST_CA,
+    "Successfully published the CAs: members and clients trust those of the old and of the new certificates",
+    words::trust,
+    trust,
+)
+.acting_unseen()
+.granting(request::ca_overlap);
+/// Members accept clients of both settings.
+pub const RELOAD: Step = Step::new(
+    conditions::RELOAD_TLS,
+    "Successfully reloaded TLS: every member was seen to accept the old and the new settings",
+    words::reload,
+    reload,
+)
+.acting_unseen();
+/// Sessions that are about to be refused end.
+pub const DRAIN: Step = Step::new(
+    conditions::DRAIN_SESSIONS,
+    "Successfully drained sessions: no application uses what is about to be refused",
+    words::drain,
+    drain,
+)
+.granting(|op| drain::timeout(&request::drain(op)));
+/// The spec says the new settings.
+pub const UPDATE: Step = Step::new(
+    conditions::UPDATE_PET_SETS,
+    "successfully reconciled the Postgres with TLS",
+    words::update,
+    commit,
+)
+.committing();
+/// Members are restarted.
+pub const RESTART: Step = Step::new(
+    conditions::RESTART_NODES,
+    "Successfully restarted all nodes",
+    rolling::describe,
+    restart,
+)
+.with_sub_conditions(rolling::sub_conditions);
+/// Members follow by a reload.
+pub const RELOAD_PODS: Step = Step::new(
+    conditions::RELOAD_PODS,
+    "Successfully reloaded all nodes: every member was seen to follow the new settings",
+    words::follow,
+    reload_pods,
+)
+.with_sub_conditions(rolling::sub_conditions);
+/// Nothing is left over.
+pub const FINISH: Step = Step::new(
+    conditions::UPDATE_DATABASE,
+    "Successfully updated Postgres: every member was seen to serve what the spec says",
+    |_, _| {
+        "every member is seen to serve what the spec says; CAs and Certificates that are not needed any more go".into()
+    },
+    finish,
+);
+/// After a failure: children and members follow the spec as it stands, be it the old one or the committed one.
+pub const RESTORE: Step = Step::new(
+    conditions::RESTORE_DATABASE,
+    "Successfully brought the members back to what the spec says",
+    |_, _| "the members go back to what the spec says".into(),
+    restore,
+);
+
+/// How long the primary waits for its standbys to follow a reload first.
+const STANDBYS_FIRST: SignedDuration = SignedDuration::from_secs(8);
+/// How long a member may take to follow a reload before it is held to need a restart.
+const RELOAD_TIMEOUT: SignedDuration = SignedDuration::from_secs(20);
+
+fn tls_plan(op: &Operation) -> StepResult<&TlsPlan> {
+    op.progress.change.tls.as_ref().ok_or_else(|| {
+        Progress::Impossible(
+            "status.progress was emptied during the operation; create the request again".into(),
+        )
+    })
+}
+
+fn issue(op: &Operation, world: &World) -> StepResult {
+    let progress = certificates::issue_anew(op, world, &tls_plan(op)?.after)?;
+    kept_first(op, world, progress)
+}
+
+fn sync(op: &Operation, world: &World) -> StepResult {
+    let plan = tls_plan(op)?;
+    let progress = certificates::synced(op, world, &plan.after).unwrap_or_else(|progress| progress);
+    // cert-manager may have written the new CA over the one that clients need until members serve what is issued.
+    if plan.before.tls.is_some() && matches!(progress, Progress::Wait(_)) {
+        let needed = states::trusted(world)?;
+        let published =
+            published::client_ca_effects(world, &children::resolved(world, &plan.after)?, &needed)?;
+        if let Some(effect) = published {
+            return Ok(Progress::Act(vec![effect]));
+        }
+    }
+    kept_first(op, world, progress)
+}
+
+/// Before anything else is done about certificates, what members have is kept.
+fn kept_first(op: &Operation, world: &World, progress: Progress) -> StepResult {
+    let plan = tls_plan(op)?;
+    let Progress::Act(mut effects) = progress else {
+        return Ok(progress);
+    };
+    if plan.before.tls.is_some() && plan.after.tls.is_some() {
+        let mut all = keep(op, world, &children::resolved(world, &plan.before)?)?;
+        all.append(&mut effects);
+        return Ok(Progress::Act(all));
+    }
+    Ok(Progress::Act(effects))
+}
+
+/// What members have is kept to go back to; then applications and members trust the new CA, before anybody shows a
+/// certificate of it.
+fn trust(op: &Operation, world: &World) -> StepResult {
+    let plan = tls_plan(op)?;
+    let new = issuer_ca::of_new_issuers(op, plan, world)?;
+    if new.is_empty() {
+        certificates::synced(op, world, &plan.after)?.require_done()?;
+    }
+    let state = states::trusting(world, plan, &new)?;
+    let mut effects = keep(op, world, &state.resolved)?;
+    effects.extend(published::published_effects(world, &state)?);
+    effects.extend(children::config_effects(world, &state)?);
+    Progress::of(effects).require_done()?;
+    if new.is_empty() && states::has_same_authorities(world, &plan.after)? {
+        return Ok(Progress::Done);
+    }
+    verification::reload(world, &states::target(&state), &states::expected_to_trust(&state))?
+        .require_done()?;
+    Ok(overlap(op, world))
+}
+
+/// Applications that were told of both CAs have some time to take them, if the request gives it.
+fn overlap(op: &Operation, world: &World) -> Progress {
+    let given = request::ca_overlap(op);
+    let until = op.step_began.and_then(|began| began.checked_add(given).ok());
+    match until.filter(|until| world.now < *until) {
+        Some(until) => WaitingOn::Clients { until, given }.into(),
+        None => Progress::Done,
+    }
+}
+
+/// Keeps what members are given now, unless this operation has done so already.
+fn keep(op: &Operation, world: &World, resolved: &Resolved) -> StepResult<Vec<Effect>> {
+    match &tls_world::of(world)?.last_good {
+        Observed::Present(_) => Ok(Vec::new()),
+        Observed::Unknown(why) => {
+            let what = "the Secret with the last good certificates".to_owned();
+            Err(WaitingOn::Unread {
+                what,
+                why: why.clone(),
+            }
+            .into())
+        }
+        Observed::Absent => {
+            let secret = blueprint::last_good(resolved, &states::deployed(world)?, &op.uid);
+            Ok(vec![Effect::Apply(Box::new(Child::LastGood(secret)))])
+        }
+    }
+}
+
+/// Every member gets a configuration that suits clients of both settings and the new certificates, and shows that it has
+/// read it. What was issued since they were examined goes to nobody before it is examined too.
+fn reload(op: &Operation, world: &World) -> StepResult {
+    let plan = tls_plan(op)?;
+    certificates::synced(op, world, &plan.after)?.require_done()?;
+    let state = states::overlap_window(world, plan)?;
+    let mut effects = Vec::new();
+    if plan.before.tls.is_some() {
+        let tls = &state.resolved.tls;
+        effects.extend(published::client_ca_effects(world, &state.resolved, &tls.trust)?);
+    }
+    effects.extend(children::config_effects(world, &state)?);
+    Progress::of(effects).require_done()?;
+    let expected = states::expected_in_overlap_window(plan, &state);
+    verification::reload(world, &states::target(&state), &expected)
+}
+
+/// Applications learn what they are to use from now on, while what they use still works; then nobody is left who does.
+fn drain(op: &Operation, world: &World) -> StepResult {
+    let plan = tls_plan(op)?;
+    let published = published::published_effects(world, &states::proven(op, world, &plan.after, None)?)?;
+    Progress::of(published).require_done()?;
+    drain::sessions(op, &request::drain(op), world, plan.after.tls.is_none())
+}
+
+/// The spec says the new settings, and the next start of a member follows them.
+fn commit(op: &Operation, world: &World) -> StepResult {
+    let plan = tls_plan(op)?;
+    // The mark of a template whose Pods are to be made anew.
+    let token = (request::restart(op) == TlsRestart::Always).then_some(op.uid.as_str());
+    let state = states::proven(op, world, &plan.after, token)?;
+    // Before the spec is written: it may turn out that the template must not be.
+    let pet_set = children::pet_set_effects(world, &state)?;
+    section::commit(world, plan.found(), &plan.after)?;
+    let mut effects = children::config_effects(world, &state)?;
+    effects.extend(published::published_effects(world, &state)?);
+    effects.extend(pet_set);
+    Progress::of(effects).require_done()?;
+    children::template_is_observed(world)?;
+    Ok(Progress::Done)
+}
+
+fn restart(op: &Operation, world: &World) -> StepResult {
+    let plan = tls_plan(op)?;
+    let state = states::proven(op, world, &plan.after, Some(&op.uid))?;
+    Progress::of(children::config_effects(world, &state)?).require_done()?;
+    let expected = states::expected_at_work(&state, ExpectedTrust::AtLeast);
+    rolling::restart(op, world, &|_: &str, member: &Member| expected.check(member))
+}
+
+/// Every member follows the committed settings; then nobody is left who came under settings that are no longer admitted.
+fn reload_pods(op: &Operation, world: &World) -> StepResult {
+    let plan = tls_plan(op)?;
+    let followed = follow(op, world, plan)?;
+    let changes_wire = plan.before.tls.is_some() != plan.after.tls.is_some();
+    // Who waits for sessions to end by themselves has seen them gone.
+    let ends = request::drain(op).policy.unwrap_or_default() == DrainPolicy::Force;
+    if followed == Progress::Done && changes_wire && ends {
+        return drain::end_left(world, plan.after.tls.is_none());
+    }
+    Ok(followed)
+}
+
+/// Every member follows the committed settings by a reload. One that does not is restarted, if the request allows it:
+/// which, and why, is written down first.
+fn follow(op: &Operation, world: &World, plan: &TlsPlan) -> StepResult {
+    let state = states::proven(op, world, &plan.after, None)?;
+    Progress::of(children::config_effects(world, &state)?).require_done()?;
+    let expected = states::expected_at_work(&state, ExpectedTrust::AtLeast);
+    if !op.progress.pods.is_empty() {
+        return rolling::restart_planned(op, world, &|_: &str, member: &Member| expected.check(member));
+    }
+    let age = op.step_age(world.now);
+    let target = states::target(&state);
+    let progress = if age < STANDBYS_FIRST {
+        verification::reload(world, &target, &expected)?
+    } else {
+        verification::reload_at_once(world, &target, &expected)?
+    };
+    if progress == Progress::Done || age < RELOAD_TIMEOUT {
+        return Ok(progress);
+    }
+    let (not_converging, others): (Vec<_>, Vec<_>) = verification::outdated(world, &expected)
+        .into_iter()
+        .partition(|(pod, _)| verification::is_not_converging(&world.members()[pod], &target, &expected));
+    if not_converging.is_empty() {
+        return Ok(progress);
+    }
+    if request::restart(op) == TlsRestart::Never {
+        return Ok(Progress::Impossible(format!(
+            "a reload is not enough for {}; create the request again with restart: auto",
+            waiting::joined(&not_converging)
+        )));
+    }
+    // Only what is planned is restarted, and nobody is reloaded any more then: the others have to follow first.
+    if !others.is_empty() {
+        return Ok(progress);
+    }
+    let mut progress = op.progress.clone();
+    for (pod, why) in not_converging {
+        let uid = world.members()[&pod].uid.clone();
+        progress.pods.insert(pod.clone(), uid);
+        progress
+            .restart_reasons
+            .insert(pod, format!("after a reload {why}"));
+    }
+    progress.old_primary = world.leader().map(str::to_owned);
+    Ok(Progress::Choose(Box::new(progress)))
+}
+
+fn finish(op: &Operation, world: &World) -> StepResult {
+    let spec = TlsSettings::of(&world.postgres.require("the Postgres")?.spec);
+    end_at(op, world, &spec)
+}
+
+/// Children and members are as the provisioner will want them: only current CAs are trusted, nothing is left over.
+fn end_at(op: &Operation, world: &World, settings: &TlsSettings) -> StepResult {
+    certificates::synced(op, world, settings)?.require_done()?;
+    // Nobody may stop trusting a CA while a member still serves a certificate of it.
+    let overlap = states::overlap(world, settings)?;
+    let (state, trust): (_, fn(_) -> _) = if states::all_serve(world, &overlap) {
+        (states::steady(world, settings)?, ExpectedTrust::Exactly)
+    } else {
+        (overlap, ExpectedTrust::AtLeast)
+    };
+    brought_to(world, &state, trust)?.require_done()?;
+    verification::replication(world, settings.tls.is_some())?;
+    let obsolete = certificates::obsolete(world, settings)?;
+    Ok(Progress::of(obsolete))
+}
+
+/// Before the spec was committed, members go back to the settings and certificates that they had, and cert-manager is
+/// asked for the old ones again; whether it can give them is no condition. Afterwards the way on is the only one, also for
+/// a rotation, whose spec is the same before and after; so it is when the spec was edited meanwhile.
+fn restore(op: &Operation, world: &World) -> StepResult {
+    let plan = tls_plan(op)?;
+    let spec = TlsSettings::of(&world.postgres.require("the Postgres")?.spec);
+    if op.committed || spec != *plan.found() {
+        return end_at(op, world, &spec);
+    }
+    if plan.before.tls.is_none() {
+        return end_at(op, world, &plan.before);
+    }
+    let state = states::last_good(world, &plan.before)?;
+    brought_to(world, &state, ExpectedTrust::AtLeast)?.require_done()?;
+    let effects = certificates::as_wanted(world, &plan.before)?;
+    Ok(Progress::of(effects))
+}
+
+/// Children are as the stage wants them, and every member answers so.
+fn brought_to(
+    world: &World,
+    state: &RenderedState,
+    trust: fn(blueprint::CaBundle) -> ExpectedTrust,
+) -> StepResult {
+    let mut effects = children::config_effects(world, state)?;
+    effects.extend(published::published_effects(world, state)?);
+    Progress::of(effects).require_done()?;
+    let expected = states::expected_at_work(state, trust);
+    verification::reload(world, &states::target(state), &expected)
+}

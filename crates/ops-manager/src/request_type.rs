@@ -1,0 +1,135 @@
+//! What a type of request is. There is one value of this for each type, in a folder of its own below [`crate::ops`]; nothing
+//! else in this operator knows a type.
+
+use api_types::ops_request::{
+    OperationProgress, OpsRequestType, PlannedCertificate, PlannedMember, PostgresOpsRequestSpec,
+};
+use api_types::tls::IssuerRef;
+use api_types::{Postgres, PostgresOpsRequest};
+use jiff::Timestamp;
+
+use crate::admit::Admission;
+use crate::operation::Operation;
+use crate::step::{Step, StepResult};
+use crate::world::World;
+
+/// One type of request: how it is checked, planned, carried out, described and undone.
+pub trait RequestType: Send + Sync {
+    /// The type on the wire.
+    fn kind(&self) -> OpsRequestType;
+
+    /// Message of the request's first condition (KubeDB's words).
+    fn begun(&self) -> &'static str;
+
+    /// Message of the last condition when all went well (KubeDB's words).
+    fn succeeded(&self) -> &'static str;
+
+    /// Checks the request alone, whatever the database is like.
+    ///
+    /// # Errors
+    /// A sentence that says what to change in the request.
+    fn check(&self, spec: &PostgresOpsRequestSpec) -> Result<(), String>;
+
+    /// What has to be read besides what every type needs.
+    fn reads(&self, op: &Operation, postgres: &Postgres) -> Reads;
+
+    /// Fixes what the operation changes into what, from the world before anything is touched.
+    ///
+    /// # Errors
+    /// What becomes of the request instead.
+    fn plan(
+        &self,
+        op: &Operation,
+        proposal: &Proposal<'_>,
+        plan: &mut OperationProgress,
+    ) -> Result<(), Admission>;
+
+    /// The steps between pause and resume.
+    fn recipe(&self, op: &Operation) -> Vec<Step>;
+
+    /// What brings the database back to what its spec says when the recipe can't be finished.
+    fn restore(&self) -> Option<Step>;
+
+    /// What the operation will do to members, sessions and certificates, from the same functions that do it.
+    ///
+    /// # Errors
+    /// What is waited for, or why it can't be done.
+    fn describe(&self, op: &Operation, world: &World) -> StepResult<Description>;
+}
+
+impl std::fmt::Debug for dyn RequestType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.kind().as_str())
+    }
+}
+
+impl PartialEq for dyn RequestType {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind() == other.kind()
+    }
+}
+
+/// A request that has not begun, and what it would begin in.
+pub struct Proposal<'a> {
+    /// The request.
+    pub request: &'a PostgresOpsRequest,
+    /// The world, with what [`RequestType::reads`] asked for; members only when a plan is asked for.
+    pub world: &'a World,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// Domains that an operation looks at besides what every type needs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reads {
+    /// Issuers that are to be Ready; read before a request begins, too.
+    pub issuers: Vec<IssuerRef>,
+    /// Certificates.
+    pub tls: Option<TlsReads>,
+}
+
+/// What is read of certificates.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TlsReads {
+    /// Secrets of certificates.
+    pub secrets: Vec<String>,
+    /// CertificateRequests by which issuers are asked for their CA.
+    pub answers: Vec<String>,
+}
+
+/// What an operation will do, for its plan.
+#[derive(Clone, Debug, Default)]
+pub struct Description {
+    /// The beginning of the summary, for example `would add TLS`.
+    pub aim: String,
+    /// Parts of the summary that come then.
+    pub changes: Vec<String>,
+    /// What becomes of each member; roles are filled in.
+    pub members: Vec<PlannedMember>,
+    /// Which sessions of applications do not go on.
+    pub sessions: EndedSessions,
+    /// What becomes of each certificate.
+    pub certificates: Vec<PlannedCertificate>,
+}
+
+/// Sessions of applications that do not go on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EndedSessions {
+    /// Those with TLS, on these Pods.
+    pub with_tls: Vec<String>,
+    /// Those without TLS, on these Pods.
+    pub without_tls: Vec<String>,
+    /// They have to end by themselves; otherwise they are ended.
+    pub by_themselves: bool,
+}
+
+impl EndedSessions {
+    /// All sessions of these Pods.
+    pub fn all(pods: &[String]) -> Self {
+        Self {
+            with_tls: pods.to_vec(),
+            without_tls: pods.to_vec(),
+            by_themselves: false,
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Groups of fields of `Postgres.spec` that one kind of operation changes, and the patch between two values of a group.
+
+use api_types::Postgres;
+use api_types::postgres::PostgresSpec;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::effect::Effect;
+use crate::step::{Progress, StepResult};
+use crate::world::World;
+
+/// A group of fields of `Postgres.spec`. Its JSON has the names of the fields in the spec.
+pub trait Section: Clone + PartialEq + Serialize {
+    /// The fields, for messages to users.
+    const FIELDS: &'static str;
+
+    /// Their values in a spec.
+    fn of(spec: &PostgresSpec) -> Self;
+}
+
+/// The change of a spec from one value of a [`Section`] to another. It applies only while the spec has the first value.
+#[derive(Clone, Debug)]
+pub struct SpecPatch {
+    found: Value,
+    wanted: Value,
+    read: fn(&PostgresSpec) -> Value,
+}
+
+impl PartialEq for SpecPatch {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.found, &self.wanted) == (&other.found, &other.wanted)
+    }
+}
+
+impl SpecPatch {
+    /// The change from `found` to `wanted`.
+    pub fn between<S: Section>(found: &S, wanted: &S) -> Self {
+        Self {
+            found: value(found),
+            wanted: value(wanted),
+            read: |spec| value(&S::of(spec)),
+        }
+    }
+
+    /// The JSON merge patch (RFC 7396) of the spec; `None` when the spec has neither value, or the wanted one already.
+    pub fn merge_patch(&self, spec: &PostgresSpec) -> Option<Value> {
+        if (self.read)(spec) != self.found {
+            return None;
+        }
+        merge_patch_between(&self.found, &self.wanted)
+    }
+}
+
+fn value<S: Section>(section: &S) -> Value {
+    serde_json::to_value(section).unwrap_or_default()
+}
+
+/// Commits the wanted values to the spec.
+///
+/// # Errors
+/// The patch while the spec is as it was found; [`Progress::Impossible`] when it was edited meanwhile.
+pub fn commit<S: Section>(world: &World, found: &S, wanted: &S) -> StepResult<()> {
+    let postgres: &Postgres = world.postgres.require("the Postgres")?;
+    let now = S::of(&postgres.spec);
+    if now == *wanted {
+        return Ok(());
+    }
+    if now == *found {
+        let patch = SpecPatch::between(found, wanted);
+        return Err(Progress::Act(vec![Effect::PatchSpec(Box::new(patch))]));
+    }
+    Err(Progress::Impossible(format!(
+        "{} of the Postgres was edited during the operation; create a new request",
+        S::FIELDS
+    )))
+}
+
+/// The JSON merge patch that turns `old` into `new`; `None` when they are equal.
+fn merge_patch_between(old: &Value, new: &Value) -> Option<Value> {
+    let (Value::Object(old_map), Value::Object(new_map)) = (old, new) else {
+        return (old != new).then(|| new.clone());
+    };
+    let mut patch = Map::new();
+    for (key, value) in new_map {
+        if let Some(change) = merge_patch_between(old_map.get(key).unwrap_or(&Value::Null), value) {
+            patch.insert(key.clone(), change);
+        }
+    }
+    for key in old_map.keys().filter(|key| !new_map.contains_key(*key)) {
+        patch.insert(key.clone(), Value::Null);
+    }
+    (!patch.is_empty()).then_some(Value::Object(patch))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Clone, PartialEq, Serialize)]
+    struct Replicas {
+        replicas: Option<i32>,
+    }
+
+    impl Section for Replicas {
+        const FIELDS: &'static str = "spec.replicas";
+
+        fn of(spec: &PostgresSpec) -> Self {
+            Self {
+                replicas: spec.replicas,
+            }
+        }
+    }
+
+    fn spec(yaml: &str) -> PostgresSpec {
+        serde_yaml::from_str(yaml).expect("a spec")
+    }
+
+    #[test]
+    fn a_merge_patch_takes_away_what_is_not_wanted() {
+        let old = json!({"tls": {"issuerRef": {"name": "a", "kind": "Issuer", "apiGroup": "g"}}, "sslMode": "require"});
+        let new = json!({"tls": {"issuerRef": {"name": "b", "kind": "Issuer"}}, "clientAuthMode": "md5"});
+        assert_eq!(
+            merge_patch_between(&old, &new),
+            Some(json!({
+                "tls": {"issuerRef": {"name": "b", "apiGroup": null}}, "sslMode": null, "clientAuthMode": "md5"
+            }))
+        );
+        assert_eq!(merge_patch_between(&old, &old), None);
+        assert_eq!(
+            merge_patch_between(&json!({"tls": {"a": 1}}), &json!({})),
+            Some(json!({"tls": null}))
+        );
+    }
+
+    #[test]
+    fn a_patch_changes_its_own_fields_and_only_a_spec_that_is_as_it_was_found() {
+        let found = spec("{version: '17', replicas: 3, sslMode: require}");
+        let (three, five) = (Replicas::of(&found), Replicas { replicas: Some(5) });
+        let patch = SpecPatch::between(&three, &five);
+        assert_eq!(patch.merge_patch(&found), Some(json!({"replicas": 5})));
+        assert_eq!(
+            patch.merge_patch(&spec("{version: '17', replicas: 4}")),
+            None,
+            "edited meanwhile"
+        );
+        assert_eq!(
+            patch.merge_patch(&spec("{version: '17', replicas: 5}")),
+            None,
+            "done already"
+        );
+    }
+}
