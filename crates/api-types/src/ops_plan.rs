@@ -71,6 +71,10 @@ pub enum PlannedRestart {
     /// It is not.
     #[default]
     Never,
+    /// It starts: the member is new.
+    Joins,
+    /// It ends: the member leaves.
+    Leaves,
 }
 
 /// Sessions of applications on all members, counted by `pg_stat_ssl`, that an operation ends, or that have to end by

@@ -140,6 +140,36 @@ pub struct PostgresOpsRequestSpec {
     pub migration: Option<StorageMigrationRequest>,
 }
 
+impl PostgresOpsRequestSpec {
+    /// A request of this type for this database, without its section.
+    pub fn of(database: &str, type_: OpsRequestType) -> Self {
+        Self {
+            database_ref: LocalRef {
+                name: database.to_owned(),
+            },
+            type_,
+            apply: None,
+            timeout: None,
+            mode: None,
+            memory_policy: None,
+            max_retries: None,
+            dry_run: None,
+            tls: None,
+            restart: None,
+            update_version: None,
+            horizontal_scaling: None,
+            vertical_scaling: None,
+            volume_expansion: None,
+            configuration: None,
+            authentication: None,
+            reconnect_standby: None,
+            force_fail_over: None,
+            set_raft_key_pair: None,
+            migration: None,
+        }
+    }
+}
+
 /// The kinds of operation that KubeDB's API names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs)]
@@ -163,7 +193,7 @@ impl OpsRequestType {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::UpdateVersion => "UpdateVersion",
-            Self::HorizontalScaling => "HorizontalScaling",
+            Self::HorizontalScaling => crate::reported::ops_request::conditions::HORIZONTAL_SCALING,
             Self::VerticalScaling => "VerticalScaling",
             Self::VolumeExpansion => "VolumeExpansion",
             Self::Restart => crate::reported::ops_request::conditions::RESTART,

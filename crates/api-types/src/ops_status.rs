@@ -119,6 +119,33 @@ pub struct PlannedChange {
     /// For `ReconfigureTLS`: what is changed into what.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsPlan>,
+    /// For `HorizontalScaling`: how many members there were and are to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub horizontal_scaling: Option<ScalingPlan>,
+}
+
+/// What a `HorizontalScaling` changes, fixed when it begins. Not part of KubeDB's API.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScalingPlan {
+    /// The members that ran when the operation began.
+    #[serde(default)]
+    pub before: i32,
+    /// `spec.replicas` when the operation began.
+    #[serde(default)]
+    pub found: MemberCount,
+    /// The members that it is to have.
+    #[serde(default)]
+    pub after: MemberCount,
+}
+
+/// The fields of `Postgres.spec` that a `HorizontalScaling` may change.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MemberCount {
+    /// `spec.replicas`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<i32>,
 }
 
 /// What a `ReconfigureTLS` changes, fixed when it begins. Not part of KubeDB's API.

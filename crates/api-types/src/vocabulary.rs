@@ -33,6 +33,11 @@ pub const RESTART_TOKEN: &str = "ops.kubedb.com/restart-token";
 pub const FILES_TOKEN: &str = "ops.kubedb.com/files-token";
 /// Request annotation: `required` keeps the request from running until its plan is approved, `denied` ends it.
 pub const APPROVAL: &str = "ops.sealwright.dev/approval";
+/// Pod label: the member may serve clients that only read. An operation takes it from a member that leaves, so that new
+/// sessions go elsewhere while it still runs.
+pub const SERVES_READS_LABEL: &str = "sealwright.dev/serves-reads";
+/// Value of [`SERVES_READS_LABEL`] from the start of a member.
+pub const SERVES_READS: &str = "true";
 /// Request annotation: `status.plan.hash` of the plan that somebody approved.
 pub const APPROVED_PLAN: &str = "ops.sealwright.dev/approved-plan";
 /// Annotation on the client certificate's Secret: SHA-256 of the `ca.crt` that an operator wrote there, hexadecimal.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use api_types::vocabulary::{POSTGRES_CONTAINER, RESTART_TOKEN};
+use api_types::vocabulary::{POSTGRES_CONTAINER, RESTART_TOKEN, SERVES_READS, SERVES_READS_LABEL};
 use k8s_openapi::api::core::v1::{
     Affinity, PodAffinityTerm, PodAntiAffinity, PodSecurityContext, PodSpec, PodTemplateSpec,
     WeightedPodAffinityTerm,
@@ -31,6 +31,7 @@ fn metadata(resolved: &Resolved) -> ObjectMeta {
     let user = &resolved.pod.metadata;
     let mut all = labels::inheritable(&user.labels);
     all.extend(resolved.labels());
+    all.insert(SERVES_READS_LABEL.to_owned(), SERVES_READS.to_owned());
     let mut annotations = user.annotations.clone();
     annotations.remove(RESTART_TOKEN);
     annotations

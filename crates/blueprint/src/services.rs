@@ -34,7 +34,13 @@ fn primary(resolved: &Resolved) -> Service {
 
 fn standby(resolved: &Resolved) -> Service {
     let name = names::standby_service(&resolved.name);
-    let service = member_service(resolved, &name, words::ROLE_STANDBY, database_port("standby"));
+    let mut service = member_service(resolved, &name, words::ROLE_STANDBY, database_port("standby"));
+    if let Some(selector) = service.spec.as_mut().and_then(|spec| spec.selector.as_mut()) {
+        selector.insert(
+            words::SERVES_READS_LABEL.to_owned(),
+            words::SERVES_READS.to_owned(),
+        );
+    }
     templated(resolved, ServiceAlias::Standby, service)
 }
 

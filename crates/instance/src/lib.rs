@@ -6,6 +6,7 @@ mod handshake;
 mod observed;
 mod patroni;
 mod preflight;
+pub mod rows;
 mod secrecy;
 mod session;
 mod sql;

@@ -24,7 +24,7 @@ use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::operation::{self, Operation};
 use crate::reload_debounce::ReloadDebounce;
-use crate::{finalizer, observe, perform, report, wait};
+use crate::{finalizer, observe, perform, report, spec_edits, wait};
 
 /// How soon a running operation looks again: a step that takes long needs fewer looks.
 const FIRST_INTERVAL: Duration = Duration::from_millis(50);
@@ -87,7 +87,8 @@ pub async fn operate(process: Process, access: Access) -> Result<(), runtime::pr
         access,
         reloads: ReloadDebounce::default(),
     };
-    run_controller(&process, "ops-manager", controller, Arc::new(context), reconcile).await;
+    let requests = run_controller(&process, "ops-manager", controller, Arc::new(context), reconcile);
+    tokio::join!(requests, spec_edits::operate(&process));
     Ok(())
 }
 

@@ -66,6 +66,22 @@ pub enum MemberEffect {
         /// The standby that is to take over.
         to: String,
     },
+    /// Let the Service for reads have the Pod, if it still has this UID, or not. Sessions that are open go on.
+    ServeReads {
+        /// The Pod.
+        pod: String,
+        /// Its UID.
+        uid: String,
+        /// Whether the Service is to have it.
+        serve: bool,
+    },
+    /// Let Patroni drop the replication slots of members that are gone at once, or keep them for its usual time.
+    ForgetSlots {
+        /// The primary.
+        leader: String,
+        /// At once.
+        forget: bool,
+    },
 }
 
 impl Effect {
@@ -86,7 +102,7 @@ impl MemberEffect {
             (
                 Self::TouchFiles { .. } | Self::Reload { .. },
                 Self::TouchFiles { .. } | Self::Reload { .. }
-            )
+            ) | (Self::ServeReads { .. }, Self::ServeReads { .. })
         )
     }
 }
@@ -161,6 +177,12 @@ impl fmt::Display for MemberEffect {
             }
             Self::Evict { pod, .. } => write!(f, "evict {pod}"),
             Self::Switchover { from, to } => write!(f, "switch over from {from} to {to}"),
+            Self::ServeReads { pod, serve: true, .. } => write!(f, "put {pod} into the Service for reads"),
+            Self::ServeReads { pod, .. } => write!(f, "take {pod} out of the Service for reads"),
+            Self::ForgetSlots { forget: true, .. } => {
+                f.write_str("let Patroni drop the replication slots of members that are gone")
+            }
+            Self::ForgetSlots { .. } => f.write_str("let Patroni keep replication slots for its usual time"),
         }
     }
 }

@@ -6,11 +6,12 @@ pub mod sql;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use api_types::vocabulary::{FILES_TOKEN, PATRONI_PORT, POSTGRES_PORT};
+use api_types::vocabulary::{FILES_TOKEN, PATRONI_PORT, POSTGRES_PORT, SERVES_READS, SERVES_READS_LABEL};
 use instance::{Cluster, MemberStatus, Password, Patroni, PatroniError, Session, Switchover};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use runtime::error_chain;
+use serde_json::json;
 
 use crate::error::Error;
 use crate::observe::Seen;
@@ -22,6 +23,8 @@ const REVISION_LABEL: &str = "controller-revision-hash";
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 /// How long a reload waits for the files that are to be read: several times as long as `config-agent` takes.
 const FILES_WITHIN: Duration = Duration::from_secs(1);
+/// Patroni's setting of how long it keeps the replication slot of a member that is gone.
+const SLOT_RETENTION: &str = "member_slots_ttl";
 /// Patroni's word for a PostgreSQL that runs.
 const RUNNING: &str = "running";
 /// Patroni's word for a standby that receives WAL from the primary.
@@ -70,7 +73,16 @@ impl<'a> Connections<'a> {
             sessions.extend(answer.session.map(|session| (name.clone(), session)));
             by_pod.insert(name, answer.member);
         }
-        (Members { by_pod, leader }, sessions)
+        let forgets_slots = match leader.as_deref().and_then(|leader| seen.pod(leader)) {
+            Some(pod) if seen.reads.slot_retention => forgets_slots(pod).await,
+            _ => None,
+        };
+        let members = Members {
+            by_pod,
+            leader,
+            forgets_slots,
+        };
+        (members, sessions)
     }
 
     /// Makes the member read its certificates again, and its configuration if that has changed too, once it has these
@@ -133,6 +145,23 @@ impl<'a> Connections<'a> {
             candidate: to.to_owned(),
         };
         tolerant("switchover", from, patroni.switchover(&wish).await.map(drop))
+    }
+
+    /// Lets Patroni drop the replication slots of members that are gone at once, or keep them for its usual time
+    /// (`member_slots_ttl`, Patroni's documentation of the dynamic configuration).
+    ///
+    /// # Errors
+    /// [`Error::Member`]; a member that can't be reached now is no error.
+    pub async fn forget_slots(&self, leader: &str, forget: bool) -> Result<(), Error> {
+        let Some(patroni) = self.patroni(leader)? else {
+            return Ok(());
+        };
+        let patch = json!({SLOT_RETENTION: forget.then_some(0)});
+        tolerant(
+            "change the slots' retention",
+            leader,
+            patroni.patch_config(&patch).await.map(drop),
+        )
     }
 
     fn patroni(&self, pod: &str) -> Result<Option<Patroni>, Error> {
@@ -235,6 +264,13 @@ async fn ask(seen: &Seen, pod: &Pod) -> Answer {
     }
 }
 
+/// Unknown when Patroni does not answer.
+async fn forgets_slots(pod: &Pod) -> Option<bool> {
+    let patroni = patroni(&address(pod)?, &pod.name_any(), None).ok()?;
+    let config = patroni.config().await.ok()?;
+    Some(config.get(SLOT_RETENTION).and_then(serde_json::Value::as_i64) == Some(0))
+}
+
 async fn ask_patroni(address: &str, pod: &Pod) -> (Result<MemberStatus, String>, Option<Cluster>) {
     let patroni = match patroni(address, &pod.name_any(), None) {
         Ok(patroni) => patroni,
@@ -266,6 +302,10 @@ fn of_pod(pod: &Pod) -> Member {
             .flatten()
             .any(|c| c.type_ == "Ready" && c.status == "True"),
         terminating: pod.metadata.deletion_timestamp.is_some(),
+        serves_reads: pod
+            .labels()
+            .get(SERVES_READS_LABEL)
+            .is_some_and(|it| it == SERVES_READS),
         files_token: pod.annotations().get(FILES_TOKEN).cloned(),
         ..Member::default()
     }

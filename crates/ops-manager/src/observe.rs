@@ -30,6 +30,8 @@ pub use objects::Reader;
 pub struct Seen {
     /// What steps decide upon.
     pub world: World,
+    /// What the type of the request asked for.
+    pub reads: Reads,
     /// The members' Pods by name.
     pub pods: BTreeMap<String, Pod>,
     /// What members ask for before they obey; absent until the auth Secret was read.
@@ -115,6 +117,7 @@ pub async fn during(client: &kube::Client, op: &Operation) -> Seen {
     let config_name = names::config_secret(db, postgres.metadata.uid.as_deref().unwrap_or_default());
     let auth_name = secrets::auth_name(&postgres);
     let reads = op.type_.reads(op, &postgres);
+    let tls_reads = reads.tls.as_ref();
     let (world, config, auth, user_conf, app_binding, pods, makes_account, tls) = tokio::join!(
         surroundings(&reader, op, Observed::Present(postgres.clone())),
         reader.look::<Secret>(&config_name),
@@ -123,10 +126,11 @@ pub async fn during(client: &kube::Client, op: &Operation) -> Seen {
         reader.look::<AppBinding>(db),
         pods(&reader, db),
         makes_named_service_account(&reader, &postgres),
-        tls::observe::observe(&reader, op, reads.tls.as_ref()),
+        tls::observe::observe(&reader, op, tls_reads),
     );
     Seen {
         credentials: secrets::credentials(&auth),
+        reads,
         pods,
         sessions: BTreeMap::new(),
         world: World {

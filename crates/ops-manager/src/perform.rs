@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
-use api_types::vocabulary::{CHILDREN_MANAGER, FILES_TOKEN, OPS_MANAGER, PAUSED_BY};
+use api_types::vocabulary::{
+    CHILDREN_MANAGER, FILES_TOKEN, OPS_MANAGER, PAUSED_BY, SERVES_READS, SERVES_READS_LABEL,
+};
 use api_types::{Postgres, PostgresOpsRequest};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Patch, PatchParams};
@@ -78,7 +80,26 @@ async fn perform_member(
         }
         MemberEffect::Evict { pod, uid } => evict_pod(client, seen, pod, uid).await,
         MemberEffect::Switchover { from, to } => Connections::new(seen)?.switch_over(from, to).await,
+        MemberEffect::ServeReads { pod, uid, serve } => serve_reads(client, seen, pod, uid, *serve).await,
+        MemberEffect::ForgetSlots { leader, forget } => {
+            Connections::new(seen)?.forget_slots(leader, *forget).await
+        }
     }
+}
+
+async fn serve_reads(
+    client: &Client,
+    seen: &Seen,
+    pod: &str,
+    uid: &String,
+    serve: bool,
+) -> Result<(), Error> {
+    let Some(pod) = seen.pod(pod).filter(|pod| pod.metadata.uid.as_ref() == Some(uid)) else {
+        return Ok(());
+    };
+    let value = if serve { SERVES_READS } else { "false" };
+    let patch = json!({"metadata": {"uid": uid, "labels": {SERVES_READS_LABEL: value}}});
+    patch_pod(client, pod, "label", patch).await
 }
 
 async fn evict_pod(client: &Client, seen: &Seen, pod: &str, uid: &String) -> Result<(), Error> {
@@ -145,15 +166,20 @@ async fn apply_child(client: &Client, child: &Child) -> Result<(), Error> {
 
 /// A changed annotation makes kubelet look at the Pod, and so at its Secret volumes, at once.
 async fn touch(client: &Client, pod: &Pod, token: &str) -> Result<(), Error> {
-    let api: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
     let patch = json!({"metadata": {"uid": pod.metadata.uid, "annotations": {FILES_TOKEN: token}}});
+    patch_pod(client, pod, "touch", patch).await
+}
+
+/// A Pod that is gone, or another one by now, is no error: the next look decides.
+async fn patch_pod(client: &Client, pod: &Pod, action: &'static str, patch: Value) -> Result<(), Error> {
+    let api: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
     let params = PatchParams {
         field_manager: Some(OPS_MANAGER.to_owned()),
         ..PatchParams::default()
     };
     match api.patch(&pod.name_any(), &params, &Patch::Merge(&patch)).await {
         Ok(_) => Ok(()),
-        Err(source) => match ApplyError::new("touch", ObjectId::of(pod), source) {
+        Err(source) => match ApplyError::new(action, ObjectId::of(pod), source) {
             ApplyError::Gone { .. } | ApplyError::Conflict { .. } => Ok(()),
             error => Err(error.into()),
         },

@@ -107,23 +107,37 @@ fn sessions(world: &World, ended: &EndedSessions) -> PlannedSessions {
 fn summary(description: &Description, plan: &OperationPlan) -> String {
     let mut parts = vec![description.aim.clone()];
     parts.extend(description.changes.iter().cloned());
+    parts.extend(comings_and_goings(&plan.members));
     parts.push(restarts(&plan.members));
     parts.extend(ended(&description.sessions, &plan.sessions));
     parts.join("; ")
 }
 
+fn pods(members: &[PlannedMember], restart: PlannedRestart) -> Vec<&str> {
+    members
+        .iter()
+        .filter(|member| member.restart == restart)
+        .map(|member| member.name.as_str())
+        .collect()
+}
+
+fn comings_and_goings(members: &[PlannedMember]) -> Vec<String> {
+    [
+        (PlannedRestart::Joins, "members added:"),
+        (PlannedRestart::Leaves, "members removed:"),
+    ]
+    .into_iter()
+    .map(|(change, words)| (pods(members, change), words))
+    .filter(|(pods, _)| !pods.is_empty())
+    .map(|(pods, words)| format!("{words} {}", pods.join(", ")))
+    .collect()
+}
+
 fn restarts(members: &[PlannedMember]) -> String {
-    let pods = |restart| -> Vec<&str> {
-        members
-            .iter()
-            .filter(|member| member.restart == restart)
-            .map(|member| member.name.as_str())
-            .collect()
-    };
-    let always = pods(PlannedRestart::Always);
+    let always = pods(members, PlannedRestart::Always);
     if !always.is_empty() {
         format!("Pods restarted: {}", always.join(", "))
-    } else if !pods(PlannedRestart::IfNeeded).is_empty() {
+    } else if !pods(members, PlannedRestart::IfNeeded).is_empty() {
         "Pods restarted: only one that does not follow a reload".into()
     } else {
         "Pods restarted: none".into()

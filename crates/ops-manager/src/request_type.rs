@@ -2,11 +2,12 @@
 //! else in this operator knows a type.
 
 use api_types::ops_request::{
-    OperationProgress, OpsRequestType, PlannedCertificate, PlannedMember, PostgresOpsRequestSpec,
+    ApplyOption, OperationProgress, OpsRequestType, PlannedCertificate, PlannedMember, PostgresOpsRequestSpec,
 };
 use api_types::tls::IssuerRef;
 use api_types::{Postgres, PostgresOpsRequest};
 use jiff::Timestamp;
+use kube::ResourceExt;
 
 use crate::admit::Admission;
 use crate::operation::Operation;
@@ -29,6 +30,11 @@ pub trait RequestType: Send + Sync {
     /// # Errors
     /// A sentence that says what to change in the request.
     fn check(&self, spec: &PostgresOpsRequestSpec) -> Result<(), String>;
+
+    /// The request that carries out an edit of the spec which the provisioner holds for this reason, if it is of this type.
+    fn for_edit(&self, _postgres: &Postgres, _held: &str) -> Option<PostgresOpsRequestSpec> {
+        None
+    }
 
     /// What has to be read besides what every type needs.
     fn reads(&self, op: &Operation, postgres: &Postgres) -> Reads;
@@ -55,6 +61,15 @@ pub trait RequestType: Send + Sync {
     /// # Errors
     /// What is waited for, or why it can't be done.
     fn describe(&self, op: &Operation, world: &World) -> StepResult<Description>;
+}
+
+/// What every request has that an operator makes for an edit of the spec: it begins whatever the phase is, as the edit itself
+/// would have.
+pub fn for_edit_of(postgres: &Postgres, type_: OpsRequestType) -> PostgresOpsRequestSpec {
+    PostgresOpsRequestSpec {
+        apply: Some(ApplyOption::Always),
+        ..PostgresOpsRequestSpec::of(&postgres.name_any(), type_)
+    }
 }
 
 impl std::fmt::Debug for dyn RequestType {
@@ -86,6 +101,8 @@ pub struct Reads {
     pub issuers: Vec<IssuerRef>,
     /// Certificates.
     pub tls: Option<TlsReads>,
+    /// Whether Patroni keeps the replication slots of members that are gone.
+    pub slot_retention: bool,
 }
 
 /// What is read of certificates.

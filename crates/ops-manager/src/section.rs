@@ -1,6 +1,7 @@
 //! Groups of fields of `Postgres.spec` that one kind of operation changes, and the patch between two values of a group.
 
 use api_types::Postgres;
+use api_types::ops_request::{MemberCount, TlsSettings};
 use api_types::postgres::PostgresSpec;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -16,6 +17,24 @@ pub trait Section: Clone + PartialEq + Serialize {
 
     /// Their values in a spec.
     fn of(spec: &PostgresSpec) -> Self;
+}
+
+impl Section for TlsSettings {
+    const FIELDS: &'static str = "spec.tls, sslMode or clientAuthMode";
+
+    fn of(spec: &PostgresSpec) -> Self {
+        Self::of(spec)
+    }
+}
+
+impl Section for MemberCount {
+    const FIELDS: &'static str = "spec.replicas";
+
+    fn of(spec: &PostgresSpec) -> Self {
+        Self {
+            replicas: spec.replicas,
+        }
+    }
 }
 
 /// The change of a spec from one value of a [`Section`] to another. It applies only while the spec has the first value.
@@ -98,21 +117,6 @@ mod tests {
 
     use super::*;
 
-    #[derive(Clone, PartialEq, Serialize)]
-    struct Replicas {
-        replicas: Option<i32>,
-    }
-
-    impl Section for Replicas {
-        const FIELDS: &'static str = "spec.replicas";
-
-        fn of(spec: &PostgresSpec) -> Self {
-            Self {
-                replicas: spec.replicas,
-            }
-        }
-    }
-
     fn spec(yaml: &str) -> PostgresSpec {
         serde_yaml::from_str(yaml).expect("a spec")
     }
@@ -137,7 +141,7 @@ mod tests {
     #[test]
     fn a_patch_changes_its_own_fields_and_only_a_spec_that_is_as_it_was_found() {
         let found = spec("{version: '17', replicas: 3, sslMode: require}");
-        let (three, five) = (Replicas::of(&found), Replicas { replicas: Some(5) });
+        let (three, five) = (MemberCount::of(&found), MemberCount { replicas: Some(5) });
         let patch = SpecPatch::between(&three, &five);
         assert_eq!(patch.merge_patch(&found), Some(json!({"replicas": 5})));
         assert_eq!(

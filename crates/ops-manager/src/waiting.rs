@@ -66,8 +66,8 @@ pub enum WaitingOn {
     Outdated(Vec<(String, String)>),
     /// No member is the primary.
     Primary,
-    /// No standby can be promoted.
-    Candidate,
+    /// No member that stays can take over; with what each lacks.
+    Candidate(Vec<(String, String)>),
     /// A member did not report its sessions.
     SessionCount {
         /// The Pod.
@@ -79,6 +79,13 @@ pub enum WaitingOn {
         left: i64,
         /// Those with TLS; otherwise those without.
         encrypted: bool,
+        /// Longest time.
+        timeout: SignedDuration,
+    },
+    /// Sessions of clients on members that leave have to end.
+    SessionsOfLeaving {
+        /// How many are left.
+        left: i64,
         /// Longest time.
         timeout: SignedDuration,
     },
@@ -182,7 +189,16 @@ impl fmt::Display for WaitingOn {
             }
             Self::Outdated(members) => f.write_str(&joined(members)),
             Self::Primary => f.write_str("waits for a primary"),
-            Self::Candidate => f.write_str("waits for a standby that can take over"),
+            Self::Candidate(lacks) if lacks.is_empty() => {
+                f.write_str("waits for a standby that can take over")
+            }
+            Self::Candidate(lacks) => {
+                write!(
+                    f,
+                    "waits for a member that can take over without loss of rows: {}",
+                    joined(lacks)
+                )
+            }
             Self::SessionCount { pod } => write!(f, "waits for {pod} to report its sessions"),
             Self::Sessions {
                 left,
@@ -192,6 +208,10 @@ impl fmt::Display for WaitingOn {
                 f,
                 "waits for {left} sessions {} to end, {timeout:#} at most",
                 with_tls(*encrypted)
+            ),
+            Self::SessionsOfLeaving { left, timeout } => write!(
+                f,
+                "waits for {left} sessions on the members that leave to end, {timeout:#} at most"
             ),
             Self::ReplicationReport { leader } => write!(f, "waits for {leader} to report its standbys"),
             Self::Replication {

@@ -103,6 +103,9 @@ pub struct Members {
     pub by_pod: BTreeMap<String, Member>,
     /// The Pod that the members agree is the primary, if any of them reports one.
     pub leader: Option<String>,
+    /// Whether Patroni drops the replication slot of a member that is gone at once, instead of keeping it for a while; none
+    /// when this type of request did not ask for it, or no primary reported it.
+    pub forgets_slots: Option<bool>,
 }
 
 /// What the config Secret says about TLS.
@@ -136,6 +139,8 @@ pub struct Member {
     pub ready: bool,
     /// It is being deleted.
     pub terminating: bool,
+    /// The Service for reads has it while it is a standby.
+    pub serves_reads: bool,
     /// Value of the annotation that makes kubelet look at Secrets again.
     pub files_token: Option<String>,
     /// What its Patroni reports.
@@ -278,11 +283,11 @@ impl World {
             .is_some_and(|pg| pg.metadata.deletion_timestamp.is_some())
     }
 
-    /// Number of members that the spec asks for.
+    /// Number of members that the database has now: an edit of `spec.replicas` may be held.
     pub fn replicas(&self) -> i32 {
-        self.postgres
-            .present()
-            .and_then(|pg| pg.spec.replicas)
+        let running = self.pet_set.present().and_then(|set| set.spec.replicas);
+        running
+            .or_else(|| self.postgres.present()?.spec.replicas)
             .unwrap_or(1)
     }
 
@@ -299,7 +304,7 @@ impl World {
         self.members.as_ref()?.leader.as_deref()
     }
 
-    /// Whether every member that the spec asks for was seen.
+    /// Whether every member that the database has was seen.
     ///
     /// # Errors
     /// What is waited for, if not.

@@ -67,7 +67,7 @@ fn a_child_edited_by_hand_is_put_right() {
     let mut world = running(json!({}));
     for child in &mut world.live {
         if let Child::PetSet(pet_set) = child {
-            pet_set.spec.replicas = Some(5);
+            pet_set.spec.replicas = Some(2);
         }
     }
     assert_eq!(actions(&decide(&world)), ["apply PetSet pg"]);
@@ -294,16 +294,38 @@ fn a_version_change_waits_for_a_request() {
     );
 }
 
+/// The number of members that the PetSet has.
+fn with_members(mut world: World, replicas: i32) -> World {
+    for child in &mut world.live {
+        if let Child::PetSet(pet_set) = child {
+            pet_set.spec.replicas = Some(replicas);
+        }
+    }
+    world
+}
+
 #[test]
-fn scaling_is_done_by_editing_replicas() {
+fn members_join_by_an_edit_of_replicas_and_leave_by_an_operation() {
     let down = edit(running(json!({})), |spec| spec.replicas = Some(1));
-    let actions_down = actions(&decide(&down));
-    assert!(
-        actions_down.contains(&"apply PetSet pg".to_owned()),
-        "{actions_down:?}"
+    let plan = decide(&down);
+    assert_eq!(
+        actions(&plan),
+        Vec::<String>::new(),
+        "members leave by an operation"
     );
-    assert!(actions_down.contains(&"delete Service pg-standby".to_owned()));
-    assert!(actions_down.contains(&"delete PodDisruptionBudget pg".to_owned()));
+    let held = reported(down.clone(), &plan);
+    let applied = condition(&held, "SpecApplied").expect("SpecApplied");
+    assert_eq!(applied.reason.as_deref(), Some("HorizontalScalingNeeded"));
+    let left = with_members(down, 1);
+    let actions_left = actions(&decide(&left));
+    assert!(
+        actions_left.contains(&"delete Service pg-standby".to_owned()),
+        "{actions_left:?}"
+    );
+    assert!(
+        actions_left.contains(&"delete PodDisruptionBudget pg".to_owned()),
+        "{actions_left:?}"
+    );
     let up = edit(running(json!({"replicas": 1})), |spec| spec.replicas = Some(3));
     assert!(actions(&decide(&up)).contains(&"apply Service pg-standby".to_owned()));
 }

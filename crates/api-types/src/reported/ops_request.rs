@@ -19,6 +19,8 @@ pub mod conditions {
         RESTART = "Restart" in "";
         /// The request of this type has begun.
         RECONFIGURE_TLS = "ReconfigureTLS" in "";
+        /// The request of this type has begun.
+        HORIZONTAL_SCALING = "HorizontalScaling" in "";
         /// The request holds the pause, and the provisioner has acknowledged it.
         DATABASE_PAUSE_SUCCEEDED = "DatabasePauseSucceeded" in "", trouble;
         /// cert-manager was asked to issue the certificates anew.
@@ -51,6 +53,14 @@ pub mod conditions {
         FAILOVER_DONE = "FailoverDone" in "";
         /// Every member follows the new settings after a reload.
         RELOAD_PODS = "ReloadPods" in "", trouble;
+        /// The new members stream from the primary.
+        SCALING_UP = "ScalingUp" in "", trouble;
+        /// The primary is a member that stays.
+        TRANSFER_PRIMARY = "TransferPrimary" in "", trouble;
+        /// No client reads from the members that leave.
+        DRAIN_MEMBERS = "DrainMembers" in "", trouble;
+        /// The members that leave are gone, with their replication slots.
+        SCALING_DOWN = "ScalingDown" in "", trouble;
         /// Every member serves what the spec says, and nothing is left over.
         UPDATE_DATABASE = "UpdateDatabase" in "", trouble;
         /// After a failure: the members are back at what the spec says. `Unknown` when that was given up.

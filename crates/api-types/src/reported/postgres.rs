@@ -51,6 +51,8 @@ pub mod reasons {
         INVALID_CERTIFICATE = "InvalidCertificate" in "`ProvisioningStarted`, `Ready` or `SpecApplied` is `False`", trouble;
         /// TLS of a running database was changed in the spec; that is done by a request.
         RECONFIGURE_TLS_NEEDED = "ReconfigureTLSNeeded" in "`SpecApplied` is `False`", trouble;
+        /// `spec.replicas` of a running database was lowered; members leave by a request, which ops-manager makes.
+        HORIZONTAL_SCALING_NEEDED = "HorizontalScalingNeeded" in "`SpecApplied` is `False`", trouble;
         /// The version of a running database, or the image of that version, was changed.
         UPDATE_VERSION_NEEDED = "UpdateVersionNeeded" in "`SpecApplied` is `False`", trouble;
         /// A certificate that was issued is not good, and was given to nobody.

@@ -144,8 +144,9 @@ fn synchronous(question: &Question<'_>, findings: &mut Findings) {
         FIELD,
         "numSyncReplicas is larger than the number of standbyNames; name more standbys",
     );
+    // A single member has no standby to wait for; Patroni turns the mode off until there is one.
     findings.add_if(
-        named.is_empty() && number >= question.replicas(),
+        named.is_empty() && question.replicas() > 1 && number >= question.replicas(),
         FIELD,
         "numSyncReplicas must be smaller than spec.replicas, because the primary does not confirm its own commits",
     );

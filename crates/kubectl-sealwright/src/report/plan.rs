@@ -37,6 +37,8 @@ fn member(member: &PlannedMember, paint: Paint) -> Vec<String> {
         PlannedRestart::Always => paint.warn("yes"),
         PlannedRestart::IfNeeded => "if needed".to_owned(),
         PlannedRestart::Never => "no".to_owned(),
+        PlannedRestart::Joins => paint.warn("joins"),
+        PlannedRestart::Leaves => paint.warn("leaves"),
     };
     let role = member.role.clone().unwrap_or_else(|| "unknown".to_owned());
     vec![member.name.clone(), role, restart, member.reason.clone()]

@@ -1,31 +1,59 @@
-//! Which standby takes over, and moving the primary role to it.
+//! Which member keeps every acknowledged row, and moving the primary role to it.
+
+use instance::rows::{self, Keeper, Loss, MemberRows};
 
 use crate::effect::MemberEffect;
 use crate::operation::Operation;
 use crate::step::Progress;
 use crate::waiting::WaitingOn;
-use crate::world::World;
+use crate::world::{Member, World};
 
-/// Moves the primary role away from `leader` to one of `standbys` (healthy and up to date). The choice is written down
-/// before it is acted on; it is made again only when the chosen one can't take over any more.
-pub fn away_from(op: &Operation, world: &World, leader: &str, standbys: &[&str]) -> Progress {
-    let chosen = op
-        .progress
-        .candidate
-        .as_deref()
-        .filter(|candidate| standbys.contains(candidate));
-    if let Some(candidate) = chosen {
+/// Moves the primary role to a member that stays, unless it is there. The choice is persisted before it is acted on; it is
+/// made again only when the chosen one can't take over any more.
+pub fn to_one_of(op: &Operation, world: &World, stays: impl Fn(&str) -> bool) -> Progress {
+    let keeper = match keeper(world, &stays) {
+        Ok(keeper) => keeper,
+        Err(Loss::NoPrimary) => return WaitingOn::Primary.into(),
+        Err(Loss::NoKeeper(lacks)) => return WaitingOn::Candidate(lacks).into(),
+    };
+    let (Keeper::Standby(best), Some(leader)) = (keeper, world.leader()) else {
+        return Progress::Done;
+    };
+    let is_able = |pod: &&str| {
+        let member = world.members().get(*pod);
+        stays(pod) && member.is_some_and(|member| member.unhealthy_reason(false).is_none())
+    };
+    if let Some(candidate) = op.progress.candidate.as_deref().filter(is_able) {
         let switchover = MemberEffect::Switchover {
             from: leader.to_owned(),
             to: candidate.to_owned(),
         };
         return Progress::Act(vec![switchover.into()]);
     }
-    let lag = |pod: &&&str| world.members().get(**pod).map_or(i64::MAX, |member| member.lag());
-    let Some(candidate) = standbys.iter().min_by_key(lag) else {
-        return WaitingOn::Candidate.into();
-    };
     let mut progress = op.progress.clone();
-    progress.candidate = Some((*candidate).to_owned());
+    progress.candidate = Some(best.to_owned());
+    progress.old_primary = Some(leader.to_owned());
     Progress::Choose(Box::new(progress))
+}
+
+/// Who keeps every acknowledged row when only these members stay.
+///
+/// # Errors
+/// [`Loss`].
+pub fn keeper(world: &World, stays: impl Fn(&str) -> bool) -> Result<Keeper<'_>, Loss> {
+    let members: Vec<MemberRows<'_>> = world
+        .members()
+        .iter()
+        .map(|(pod, member)| rows_of(pod, member, world.leader() == Some(pod)))
+        .collect();
+    rows::keeper(&members, stays)
+}
+
+fn rows_of<'a>(pod: &'a str, member: &Member, is_leader: bool) -> MemberRows<'a> {
+    MemberRows {
+        name: pod,
+        is_primary: is_leader,
+        unhealthy: member.unhealthy_reason(is_leader),
+        lag: member.patroni.present().and_then(|state| state.lag),
+    }
 }

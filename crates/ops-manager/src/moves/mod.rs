@@ -2,5 +2,6 @@
 
 pub mod children;
 pub mod failover;
+pub mod membership;
 pub mod pause;
 pub mod rolling;

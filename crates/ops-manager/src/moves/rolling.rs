@@ -125,18 +125,14 @@ impl<'a> Rollout<'a> {
         match (standbys.first(), self.old.first()) {
             (Some((pod, member)), _) => self.evict_if_others_serve(pod, member),
             (None, Some((leader, member))) if self.world.replicas() <= 1 => evict(leader, member),
-            (None, Some((leader, _))) => failover::away_from(op, self.world, leader, &self.standbys()),
+            (None, Some(_)) => failover::to_one_of(op, self.world, |pod| self.is_restarted(pod)),
             (None, None) if self.world.leader().is_none() => WaitingOn::Primary.into(),
             (None, None) => Progress::Done,
         }
     }
 
-    fn standbys(&self) -> Vec<&'a str> {
-        self.new
-            .iter()
-            .map(|(pod, _)| *pod)
-            .filter(|pod| !self.is_leader(pod))
-            .collect()
+    fn is_restarted(&self, pod: &str) -> bool {
+        self.new.iter().any(|(restarted, _)| *restarted == pod)
     }
 
     fn evict_if_others_serve(&self, pod: &str, member: &Member) -> Progress {

@@ -42,6 +42,7 @@ struct Loaded {
 }
 
 struct Pod {
+    serves_reads: bool,
     uid: String,
     revision: String,
     starting: u32,
@@ -78,6 +79,14 @@ pub struct Cluster {
     pub unreachable: Option<(&'static str, Timestamp)>,
     /// What is issued is valid from the begin of 2026.
     pub issues_from_2026: bool,
+    /// Replication slots of members, on every member that runs; Patroni keeps those of members that are gone.
+    slots: BTreeSet<String>,
+    /// Patroni drops them at once.
+    forgets_slots: bool,
+    /// A Pod whose PostgreSQL does not run.
+    pub broken: Option<&'static str>,
+    /// Pods that a client could not read from when they ended.
+    pub lost_reads: Vec<String>,
 }
 
 impl Cluster {
@@ -115,6 +124,10 @@ impl Cluster {
             sessions_come_back: false,
             unreachable: None,
             issues_from_2026: false,
+            slots: BTreeSet::new(),
+            forgets_slots: false,
+            broken: None,
+            lost_reads: Vec::new(),
             now: "2026-01-01T00:00:00Z".parse().expect("a time"),
             postgres,
             version,
@@ -179,6 +192,7 @@ impl Cluster {
                     .collect(),
                 leader: Some(self.leader.clone())
                     .filter(|leader| self.pods.get(leader).is_some_and(|p| p.starting == 0)),
+                forgets_slots: Some(self.forgets_slots),
             }),
             ..World::default()
         }
@@ -201,9 +215,9 @@ impl Cluster {
             plaintext: Some(pod.loaded.phase != TlsPhase::Enforce),
         };
         let patroni = PatroniState {
-            running: true,
+            running: self.broken != Some(name),
             primary: is_leader,
-            streaming: !is_leader,
+            streaming: !is_leader && self.broken != Some(name),
             lag: Some(0),
         };
         let is_away = |(pod, until): (&str, Timestamp)| pod == name && self.now < until;
@@ -211,7 +225,8 @@ impl Cluster {
         Member {
             uid: pod.uid.clone(),
             revision: pod.revision.clone(),
-            ready,
+            ready: ready && self.broken != Some(name),
+            serves_reads: pod.serves_reads,
             files_token: pod.token.clone(),
             patroni: said(ready, patroni),
             probe: said(answers, probe),
@@ -251,7 +266,7 @@ impl Cluster {
             },
             sessions: self.sessions,
             replicas: replicas.map(replica).collect(),
-            slots: BTreeMap::new(),
+            slots: self.slots.iter().map(|slot| (slot.clone(), false)).collect(),
         }
     }
 
@@ -378,6 +393,13 @@ impl Cluster {
                 self.switchovers += 1;
             }
             MemberEffect::Switchover { .. } => {}
+            MemberEffect::ServeReads { pod, uid, serve } => {
+                let pod = self.pods.get_mut(pod).filter(|live| live.uid == *uid);
+                if let Some(pod) = pod {
+                    pod.serves_reads = *serve;
+                }
+            }
+            MemberEffect::ForgetSlots { forget, .. } => self.forgets_slots = *forget,
         }
     }
 
@@ -434,10 +456,53 @@ impl Cluster {
             }
             None => drop(condition::remove(conditions, PAUSED)),
         }
+        self.provisioner_adds_members();
+    }
+
+    /// While nobody holds the pause, a larger number in the spec is applied at once.
+    fn provisioner_adds_members(&mut self) {
+        let (spec, running) = (self.postgres.spec.replicas, self.pet_set.spec.replicas);
+        if self.world().holder().is_none() && spec > running {
+            let children = build(
+                &self.postgres,
+                &self.version,
+                TlsInputs::default(),
+                Some(&self.pet_set),
+            );
+            self.apply(&Child::PetSet(Box::new(children.pet_set)));
+        }
+    }
+
+    /// The petset operator removes the last Pods beyond the number of replicas; Patroni hands over before a primary ends.
+    fn remove_last_pods(&mut self) {
+        let wanted = self.pet_set.spec.replicas.unwrap_or(1);
+        let kept = |name: &str| name[3..].parse::<i32>().is_ok_and(|ordinal| ordinal < wanted);
+        let Some(last) = self.pods.keys().rfind(|name| !kept(name)).cloned() else {
+            return;
+        };
+        let pod = self.pods.remove(&last).expect("a Pod");
+        let is_leader = self.leader == last;
+        if pod.serves_reads && !is_leader {
+            self.lost_reads.push(last);
+        } else if is_leader {
+            self.leader = self.pods.keys().next().cloned().unwrap_or_default();
+        }
+    }
+
+    /// Patroni makes a slot for every member, and drops those of members that are gone when it is told to.
+    fn patroni_ticks(&mut self) {
+        let slot = |pod: &String| pod.replace('-', "_");
+        let members: BTreeSet<String> = self.pods.keys().map(slot).collect();
+        if self.forgets_slots {
+            self.slots.clear();
+        }
+        self.slots.extend(members);
     }
 
     /// The petset operator sees the template and makes the Pods; kubelet starts them.
     pub fn petset_ticks(&mut self) {
+        self.remove_last_pods();
+        self.patroni_ticks();
         let revision = blueprint::hash_of(&self.pet_set.spec.template);
         let mut status = self.pet_set.status.clone().unwrap_or_default();
         status.observed_generation = self.pet_set.metadata.generation;
@@ -446,12 +511,13 @@ impl Cluster {
         for pod in self.pods.values_mut() {
             pod.starting = pod.starting.saturating_sub(1);
         }
-        for ordinal in 0..self.postgres.spec.replicas.unwrap_or(1) {
+        for ordinal in 0..self.pet_set.spec.replicas.unwrap_or(1) {
             let name = format!("pg-{ordinal}");
             if !self.pods.contains_key(&name) {
                 self.counter += 1;
                 let uid = format!("pod-{}", self.counter);
                 let pod = Pod {
+                    serves_reads: true,
                     uid,
                     revision: revision.clone(),
                     starting: 2,

@@ -54,6 +54,8 @@ pub struct Run {
     pub then: Option<(&'static str, Happening)>,
     /// When this condition is true, the operator's clock jumps.
     pub clock: Option<(&'static str, SignedDuration)>,
+    /// One of four looks finds one thing unknown.
+    pub hides_reads: bool,
     /// Three of four writes end in a conflict.
     pub conflicts: bool,
     /// Writes that did.
@@ -76,6 +78,7 @@ impl Run {
             cancel_at: None,
             then: None,
             clock: None,
+            hides_reads: false,
             conflicts: false,
             lost: 0,
         }
@@ -98,6 +101,30 @@ impl Run {
         let loses = self.conflicts && !(self.coin() && self.coin());
         self.lost += usize::from(loses);
         loses
+    }
+
+    /// One read of this look has failed.
+    fn hide_something(&mut self, world: &mut World) {
+        let hide: [fn(&mut World); 8] = [
+            |world| world.postgres = Observed::Unknown("timed out".into()),
+            |world| world.version = Observed::Unknown("timed out".into()),
+            |world| world.config = Observed::Unknown("timed out".into()),
+            |world| world.pet_set = Observed::Unknown("timed out".into()),
+            |world| world.superuser = Observed::Unknown("timed out".into()),
+            |world| world.app_binding = Observed::Unknown("timed out".into()),
+            |world| {
+                let members = world.members.iter_mut().flat_map(|it| it.by_pod.values_mut());
+                members.for_each(|member| member.server = Observed::Unknown("timed out".into()));
+            },
+            |world| {
+                let secrets = world.tls.iter_mut().flat_map(|it| it.secrets.values_mut());
+                secrets.for_each(|secret| *secret = Observed::Unknown("timed out".into()));
+            },
+        ];
+        if self.coin() && self.coin() {
+            let which = usize::try_from(self.random >> 40).unwrap_or(0) % hide.len();
+            hide[which](world);
+        }
     }
 
     pub fn others_move(&mut self, cluster: &mut Cluster, seed: u64) {
@@ -145,6 +172,9 @@ impl Run {
                 self.cancel_after.is_some_and(|after| done >= after) || self.cancel_at.is_some_and(is_there);
             let mut world = cluster.world();
             // As the operator looks: members whose answers are not needed are not asked.
+            if self.hides_reads {
+                self.hide_something(&mut world);
+            }
             if !Due::of(&op, &self.status()).asks_members() {
                 world.members = None;
             }
@@ -176,8 +206,11 @@ impl Run {
                 }
                 self.note(format!("  {effect}"));
                 done += 1;
+                let members = members.min(cluster.uids().len().max(1));
                 assert!(
-                    members == 1 || cluster.ready() + 1 >= members,
+                    members == 1
+                        || cluster.ready() + 1 >= members
+                        || cluster.pet_set.spec.replicas > cluster.postgres.spec.replicas,
                     "{effect} took a second member: {:#?}",
                     self.log
                 );

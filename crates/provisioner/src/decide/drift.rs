@@ -20,6 +20,19 @@ pub fn held(world: &World, resolved: &Resolved) -> Option<Refusal> {
     version(world, resolved).or_else(|| tls(world, resolved))
 }
 
+/// Members that the spec no longer asks for and that run: how many run, and what is reported. One that leaves may be the
+/// primary, or the only one with the latest rows, so an operation looks at that. Nothing else in the spec waits for it.
+pub fn leaving(world: &World, resolved: &Resolved) -> Option<(i32, Refusal)> {
+    let running = world.pet_set()?.spec.replicas?;
+    let wanted = resolved.replicas;
+    (world.is_provisioned() && wanted < running).then(|| {
+        let message = format!(
+            "spec.replicas asks for {wanted} members, {running} run. ops-manager makes a PostgresOpsRequest of type HorizontalScaling for it, which moves the primary to a member that stays before others leave; if that request failed, it says why, and the members go on as they are",
+        );
+        (running, Refusal::new(reasons::HORIZONTAL_SCALING_NEEDED, message))
+    })
+}
+
 /// Whether a child is left alone while something is held: all that tell members and clients about TLS or version.
 pub fn holds(child: &Child) -> bool {
     matches!(

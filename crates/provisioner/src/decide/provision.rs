@@ -141,7 +141,7 @@ fn refuse(world: &World, secrets: &SecretFacts, refusal: Refusal, plan: &mut Pla
 fn provision(
     world: &World,
     secrets: &SecretFacts,
-    resolved: Resolved,
+    mut resolved: Resolved,
     refused: Option<Refusal>,
     plan: &mut Plan,
 ) {
@@ -158,6 +158,10 @@ fn provision(
     );
     credentials(world, secrets, &resolved, plan);
 
+    let leaving = drift::leaving(world, &resolved).map(|(running, refusal)| {
+        resolved.replicas = running;
+        refusal
+    });
     let mut wanted = children::ordered(&resolved);
     let mut held = drift::held(world, &resolved);
     if let Some(refusal) = held.take() {
@@ -185,7 +189,7 @@ fn provision(
         }
         None => plan.remove(types::ISSUER_CA_CHANGED),
     }
-    applied(held.or(refused), plan);
+    applied(held.or(refused).or(leaving), plan);
 }
 
 /// Makes the auth Secret when there is none, and names it in the spec.

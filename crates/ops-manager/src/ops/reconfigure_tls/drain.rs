@@ -97,7 +97,7 @@ mod tests {
         assert!(matches!(drained(&world), Progress::Wait(_)));
         let with = |member: &Member| Members {
             by_pod: [("pg-0".to_owned(), member.clone())].into(),
-            leader: None,
+            ..Members::default()
         };
         let mut member = Member::default();
         world.members = Some(with(&member));

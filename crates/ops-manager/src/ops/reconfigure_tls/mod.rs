@@ -16,9 +16,8 @@ mod words;
 use api_types::Postgres;
 use api_types::names;
 use api_types::ops_request::{
-    OperationProgress, OpsRequestType, PostgresOpsRequestSpec, TlsPlan, TlsRestart, TlsSettings,
+    OperationProgress, OpsRequestType, PostgresOpsRequestSpec, TlsPlan, TlsRestart,
 };
-use api_types::postgres::PostgresSpec;
 use api_types::tls::{CertificateAlias, IssuerRef, TlsConfig};
 use api_types::vocabulary::CERT_MANAGER_GROUP;
 use blueprint::TlsPhase;
@@ -26,7 +25,6 @@ use blueprint::TlsPhase;
 use crate::admit::Admission;
 use crate::operation::Operation;
 use crate::request_type::{Description, Proposal, Reads, RequestType, TlsReads};
-use crate::section::Section;
 use crate::step::{Step, StepResult};
 use crate::tls::issuer_ca;
 use crate::world::World;
@@ -82,6 +80,7 @@ impl RequestType for ReconfigureTls {
         Reads {
             issuers: issuers(op, postgres),
             tls: Some(tls),
+            ..Reads::default()
         }
     }
 
@@ -105,14 +104,6 @@ impl RequestType for ReconfigureTls {
 
     fn describe(&self, op: &Operation, world: &World) -> StepResult<Description> {
         words::description(op, world)
-    }
-}
-
-impl Section for TlsSettings {
-    const FIELDS: &'static str = "spec.tls, sslMode or clientAuthMode";
-
-    fn of(spec: &PostgresSpec) -> Self {
-        Self::of(spec)
     }
 }
 
