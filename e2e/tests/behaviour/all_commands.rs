@@ -11,7 +11,7 @@ use e2e::reference::root;
 use e2e::{install, markdown, plugin};
 
 /// Pages in reading order; each may build on those before it.
-const PAGES: [&str; 15] = [
+const PAGES: [&str; 16] = [
     "docs/install.md",
     "docs/add-tls.md",
     "docs/rotate.md",
@@ -22,6 +22,7 @@ const PAGES: [&str; 15] = [
     "docs/change-certificates.md",
     "docs/remove-tls.md",
     "docs/restart.md",
+    "docs/scale.md",
     "docs/pause.md",
     "docs/troubleshoot.md",
     "docs/metrics.md",

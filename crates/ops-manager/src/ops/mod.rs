@@ -1,5 +1,6 @@
 //! The types of requests: one folder each, and one line in [`REQUEST_TYPES`].
 
+pub mod horizontal_scaling;
 pub mod reconfigure_tls;
 pub mod restart;
 
@@ -8,7 +9,11 @@ use api_types::ops_request::OpsRequestType;
 use crate::request_type::RequestType;
 
 /// Every type of request that this operator carries out. Nothing else in this crate names one.
-pub const REQUEST_TYPES: &[&dyn RequestType] = &[&reconfigure_tls::ReconfigureTls, &restart::Restart];
+pub const REQUEST_TYPES: &[&dyn RequestType] = &[
+    &horizontal_scaling::HorizontalScaling,
+    &reconfigure_tls::ReconfigureTls,
+    &restart::Restart,
+];
 
 /// How requests of this type are carried out, if they are.
 pub fn find(kind: OpsRequestType) -> Option<&'static dyn RequestType> {

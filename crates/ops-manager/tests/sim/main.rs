@@ -7,8 +7,10 @@ mod cluster;
 mod conflicts;
 mod objects;
 mod plan;
+mod registry;
 mod reissued;
 mod run;
+mod scenarios;
 mod trouble;
 mod version;
 
