@@ -82,6 +82,8 @@ pub enum WaitingOn {
         /// Longest time.
         timeout: SignedDuration,
     },
+    /// The nodes have to take members that leave out of the Service for reads.
+    Endpoints,
     /// Sessions of clients on members that leave have to end.
     SessionsOfLeaving {
         /// How many are left.
@@ -209,6 +211,7 @@ impl fmt::Display for WaitingOn {
                 "waits for {left} sessions {} to end, {timeout:#} at most",
                 with_tls(*encrypted)
             ),
+            Self::Endpoints => f.write_str("waits until every node sends reads to the members that stay"),
             Self::SessionsOfLeaving { left, timeout } => write!(
                 f,
                 "waits for {left} sessions on the members that leave to end, {timeout:#} at most"

@@ -16,6 +16,10 @@ use crate::step::{Progress, StepResult, SubCondition};
 use crate::waiting::WaitingOn;
 use crate::world::{Member, World};
 
+/// How long nodes may take to stop sending new sessions to a Pod that left a Service: it can't be observed from outside of
+/// them. kube-proxy collects changes for a second by default (`iptables.minSyncPeriod`).
+const ENDPOINTS_GRACE: SignedDuration = SignedDuration::from_secs(3);
+
 /// The first members of a database, by their ordinals: those that stay.
 #[derive(Clone, Copy, Debug)]
 pub struct Staying<'a> {
@@ -98,11 +102,14 @@ impl<'a> Staying<'a> {
         Progress::of(effects.collect()).require_done()
     }
 
-    /// No client has a session on the others, or has had this long to end it.
+    /// No client has a session on the others, or has had this long to end it; and no new one is sent to them.
     ///
     /// # Errors
     /// What is waited for.
     pub fn others_are_idle(self, world: &World, timeout: SignedDuration) -> Result<(), WaitingOn> {
+        if self.op.step_age(world.now) < ENDPOINTS_GRACE {
+            return Err(WaitingOn::Endpoints);
+        }
         let sessions = |(_, member): (&String, &Member)| Some(member.server.present()?.sessions);
         let sessions = self.leaving(world).filter_map(sessions);
         let left: i64 = sessions.map(|it| it.encrypted + it.plaintext).sum();
