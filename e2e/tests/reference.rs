@@ -8,9 +8,10 @@ use e2e::reference;
 
 /// Whole strings in the operators' sources that look like a word of a condition and are Kubernetes', cert-manager's or a
 /// kind: what is not here belongs into `api_types::reported`.
-const NOT_REPORTED: [&str; 37] = [
+const NOT_REPORTED: [&str; 49] = [
     // Kinds.
     "AppBinding",
+    "None",
     "Certificate",
     "ClusterIssuer",
     "ControllerRevision",
@@ -43,6 +44,18 @@ const NOT_REPORTED: [&str; 37] = [
     "In",
     "DoNotSchedule",
     "ScheduleAnyway",
+    // What kubelet, the scheduler and the volume controller report of Pods and claims.
+    "BackOff",
+    "ContainerCreating",
+    "CrashLoopBackOff",
+    "FailedBinding",
+    "FailedScheduling",
+    "Lost",
+    "PodInitializing",
+    "PodScheduled",
+    "ReadinessGatesNotReady",
+    "Unhealthy",
+    "Warning",
     // Written on a Certificate, as `cmctl renew` does.
     "ManuallyTriggered",
     // What an Event says was being done.

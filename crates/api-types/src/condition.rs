@@ -44,6 +44,12 @@ impl Condition {
         }
     }
 
+    /// The same condition when it is not known whether it holds.
+    pub fn unknown(mut self) -> Self {
+        "Unknown".clone_into(&mut self.status);
+        self
+    }
+
     /// The same condition, observed at this `metadata.generation`.
     pub fn at_generation(mut self, generation: Option<i64>) -> Self {
         self.observed_generation = generation;
@@ -98,7 +104,8 @@ pub fn remove(conditions: &mut Vec<Condition>, type_: &str) -> bool {
     conditions.len() != before
 }
 
-fn to_seconds(t: Timestamp) -> Timestamp {
+/// At second precision, as the API server stores times.
+pub(crate) fn to_seconds(t: Timestamp) -> Timestamp {
     Timestamp::from_second(t.as_second()).unwrap_or(t)
 }
 

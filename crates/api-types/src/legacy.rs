@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::pod_template::PodSpec;
-use crate::postgres::PostgresSpec;
+use crate::postgres::{DeletionPolicy, PostgresSpec};
 use crate::vocabulary::POSTGRES_CONTAINER;
 
 /// KubeDB's coordinator container.
@@ -25,13 +25,18 @@ pub struct Coordinator {
 }
 
 impl PostgresSpec {
+    /// What is deleted together with the Postgres, in either spelling; `None` when neither says it.
+    pub fn policy_of_deletion(&self) -> Option<DeletionPolicy> {
+        self.deletion_policy.or(self.termination_policy)
+    }
+
     /// The same wish in the words of `v1`: `terminationPolicy` becomes `deletionPolicy`, and what `v1alpha2` says about
     /// the container `postgres` at the level of the Pod goes to `containers[]`, where what stands there already wins.
     /// A spec that has no `v1alpha2` field is returned as it is.
     pub fn upgraded(&self) -> Self {
         let mut spec = self.clone();
-        let terminated = spec.termination_policy.take();
-        spec.deletion_policy = spec.deletion_policy.or(terminated);
+        spec.deletion_policy = spec.policy_of_deletion();
+        spec.termination_policy = None;
         spec.coordinator = None;
         if let Some(pod) = spec.pod_template.as_mut().and_then(|t| t.spec.as_mut()) {
             upgrade_pod(pod);
@@ -83,7 +88,6 @@ fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::postgres::DeletionPolicy;
 
     fn parsed(yaml: &str) -> PostgresSpec {
         serde_yaml::from_str(yaml).expect("a spec")

@@ -65,6 +65,15 @@ pub fn data_claim(db: &str, ordinal: i32) -> String {
     format!("{}-{db}-{ordinal}", crate::vocabulary::DATA_VOLUME)
 }
 
+/// What the names of Patroni's ConfigMaps end in: settings and history, a planned change of the primary, the primary's key, and
+/// the synchronous standbys (Patroni, `dcs/kubernetes.py`, with `use_endpoints: false`).
+pub const PATRONI_MAPS: [&str; 4] = ["config", "failover", "leader", "sync"];
+
+/// One of the ConfigMaps in which Patroni keeps the members' state: `<db>-<suffix>`. Patroni cuts no name.
+pub fn patroni_map(db: &str, suffix: &str) -> String {
+    format!("{db}-{suffix}")
+}
+
 /// RoleBinding by which one operator may use the Secrets of a database's namespace: `<db>-<operator>`.
 pub fn operator_role_binding(db: &str, operator: &str) -> String {
     with_suffix(db, operator)
@@ -79,6 +88,13 @@ mod tests {
         let name = certificate(&"d".repeat(63), CertificateAlias::MetricsExporter);
         assert_eq!(name.len(), MAX_NAME);
         assert!(name.ends_with("-metrics-exporter-cert"));
+    }
+
+    #[test]
+    fn patroni_makes_its_names_without_cutting() {
+        let db = "d".repeat(61);
+        assert_eq!(patroni_map(&db, "failover"), format!("{db}-failover"));
+        assert_ne!(patroni_map(&db, "config"), with_suffix(&db, "config"));
     }
 
     #[test]

@@ -128,7 +128,7 @@ pub struct PlannedChange {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ScalingPlan {
-    /// The members that ran when the operation began.
+    /// The members that ran when the operation began. Default 0.
     #[serde(default)]
     pub before: i32,
     /// `spec.replicas` when the operation began.

@@ -4,7 +4,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::Postgres;
 use crate::condition::Condition;
+use crate::pause::PausedBy;
 
 pub use crate::reported::postgres::conditions;
 
@@ -28,6 +30,13 @@ pub struct PostgresStatus {
     /// How members serve TLS. Not part of KubeDB's API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsStatus>,
+    /// The CA with which the issuer signs by now, while it is another one than that of the server certificate; absent otherwise, and
+    /// while it can't be known. Not part of KubeDB's API.
+    #[serde(rename = "issuerCA", default, skip_serializing_if = "Option::is_none")]
+    pub issuer_ca: Option<IssuerCa>,
+    /// Whose pause the provisioner keeps: its acknowledgement. Absent while it works. Not part of KubeDB's API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_by: Option<PausedBy>,
 }
 
 /// How the members of a database serve TLS. Not part of KubeDB's API.
@@ -39,6 +48,41 @@ pub struct TlsStatus {
     /// Earliest end of validity of all certificates that members were given or serve.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub earliest_expiry: Option<Time>,
+}
+
+/// A CA with which an issuer signs. Not part of KubeDB's API.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct IssuerCa {
+    /// Its subject, as text.
+    pub subject: String,
+    /// SHA-256 of the DER, hexadecimal.
+    pub fingerprint: String,
+    /// When the provisioner found it first.
+    pub since: Time,
+}
+
+impl IssuerCa {
+    /// That the issuer of this name signs with this CA: a sentence without its end.
+    pub fn sentence(&self, issuer: &str) -> String {
+        format!(
+            "Issuer {issuer} signs with another CA now: {} (SHA-256 {})",
+            self.subject, self.fingerprint
+        )
+    }
+}
+
+impl Postgres {
+    /// The CA that has replaced that of the server certificate under the name of the issuer, as the status says.
+    pub fn replaced_ca(&self) -> Option<&IssuerCa> {
+        self.status.as_ref()?.issuer_ca.as_ref()
+    }
+
+    /// [`Self::replaced_ca`] as a sentence without its end.
+    pub fn replaced_ca_sentence(&self) -> Option<String> {
+        let issuer = self.spec.tls.as_ref()?.issuer_ref.as_ref()?;
+        Some(self.replaced_ca()?.sentence(&issuer.name))
+    }
 }
 
 /// Whether clients that connect over TCP can, or must, use TLS.
@@ -76,7 +120,7 @@ pub enum DatabasePhase {
     NotReady,
     /// Taken down on request; data is kept.
     Halted,
-    /// Health checks are paused.
+    /// Health checks are paused, or can't be made.
     Unknown,
 }
 

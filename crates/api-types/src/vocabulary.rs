@@ -47,10 +47,28 @@ pub const ISSUED_CA_CRT: &str = "issued-ca.crt";
 /// Annotation on Patroni's ConfigMap `<db>-config`: names of the PostgreSQL parameters in it that come of the spec,
 /// comma-separated.
 pub const DYNAMIC_PARAMETERS: &str = "ops.sealwright.dev/dynamic-parameters";
+/// Annotation in which a Pod's Patroni says how its member is (Patroni, "Kubernetes").
+pub const PATRONI_STATUS: &str = "status";
+/// Annotation on a Pod of a PetSet: name of the PlacementPolicy that it was placed by; empty when there was none.
+pub const PLACEMENT_POLICY: &str = "apps.k8s.appscode.com/placement-policy";
+/// Annotation on a PetSet, copied to each Pod when it is made: what the Pod reads at its start and has no other trace of, as JSON
+/// `{"<field of the Postgres>": "<hash>"}`.
+pub const BORN_WITH: &str = "ops.sealwright.dev/born-with";
 /// Annotation on every child: hash of the object as it was built.
 pub const BLUEPRINT_HASH: &str = "kubedb.com/blueprint-hash";
 /// Annotation of the auth Secret: since when its password is in force (RFC 3339).
 pub const AUTH_ACTIVE_FROM: &str = "kubedb.com/auth-active-from";
+
+/// Annotations of children that no object owns: deployment tools neither delete such an object nor report it as superfluous.
+/// Argo CD tracks objects by a label whose default, `app.kubernetes.io/instance`, is also KubeDB's label for the database's
+/// name. Sources: Argo CD, "Sync Options" and "Compare Options"; Flux, kustomize-controller, "Garbage collection"; Helm,
+/// "Tell Helm not to uninstall a resource", which Argo CD and Flux's helm-controller respect too.
+pub const PRUNE_GUARDS: [(&str, &str); 4] = [
+    ("argocd.argoproj.io/compare-options", "IgnoreExtraneous"),
+    ("argocd.argoproj.io/sync-options", "Prune=false,Delete=false"),
+    ("helm.sh/resource-policy", "keep"),
+    ("kustomize.toolkit.fluxcd.io/prune", "disabled"),
+];
 
 /// Finalizer of Postgres and of PostgresOpsRequest.
 pub const FINALIZER: &str = "kubedb.com";

@@ -7,9 +7,9 @@
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary as words;
 use k8s_openapi::api::core::v1::{Container, ExecAction, Lifecycle, LifecycleHandler, ResourceRequirements};
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use crate::containers::{adapted, field, security_context, users};
+use crate::quantity::{amount_of as amount, with_defaults};
 use crate::resolved::Resolved;
 use crate::{material, paths, volumes};
 
@@ -38,7 +38,7 @@ pub(crate) fn container(resolved: &Resolved, user: i64) -> Container {
     };
     match users(resolved, words::AGENT_CONTAINER) {
         Some(users) => Container {
-            resources: users.resources.clone().or_else(|| ours.resources.clone()),
+            resources: Some(with_defaults(users.resources.as_ref(), resources())),
             ..adapted(ours, users)
         },
         None => ours,
@@ -100,13 +100,13 @@ fn file(key: &str, folder: &str, name: &str, mode: &str) -> String {
     format!("--file={key}={folder}/{name}:{mode}")
 }
 
-/// It waits nearly all of the time. No limit of the processor: a change is to be there at once.
+/// It waits nearly all of the time. Its limit of the processor is many times what a change takes, which is to be there at once:
+/// where a quota counts limits, every container must have one.
 fn resources() -> ResourceRequirements {
-    let amount = |name: &str, amount: &str| (name.to_owned(), Quantity(amount.to_owned()));
     ResourceRequirements {
         requests: Some([amount("cpu", "10m"), amount("memory", "16Mi")].into()),
         // What it writes into folders in memory counts, too.
-        limits: Some([amount("memory", "64Mi")].into()),
+        limits: Some([amount("cpu", "500m"), amount("memory", "64Mi")].into()),
         ..ResourceRequirements::default()
     }
 }

@@ -4,12 +4,12 @@ use api_types::AppBinding;
 use api_types::appbinding::{AppBindingSpec, AppRef, ClientConfig, ServiceReference};
 use api_types::postgres::LocalRef;
 use api_types::tls::{CertificateAlias, SslMode};
-use api_types::vocabulary::POSTGRES_PORT;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::labels;
 use crate::resolved::Resolved;
+use crate::services;
 use crate::tls::TlsPhase;
 
 /// Type of the application.
@@ -57,7 +57,7 @@ fn client_config(resolved: &Resolved) -> ClientConfig {
             scheme: "postgresql".to_owned(),
             name: resolved.name.clone(),
             namespace: None,
-            port: POSTGRES_PORT,
+            port: services::client_port(resolved),
             path: Some("/".to_owned()),
             query: Some(format!("sslmode={}", mode.as_str())),
         }),

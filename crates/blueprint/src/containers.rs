@@ -3,11 +3,12 @@
 use api_types::PetSet;
 use api_types::vocabulary as words;
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, ContainerPort, EnvVar, EnvVarSource, ObjectFieldSelector, SeccompProfile,
-    SecretKeySelector, SecurityContext,
+    Capabilities, Container, ContainerPort, EnvVar, EnvVarSource, ObjectFieldSelector, ResourceRequirements,
+    SeccompProfile, SecretKeySelector, SecurityContext,
 };
 
 use crate::overlay::overlay;
+use crate::quantity::{amount_of, with_defaults};
 use crate::resolved::{Monitor, Resolved};
 use crate::{agent, paths, probes, volumes};
 
@@ -52,7 +53,7 @@ pub(crate) fn exporter(resolved: &Resolved) -> Option<Container> {
         args: Some(exporter_arguments(monitor)),
         env: Some(exporter_environment(resolved, monitor)),
         ports: Some(vec![port(EXPORTER_PORT_NAME, monitor.port)]),
-        resources: monitor.resources.clone(),
+        resources: Some(exporter_resources(resolved, monitor)),
         security_context: Some(overlay(
             security_context(resolved.run_as_user),
             monitor.security_context.as_ref(),
@@ -64,6 +65,17 @@ pub(crate) fn exporter(resolved: &Resolved) -> Option<Container> {
         Some(user) => adapted(container, user),
         None => container,
     })
+}
+
+/// The user's, given with the monitor or with the container, over defaults that leave room for a thousand tables.
+fn exporter_resources(resolved: &Resolved, monitor: &Monitor) -> ResourceRequirements {
+    let container = users(resolved, words::EXPORTER_CONTAINER).and_then(|it| it.resources.as_ref());
+    let defaults = ResourceRequirements {
+        requests: Some([amount_of("cpu", "10m"), amount_of("memory", "32Mi")].into()),
+        limits: Some([amount_of("cpu", "500m"), amount_of("memory", "256Mi")].into()),
+        ..ResourceRequirements::default()
+    };
+    with_defaults(monitor.resources.as_ref().or(container), defaults)
 }
 
 /// The image of PostgreSQL that members of this PetSet run.

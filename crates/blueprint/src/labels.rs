@@ -7,6 +7,7 @@ use api_types::vocabulary as words;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::Resource;
 
+use crate::deployment_tools::{is_mark, is_within};
 use crate::resolved::Resolved;
 
 /// Label keys that a user's labels never override on a child.
@@ -38,18 +39,19 @@ pub(crate) fn offshoot(db: &str, user: &BTreeMap<String, String>) -> BTreeMap<St
     labels
 }
 
-/// A user's labels without those that belong to the operators.
+/// A user's labels without those that belong to the operators or to a deployment tool.
 pub(crate) fn inheritable(labels: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     labels
         .iter()
-        .filter(|(key, _)| !is_owned(key))
+        .filter(|(key, _)| !is_owned(key) && !is_mark(key))
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect()
 }
 
-fn is_owned(key: &str) -> bool {
+/// Whether a key belongs to the operators.
+pub(crate) fn is_owned(key: &str) -> bool {
     let domain = key.split_once('/').map_or("", |(domain, _)| domain);
-    OWNED.contains(&key) || domain == OWNED_DOMAIN || domain.ends_with(&format!(".{OWNED_DOMAIN}"))
+    OWNED.contains(&key) || is_within(domain, OWNED_DOMAIN)
 }
 
 /// Controller owner reference to a Postgres.

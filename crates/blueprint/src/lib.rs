@@ -13,6 +13,7 @@ pub mod ca_bundle;
 pub mod certificates;
 mod client_ca;
 pub mod config;
+mod credentials;
 pub mod hash;
 pub mod labels;
 pub mod material;
@@ -23,6 +24,7 @@ pub mod resolved;
 pub mod tls;
 
 mod containers;
+mod deployment_tools;
 mod duration;
 mod overlay;
 mod pdb;
@@ -45,19 +47,27 @@ pub use ca_bundle::{CaBundle, InvalidBundle};
 pub use certificates::certificates;
 pub use client_ca::{client_ca, client_ca_patch, shown_ca};
 pub use config::{LAST_GOOD_OF, TLS_PHASE, last_good, recorded_phase};
-pub use containers::database_image;
+pub use containers::{database_image, reserved_variable};
+pub use credentials::{CredentialFault, Credentials, credentials, usable_credentials};
+pub use deployment_tools::prune_guards;
 pub use hash::{hash_of, recorded_hash};
 pub use material::{KeyPair, Material, leaf_fingerprint, secret_text};
 pub use paths as tls_names;
 pub use pet_set::followed_settings;
-pub use pg::dynamic::{DynamicChange, dynamic_change};
+pub use pg::dynamic::{DynamicChange, dynamic_change, goes_down_on_the_primary_first};
 pub use pg::hba::lines as pg_hba;
 pub use pg::patroni::replication_ssl_mode;
+pub use quantity::amount;
 pub use rbac::operator_role_binding;
 pub use renewed::{renewed_app_binding, renewed_config};
-pub use resolve::{Inputs, Invalid, LiveFacts, effective_defaults, kept_but_unused, resolve};
+pub use resolve::{
+    Inputs, Invalid, LiveFacts, RunningConfiguration, effective_defaults, kept_but_unused, resolve,
+    storage_of,
+};
 pub use resolved::{Resolved, ResolvedCertificate, Storage};
+pub use services::postgres_port;
 pub use tls::{TlsInputs, TlsPhase};
+pub use volumes::{RESERVED_NAMES, RESERVED_PATHS};
 
 /// The objects that a database consists of, but for its auth Secret, its Certificates and the operators' RoleBindings.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,10 +6,16 @@ use api_types::PetSet;
 use api_types::names;
 use api_types::ops_request::TlsSettings;
 use api_types::petset::{PetSetSpec, PetSetUpdateStrategy, PodManagementPolicy, UpdateStrategyType};
+use api_types::vocabulary::BORN_WITH;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use sha2::{Digest, Sha256};
 
+use crate::deployment_tools::inheritable_annotations;
 use crate::resolved::Resolved;
 use crate::{labels, pod, volumes};
+
+/// Characters of a hash.
+const HASH: usize = 16;
 
 /// Annotation of the PetSet: the [`TlsSettings`] that the members follow, in JSON. The spec says others once it was
 /// edited, until a request carries that out.
@@ -21,10 +27,18 @@ pub fn followed_settings(pet_set: &ObjectMeta) -> Option<TlsSettings> {
 }
 
 fn annotations(resolved: &Resolved) -> BTreeMap<String, String> {
-    let mut all = resolved.pod.controller.annotations.clone();
+    let mut all = inheritable_annotations(&resolved.pod.controller.annotations);
     let settings = serde_json::to_string(&resolved.tls_settings).unwrap_or_default();
     all.insert(TLS_SETTINGS.to_owned(), settings);
+    let born_with = serde_json::to_string(&born_with(resolved)).unwrap_or_default();
+    all.insert(BORN_WITH.to_owned(), born_with);
     all
+}
+
+/// What members read when they start, by the field of the Postgres: their template does not tell that it was edited since.
+fn born_with(resolved: &Resolved) -> BTreeMap<&'static str, String> {
+    let hash = |text: &str| hex::encode(Sha256::digest(text)).chars().take(HASH).collect();
+    BTreeMap::from([("spec.authSecret", hash(&resolved.auth_secret))])
 }
 
 pub(crate) fn pet_set(resolved: &Resolved) -> PetSet {

@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 
+use crate::deployment_tools::inheritable_annotations;
 use crate::overlay::overlay;
 use crate::resolved::Resolved;
 use crate::{containers, labels, volumes};
@@ -32,7 +33,7 @@ fn metadata(resolved: &Resolved) -> ObjectMeta {
     let mut all = labels::inheritable(&user.labels);
     all.extend(resolved.labels());
     all.insert(SERVES_READS_LABEL.to_owned(), SERVES_READS.to_owned());
-    let mut annotations = user.annotations.clone();
+    let mut annotations = inheritable_annotations(&user.annotations);
     annotations.remove(RESTART_TOKEN);
     annotations
         .entry(DEFAULT_CONTAINER.to_owned())
@@ -58,7 +59,8 @@ fn spec(resolved: &Resolved) -> PodSpec {
     PodSpec {
         active_deadline_seconds: user.active_deadline_seconds,
         affinity: affinity(resolved),
-        automount_service_account_token: user.automount_service_account_token,
+        // Said here, it counts whatever the service account says.
+        automount_service_account_token: Some(true),
         containers: all,
         dns_config: user.dns_config.clone(),
         dns_policy: user.dns_policy.clone(),

@@ -14,6 +14,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
 use crate::labels;
 use crate::pg::conf::Parameters;
+use crate::pg::wal::WalBudget;
+use crate::resolve::Invalid;
 use crate::tls::TlsInputs;
 
 /// Everything the builders need, without `Option` where a default exists.
@@ -77,6 +79,10 @@ pub struct Resolved {
     pub maximum_lag: i64,
     /// How much WAL is kept for standbys.
     pub wal_retention: WalRetention,
+    /// `max_slot_wal_keep_size` in megabytes; -1 is no limit.
+    pub slot_limit: i32,
+    /// How much WAL fits a member's volume.
+    pub wal_budget: WalBudget,
     /// The TLS switches.
     pub tls: TlsInputs,
     /// The certificates; empty without `spec.tls`.
@@ -91,8 +97,12 @@ pub struct Resolved {
     pub user_conf: Option<String>,
     /// The spec's inline `user.conf`, as written.
     pub inline_conf: Option<String>,
-    /// Both of them, parsed; inline wins.
+    /// Both of them, read and without those that are not used; inline wins.
     pub user_parameters: Parameters,
+    /// Parameters that the user sets and that are left out, because they are not the user's to decide; each with the reason.
+    pub parameters_not_used: Vec<String>,
+    /// Why the parameters that the spec asks for are not given to the members, which go on with those they have.
+    pub configuration_refused: Vec<Invalid>,
     /// Resources of the `postgres` container.
     pub resources: ResourceRequirements,
     /// What the user changes about the Pods.
@@ -139,8 +149,8 @@ pub enum WalRetention {
     KeepSize(i32),
     /// `wal_keep_segments`, up to PostgreSQL 12.
     KeepSegments(i32),
-    /// Replication slots, bounded by `max_slot_wal_keep_size` in megabytes; -1 is no limit.
-    Slots(i32),
+    /// Replication slots, bounded by [`Resolved::slot_limit`].
+    Slots,
 }
 
 /// One certificate, fully named.

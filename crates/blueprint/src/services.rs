@@ -9,11 +9,34 @@ use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::containers::EXPORTER_PORT_NAME;
+use crate::deployment_tools::inheritable_annotations;
 use crate::labels;
 use crate::resolved::Resolved;
 
 /// Value of the role label on the stats Service.
 const ROLE_STATS: &str = "stats";
+
+/// The ports that a template leaves a Service with; none of a template whose Service does not exist.
+pub(crate) fn ports_of(
+    alias: ServiceAlias,
+    monitor_port: Option<i32>,
+    user: &[ServicePort],
+) -> Vec<ServicePort> {
+    let ours = match alias {
+        ServiceAlias::Primary => database_port(words::ROLE_PRIMARY),
+        ServiceAlias::Standby => database_port(words::ROLE_STANDBY),
+        ServiceAlias::Stats => port(
+            EXPORTER_PORT_NAME,
+            monitor_port.unwrap_or(words::EXPORTER_PORT),
+            EXPORTER_PORT_NAME,
+        ),
+    };
+    let mut ports = vec![ours];
+    for port in user {
+        adapt_port(&mut ports, port);
+    }
+    ports
+}
 
 /// Every Service of the database.
 pub(crate) fn all(resolved: &Resolved) -> Vec<Service> {
@@ -27,14 +50,15 @@ pub(crate) fn all(resolved: &Resolved) -> Vec<Service> {
 }
 
 fn primary(resolved: &Resolved) -> Service {
-    let port = database_port("primary");
+    let port = database_port(words::ROLE_PRIMARY);
     let service = member_service(resolved, &resolved.name, words::ROLE_PRIMARY, port);
     templated(resolved, ServiceAlias::Primary, service)
 }
 
 fn standby(resolved: &Resolved) -> Service {
     let name = names::standby_service(&resolved.name);
-    let mut service = member_service(resolved, &name, words::ROLE_STANDBY, database_port("standby"));
+    let port = database_port(words::ROLE_STANDBY);
+    let mut service = member_service(resolved, &name, words::ROLE_STANDBY, port);
     if let Some(selector) = service.spec.as_mut().and_then(|spec| spec.selector.as_mut()) {
         selector.insert(
             words::SERVES_READS_LABEL.to_owned(),
@@ -42,6 +66,50 @@ fn standby(resolved: &Resolved) -> Service {
         );
     }
     templated(resolved, ServiceAlias::Standby, service)
+}
+
+/// The port by which clients reach the database through its primary Service: the one named `primary`.
+pub(crate) fn client_port(resolved: &Resolved) -> i32 {
+    let service = primary(resolved);
+    let spec = service.spec.unwrap_or_default();
+    let ports = spec.ports.as_deref().unwrap_or_default();
+    let named = ports
+        .iter()
+        .find(|port| port.name.as_deref() == Some(words::ROLE_PRIMARY));
+    match named.or(ports.first()) {
+        // Without an address of its own, the Service's name leads to the Pods, and so does the port.
+        Some(port) if is_headless(&spec) => pod_port(port).unwrap_or(words::POSTGRES_PORT),
+        Some(port) => port.port,
+        None => words::POSTGRES_PORT,
+    }
+}
+
+/// The port of a Service that leads to PostgreSQL itself, for who has the Service's address. `None` when every port leads
+/// elsewhere, for example to a pooler in the Pods.
+pub fn postgres_port(service: &Service) -> Option<u16> {
+    let ports = service.spec.as_ref()?.ports.as_deref()?;
+    let port = ports
+        .iter()
+        .find(|port| pod_port(port) == Some(words::POSTGRES_PORT) && is_tcp(port))?;
+    u16::try_from(port.port).ok()
+}
+
+fn is_tcp(port: &ServicePort) -> bool {
+    port.protocol.as_deref().unwrap_or("TCP") == "TCP"
+}
+
+fn is_headless(spec: &ServiceSpec) -> bool {
+    spec.cluster_ip.as_deref() == Some("None")
+}
+
+/// The Pod's port that a Service's port leads to; `None` for the name of a port that is not PostgreSQL's.
+fn pod_port(port: &ServicePort) -> Option<i32> {
+    match &port.target_port {
+        None | Some(IntOrString::Int(0)) => Some(port.port),
+        Some(IntOrString::Int(number)) => Some(*number),
+        Some(IntOrString::String(name)) if name == words::POSTGRES_PORT_NAME => Some(words::POSTGRES_PORT),
+        Some(IntOrString::String(_)) => None,
+    }
 }
 
 /// A Service for the members of one role.
@@ -135,7 +203,7 @@ fn templated(resolved: &Resolved, alias: ServiceAlias, mut service: Service) -> 
             labels.insert(key, value);
         }
         let annotations = service.metadata.annotations.get_or_insert_with(BTreeMap::new);
-        annotations.extend(user.annotations.clone());
+        annotations.extend(inheritable_annotations(&user.annotations));
     }
     if let (Some(ours), Some(user)) = (service.spec.as_mut(), &template.spec) {
         adapt(ours, user);
@@ -175,6 +243,9 @@ fn adapt_port(ours: &mut Vec<ServicePort>, user: &ServicePort) {
         Some(known) => {
             if user.port > 0 {
                 known.port = user.port;
+            }
+            if let Some(target) = &user.target_port {
+                known.target_port = Some(target.clone());
             }
             known.node_port = user.node_port.or(known.node_port);
             known.app_protocol = user.app_protocol.clone().or(known.app_protocol.take());

@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use crate::deployment_tools::prune_guards;
 use crate::paths;
 use crate::resolved::{Resolved, Storage};
 
@@ -129,6 +130,7 @@ pub(crate) fn claim_templates(resolved: &Resolved) -> Vec<PersistentVolumeClaim>
                 name: Some(words::DATA_VOLUME.to_owned()),
                 // Without an owner: claims outlive the Postgres unless its deletion policy says otherwise.
                 labels: Some(resolved.labels()),
+                annotations: Some(prune_guards()),
                 ..ObjectMeta::default()
             },
             spec: Some((**spec).clone()),

@@ -11,7 +11,7 @@ const SPEC: &str = "version: '17.4'\nreplicas: 3\nstorage: {resources: {requests
 const BORN: &str = r#"{"ttl":20,"loop_wait":3,"retry_timeout":8,"maximum_lag_on_failover":67108864,
     "failsafe_mode":true,"synchronous_mode":"off","synchronous_node_count":1,"pause":false,
     "postgresql":{"use_pg_rewind":true,"use_slots":false,"parameters":{"max_replication_slots":"90",
-    "max_wal_senders":"90","wal_keep_size":"1536MB","wal_level":"replica","wal_log_hints":"on"}}}"#;
+    "max_wal_senders":"90","wal_keep_size":"128MB","wal_level":"replica","wal_log_hints":"on"}}}"#;
 
 fn map(config: &str) -> ConfigMap {
     let map = json!({"metadata": {"name": "pg-config", "namespace": "demo", "annotations": {
@@ -57,13 +57,45 @@ fn a_new_database_differs_by_the_record_of_its_parameters_only() {
 #[test]
 fn synchronous_replication_is_turned_on_and_off_and_what_is_not_ours_stays() {
     let on = change(&map(BORN), "streamingMode: Synchronous", "").expect("a change");
-    assert_eq!(on.changes, [r#"synchronous_mode "off" → "quorum""#]);
+    let expected = [
+        r#"synchronous_mode "off" → "quorum""#,
+        r#"synchronous_commit unset → "remote_write""#,
+    ];
+    assert_eq!(on.changes, expected);
     assert!(!on.needs_restart);
     let after = patched(&map(BORN), &on);
     assert_eq!(config(&after)["synchronous_mode"], "quorum");
     assert_eq!(config(&after)["pause"], false, "patronictl's");
     let off = change(&after, "", "").expect("a change");
     assert_eq!(config(&patched(&after, &off)), config(&map(BORN)));
+}
+
+/// They were read at a member's start only, so an edit had no effect and no word.
+#[test]
+fn how_commits_wait_and_how_wal_is_kept_follow_an_edit() {
+    let table = [
+        (
+            "streamingMode: Synchronous\nsynchronousReplicationConfig: {commitLevel: RemoteApply}",
+            r#"synchronous_commit unset → "remote_apply""#,
+        ),
+        (
+            "replication: {walLimitPolicy: ReplicationSlot}",
+            "use_slots false → true",
+        ),
+        (
+            "replication: {walLimitPolicy: WALKeepSize, walKeepSize: 64}",
+            r#"→ "64MB""#,
+        ),
+    ];
+    for (spec, part) in table {
+        let change = change(&map(BORN), spec, "").expect("a change");
+        assert!(
+            change.changes.iter().any(|it| it.contains(part)),
+            "{spec}: {:?}",
+            change.changes
+        );
+        assert!(!change.needs_restart, "{spec}");
+    }
 }
 
 #[test]
@@ -93,7 +125,7 @@ fn parameters_of_the_user_come_and_go_and_those_of_others_stay() {
 #[test]
 fn what_members_take_up_by_a_reload_needs_no_restart() {
     let keep = change(&map(BORN), "", "wal_keep_size = 2GB\n").expect("a change");
-    assert_eq!(keep.changes, [r#"wal_keep_size "1536MB" → "2GB""#]);
+    assert_eq!(keep.changes, [r#"wal_keep_size "128MB" → "2GB""#]);
     assert!(!keep.needs_restart);
 }
 

@@ -224,10 +224,57 @@ fn the_user_gives_the_agent_resources_and_keeps_the_order_of_his_own() {
         [words::AGENT_CONTAINER, words::POSTGRES_CONTAINER, "b", "a"]
     );
     let resources = serde_json::to_value(&all[0].resources).expect("JSON");
-    assert_eq!(resources, serde_json::json!({"limits": {"memory": "1Gi"}}));
+    // Of the processor nothing was said, and a quota that counts its limits wants one.
+    let expected =
+        serde_json::json!({"limits": {"memory": "1Gi", "cpu": "500m"}, "requests": {"cpu": "10m"}});
+    assert_eq!(resources, expected);
     assert_ne!(all[0].image.as_deref(), Some("theirs"));
     assert!(all[0].env.iter().flatten().any(|it| it.name == "LOG_LEVEL"));
     assert!(all[0].lifecycle.is_some());
+}
+
+/// A ResourceQuota or LimitRange that counts limits admits a Pod whose containers all have them.
+#[test]
+fn every_container_of_ours_has_requests_and_limits_and_takes_the_users() {
+    let user = |name: &str| format!("{{name: {name}, resources: {{limits: {{memory: 1Gi, cpu: 2}}}}}}");
+    let given = format!(
+        "podTemplate: {{spec: {{containers: [{}, {}, {}]}}}}\nmonitor: {{agent: prometheus.io}}\n",
+        user(words::POSTGRES_CONTAINER),
+        user(words::AGENT_CONTAINER),
+        user(words::EXPORTER_CONTAINER)
+    );
+    let by_monitor = "monitor: {agent: prometheus.io, prometheus: {exporter: {resources: {limits: {memory: 1Gi, cpu: 2}}}}}\n";
+    for (more, expected) in [
+        ("monitor: {agent: prometheus.io}\n", None),
+        (given.as_str(), Some("2")),
+        (by_monitor, Some("2")),
+    ] {
+        let children = blueprint::build(&Scenario::new(&format!("{HA}{more}")).resolved());
+        let all = containers(&children);
+        assert_eq!(all.len(), 3);
+        for container in all {
+            let resources = container.resources.clone().unwrap_or_default();
+            let (requests, limits) = (
+                resources.requests.unwrap_or_default(),
+                resources.limits.unwrap_or_default(),
+            );
+            let name = container.name.as_str();
+            assert!(limits.contains_key("memory"), "{name}: {limits:?}");
+            if name != words::POSTGRES_CONTAINER {
+                assert!(limits.contains_key("cpu"), "{name}: {limits:?}");
+            }
+            if expected.is_none() {
+                assert!(
+                    requests.contains_key("memory") && requests.contains_key("cpu"),
+                    "{name}: {requests:?}"
+                );
+            }
+            let is_users = name == words::EXPORTER_CONTAINER || more == given;
+            if let Some(cpu) = expected.filter(|_| is_users) {
+                assert_eq!(limits.get("cpu").map(|it| it.0.as_str()), Some(cpu), "{name}");
+            }
+        }
+    }
 }
 
 #[test]

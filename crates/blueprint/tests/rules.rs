@@ -89,7 +89,7 @@ fn contradictions_are_refused() {
             "configuration: {inline: {user.conf: \"include 'x'\"}}",
         ),
         (
-            "spec.configuration",
+            "spec.configuration.inline",
             "configuration: {inline: {user.conf: 'max_connections = 10'}}",
         ),
         (
@@ -115,6 +115,26 @@ fn contradictions_are_refused() {
         (
             "spec.podTemplate.spec.initContainers[config-agent]",
             "podTemplate: {spec: {initContainers: [{name: config-agent}]}}",
+        ),
+        (
+            "spec.podTemplate.spec.containers[postgres].securityContext",
+            "podTemplate: {spec: {containerSecurityContext: {runAsGroup: 0}}}",
+        ),
+        (
+            "spec.podTemplate.spec.securityContext",
+            "podTemplate: {spec: {securityContext: {runAsUser: 1001}}}",
+        ),
+        (
+            "spec.podTemplate.spec.securityContext",
+            "podTemplate: {spec: {securityContext: {runAsGroup: 1001}}}",
+        ),
+        (
+            "spec.podTemplate.spec.securityContext",
+            "podTemplate: {spec: {securityContext: {runAsUser: 0, runAsNonRoot: false}}}",
+        ),
+        (
+            "spec.podTemplate.spec.automountServiceAccountToken",
+            "podTemplate: {spec: {automountServiceAccountToken: false}}",
         ),
         (
             "spec.podTemplate.spec.containers[config-agent].securityContext",
@@ -263,5 +283,52 @@ fn what_has_no_effect_is_said() {
         "tls: {issuerRef: {kind: Issuer, name: ca}, certificates: [{alias: archiver}]}",
     ] {
         assert_eq!(unused(more).len(), 1, "{more}: {:?}", unused(more));
+    }
+}
+
+/// What a member runs with as well is passed on; a member asks for its token whatever its service account says.
+#[test]
+fn other_settings_at_the_pods_level_are_passed_on() {
+    let context = "{runAsUser: 999, runAsGroup: 999, runAsNonRoot: false, fsGroup: 2000, supplementalGroups: [3000], \
+                   fsGroupChangePolicy: Always, seLinuxOptions: {level: 's0:c1,c2'}}";
+    for account in [
+        "",
+        "serviceAccountName: mine, ",
+        "automountServiceAccountToken: true, ",
+    ] {
+        let spec = format!("{BASE}podTemplate: {{spec: {{{account}securityContext: {context}}}}}");
+        let resolved = Scenario::new(&spec).resolved();
+        let pod = blueprint::build(&resolved).pet_set.spec.template.spec;
+        let pod = serde_json::to_value(pod).expect("JSON");
+        assert_eq!(pod["automountServiceAccountToken"], true, "{account}");
+        let found = &pod["securityContext"];
+        assert_eq!(
+            (&found["runAsUser"], &found["fsGroup"]),
+            (&999.into(), &2000.into())
+        );
+        assert_eq!(found["supplementalGroups"][0], 3000);
+        assert_eq!(found["seLinuxOptions"]["level"], "s0:c1,c2");
+        for container in pod["containers"].as_array().expect("containers") {
+            assert_eq!(container["securityContext"]["runAsUser"], 999);
+            assert_eq!(container["securityContext"]["runAsNonRoot"], true);
+        }
+    }
+}
+
+/// A version whose image runs as any user takes any but root.
+#[test]
+fn a_version_for_any_user_takes_all_but_root() {
+    for (user, is_refused) in [(1001, false), (0, true)] {
+        let pod =
+            format!("{BASE}podTemplate: {{spec: {{securityContext: {{runAsUser: {user}, runAsGroup: 0}}}}}}");
+        let mut scenario = Scenario::new(&pod);
+        let context = scenario
+            .version
+            .spec
+            .security_context
+            .as_mut()
+            .expect("a context");
+        context.run_as_any_non_root = Some(true);
+        assert_eq!(scenario.resolve().is_err(), is_refused, "{user}");
     }
 }

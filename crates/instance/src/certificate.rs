@@ -1,17 +1,16 @@
-//! X.509: what a certificate says, whether it can be trusted, and whether a key belongs to it. No input or output here.
+//! X.509: what a certificate says, and whether a key belongs to it. No input or output here.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc};
 
 use jiff::Timestamp;
 use rustls::{
-    CertificateError as Judged, RootCertStore,
-    client::{verify_server_cert_signed_by_trust_anchor, verify_server_name},
     crypto::CryptoProvider,
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
-    server::{ParsedCertificate, WebPkiClientVerifier},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+
+use crate::ecdsa;
 
 /// What a certificate says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,37 +62,17 @@ pub enum CertificateError {
     /// The key is of a kind that TLS can't use here.
     #[error("the private key can't be used")]
     Key(#[source] rustls::Error),
-    /// A CA that can't be a trust anchor.
-    #[error("a certificate of the CA bundle can't be trusted")]
-    Anchor(#[source] rustls::Error),
-}
-
-/// Why a chain is not trusted.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Distrust {
-    /// It is over.
-    #[error("it expired at {0}")]
-    Expired(Timestamp),
-    /// It has not begun.
-    #[error("it is not valid before {0}")]
-    NotYetValid(Timestamp),
-    /// No CA of the bundle signed it.
-    #[error("it was not issued by a CA of the bundle (its issuer is {0})")]
-    UnknownIssuer(String),
-    /// It is for other names.
-    #[error("it is not for {wanted}, but for {presented:?}")]
-    WrongName {
-        /// The name that was asked for.
-        wanted: String,
-        /// The names in the certificate.
-        presented: Vec<String>,
+    /// A boundary of PEM that OpenSSL does not read.
+    #[error(
+        "{what} has a line that OpenSSL does not read as a boundary of PEM: {line:?}; write every BEGIN and END on a line of \
+         its own, and end lines with a line feed"
+    )]
+    Boundary {
+        /// What was read.
+        what: &'static str,
+        /// The line, cut short.
+        line: String,
     },
-    /// Its extended key usage forbids this use.
-    #[error("its key usage does not allow this use")]
-    WrongPurpose,
-    /// Anything else.
-    #[error("{0}")]
-    Bad(String),
 }
 
 /// The certificates of a PEM text in DER form, in their order: a leaf first, then its intermediates.
@@ -165,59 +144,6 @@ fn ip_address(bytes: &[u8]) -> Option<IpAddr> {
     v4.or_else(|| <[u8; 16]>::try_from(bytes).map(IpAddr::from).ok())
 }
 
-/// Whether a server's chain (DER, leaf first) is trusted through a CA bundle at `now`, and for `name` if one is given.
-///
-/// # Errors
-/// The outer one when the input can't be read, the inner one says why it is not trusted.
-pub fn judge_server(
-    chain: &[Vec<u8>],
-    ca_bundle_pem: &[u8],
-    name: Option<&str>,
-    now: Timestamp,
-) -> Result<Result<(), Distrust>, CertificateError> {
-    let roots = roots_of_pem(ca_bundle_pem)?;
-    let Some((leaf, intermediates)) = split(chain) else {
-        return Err(CertificateError::Empty {
-            what: "the served chain",
-        });
-    };
-    let name = match name
-        .map(|n| ServerName::try_from(n.to_owned()).map_err(|_| n))
-        .transpose()
-    {
-        Ok(name) => name,
-        Err(name) => {
-            return Ok(Err(Distrust::Bad(format!(
-                "{name:?} is neither a DNS name nor an IP address"
-            ))));
-        }
-    };
-    let judged = judge(&leaf, &intermediates, &roots, name.as_ref(), unix(now));
-    Ok(judged.map_err(|error| distrust(error, &leaf)))
-}
-
-/// Whether a client's chain (DER, leaf first) is trusted through a CA bundle at `now`.
-///
-/// # Errors
-/// The outer one when the input can't be read, the inner one says why it is not trusted.
-pub fn judge_client(
-    chain: &[Vec<u8>],
-    ca_bundle_pem: &[u8],
-    now: Timestamp,
-) -> Result<Result<(), Distrust>, CertificateError> {
-    let roots = roots_of_pem(ca_bundle_pem)?;
-    let Some((leaf, intermediates)) = split(chain) else {
-        return Err(CertificateError::Empty {
-            what: "the client's chain",
-        });
-    };
-    let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider())
-        .build()
-        .map_err(|e| CertificateError::Anchor(rustls::Error::General(e.to_string())))?;
-    let judged = verifier.verify_client_cert(&leaf, &intermediates, unix(now));
-    Ok(judged.map(drop).map_err(|error| distrust(error, &leaf)))
-}
-
 /// Whether the key is that of the certificate's public key.
 ///
 /// # Errors
@@ -245,6 +171,7 @@ pub(crate) fn read_certificates(
     pem: &[u8],
     what: &'static str,
 ) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
+    check_boundaries(pem, what)?;
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     let chain = read.map_err(|source| CertificateError::Pem { what, source })?;
     if chain.is_empty() {
@@ -254,6 +181,28 @@ pub(crate) fn read_certificates(
     }
 }
 
+/// Two files put together where the first lacks its last line feed: OpenSSL refuses the whole file, our reader would drop
+/// what follows without a word. The same for lines that end in a carriage return only.
+fn check_boundaries(pem: &[u8], what: &'static str) -> Result<(), CertificateError> {
+    let refuse = |line: &[u8]| CertificateError::Boundary {
+        what,
+        line: String::from_utf8_lossy(&line[..line.len().min(70)]).into_owned(),
+    };
+    for line in pem.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end) {
+        if line.contains(&b'\r') {
+            return Err(refuse(line));
+        }
+        if line.starts_with(b"-----END ") && dashes(&line[b"-----END ".len()..]) != 5 {
+            return Err(refuse(line));
+        }
+    }
+    Ok(())
+}
+
+fn dashes(line: &[u8]) -> usize {
+    line.iter().filter(|byte| **byte == b'-').count()
+}
+
 pub(crate) fn read_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, CertificateError> {
     PrivateKeyDer::from_pem_slice(pem).map_err(|source| CertificateError::Pem {
         what: "private key",
@@ -261,70 +210,6 @@ pub(crate) fn read_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, Certificate
     })
 }
 
-pub(crate) fn roots_of_pem(pem: &[u8]) -> Result<RootCertStore, CertificateError> {
-    let mut roots = RootCertStore::empty();
-    for anchor in read_certificates(pem, "CA bundle")? {
-        roots.add(anchor).map_err(CertificateError::Anchor)?;
-    }
-    Ok(roots)
-}
-
-pub(crate) fn provider() -> std::sync::Arc<CryptoProvider> {
-    std::sync::Arc::new(rustls::crypto::ring::default_provider())
-}
-
-/// First the chain, then the name: so a wrong name is only reported of a chain that is trusted otherwise.
-pub(crate) fn judge(
-    leaf: &CertificateDer<'_>,
-    intermediates: &[CertificateDer<'_>],
-    roots: &RootCertStore,
-    name: Option<&ServerName<'_>>,
-    now: UnixTime,
-) -> Result<(), rustls::Error> {
-    let parsed = ParsedCertificate::try_from(leaf)?;
-    let algorithms = provider().signature_verification_algorithms.all;
-    verify_server_cert_signed_by_trust_anchor(&parsed, roots, intermediates, now, algorithms)?;
-    name.map_or(Ok(()), |name| verify_server_name(&parsed, name))
-}
-
-pub(crate) fn distrust(error: rustls::Error, leaf: &[u8]) -> Distrust {
-    let facts = facts_of_der(leaf).ok();
-    let issuer = || facts.as_ref().map(|f| f.issuer.clone()).unwrap_or_default();
-    match (error, &facts) {
-        (rustls::Error::InvalidCertificate(Judged::Expired | Judged::ExpiredContext { .. }), Some(f)) => {
-            Distrust::Expired(f.not_after)
-        }
-        (
-            rustls::Error::InvalidCertificate(Judged::NotValidYet | Judged::NotValidYetContext { .. }),
-            Some(f),
-        ) => Distrust::NotYetValid(f.not_before),
-        // A signature that does not verify is that of another CA with the same name: its key was changed.
-        (rustls::Error::InvalidCertificate(Judged::UnknownIssuer | Judged::BadSignature), _) => {
-            Distrust::UnknownIssuer(issuer())
-        }
-        (rustls::Error::InvalidCertificate(Judged::NotValidForNameContext { expected, presented }), _) => {
-            Distrust::WrongName {
-                wanted: expected.to_str().into_owned(),
-                presented,
-            }
-        }
-        (
-            rustls::Error::InvalidCertificate(Judged::InvalidPurpose | Judged::InvalidPurposeContext { .. }),
-            _,
-        ) => Distrust::WrongPurpose,
-        (other, _) => Distrust::Bad(other.to_string()),
-    }
-}
-
-fn split(chain: &[Vec<u8>]) -> Option<(CertificateDer<'_>, Vec<CertificateDer<'_>>)> {
-    let (leaf, intermediates) = chain.split_first()?;
-    let intermediates = intermediates
-        .iter()
-        .map(|der| CertificateDer::from(der.as_slice()))
-        .collect();
-    Some((CertificateDer::from(leaf.as_slice()), intermediates))
-}
-
-fn unix(now: Timestamp) -> UnixTime {
-    UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(now.as_second()).unwrap_or(0)))
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ecdsa::provider())
 }

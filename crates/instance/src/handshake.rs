@@ -11,7 +11,7 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
-    certificate::{self, CertificateError, CertificateFacts, Distrust},
+    certificate::{self, CertificateError, CertificateFacts},
     tls::{ClientIdentity, Connector, TlsMode},
 };
 
@@ -188,13 +188,6 @@ where
     TlsConnector::from(connector.config.clone())
         .connect(connector.name.clone(), stream)
         .await
-}
-
-/// Why the server was not trusted, if that is why a handshake failed.
-pub(crate) fn distrusted(error: &io::Error, connector: &Connector) -> Option<Distrust> {
-    let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
-    let leaf = connector.leaf.get()?;
-    matches!(error, rustls::Error::InvalidCertificate(_)).then(|| certificate::distrust(error.clone(), leaf))
 }
 
 fn served<S>(tls: &TlsStream<S>, authorities: BTreeSet<Vec<u8>>) -> Result<Served, CertificateError> {

@@ -1,26 +1,33 @@
 //! One PostgreSQL member, seen from outside: what it serves in a TLS handshake, what it says in SQL, and its Patroni.
 //! Nothing here knows Kubernetes or decides anything about a database.
 
+mod attempt;
+mod binding;
 mod certificate;
+mod ecdsa;
 mod handshake;
 mod observed;
+mod openssl;
 mod patroni;
 mod preflight;
 pub mod rows;
 mod secrecy;
 mod session;
 mod sql;
+mod storage;
 mod tls;
+mod trust;
 
 pub use certificate::{
-    CertificateError, CertificateFacts, Distrust, chain_of_pem, facts_of_der, facts_of_pem, judge_client,
-    judge_server, key_matches,
+    CertificateError, CertificateFacts, chain_of_pem, facts_of_der, facts_of_pem, key_matches,
 };
 pub use handshake::{Answer, HandshakeError, Served, probe, probe_tcp};
 pub use observed::Observed;
 pub use patroni::{Cluster, Identity, Member, MemberStatus, Patroni, PatroniError, Switchover, Xlog};
-pub use preflight::{Fault, Purpose, examine, examine_issued};
+pub use preflight::{Fault, Purpose, examine, examine_issued, examine_issuer};
 pub use secrecy::Password;
 pub use session::{Login, Session, SqlError};
 pub use sql::{Lag, LoadedConfiguration, OUR_SESSIONS, Replica, Role, SslSessions, WalReceiver};
+pub use storage::{Lsn, Slot, Wal};
 pub use tls::{ClientIdentity, TlsMode};
+pub use trust::{Distrust, judge_client, judge_server, unambiguous};

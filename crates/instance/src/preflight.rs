@@ -7,24 +7,19 @@ use api_types::cert_manager::CertificateSpec;
 use api_types::tls::CertificateAlias;
 use jiff::Timestamp;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::server::ParsedCertificate;
 use x509_parser::oid_registry::{
-    OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_PKCS1_RSAENCRYPTION, OID_SIG_ED25519, Oid,
+    OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_PKCS1_RSAENCRYPTION, Oid,
 };
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
-use crate::certificate::{self, CertificateError, CertificateFacts, Distrust};
+use crate::binding::BindingHash;
+use crate::certificate::{self, CertificateError, CertificateFacts};
+use crate::openssl;
+use crate::trust::{self, Distrust, judge_client, judge_server};
 
 /// Fewest bits of an RSA key that OpenSSL takes at its default security level (2 on Debian).
 const LEAST_RSA_BITS: usize = 2048;
-/// Arc of the signature algorithms that are broken: MD5 and SHA-1, with RSA and ECDSA.
-const BROKEN_SIGNATURES: [&str; 3] = [
-    "1.2.840.113549.1.1.4",
-    "1.2.840.113549.1.1.5",
-    "1.2.840.10045.4.1",
-];
-
 /// What a certificate is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose<'a> {
@@ -52,7 +47,7 @@ pub enum Fault {
     #[error("it has no ca.crt; use an issuer that publishes its CA")]
     NoCa,
     /// The key belongs to another certificate.
-    #[error("its private key does not belong to its certificate; have it issued anew")]
+    #[error("its private key does not belong to its certificate; have it issued again")]
     KeyMismatch,
     /// PostgreSQL or its clients can't use such a key.
     #[error(
@@ -62,26 +57,17 @@ pub enum Fault {
     /// The signature is broken.
     #[error("it is signed with {0}, which clients no longer take; have the issuer sign with SHA-256")]
     BrokenSignature(String),
+    /// The signature has no hash that a login by SCRAM can be bound to.
+    #[error(
+        "it is signed with {0}, for which SCRAM has no channel binding (RFC 5929): no client that uses libpq could log in \
+         (\"could not find digest for NID UNDEF\"); use an issuer whose CA has an ECDSA or an RSA key"
+    )]
+    NoChannelBinding(String),
     /// A CA where a leaf belongs.
     #[error("its first certificate is one of a CA; have a leaf issued (isCA: false), leaf first in tls.crt")]
     CaAsLeaf,
-    /// What is in `ca.crt` is no CA.
-    #[error(
-        "its ca.crt holds {0}, which may not sign certificates; give the issuer a CA certificate (isCA: true, cert sign)"
-    )]
-    NoAuthority(String),
-    /// The CA is over, or has not begun.
-    #[error("its CA {subject} is valid from {from} to {to} only; renew the CA of the issuer first")]
-    CaNotValid {
-        /// The CA.
-        subject: String,
-        /// First moment.
-        from: Timestamp,
-        /// Last moment.
-        to: Timestamp,
-    },
     /// The chain is not trusted.
-    #[error("{0}; have it issued anew")]
+    #[error("{0}; {remedy}", remedy = .0.remedy())]
     Distrusted(Distrust),
     /// Names that clients use and that it is not for.
     #[error("it is not for {}; add them to the certificate's dnsNames or ipAddresses, or allow them in the issuer", .0.join(", "))]
@@ -122,10 +108,36 @@ pub fn examine(
     if ca.trim().is_empty() {
         faults.push(Fault::NoCa);
     } else {
-        faults.extend(faults_of_ca(ca, &chain[0], now));
         faults.extend(fault_of_chain(&chain, ca, purpose, now));
     }
     if faults.is_empty() { Ok(facts) } else { Err(faults) }
+}
+
+/// What can be known of an issuer by any certificate that it issued (PEM, leaf first) and its CA (PEM), before it issues those
+/// of a database.
+///
+/// # Errors
+/// Every fault found, in a sentence.
+pub fn examine_issuer(certificate: &str, ca: &str, now: Timestamp) -> Result<(), String> {
+    let chain = certificate::chain_of_pem(certificate.as_bytes());
+    let faults = match chain {
+        Err(error) => unreadable("tls.crt", &error),
+        Ok(_) if ca.trim().is_empty() => vec![Fault::NoCa],
+        Ok(chain) => fault_of_binding(&chain[0])
+            .into_iter()
+            .chain(fault_of_chain(&chain, ca, Purpose::Client { role: "" }, now))
+            .collect(),
+    };
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(sentence(&faults))
+    }
+}
+
+fn sentence(faults: &[Fault]) -> String {
+    let all: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    all.join("; ")
 }
 
 /// [`examine`] by what a Certificate asks for: the names of a server, or the role that a client's common name is.
@@ -150,10 +162,7 @@ pub fn examine_issued(
     };
     examine(certificate, key, ca, purpose, now)
         .map(drop)
-        .map_err(|faults| {
-            let all: Vec<String> = faults.iter().map(ToString::to_string).collect();
-            all.join("; ")
-        })
+        .map_err(|faults| sentence(&faults))
 }
 
 fn unreadable(what: &str, error: &CertificateError) -> Vec<Fault> {
@@ -182,9 +191,8 @@ fn faults_of_leaf(der: &[u8]) -> Vec<Fault> {
     };
     let mut faults = Vec::new();
     faults.extend(key_problem(&leaf).map(Fault::KeyAlgorithm));
-    let algorithm = leaf.signature_algorithm.algorithm.to_id_string();
-    if BROKEN_SIGNATURES.contains(&algorithm.as_str()) {
-        faults.push(Fault::BrokenSignature(algorithm));
+    if let Some(hash) = openssl::broken_signature(&leaf) {
+        faults.push(Fault::BrokenSignature(hash.to_owned()));
     }
     if leaf.is_ca() {
         faults.push(Fault::CaAsLeaf);
@@ -197,8 +205,7 @@ fn faults_of_leaf(der: &[u8]) -> Vec<Fault> {
     faults
 }
 
-/// What is wrong with the kind of key. Ed25519 has no hash for SCRAM's channel binding (RFC 5929, 4.1): libpq, which
-/// prefers it, can't log in by password.
+/// What is wrong with the kind of key.
 fn key_problem(leaf: &X509Certificate<'_>) -> Option<String> {
     let key = leaf.public_key();
     let algorithm = &key.algorithm.algorithm;
@@ -221,17 +228,33 @@ fn key_problem(leaf: &X509Certificate<'_>) -> Option<String> {
             format!("ECDSA on the curve {name}")
         });
     }
-    if *algorithm == OID_SIG_ED25519 {
-        return Some("Ed25519, with which SCRAM's channel binding fails".to_owned());
+    Some(name_of(algorithm))
+}
+
+/// Name of a kind of key or signature.
+fn name_of(algorithm: &Oid<'_>) -> String {
+    let id = algorithm.to_id_string();
+    match id.as_str() {
+        "1.3.101.112" => "Ed25519".to_owned(),
+        "1.3.101.113" => "Ed448".to_owned(),
+        "1.2.840.113549.1.1.10" => "RSA-PSS".to_owned(),
+        _ => format!("the algorithm {id}"),
     }
-    Some(format!("of the kind {}", algorithm.to_id_string()))
+}
+
+/// What no login by SCRAM can be bound to.
+fn fault_of_binding(der: &[u8]) -> Option<Fault> {
+    let (_, leaf) = X509Certificate::from_der(der).ok()?;
+    let signature = &leaf.signature_algorithm;
+    let has_hash = BindingHash::of(signature).is_some();
+    (!has_hash).then(|| Fault::NoChannelBinding(name_of(&signature.algorithm)))
 }
 
 fn faults_of_purpose(der: &[u8], facts: &CertificateFacts, purpose: Purpose<'_>) -> Vec<Fault> {
     match purpose {
-        Purpose::Server { names } => missing_names(der, facts, names)
-            .map(Fault::MissingNames)
+        Purpose::Server { names } => fault_of_binding(der)
             .into_iter()
+            .chain(missing_names(der, facts, names).map(Fault::MissingNames))
             .collect(),
         Purpose::Client { role } => {
             let found = facts.common_name.clone().unwrap_or_default();
@@ -247,58 +270,21 @@ fn faults_of_purpose(der: &[u8], facts: &CertificateFacts, purpose: Purpose<'_>)
 
 fn missing_names(der: &[u8], facts: &CertificateFacts, names: &[String]) -> Option<Vec<String>> {
     let leaf = CertificateDer::from(der);
-    let parsed = ParsedCertificate::try_from(&leaf).ok()?;
     let covers = |name: &String| {
         if let Ok(address) = name.parse::<IpAddr>() {
             return facts.ip_addresses.contains(&address);
         }
         facts.dns_names.contains(name)
-            || ServerName::try_from(name.as_str())
-                .is_ok_and(|name| rustls::client::verify_server_name(&parsed, &name).is_ok())
+            || ServerName::try_from(name.as_str()).is_ok_and(|name| trust::verify_name(&leaf, &name).is_ok())
     };
     let missing: Vec<String> = names.iter().filter(|name| !covers(name)).cloned().collect();
     (!missing.is_empty()).then_some(missing)
 }
 
-/// OpenSSL looks at trust anchors too, which rustls does not.
-fn faults_of_ca(ca: &str, leaf: &[u8], now: Timestamp) -> Vec<Fault> {
-    let anchors = match certificate::chain_of_pem(ca.as_bytes()) {
-        Ok(anchors) => anchors,
-        Err(error) => return unreadable("ca.crt", &error),
-    };
-    // The issuer SelfSigned gives the leaf itself, which OpenSSL trusts as it is.
-    anchors
-        .iter()
-        .filter(|der| der.as_slice() != leaf)
-        .filter_map(|der| fault_of_anchor(der, now))
-        .collect()
-}
-
-fn fault_of_anchor(der: &[u8], now: Timestamp) -> Option<Fault> {
-    let facts = match certificate::facts_of_der(der) {
-        Ok(facts) => facts,
-        Err(error) => return Some(Fault::Unreadable(format!("its ca.crt: {error}"))),
-    };
-    let (_, anchor) = X509Certificate::from_der(der).ok()?;
-    let may_sign = anchor
-        .key_usage()
-        .ok()
-        .flatten()
-        .is_none_or(|usage| usage.value.key_cert_sign());
-    if !anchor.is_ca() || !may_sign {
-        return Some(Fault::NoAuthority(facts.subject));
-    }
-    (now < facts.not_before || now > facts.not_after).then_some(Fault::CaNotValid {
-        subject: facts.subject,
-        from: facts.not_before,
-        to: facts.not_after,
-    })
-}
-
 fn fault_of_chain(chain: &[Vec<u8>], ca: &str, purpose: Purpose<'_>, now: Timestamp) -> Option<Fault> {
     let judged = match purpose {
-        Purpose::Client { .. } => certificate::judge_client(chain, ca.as_bytes(), now),
-        Purpose::Server { .. } | Purpose::Any => certificate::judge_server(chain, ca.as_bytes(), None, now),
+        Purpose::Client { .. } => judge_client(chain, ca.as_bytes(), now),
+        Purpose::Server { .. } | Purpose::Any => judge_server(chain, ca.as_bytes(), None, now),
     };
     match judged {
         Ok(Ok(())) => None,

@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use sha2::{Digest, Sha256, Sha384, Sha512};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -16,22 +15,21 @@ use tokio::{
     time,
 };
 use tokio_postgres::{
-    Client, Config, NoTls,
+    Client, NoTls,
     config::{SslMode, SslNegotiation},
     error::SqlState,
     tls::{ChannelBinding, TlsConnect},
 };
 use tokio_rustls::client::TlsStream;
-use x509_parser::{
-    oid_registry as oid,
-    prelude::{FromDer, X509Certificate},
-};
 
 use crate::{
-    certificate::{CertificateError, Distrust},
+    attempt::{Attempt, MAINTENANCE, TEMPLATE},
+    binding,
+    certificate::CertificateError,
     handshake::{self, HandshakeError},
     secrecy::Password,
     tls::{ClientIdentity, Connector, TlsMode},
+    trust::Distrust,
 };
 
 /// As whom to log in, and how the way there is protected.
@@ -49,6 +47,8 @@ pub struct Login {
     pub tls: TlsMode,
     /// Client certificate.
     pub identity: Option<ClientIdentity>,
+    /// PostgreSQL's major version, where it is known: newer ones have more settings that could end a session of ours.
+    pub major: Option<u32>,
 }
 
 /// A session, or a question in it, failed.
@@ -83,6 +83,17 @@ pub enum SqlError {
     /// The server's certificate does not pass.
     #[error("the server's certificate is not trusted: {0}")]
     Untrusted(Distrust),
+    /// A login by SCRAM can't be bound to the server's certificate.
+    #[error(
+        "the server refused the login of {user}: its certificate is signed with an algorithm for which SCRAM has no channel \
+         binding, so no client that uses libpq can log in; have it issued by a CA with an ECDSA or an RSA key ({message})"
+    )]
+    NoChannelBinding {
+        /// The role.
+        user: String,
+        /// PostgreSQL's words.
+        message: String,
+    },
     /// The role's name or password is wrong.
     #[error("the server refused the login of {user}: {message}; look at the auth Secret and at pg_hba.conf")]
     Login {
@@ -97,12 +108,11 @@ pub enum SqlError {
     /// All connections are in use.
     #[error("the server has no connection left: {0}")]
     TooMany(String),
-    /// The table of the write check belongs to somebody else, who could run code as us by it.
-    #[error("table public.kubedb_write_check belongs to {owner}, not to us; drop it")]
-    ForeignTable {
-        /// Its owner.
-        owner: String,
-    },
+    /// No database takes sessions of ours.
+    #[error(
+        "no database admits the operators: {0}; allow connections to the database {MAINTENANCE} or {TEMPLATE}"
+    )]
+    NoDatabase(String),
     /// The server's answer is not what we know.
     #[error("{doing}: unexpected answer {answer:?}")]
     Unexpected {
@@ -122,6 +132,36 @@ pub enum SqlError {
     },
 }
 
+impl SqlError {
+    /// Whether the server answers and refuses this session for reasons of its own. That says nothing about what others get.
+    pub fn is_about_access(&self) -> bool {
+        match self {
+            Self::Login { .. } | Self::TooMany(_) | Self::NoDatabase(_) => true,
+            Self::Failed { doing, source } => {
+                let code = source.code().map(SqlState::code).unwrap_or_default();
+                let refused = *doing == LOGIN && REFUSALS.iter().any(|class| code.starts_with(class));
+                refused || code == SqlState::INSUFFICIENT_PRIVILEGE.code()
+            }
+            _ => false,
+        }
+    }
+
+    /// PostgreSQL's code, where it is not sorted yet.
+    pub(crate) fn code(&self) -> Option<&SqlState> {
+        match self {
+            Self::Failed { source, .. } => source.code(),
+            _ => None,
+        }
+    }
+}
+
+/// What a login is called in errors.
+pub(crate) const LOGIN: &str = "the login";
+
+/// Classes of SQLSTATE with which a running server refuses one login and not every other: the role, the database, a setting
+/// of them, a library that they load, or a trigger (PostgreSQL manual, Appendix A).
+const REFUSALS: [&str; 7] = ["28", "3D", "42", "55", "58", "22", "P0"];
+
 /// An open session; each question has the deadline given at the beginning. Dropping it ends it.
 #[derive(Debug)]
 pub struct Session {
@@ -139,28 +179,27 @@ impl Session {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        within(deadline, "the login", log_in(stream, login, deadline)).await
+        let attempt = Attempt::first(login);
+        within(deadline, LOGIN, log_in(stream, login, &attempt, deadline)).await
     }
 
-    /// Logs in over TCP; the deadline includes the connection.
+    /// Logs in over TCP; the deadline includes the connection. A user may close the database `postgres`, which nothing here
+    /// needs: then it is `template1`.
     ///
     /// # Errors
     /// [`SqlError`].
     pub async fn connect(host: &str, port: u16, login: &Login, deadline: Duration) -> Result<Self, SqlError> {
         let connect_and_log_in = async {
-            let connected = TcpStream::connect((host, port)).await;
-            let address = || format!("{host}:{port}");
-            let stream = connected.map_err(|source| SqlError::Connect {
-                address: address(),
-                source,
-            })?;
-            stream.set_nodelay(true).map_err(|source| SqlError::Connect {
-                address: address(),
-                source,
-            })?;
-            log_in(stream, login, deadline).await
+            let mut attempt = Attempt::first(login);
+            loop {
+                let stream = tcp(host, port).await?;
+                match log_in(stream, login, &attempt, deadline).await {
+                    Ok(session) => return Ok(session),
+                    Err(error) => attempt = attempt.after(error)?,
+                }
+            }
         };
-        within(deadline, "the login", connect_and_log_in).await
+        within(deadline, LOGIN, connect_and_log_in).await
     }
 
     /// Asks one question within the session's deadline.
@@ -197,11 +236,26 @@ async fn within<T>(
         }))
 }
 
-async fn log_in<S>(mut stream: S, login: &Login, deadline: Duration) -> Result<Session, SqlError>
+async fn tcp(host: &str, port: u16) -> Result<TcpStream, SqlError> {
+    let failed = |source| SqlError::Connect {
+        address: format!("{host}:{port}"),
+        source,
+    };
+    let stream = TcpStream::connect((host, port)).await.map_err(failed)?;
+    stream.set_nodelay(true).map_err(failed)?;
+    Ok(stream)
+}
+
+async fn log_in<S>(
+    mut stream: S,
+    login: &Login,
+    attempt: &Attempt,
+    deadline: Duration,
+) -> Result<Session, SqlError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let mut config = startup(login, deadline);
+    let mut config = attempt.startup(login, deadline);
     let refused = |source| refused(&login.user, source);
     let (client, driver) = match Connector::new(&login.tls, login.identity.as_ref())? {
         None => {
@@ -213,21 +267,29 @@ where
             if !handshake::wants_tls(&mut stream).await? {
                 return Err(SqlError::NoTls);
             }
-            let tls =
-                handshake::secure(stream, &connector).await.map_err(|error| {
-                    match handshake::distrusted(&error, &connector) {
-                        Some(distrust) => SqlError::Untrusted(distrust),
-                        None => HandshakeError::Tls(error).into(),
-                    }
-                })?;
+            let tls = handshake::secure(stream, &connector).await.map_err(|error| {
+                match connector.distrust.get().cloned() {
+                    Some(distrust) => SqlError::Untrusted(distrust),
+                    None => HandshakeError::Tls(error).into(),
+                }
+            })?;
             // The handshake is done: `Direct` makes the client use the stream as it is, without asking for TLS again.
             config
                 .ssl_mode(SslMode::Require)
                 .ssl_negotiation(SslNegotiation::Direct);
-            let (client, connection) = config
-                .connect_raw(Secured(tls), Established)
-                .await
-                .map_err(refused)?;
+            let stream = Secured {
+                tls,
+                as_libpq: matches!(login.tls, TlsMode::VerifyFull { .. }),
+            };
+            let is_unbound = stream.as_libpq && stream.end_point().is_none();
+            let connected = config.connect_raw(stream, Established).await;
+            let (client, connection) = connected.map_err(|source| {
+                if is_unbound {
+                    unbound(&login.user, source)
+                } else {
+                    refused(source)
+                }
+            })?;
             (client, tokio::spawn(async move { drop(connection.await) }))
         }
     };
@@ -236,23 +298,6 @@ where
         driver,
         deadline,
     })
-}
-
-fn startup(login: &Login, deadline: Duration) -> Config {
-    let mut config = Config::new();
-    config
-        .user(&login.user)
-        .dbname(&login.database)
-        .application_name(&login.application_name);
-    // Nothing that a user puts into a schema may be run by us, and no question outlives our interest in its answer.
-    config.options(format!(
-        "-c search_path=pg_catalog -c statement_timeout={}",
-        deadline.as_millis()
-    ));
-    if let Some(password) = &login.password {
-        config.password(password.reveal());
-    }
-    config
 }
 
 /// Sorts a failed login by what can be done about it.
@@ -272,15 +317,36 @@ fn refused(user: &str, source: tokio_postgres::Error) -> SqlError {
             SqlError::NotNow(message)
         }
         Some(&SqlState::TOO_MANY_CONNECTIONS) => SqlError::TooMany(message),
-        _ => SqlError::Failed {
-            doing: "the login",
-            source,
+        _ => SqlError::Failed { doing: LOGIN, source },
+    }
+}
+
+/// A failed login to a server whose certificate has no hash for channel binding.
+fn unbound(user: &str, source: tokio_postgres::Error) -> SqlError {
+    match refused(user, source) {
+        // Other than by its words, PostgreSQL does not say that this is why.
+        SqlError::Failed { source, .. } => SqlError::NoChannelBinding {
+            user: user.to_owned(),
+            message: source.to_string(),
         },
+        other => other,
     }
 }
 
 /// A stream on which the TLS handshake is done.
-struct Secured<S>(TlsStream<S>);
+struct Secured<S> {
+    tls: TlsStream<S>,
+    /// libpq binds every login by SCRAM, and gives up where the certificate has no hash for it.
+    as_libpq: bool,
+}
+
+impl<S> Secured<S> {
+    fn end_point(&self) -> Option<Vec<u8>> {
+        let (_, connection) = self.tls.get_ref();
+        let leaf = connection.peer_certificates().and_then(|chain| chain.first())?;
+        binding::end_point(leaf)
+    }
+}
 
 /// Gives tokio-postgres the stream as it is.
 struct Established;
@@ -297,33 +363,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsConnect<Secured<S>> for Established {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> tokio_postgres::tls::TlsStream for Secured<S> {
     fn channel_binding(&self) -> ChannelBinding {
-        let (_, connection) = self.0.get_ref();
-        let leaf = connection.peer_certificates().and_then(|chain| chain.first());
-        match leaf.and_then(|leaf| end_point_hash(leaf)) {
+        match self.end_point() {
             Some(hash) => ChannelBinding::tls_server_end_point(hash),
+            // The server can't compute it either, so the login fails as libpq's does.
+            None if self.as_libpq => ChannelBinding::tls_server_end_point(Vec::new()),
             None => ChannelBinding::none(),
         }
     }
-}
-
-/// `tls-server-end-point` (RFC 5929): the certificate hashed with the hash of its signature; SHA-256 instead of MD5 and
-/// SHA-1. `None` where PostgreSQL knows no hash either.
-fn end_point_hash(leaf: &[u8]) -> Option<Vec<u8>> {
-    let (_, certificate) = X509Certificate::from_der(leaf).ok()?;
-    let signature = &certificate.signature_algorithm.algorithm;
-    let any_of = |known: &[oid::Oid<'static>]| known.iter().any(|k| k == signature);
-    if any_of(&[oid::OID_PKCS1_SHA512WITHRSA, oid::OID_SIG_ECDSA_WITH_SHA512]) {
-        return Some(Sha512::digest(leaf).to_vec());
-    }
-    if any_of(&[oid::OID_PKCS1_SHA384WITHRSA, oid::OID_SIG_ECDSA_WITH_SHA384]) {
-        return Some(Sha384::digest(leaf).to_vec());
-    }
-    let sha256 = [
-        oid::OID_PKCS1_SHA256WITHRSA,
-        oid::OID_SIG_ECDSA_WITH_SHA256,
-        oid::OID_PKCS1_SHA1WITHRSA,
-    ];
-    any_of(&sha256).then(|| Sha256::digest(leaf).to_vec())
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Secured<S> {
@@ -332,7 +378,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Secured<S> {
         cx: &mut task::Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> task::Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
+        Pin::new(&mut self.tls).poll_read(cx, buf)
     }
 }
 
@@ -342,15 +388,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Secured<S> {
         cx: &mut task::Context<'_>,
         buf: &[u8],
     ) -> task::Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
+        Pin::new(&mut self.tls).poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> task::Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        Pin::new(&mut self.tls).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> task::Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        Pin::new(&mut self.tls).poll_shutdown(cx)
     }
 }
 
@@ -367,6 +413,7 @@ mod tests {
             application_name: "sealwright".to_owned(),
             tls: TlsMode::Disable,
             identity: None,
+            major: None,
         };
         assert!(!format!("{login:?}").contains("hunter2"));
     }

@@ -96,36 +96,15 @@ impl Session {
         self.value::<i64>("the read check", query).await.map(drop)
     }
 
-    /// Writes one row to `public.kubedb_write_check` (KubeDB's name of it), which is made if it is missing.
+    /// Commits a transaction that writes, as a client's would: it takes a transaction number, reaches the WAL, and waits for
+    /// synchronous standbys. It leaves nothing behind, and needs nothing that a user could take away: no schema, no table.
     /// Only on a primary.
     ///
     /// # Errors
-    /// [`SqlError::ForeignTable`] when the table is not ours: its triggers would run as us.
+    /// [`SqlError`].
     pub async fn check_write(&self) -> Result<(), SqlError> {
         let doing = "the write check";
-        // An error leaves the transaction open, also one of the first statements: it is ended in every case.
-        let checked = match self
-            .ask(doing, self.client.batch_execute(WRITE_CHECK_PREPARE))
-            .await
-        {
-            Ok(()) => self.write_if_ours(doing).await,
-            failed => failed,
-        };
-        let end = if checked.is_ok() { "COMMIT" } else { "ROLLBACK" };
-        let ended = self.ask(doing, self.client.batch_execute(end)).await;
-        checked.and(ended)
-    }
-
-    async fn write_if_ours(&self, doing: &'static str) -> Result<(), SqlError> {
-        let row = self
-            .ask(doing, self.client.query_one(WRITE_CHECK_OWNER, &[]))
-            .await?;
-        let (ours, owner): (bool, String) = (self.field(doing, &row, 0)?, self.field(doing, &row, 1)?);
-        if !ours {
-            return Err(SqlError::ForeignTable { owner });
-        }
-        self.ask(doing, self.client.batch_execute(WRITE_CHECK_WRITE))
-            .await
+        self.ask(doing, self.client.batch_execute(WRITE_CHECK)).await
     }
 
     /// The standbys that stream from this member.
@@ -317,6 +296,17 @@ impl Session {
         self.field(doing, &row, 0)
     }
 
+    /// The value of a parameter; empty when there is none of this name.
+    ///
+    /// # Errors
+    /// [`SqlError`].
+    pub async fn parameter(&self, name: &str) -> Result<String, SqlError> {
+        let doing = "reading a parameter";
+        let query = "SELECT coalesce(pg_catalog.current_setting($1, true), '')";
+        let row = self.ask(doing, self.client.query_one(query, &[&name])).await?;
+        self.field(doing, &row, 0)
+    }
+
     /// Makes the server read its configuration again, certificates and `pg_hba.conf` included. It happens soon after the
     /// answer, not before.
     ///
@@ -335,7 +325,7 @@ impl Session {
         }
     }
 
-    async fn value<T>(&self, doing: &'static str, query: &str) -> Result<T, SqlError>
+    pub(crate) async fn value<T>(&self, doing: &'static str, query: &str) -> Result<T, SqlError>
     where
         T: for<'a> FromSql<'a>,
     {
@@ -344,7 +334,7 @@ impl Session {
     }
 
     #[allow(clippy::unused_self, reason = "reads like the other questions of a session")]
-    fn field<T>(&self, doing: &'static str, row: &Row, column: usize) -> Result<T, SqlError>
+    pub(crate) fn field<T>(&self, doing: &'static str, row: &Row, column: usize) -> Result<T, SqlError>
     where
         T: for<'a> FromSql<'a>,
     {
@@ -353,20 +343,8 @@ impl Session {
     }
 }
 
-/// Nobody can take the table away or change it between the look at its owner and the write: the lock is held until the
-/// end. Naming and locking a table runs no code of its owner.
-const WRITE_CHECK_PREPARE: &str = "BEGIN;
-    CREATE TABLE IF NOT EXISTS public.kubedb_write_check (
-        id pg_catalog.int4 PRIMARY KEY, written_at pg_catalog.timestamptz NOT NULL);
-    LOCK TABLE public.kubedb_write_check IN ROW EXCLUSIVE MODE";
-
-const WRITE_CHECK_OWNER: &str = "SELECT
-        c.relkind OPERATOR(pg_catalog.=) 'r' AND pg_catalog.pg_get_userbyid(c.relowner) OPERATOR(pg_catalog.=) CURRENT_USER,
-        pg_catalog.pg_get_userbyid(c.relowner)::pg_catalog.text
-    FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) 'public.kubedb_write_check'::pg_catalog.regclass";
-
-const WRITE_CHECK_WRITE: &str = "INSERT INTO public.kubedb_write_check (id, written_at)
-    VALUES (1, pg_catalog.now()) ON CONFLICT (id) DO UPDATE SET written_at = excluded.written_at";
+/// A message in the WAL that nobody reads: logical decoding passes it on to who asks for messages of this prefix only.
+const WRITE_CHECK: &str = "SELECT pg_catalog.pg_logical_emit_message(true, 'sealwright', 'write check')";
 
 const PHYSICAL_SLOTS: &str =
     "select slot_name::text, active from pg_catalog.pg_replication_slots where slot_type = 'physical'";

@@ -6,8 +6,9 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use jiff::Timestamp;
 use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    ClientConfig, DigitallySignedStruct, SignatureScheme,
     client::{
         ResolvesClientCert,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -17,7 +18,10 @@ use rustls::{
     sign::CertifiedKey,
 };
 
-use crate::certificate::{self, CertificateError};
+use crate::{
+    certificate::{self, CertificateError},
+    trust::{self, Bundle, Distrust, Usage},
+};
 
 /// Whether a session uses TLS, and what it demands of the server's certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,15 +30,16 @@ pub enum TlsMode {
     Disable,
     /// TLS with whatever the server serves; for health checks, where the certificate is judged apart.
     AcceptAny,
-    /// TLS, and the chain leads to one of these CAs, or the leaf is known: whoever gave it to the server need not judge
-    /// it, and reaches the server also when the certificate has expired.
+    /// TLS, and any path leads from the leaf to one of these CAs, be it a root or not, or the leaf is known: an operator
+    /// that gave it to the server reaches the server also when it has expired, or locks clients out.
     VerifyCa {
         /// CA bundle, PEM.
         ca: Vec<u8>,
         /// Leaves by the SHA-256 of their DER, lower-case hex.
         known: BTreeSet<String>,
     },
-    /// TLS, the chain leads to one of these CAs, and the certificate is for this name.
+    /// TLS, the chain leads to one of these CAs as OpenSSL verifies it, and the certificate is for this name: what libpq does
+    /// with `sslmode=verify-full`. A login by SCRAM is bound to the certificate, or fails, as libpq's does.
     VerifyFull {
         /// CA bundle, PEM.
         ca: Vec<u8>,
@@ -83,8 +88,8 @@ impl fmt::Debug for ClientIdentity {
 pub(crate) struct Connector {
     pub(crate) config: Arc<ClientConfig>,
     pub(crate) name: ServerName<'static>,
-    /// The leaf that the server showed; kept also when the handshake fails because of it.
-    pub(crate) leaf: Arc<OnceLock<Vec<u8>>>,
+    /// Why the server is not trusted, if that is why the handshake failed.
+    pub(crate) distrust: Arc<OnceLock<Distrust>>,
     /// What the server asked client certificates of; noted only when we have none to show.
     pub(crate) asked: Arc<Asked>,
 }
@@ -97,16 +102,16 @@ impl Connector {
     ) -> Result<Option<Self>, CertificateError> {
         let judge = match mode {
             TlsMode::Disable => return Ok(None),
-            TlsMode::AcceptAny => Judge::new(None),
-            TlsMode::VerifyCa { ca, known } => Judge {
+            TlsMode::AcceptAny => Judge::new(Trust::Any),
+            TlsMode::VerifyCa { ca, known } => Judge::new(Trust::AnyPath {
+                bundle: Bundle::of_pem(ca)?,
                 known: known.clone(),
-                ..Judge::trusting(ca, None)?
-            },
-            TlsMode::VerifyFull { ca, server_name } => Judge::trusting(ca, Some(server_name))?,
+            }),
+            TlsMode::VerifyFull { ca, server_name } => Judge::new(Trust::full(ca, server_name)?),
         };
         // No name goes over the wire (PostgreSQL does not look at it): an address is never sent as SNI.
         let name = ServerName::from(std::net::IpAddr::from(std::net::Ipv4Addr::UNSPECIFIED));
-        let leaf = judge.leaf.clone();
+        let distrust = judge.distrust.clone();
         let asked = Arc::<Asked>::default();
         let builder = ClientConfig::builder_with_provider(judge.provider.clone())
             .with_safe_default_protocol_versions()
@@ -124,7 +129,7 @@ impl Connector {
         Ok(Some(Self {
             config: Arc::new(config),
             name,
-            leaf,
+            distrust,
             asked,
         }))
     }
@@ -155,29 +160,56 @@ impl ResolvesClientCert for Asked {
     }
 }
 
-/// Judges a server's certificate; in every mode the server must prove that it has the key.
+/// What a server's certificate must pass.
+#[derive(Debug)]
+enum Trust {
+    Any,
+    AnyPath {
+        bundle: Bundle,
+        known: BTreeSet<String>,
+    },
+    Full {
+        bundle: Bundle,
+        name: ServerName<'static>,
+    },
+}
+
+impl Trust {
+    fn full(ca: &[u8], name: &str) -> Result<Self, CertificateError> {
+        let name = ServerName::try_from(name.to_owned());
+        Ok(Self::Full {
+            bundle: Bundle::of_pem(ca)?,
+            name: name.map_err(|e| CertificateError::X509(format!("the server's name: {e}")))?,
+        })
+    }
+
+    fn verify(&self, chain: &[CertificateDer<'_>], now: Timestamp) -> Result<(), Distrust> {
+        match self {
+            Self::Any => Ok(()),
+            Self::AnyPath { known, .. } if known.contains(&certificate::fingerprint(&chain[0])) => Ok(()),
+            Self::AnyPath { bundle, .. } => bundle.verify_any_path(chain, Usage::Server, now),
+            Self::Full { bundle, name } => bundle
+                .verify(chain, Usage::Server, now)
+                .and_then(|()| trust::verify_name(&chain[0], name)),
+        }
+    }
+}
+
+/// Validates a server's certificate; in every mode the server must prove that it has the key.
 #[derive(Debug)]
 struct Judge {
-    trust: Option<(RootCertStore, Option<ServerName<'static>>)>,
-    known: BTreeSet<String>,
+    trust: Trust,
     provider: Arc<CryptoProvider>,
-    leaf: Arc<OnceLock<Vec<u8>>>,
+    distrust: Arc<OnceLock<Distrust>>,
 }
 
 impl Judge {
-    fn new(trust: Option<(RootCertStore, Option<ServerName<'static>>)>) -> Self {
+    fn new(trust: Trust) -> Self {
         Self {
             trust,
-            known: BTreeSet::new(),
             provider: certificate::provider(),
-            leaf: Arc::default(),
+            distrust: Arc::default(),
         }
-    }
-
-    fn trusting(ca: &[u8], name: Option<&String>) -> Result<Self, CertificateError> {
-        let name = name.map(|n| ServerName::try_from(n.clone())).transpose();
-        let name = name.map_err(|e| CertificateError::X509(format!("the server's name: {e}")))?;
-        Ok(Self::new(Some((certificate::roots_of_pem(ca)?, name))))
     }
 }
 
@@ -190,13 +222,15 @@ impl ServerCertVerifier for Judge {
         _ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        // One judge judges one connection, so there is no earlier leaf.
-        let _ = self.leaf.set(leaf.to_vec());
-        if let Some((roots, name)) = &self.trust
-            && !self.known.contains(&certificate::fingerprint(leaf))
-        {
-            certificate::judge(leaf, intermediates, roots, name.as_ref(), now)?;
-        }
+        let chain: Vec<CertificateDer<'_>> = std::iter::once(leaf).chain(intermediates).cloned().collect();
+        let now = i64::try_from(now.as_secs()).ok().map(Timestamp::from_second);
+        let now = now.and_then(Result::ok).unwrap_or(Timestamp::MAX);
+        self.trust.verify(&chain, now).map_err(|distrust| {
+            let alert = alert(&distrust);
+            // A connection has one handshake, so there is no earlier reason.
+            let _ = self.distrust.set(distrust);
+            rustls::Error::InvalidCertificate(alert)
+        })?;
         Ok(ServerCertVerified::assertion())
     }
 
@@ -232,5 +266,16 @@ impl ServerCertVerifier for Judge {
         self.provider
             .signature_verification_algorithms
             .supported_schemes()
+    }
+}
+
+/// What the server is told: PostgreSQL logs it.
+fn alert(distrust: &Distrust) -> rustls::CertificateError {
+    match distrust {
+        Distrust::Expired(_) => rustls::CertificateError::Expired,
+        Distrust::NotYetValid(_) => rustls::CertificateError::NotValidYet,
+        Distrust::WrongName { .. } => rustls::CertificateError::NotValidForName,
+        Distrust::WrongPurpose => rustls::CertificateError::InvalidPurpose,
+        _ => rustls::CertificateError::UnknownIssuer,
     }
 }

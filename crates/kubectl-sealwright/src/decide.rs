@@ -1,8 +1,7 @@
 //! What may be written, decided by what is there. Pure.
 
 use api_types::tls::ClientAuthMode;
-use api_types::vocabulary::PAUSED_BY;
-use api_types::{Postgres, condition};
+use api_types::{PauseHolder, Postgres};
 use kube::ResourceExt;
 
 /// What a request changes.
@@ -69,56 +68,9 @@ pub fn admissible(change: Change, postgres: &Postgres) -> Result<(), String> {
     }
 }
 
-/// Who holds the pause of a database.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Holder {
-    /// An operation: `<request>/<uid>`.
-    Operation {
-        /// Name of the request.
-        request: String,
-        /// Its UID.
-        uid: String,
-    },
-    /// A person, by the name that they wrote.
-    Person(String),
-}
-
-impl Holder {
-    /// Reads the annotation's value: with a slash it is an operation's (`docs/coordination.md`).
-    pub fn of(value: &str) -> Self {
-        match value.split_once('/') {
-            Some((request, uid)) => Self::Operation {
-                request: request.to_owned(),
-                uid: uid.to_owned(),
-            },
-            None => Self::Person(value.to_owned()),
-        }
-    }
-}
-
-/// The annotation of a database.
-pub fn held_by(postgres: &Postgres) -> Option<&str> {
-    postgres.annotations().get(PAUSED_BY).map(String::as_str)
-}
-
-/// Whether the provisioner says that it keeps off for this holder.
-pub fn acknowledged(postgres: &Postgres, holder: &str) -> bool {
-    let conditions = postgres.status.as_ref().map(|s| s.conditions.as_slice());
-    condition::find(
-        conditions.unwrap_or_default(),
-        api_types::postgres::conditions::PAUSED,
-    )
-    .is_some_and(|c| c.is_true() && c.message.as_deref().is_some_and(|m| m.contains(holder)))
-}
-
-/// Whether the provisioner works on the database.
+/// Whether the provisioner has seen that the pause has ended.
 pub fn resumed(postgres: &Postgres) -> bool {
-    let conditions = postgres.status.as_ref().map(|s| s.conditions.as_slice());
-    held_by(postgres).is_none()
-        && !condition::is_true(
-            conditions.unwrap_or_default(),
-            api_types::postgres::conditions::PAUSED,
-        )
+    postgres.pause_holder().is_none() && postgres.acknowledged_holder().is_none()
 }
 
 /// What `pause` and `resume` do.
@@ -126,44 +78,53 @@ pub fn resumed(postgres: &Postgres) -> bool {
 pub enum Move {
     /// It is as wanted.
     Nothing,
-    /// Set the annotation to this value.
-    Take(String),
-    /// Take the annotation away, which has this value.
-    Release(String),
+    /// Take the pause for this holder.
+    Take(PauseHolder),
+    /// Take the annotation away.
+    Release,
     /// Leave it; the sentence says why and what to do.
     Refuse(String),
 }
 
-/// Whether `me` may take the pause.
-pub fn pause(current: Option<&str>, me: &str) -> Move {
-    if me.is_empty() || me.contains('/') {
-        return Move::Refuse(format!(
-            "{me:?} can't hold a pause: names with a slash are those of operations; give --holder a name without one"
-        ));
+/// The holder that a person names themselves.
+///
+/// # Errors
+/// A name that is none, or that would be an operation's.
+pub fn person(name: &str) -> Result<PauseHolder, String> {
+    match PauseHolder::parse(name) {
+        Some(person @ PauseHolder::Person { .. }) => Ok(person),
+        Some(PauseHolder::Request { .. }) => Err(format!(
+            "{name:?} can't hold a pause for a person: `<name>/<UID>` is how operations hold it; give --holder another name"
+        )),
+        None => Err("a pause needs a holder; give --holder a name".to_owned()),
     }
+}
+
+/// Whether `me` may take the pause.
+pub fn pause(current: Option<PauseHolder>, me: &PauseHolder) -> Move {
     match current {
-        None => Move::Take(me.to_owned()),
-        Some(holder) if holder == me => Move::Nothing,
-        Some(holder) => Move::Refuse(match Holder::of(holder) {
-            Holder::Operation { request, .. } => format!(
-                "the operation {request} holds the pause; wait for its end: \
-                 kubectl wait pgops/{request} --for=condition=Successful"
-            ),
-            Holder::Person(name) => format!("{name} holds the pause already; agree with them"),
-        }),
+        None => Move::Take(me.clone()),
+        Some(holder) if holder == *me => Move::Nothing,
+        Some(PauseHolder::Request { name, .. }) => Move::Refuse(format!(
+            "the operation {name} holds the pause; wait for its end: \
+             kubectl wait pgops/{name} --for=condition=Successful"
+        )),
+        Some(PauseHolder::Person { name }) => {
+            Move::Refuse(format!("{name} holds the pause already; agree with them"))
+        }
     }
 }
 
 /// Whether `me` may take the pause away.
-pub fn resume(current: Option<&str>, me: &str) -> Move {
-    match current.map(|holder| (holder, Holder::of(holder))) {
+pub fn resume(current: Option<PauseHolder>, me: &PauseHolder) -> Move {
+    match current {
         None => Move::Nothing,
-        Some((_, Holder::Operation { request, .. })) => Move::Refuse(format!(
-            "the operation {request} holds the pause and gives it back at its end; to end it, delete the request: \
-             kubectl delete pgops/{request}"
+        Some(PauseHolder::Request { name, .. }) => Move::Refuse(format!(
+            "the operation {name} holds the pause and gives it back at its end; to end it, delete the request: \
+             kubectl delete pgops/{name}"
         )),
-        Some((holder, Holder::Person(name))) if name == me => Move::Release(holder.to_owned()),
-        Some((_, Holder::Person(name))) => Move::Refuse(format!(
+        Some(holder) if holder == *me => Move::Release,
+        Some(PauseHolder::Person { name }) => Move::Refuse(format!(
             "{name} holds the pause, not {me}; if that is meant, say --holder {name}"
         )),
     }
@@ -171,9 +132,10 @@ pub fn resume(current: Option<&str>, me: &str) -> Move {
 
 #[cfg(test)]
 mod tests {
-    use api_types::condition::Condition;
-    use api_types::postgres::{PostgresSpec, PostgresStatus};
+    use api_types::pause::PausedBy;
+    use api_types::postgres::PostgresSpec;
     use api_types::tls::TlsConfig;
+    use api_types::vocabulary::PAUSED_BY;
     use jiff::Timestamp;
 
     use super::*;
@@ -182,43 +144,50 @@ mod tests {
         admissible(change, postgres).err()
     }
 
+    const OPERATION: &str = "rotate/9f0c6f6e-4f9e-4d2b-8a55-0e6d5c1b2a3f";
+
+    #[test]
+    fn a_person_has_any_name_that_is_not_an_operations() {
+        for name in ["jane", "team/ops", "https://tickets/4711", "Jane Doe"] {
+            assert_eq!(person(name), Ok(PauseHolder::Person { name: name.into() }));
+        }
+        for (name, word) in [("", "--holder"), ("  ", "--holder"), (OPERATION, "operations")] {
+            let refused = person(name).unwrap_err();
+            assert!(refused.contains(word), "{name:?}: {refused}");
+        }
+    }
+
     #[test]
     fn pause_and_resume() {
         let refuses = |decision: Move, word: &str| match decision {
             Move::Refuse(text) => assert!(text.contains(word), "{text}"),
             other => panic!("{other:?} instead of a refusal with {word}"),
         };
-        assert_eq!(pause(None, "jane"), Move::Take("jane".into()));
-        assert_eq!(pause(Some("jane"), "jane"), Move::Nothing);
-        refuses(pause(Some("bob"), "jane"), "bob");
-        refuses(pause(Some("rotate/1-2"), "jane"), "pgops/rotate");
-        refuses(pause(None, "rotate/1-2"), "slash");
-        refuses(pause(None, ""), "--holder");
+        let [jane, bob, operation] = ["jane", "bob", OPERATION].map(PauseHolder::parse);
+        let me = jane.clone().expect("a holder");
+        assert_eq!(pause(None, &me), Move::Take(me.clone()));
+        assert_eq!(pause(jane.clone(), &me), Move::Nothing);
+        refuses(pause(bob.clone(), &me), "bob");
+        refuses(pause(operation.clone(), &me), "pgops/rotate");
 
-        assert_eq!(resume(None, "jane"), Move::Nothing);
-        assert_eq!(resume(Some("jane"), "jane"), Move::Release("jane".into()));
-        refuses(resume(Some("bob"), "jane"), "--holder bob");
-        refuses(resume(Some("rotate/1-2"), "jane"), "delete pgops/rotate");
-        // Not even who calls themselves as the operation does.
-        refuses(resume(Some("rotate/1-2"), "rotate/1-2"), "delete pgops/rotate");
+        assert_eq!(resume(None, &me), Move::Nothing);
+        assert_eq!(resume(jane, &me), Move::Release);
+        refuses(resume(bob, &me), "--holder bob");
+        refuses(resume(operation, &me), "delete pgops/rotate");
     }
 
     #[test]
-    fn an_acknowledgement_names_the_holder() {
+    fn a_database_is_resumed_when_the_provisioner_has_seen_the_end_of_the_pause() {
         let mut postgres = Postgres::default();
-        assert!(!acknowledged(&postgres, "jane"));
         assert!(resumed(&postgres));
         postgres.annotations_mut().insert(PAUSED_BY.into(), "jane".into());
         assert!(!resumed(&postgres));
-        let paused = Condition::new("Paused", true, "Paused", "paused by jane", Timestamp::UNIX_EPOCH);
-        postgres.status = Some(PostgresStatus {
-            conditions: vec![paused],
-            ..PostgresStatus::default()
-        });
-        assert!(acknowledged(&postgres, "jane"));
-        assert!(!acknowledged(&postgres, "bob"));
+        let jane = postgres.pause_holder().expect("a holder");
+        postgres.status.get_or_insert_default().paused_by = Some(PausedBy::new(&jane, Timestamp::UNIX_EPOCH));
         postgres.annotations_mut().clear();
         assert!(!resumed(&postgres), "the provisioner has not seen it yet");
+        postgres.status.get_or_insert_default().paused_by = None;
+        assert!(resumed(&postgres));
     }
 
     #[test]

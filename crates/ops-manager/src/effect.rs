@@ -4,7 +4,7 @@
 use std::fmt;
 
 use api_types::cert_manager::Certificate;
-use api_types::{AppBinding, PetSet};
+use api_types::{AppBinding, PauseHolder, PetSet};
 use k8s_openapi::api::core::v1::Secret;
 
 use crate::section::SpecPatch;
@@ -17,7 +17,7 @@ pub enum Effect {
     /// Write the pause annotation of this operation, if the Postgres is still as observed.
     TakePause,
     /// Remove the pause annotation, if it still has this value.
-    DropPause(String),
+    DropPause(PauseHolder),
     /// Write fields of `Postgres.spec`, if the Postgres is still as observed.
     PatchSpec(Box<SpecPatch>),
     /// Make a child what the blueprint says.
@@ -150,7 +150,7 @@ impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TakePause => f.write_str("take the pause"),
-            Self::DropPause(holder) => write!(f, "drop the pause of {holder}"),
+            Self::DropPause(holder) => write!(f, "drop the pause of {}", holder.name()),
             Self::PatchSpec(_) => f.write_str("write Postgres.spec"),
             Self::Apply(child) => {
                 let (kind, name) = child.kind_and_name();

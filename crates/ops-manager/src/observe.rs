@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use api_types::cert_manager::Certificate;
 use api_types::tls::IssuerRef;
 use api_types::vocabulary::{INSTANCE_LABEL, NAME_LABEL, NAME_VALUE, TRUST_CRT};
-use api_types::{AppBinding, PetSet, Postgres, PostgresOpsRequest, PostgresVersion, names};
+use api_types::{AppBinding, PauseHolder, PetSet, Postgres, PostgresOpsRequest, PostgresVersion, names};
 use blueprint::{CaBundle, Material, secret_text};
 use instance::Session;
 use jiff::Timestamp;
@@ -162,17 +162,17 @@ async fn version(reader: &Reader<'_>, world: &World) -> Observed<PostgresVersion
 
 /// Whether the pause is held by a request that is gone, is another one by now, or has ended.
 async fn holder_is_gone(reader: &Reader<'_>, world: &World, op: &Operation) -> bool {
-    let Some(holder) = world.holder().filter(|holder| *holder != op.holder()) else {
+    // Only the person ends a person's pause.
+    let Some(PauseHolder::Request { name, uid }) = world.holder().filter(|holder| *holder != op.holder())
+    else {
         return false;
     };
-    // A person writes a name only; no operator clears such a pause.
-    let Some((name, uid)) = holder.split_once('/') else {
-        return false;
-    };
-    match reader.look::<PostgresOpsRequest>(name).await {
+    match reader.look::<PostgresOpsRequest>(&name).await {
         Observed::Unknown(_) => false,
         Observed::Absent => true,
-        Observed::Present(request) => request.metadata.uid.as_deref() != Some(uid) || request.has_ended(),
+        Observed::Present(request) => {
+            request.metadata.uid.as_deref() != Some(uid.as_str()) || request.has_ended()
+        }
     }
 }
 

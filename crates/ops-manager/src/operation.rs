@@ -1,9 +1,9 @@
 //! From a request as written to an operation that can be carried out. What can't be is refused here, in words that say
 //! what to change.
 
-use api_types::PostgresOpsRequest;
 use api_types::condition;
 use api_types::ops_request::{ApplyOption, OperationProgress, OpsRequestType, PostgresOpsRequestSpec};
+use api_types::{PauseHolder, PostgresOpsRequest};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::ops;
@@ -95,9 +95,9 @@ fn parse_timeout(text: &str) -> Result<SignedDuration, String> {
 }
 
 impl Operation {
-    /// Value of the pause annotation while this operation holds it: `<request name>/<request uid>`.
-    pub fn holder(&self) -> String {
-        format!("{}/{}", self.name, self.uid)
+    /// This operation as the holder of a pause.
+    pub fn holder(&self) -> PauseHolder {
+        PauseHolder::request(&self.name, &self.uid)
     }
 
     /// Longest time of a step on a database with this many members. The time that a step grants to sessions and applications

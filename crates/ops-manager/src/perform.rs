@@ -5,7 +5,7 @@ use std::time::Instant;
 use api_types::vocabulary::{
     CHILDREN_MANAGER, FILES_TOKEN, OPS_MANAGER, PAUSED_BY, SERVES_READS, SERVES_READS_LABEL,
 };
-use api_types::{Postgres, PostgresOpsRequest};
+use api_types::{PauseHolder, Postgres, PostgresOpsRequest};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
@@ -34,7 +34,7 @@ pub async fn perform(
     effect: &Effect,
 ) -> Result<(), Error> {
     match effect {
-        Effect::TakePause => set_pause(client, seen, json!(op.holder())).await,
+        Effect::TakePause => set_pause(client, seen, json!(op.holder().to_string())).await,
         Effect::DropPause(holder) => drop_pause(client, seen, holder).await,
         Effect::PatchSpec(patch) => patch_spec(client, seen, patch).await,
         Effect::Apply(child) => apply_child(client, child).await,
@@ -136,8 +136,8 @@ async fn set_pause(client: &Client, seen: &Seen, value: Value) -> Result<(), Err
     Ok(())
 }
 
-async fn drop_pause(client: &Client, seen: &Seen, holder: &str) -> Result<(), Error> {
-    if seen.world.holder() != Some(holder) {
+async fn drop_pause(client: &Client, seen: &Seen, holder: &PauseHolder) -> Result<(), Error> {
+    if seen.world.holder().as_ref() != Some(holder) {
         return Ok(());
     }
     set_pause(client, seen, Value::Null).await

@@ -16,7 +16,6 @@ use runtime::{ApplyError, ObjectId, Process, run_controller};
 
 use crate::error::Error;
 use crate::ops;
-use crate::world::holder;
 
 /// Runs until shutdown.
 pub async fn operate(process: &Process) {
@@ -53,7 +52,7 @@ async fn reconcile(postgres: Arc<Postgres>, client: Arc<Client>) -> Result<Actio
 pub fn wanted(postgres: &Postgres) -> Option<PostgresOpsRequestSpec> {
     let status = postgres.status.as_ref()?;
     let is_current = status.observed_generation == postgres.metadata.generation;
-    let is_free = holder(postgres).is_none() && postgres.metadata.deletion_timestamp.is_none();
+    let is_free = postgres.pause_holder().is_none() && postgres.metadata.deletion_timestamp.is_none();
     let applied = condition::find(&status.conditions, SPEC_APPLIED)?;
     let held = applied
         .reason
@@ -84,7 +83,7 @@ mod tests {
         let text = format!(
             "{{apiVersion: kubedb.com/v1, kind: Postgres, metadata: {{name: pg, namespace: demo, uid: u, generation: 2, \
              annotations: {annotations}}}, spec: {{version: '17', replicas: 1}}, status: {{observedGeneration: {observed}, \
-             conditions: [{{type: SpecApplied, status: 'False', reason: {reason}, message: m}}]}}}}"
+             conditions: [{{type: SpecApplied, status: 'False', reason: {reason}, message: m, lastTransitionTime: 2026-01-01T00:00:00Z}}]}}}}"
         );
         serde_yaml::from_str(&text).expect("a Postgres")
     }

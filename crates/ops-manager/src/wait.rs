@@ -13,7 +13,7 @@ use kube::{Api, Client};
 use crate::operation::Operation;
 use crate::step::WakeOn;
 use crate::tls::certificates::is_issued;
-use crate::world::{Observed, World, acknowledged, holder};
+use crate::world::{Observed, World};
 
 /// After this long everything is looked at again, whatever was seen.
 const WATCH_TIMEOUT: Duration = Duration::from_secs(1);
@@ -30,12 +30,12 @@ pub async fn until_new(
     let waiting = async {
         match wakes_on {
             WakeOn::PauseAcknowledged => {
-                until_database(client, op, |pg| acknowledged(pg, &op.holder())).await
+                until_database(client, op, |pg| pg.acknowledged_holder() == Some(op.holder())).await
             }
             WakeOn::PauseReleased => {
-                let is_given_back = |pg: &Postgres| {
-                    holder(pg) != Some(op.holder().as_str()) && !acknowledged(pg, &op.holder())
-                };
+                let own = Some(op.holder());
+                let is_given_back =
+                    |pg: &Postgres| pg.pause_holder() != own && pg.acknowledged_holder() != own;
                 until_database(client, op, is_given_back).await
             }
             WakeOn::CertificatesIssued if acted || is_to_come(world) => until_issued(client, op).await,

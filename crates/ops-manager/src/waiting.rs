@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use api_types::PauseHolder;
 use api_types::vocabulary::PAUSED_BY;
 use jiff::{SignedDuration, Timestamp, Unit};
 
@@ -28,10 +29,8 @@ pub enum WaitingOn {
     PausedBy {
         /// Name of the Postgres.
         database: String,
-        /// Name of the request or of the person.
-        holder: String,
-        /// A person's pause may have been forgotten.
-        is_person: bool,
+        /// The request or the person.
+        holder: PauseHolder,
     },
     /// The petset operator has not observed the new Pod template.
     PodTemplate,
@@ -162,16 +161,13 @@ impl fmt::Display for WaitingOn {
             Self::Missing { what } => write!(f, "{what} does not exist"),
             Self::PauseAcknowledgement => f.write_str("waits for provisioner to acknowledge the pause"),
             Self::PauseEnd => f.write_str("waits for provisioner to see that the pause has ended"),
-            Self::PausedBy {
-                database,
-                holder,
-                is_person,
-            } => {
+            Self::PausedBy { database, holder } => {
                 write!(
                     f,
                     "the database is paused by {holder}; waits until that pause is removed"
                 )?;
-                if *is_person {
+                // A person's pause may have been forgotten.
+                if holder.is_person() {
                     write!(
                         f,
                         "; when nobody needs it any more: kubectl annotate postgres {database} {PAUSED_BY}-"

@@ -2,12 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use api_types::condition;
 use api_types::postgres::DatabasePhase;
-use api_types::postgres::conditions::{ISSUER_CA_CHANGED, PAUSED};
 use api_types::tls::{CertificateAlias, IssuerRef};
-use api_types::vocabulary::PAUSED_BY;
-use api_types::{PetSet, Postgres, PostgresVersion};
+use api_types::{PauseHolder, PetSet, Postgres, PostgresVersion};
 use blueprint::{CaBundle, Material};
 use instance::{LoadedConfiguration, Replica, SslSessions};
 use jiff::Timestamp;
@@ -216,59 +213,28 @@ pub struct ServedLeaf {
     pub protocol: String,
 }
 
-/// Who holds the pause of a database, as the annotation says.
-pub fn holder(postgres: &Postgres) -> Option<&str> {
-    let value = postgres.metadata.annotations.as_ref()?.get(PAUSED_BY)?;
-    Some(value.as_str()).filter(|value| !value.is_empty())
-}
-
 /// That another request or a person holds the database.
-pub fn paused_by_another(database: &str, holder: &str) -> WaitingOn {
+pub fn paused_by_another(database: &str, holder: PauseHolder) -> WaitingOn {
     WaitingOn::PausedBy {
         database: database.to_owned(),
-        holder: holder.to_owned(),
-        is_person: !holder.contains('/'),
+        holder,
     }
-}
-
-/// Whether the provisioner has said that it keeps off for this holder.
-pub fn acknowledged(postgres: &Postgres, holder: &str) -> bool {
-    paused_message(postgres).is_some_and(|message| message.contains(holder))
-}
-
-fn paused_message(postgres: &Postgres) -> Option<&str> {
-    let conditions = &postgres.status.as_ref()?.conditions;
-    let paused = condition::find(conditions, PAUSED).filter(|c| c.is_true())?;
-    Some(paused.message.as_deref().unwrap_or_default())
 }
 
 impl World {
-    /// What the provisioner says of an issuer that signs with another CA by now (condition `IssuerCAChanged`): its first sentence,
-    /// which names issuer and CA. `None` also when the Postgres was not seen.
-    pub fn ca_replaced(&self) -> Option<&str> {
-        let Observed::Present(postgres) = &self.postgres else {
-            return None;
-        };
-        let conditions = &postgres.status.as_ref()?.conditions;
-        let found = condition::find(conditions, ISSUER_CA_CHANGED).filter(|it| it.is_true())?;
-        found.message.as_deref()?.split(". The server certificate").next()
+    /// That the issuer signs with another CA by now (`status.issuerCA`): names issuer and CA. `None` also when the Postgres was not seen.
+    pub fn ca_replaced(&self) -> Option<String> {
+        self.postgres.present()?.replaced_ca_sentence()
     }
 
     /// Who holds the pause, as the annotation says.
-    pub fn holder(&self) -> Option<&str> {
-        holder(self.postgres.present()?)
+    pub fn holder(&self) -> Option<PauseHolder> {
+        self.postgres.present()?.pause_holder()
     }
 
-    /// Whether the provisioner has said that it keeps off for this holder.
-    pub fn acknowledged(&self, holder: &str) -> bool {
-        self.postgres
-            .present()
-            .is_some_and(|postgres| acknowledged(postgres, holder))
-    }
-
-    /// What the provisioner says about a pause that it keeps.
-    pub fn paused_message(&self) -> Option<&str> {
-        paused_message(self.postgres.present()?)
+    /// Whose pause the provisioner has acknowledged, as the status says.
+    pub fn acknowledged_holder(&self) -> Option<PauseHolder> {
+        self.postgres.present()?.acknowledged_holder()
     }
 
     /// The database's phase.

@@ -1,11 +1,21 @@
 //! The claims of an ordinal, and who owns them: retention is nothing but owner references, the garbage collector
-//! does the rest. This controller never deletes a claim.
+//! does the rest. This controller deletes no claim that ever had a volume.
 
 use api_types::petset::ClaimRetention;
+use api_types::vocabulary::PRUNE_GUARDS;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use sha2::{Digest, Sha256};
 
 use crate::resolve::Desired;
+use crate::world::{World, is_pending, is_terminating};
+
+/// Annotation of a claim: hash of the template's spec that it was made from.
+pub const TEMPLATE_HASH: &str = "apps.k8s.appscode.com/claim-template-hash";
+/// Annotation that the volume controller leaves on a claim that has got its volume.
+const BIND_COMPLETED: &str = "pv.kubernetes.io/bind-completed";
+/// Characters of a hash.
+const HASH: usize = 16;
 
 /// Name of an ordinal's claim: `<template>-<petset>-<ordinal>`.
 pub fn claim_name(desired: &Desired, template: &str, ordinal: i32) -> String {
@@ -37,6 +47,8 @@ fn claim(desired: &Desired, template: &PersistentVolumeClaim, ordinal: i32) -> P
     let mut labels = from.labels.clone().unwrap_or_default();
     labels.extend(desired.match_labels.clone());
     let owners = owners(desired, ordinal, None, &[]);
+    let mut annotations = from.annotations.clone().unwrap_or_default();
+    annotations.insert(TEMPLATE_HASH.to_owned(), template_hash(template));
     PersistentVolumeClaim {
         metadata: ObjectMeta {
             name: Some(claim_name(
@@ -46,7 +58,7 @@ fn claim(desired: &Desired, template: &PersistentVolumeClaim, ordinal: i32) -> P
             )),
             namespace: Some(desired.namespace.clone()),
             labels: Some(labels),
-            annotations: from.annotations.clone(),
+            annotations: Some(annotations),
             finalizers: from.finalizers.clone(),
             owner_references: (!owners.is_empty()).then_some(owners),
             ..ObjectMeta::default()
@@ -54,6 +66,77 @@ fn claim(desired: &Desired, template: &PersistentVolumeClaim, ordinal: i32) -> P
         spec: template.spec.clone(),
         status: None,
     }
+}
+
+/// Struct fields and map keys serialise in one order, so it is the same in every process.
+fn template_hash(template: &PersistentVolumeClaim) -> String {
+    let spec = serde_json::to_vec(&template.spec).expect("a claim's spec is plain data");
+    hex::encode(Sha256::digest(spec)).chars().take(HASH).collect()
+}
+
+/// Whether the claim has, or once had, a volume. One that waits for its volume, and only that, has none.
+pub fn has_volume(claim: &PersistentVolumeClaim) -> bool {
+    let phase = claim.status.as_ref().and_then(|status| status.phase.as_deref());
+    let annotations = claim.metadata.annotations.as_ref();
+    let is_bound = annotations.is_some_and(|all| all.contains_key(BIND_COMPLETED));
+    is_bound || !matches!(phase, None | Some("Pending"))
+}
+
+/// The claims of an ordinal that never had a volume and were made from another template than there is now: with them the
+/// Pod waits for what nobody asks for any more. A claim that somebody else made is left alone.
+pub fn outdated<'a>(desired: &Desired, world: &'a World, ordinal: i32) -> Vec<&'a PersistentVolumeClaim> {
+    let is_outdated = |template: &PersistentVolumeClaim, claim: &PersistentVolumeClaim| {
+        let annotations = claim.metadata.annotations.as_ref();
+        let made_from = annotations.and_then(|all| all.get(TEMPLATE_HASH));
+        made_from.is_some_and(|hash| *hash != template_hash(template))
+            && !has_volume(claim)
+            && !is_terminating(&claim.metadata)
+    };
+    let found = desired.claim_templates.iter().filter_map(|template| {
+        let name = claim_name(desired, template.metadata.name.as_deref()?, ordinal);
+        world
+            .claims
+            .get(&name)
+            .filter(|claim| is_outdated(template, claim))
+    });
+    found.collect()
+}
+
+/// A claim whose volume goes when a Pod ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vanishing {
+    /// The claim.
+    pub claim: String,
+    /// Its PersistentVolume; none when the claim is gone already.
+    pub volume: Option<String>,
+    /// The Pod that still uses it.
+    pub pod: String,
+}
+
+/// The claims of an ordinal's Pod that are being deleted with a volume, or are gone although the Pod is on a node. The API
+/// server keeps such a claim for as long as the Pod exists.
+pub fn vanishing(desired: &Desired, world: &World, ordinal: i32, pod: &Pod) -> Vec<Vanishing> {
+    let is_on_a_node = pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some());
+    if !is_on_a_node {
+        return vec![];
+    }
+    let volume =
+        |claim: &PersistentVolumeClaim| claim.spec.as_ref().and_then(|spec| spec.volume_name.clone());
+    let named = claim_names(desired, ordinal).into_iter();
+    let found = named.filter_map(|name| {
+        let volume = match world.claims.get(&name) {
+            Some(claim) if is_terminating(&claim.metadata) && has_volume(claim) => volume(claim),
+            // A Pod that has not started gets its claim made again.
+            None if !is_pending(pod) => None,
+            _ => return None,
+        };
+        Some(Vanishing {
+            claim: name,
+            volume,
+            pod: desired.pod_name(ordinal),
+        })
+    });
+    found.collect()
 }
 
 /// The owner references that a claim should have, beginning with those it has: foreign ones stay, ours follow the
@@ -83,6 +166,41 @@ pub fn owners(
         all.push(wanted);
     }
     all
+}
+
+/// Whether a claim says of itself that it is somebody else's: it has a label of the selector with another value. One without such
+/// labels was brought in for this PetSet.
+pub fn is_of_another(desired: &Desired, claim: &PersistentVolumeClaim) -> bool {
+    let labels = claim.metadata.labels.as_ref();
+    let differs = |(key, value): (&String, &String)| {
+        labels
+            .and_then(|labels| labels.get(key))
+            .is_some_and(|found| found != value)
+    };
+    desired.match_labels.iter().any(differs)
+}
+
+/// Guards against deployment tools that the claim's template has and the claim has not: it was made before the template had
+/// them. A value that somebody else gave such an annotation stays.
+pub fn missing_guards(desired: &Desired, claim: &PersistentVolumeClaim) -> Vec<(String, String)> {
+    let name = claim.metadata.name.as_deref().unwrap_or_default();
+    let is_its = |template: &&PersistentVolumeClaim| {
+        let template = template.metadata.name.as_deref().unwrap_or_default();
+        let pod = name
+            .strip_prefix(template)
+            .and_then(|rest| rest.strip_prefix('-'));
+        pod.is_some_and(|pod| desired.ordinal_of(pod).is_some())
+    };
+    let template = desired.claim_templates.iter().find(is_its);
+    let wanted = template.and_then(|template| template.metadata.annotations.as_ref());
+    let present = claim.metadata.annotations.as_ref();
+    wanted
+        .into_iter()
+        .flatten()
+        .filter(|(key, _)| PRUNE_GUARDS.iter().any(|(guard, _)| guard == key))
+        .filter(|(key, _)| !present.is_some_and(|present| present.contains_key(*key)))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
 }
 
 /// A reference to a Pod or PetSet of ours that is no more: the garbage collector is about to delete the claim, so

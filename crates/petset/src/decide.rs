@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use api_types::petset::PodManagementPolicy;
+use api_types::petset::{ClaimRetention, PodManagementPolicy};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 
-use crate::claims;
+use crate::claims::{self, Vanishing};
 use crate::identity;
 use crate::moves::{DeleteReason, Move, OwnedKind, OwnershipChange, Problem, Wait};
 use crate::ownership::{self, seen};
@@ -14,6 +14,8 @@ use crate::placement;
 use crate::resolve::{Desired, Strategy};
 use crate::revision::{self, Chosen, Revision};
 use crate::rolling;
+use crate::startup::{Startup, startup};
+use crate::trouble;
 use crate::world::{
     Placement, World, controller_of, finished_phase, is_controlled_by, is_pending, is_terminating,
     revision_of, seconds_to_available, seconds_to_replacement,
@@ -30,7 +32,12 @@ pub struct Plan {
     pub problems: Vec<Problem>,
     /// The revisions that the moves are about.
     pub revisions: Chosen,
+    /// Whether a Pod that can't be made holds up those after it.
+    pub in_order: bool,
 }
+
+/// Seconds between two looks at what others have to do. Their Events wake nobody.
+const POLL: i64 = 10;
 
 impl Plan {
     /// Seconds after which another look is due without any event.
@@ -39,7 +46,8 @@ impl Plan {
             .iter()
             .filter_map(|wait| match wait {
                 Wait::PodAvailable { seconds, .. } | Wait::Cooldown { seconds, .. } => Some(*seconds),
-                _ => None,
+                Wait::PodGone(_) | Wait::PodReady(_) | Wait::ClaimGone(_) => Some(POLL),
+                Wait::Deleted => None,
             })
             .min()
     }
@@ -55,6 +63,8 @@ enum Flow {
 /// Decides the next moves.
 pub fn decide(desired: &Desired, world: &World, now: Timestamp) -> Plan {
     let chosen = revision::choose(desired, world);
+    let in_order = desired.order == PodManagementPolicy::OrderedReady;
+    let plan = |revisions, moves, waits| plan(in_order, revisions, moves, waits);
     if desired.deleting {
         return plan(chosen, vec![], vec![Wait::Deleted]);
     }
@@ -70,17 +80,20 @@ pub fn decide(desired: &Desired, world: &World, now: Timestamp) -> Plan {
         plan: plan(chosen.clone(), chosen.moves, vec![]),
     };
     round.keep_claims_owned();
+    round.keep_claims_guarded();
     if round.fill() == Flow::Next {
         round.shrink();
     }
     round.update();
+    round.plan.problems.extend(trouble::problems(desired, world, now));
     let pruned = revision::prune(desired, world, &round.plan.revisions);
     round.plan.moves.extend(pruned);
     round.plan
 }
 
-fn plan(revisions: Chosen, moves: Vec<Move>, waits: Vec<Wait>) -> Plan {
+fn plan(in_order: bool, revisions: Chosen, moves: Vec<Move>, waits: Vec<Wait>) -> Plan {
     Plan {
+        in_order,
         moves,
         waits,
         problems: vec![],
@@ -106,13 +119,13 @@ struct Round<'a> {
 }
 
 impl<'a> Round<'a> {
-    fn ordered(&self) -> bool {
-        self.desired.order == PodManagementPolicy::OrderedReady
-    }
-
     /// In order, a Pod that is not as it should be holds up all after it.
     fn hold(&self) -> Flow {
-        if self.ordered() { Flow::Stop } else { Flow::Next }
+        if self.plan.in_order {
+            Flow::Stop
+        } else {
+            Flow::Next
+        }
     }
 
     fn wait(&mut self, wait: Wait) -> Flow {
@@ -125,14 +138,27 @@ impl<'a> Round<'a> {
         self.hold()
     }
 
+    /// Deletes a Pod, unless its volume would go with it although nobody has asked for that.
     fn delete(&mut self, pod: &Pod, reason: DeleteReason) -> Flow {
         let meta = &pod.metadata;
+        if let Some(vanishing) = self.vanishing_with(pod) {
+            return self.problem(Problem::pod_kept(&vanishing, &reason));
+        }
         self.plan.moves.push(Move::DeletePod {
             name: meta.name.clone().unwrap_or_default(),
             uid: meta.uid.clone().unwrap_or_default(),
             reason,
         });
         self.hold()
+    }
+
+    /// The claim that would go with this Pod; none where the retention policy wants it to go.
+    fn vanishing_with(&self, pod: &Pod) -> Option<Vanishing> {
+        let ordinal = self.desired.ordinal_of(pod.metadata.name.as_deref()?)?;
+        let is_wanted =
+            !self.desired.ordinals().contains(&ordinal) && self.desired.when_scaled == ClaimRetention::Delete;
+        let found = claims::vanishing(self.desired, self.world, ordinal, pod);
+        found.into_iter().next().filter(|_| !is_wanted)
     }
 
     /// Claims of Pods that exist follow the retention policy. Comes first: a claim that goes with its Pod must know
@@ -180,6 +206,22 @@ impl<'a> Round<'a> {
         }
     }
 
+    /// Also those of ordinals that are not wanted any more: their data is kept too.
+    fn keep_claims_guarded(&mut self) {
+        for claim in self.world.claims.values() {
+            let seen = seen(&claim.metadata);
+            // A second write of the same pass would fail: it carries the version before the first one.
+            let changes =
+                |m: &Move| matches!(m, Move::SetOwners { seen: changed, .. } if changed.uid == seen.uid);
+            let is_left_alone = is_terminating(&claim.metadata) || self.plan.moves.iter().any(changes);
+            let is_ours = self.desired.selects(claim.metadata.labels.as_ref());
+            let annotations = claims::missing_guards(self.desired, claim);
+            if is_ours && !is_left_alone && !annotations.is_empty() {
+                self.plan.moves.push(Move::GuardClaim { seen, annotations });
+            }
+        }
+    }
+
     /// Makes the Pods that are missing, lowest ordinal first, and replaces those that ended.
     fn fill(&mut self) -> Flow {
         for ordinal in self.desired.ordinals() {
@@ -204,19 +246,59 @@ impl<'a> Round<'a> {
         }
         if let Some(phase) = finished_phase(pod) {
             return match seconds_to_replacement(pod, self.now) {
-                0 => self.delete(pod, DeleteReason::Finished(phase.to_owned())),
+                0 => self.delete(pod, DeleteReason::Finished(trouble::how_it_ended(pod, phase))),
                 seconds => self.wait(Wait::Cooldown { pod: name, seconds }),
             };
         }
         self.keep_identity(ordinal, pod);
         if is_pending(pod) {
+            self.replace_outdated_claims(ordinal);
             self.create_missing_claims(ordinal);
+        }
+        if let Some(reason) = self.may_be_replaced(ordinal, pod) {
+            return self.delete(pod, reason);
         }
         match seconds_to_available(pod, self.desired.min_ready_seconds, self.now) {
             Some(0) => Flow::Next,
             Some(seconds) => self.wait(Wait::PodAvailable { pod: name, seconds }),
             None => self.wait(Wait::PodReady(name)),
         }
+    }
+
+    /// Why a Pod that does not work may be made again, also where Pods that work are only replaced when they are deleted: the
+    /// template or the policy that keeps it from starting has been corrected. What an `emptyDir` has is lost with the Pod, so without
+    /// claims only a Pod that has never started is replaced.
+    fn may_be_replaced(&self, ordinal: i32, pod: &Pod) -> Option<DeleteReason> {
+        let startup = startup(self.desired, pod);
+        let may_go = startup == Startup::Never
+            || startup == Startup::Failing && !self.desired.claim_templates.is_empty();
+        if self.desired.strategy != Strategy::OnDelete || !may_go {
+            return None;
+        }
+        let (from, wanted) = (revision_of(pod), self.revision_for(ordinal));
+        if from != wanted.name {
+            return Some(DeleteReason::NeverWorked {
+                from: from.to_owned(),
+                to: wanted.name,
+            });
+        }
+        let placed = self.placed(ordinal, &wanted).ok()?;
+        let is_misplaced = is_pending(pod) && !placement::is_as_placed(pod, &placed);
+        let claim = self.lost_claim(ordinal, pod);
+        claim
+            .map(DeleteReason::ClaimReplaced)
+            .or(is_misplaced.then_some(DeleteReason::Misplaced))
+    }
+
+    /// A claim without a volume that can't go while this Pod waits for it on a node.
+    fn lost_claim(&self, ordinal: i32, pod: &Pod) -> Option<String> {
+        let is_on_a_node = pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some());
+        let mut names = claims::claim_names(self.desired, ordinal).into_iter();
+        names.find(|name| {
+            let claim = self.world.claims.get(name);
+            is_on_a_node
+                && claim.is_some_and(|claim| is_terminating(&claim.metadata) && !claims::has_volume(claim))
+        })
     }
 
     fn is_ours(&self, pod: &Pod) -> bool {
@@ -234,25 +316,48 @@ impl<'a> Round<'a> {
     }
 
     fn create(&mut self, ordinal: i32) -> Flow {
-        let name = self.desired.pod_name(ordinal);
         let revision = self.revision_for(ordinal);
-        let mut pod = identity::pod(self.desired, ordinal, &revision.name, &revision.template);
-        match &self.world.placement {
-            Placement::None => {}
-            Placement::Missing(policy) => return self.problem(Problem::policy_missing(&name, policy)),
-            Placement::Policy(policy) => {
-                let spec = pod.spec.get_or_insert_default();
-                if let Err(why) = placement::place(self.desired, ordinal, policy, spec) {
-                    return self.problem(Problem::unplaceable(&name, &why));
-                }
-            }
-        }
+        let pod = match self.placed(ordinal, &revision) {
+            Ok(pod) => pod,
+            Err(problem) => return self.problem(problem),
+        };
         if let Some(claim) = self.vanishing_claim(ordinal) {
             return self.wait(Wait::ClaimGone(claim));
+        }
+        if let Some(claim) = self.claim_of_another(ordinal) {
+            let name = self.desired.pod_name(ordinal);
+            return self.problem(Problem::claim_taken(&name, &claim));
+        }
+        if self.replace_outdated_claims(ordinal) {
+            return self.hold();
         }
         self.create_missing_claims(ordinal);
         self.plan.moves.push(Move::CreatePod(Box::new(pod)));
         self.hold()
+    }
+
+    /// The Pod of an ordinal as the PlacementPolicy wants it.
+    fn placed(&self, ordinal: i32, revision: &Revision) -> Result<Pod, Problem> {
+        let name = self.desired.pod_name(ordinal);
+        let mut pod = identity::pod(self.desired, ordinal, &revision.name, &revision.template);
+        match &self.world.placement {
+            Placement::None => {}
+            Placement::Missing(policy) => return Err(Problem::policy_missing(&name, policy)),
+            Placement::Policy(policy) => placement::place(self.desired, ordinal, policy, &mut pod)
+                .map_err(|why| Problem::unplaceable(&name, &why))?,
+        }
+        Ok(pod)
+    }
+
+    /// Deletes claims that wait for what the corrected template no longer asks for; whether there are any. They are made again
+    /// when they are gone.
+    fn replace_outdated_claims(&mut self, ordinal: i32) -> bool {
+        let outdated = claims::outdated(self.desired, self.world, ordinal);
+        let moves = outdated
+            .iter()
+            .map(|claim| Move::DeleteClaim(seen(&claim.metadata)));
+        self.plan.moves.extend(moves);
+        !outdated.is_empty()
     }
 
     /// An ordinal below the partition keeps the revision that it had; everyone else gets the template as it is.
@@ -274,6 +379,14 @@ impl<'a> Round<'a> {
                         || claims::doomed_by(self.desired, ordinal, None, claim).is_some()
                 })
             })
+    }
+
+    fn claim_of_another(&self, ordinal: i32) -> Option<String> {
+        let mut names = claims::claim_names(self.desired, ordinal).into_iter();
+        names.find(|name| {
+            let claim = self.world.claims.get(name);
+            claim.is_some_and(|claim| claims::is_of_another(self.desired, claim))
+        })
     }
 
     fn create_missing_claims(&mut self, ordinal: i32) {
@@ -320,7 +433,7 @@ impl<'a> Round<'a> {
             return;
         };
         let to = self.plan.revisions.update.name.clone();
-        let settled = !self.ordered() || self.is_settled();
+        let settled = !self.plan.in_order || self.is_settled();
         let members: Vec<rolling::Member> = self
             .desired
             .ordinals()

@@ -17,5 +17,7 @@ pub mod report;
 pub mod resolve;
 pub mod revision;
 pub mod rolling;
+pub mod startup;
 pub mod status;
+pub mod trouble;
 pub mod world;

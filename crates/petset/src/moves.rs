@@ -3,10 +3,13 @@
 
 use std::fmt;
 
-use api_types::reported::pet_set::reasons;
+use api_types::reported::pet_set::{conditions, reasons};
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+
+use crate::claims::Vanishing;
+use crate::trouble::Trouble;
 
 /// One object as it was when it was looked at. A write that carries it fails when the object has changed since.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,8 +81,17 @@ pub enum Move {
         /// Labels to add.
         labels: Vec<(String, String)>,
     },
+    /// Gives a claim annotations that keep deployment tools from deleting it.
+    GuardClaim {
+        /// The claim.
+        seen: Seen,
+        /// Annotations to add.
+        annotations: Vec<(String, String)>,
+    },
     /// Makes a claim.
     CreateClaim(Box<PersistentVolumeClaim>),
+    /// Deletes a claim that never had a volume.
+    DeleteClaim(Seen),
     /// Makes a Pod.
     CreatePod(Box<Pod>),
     /// Deletes a Pod.
@@ -98,8 +110,19 @@ pub enum Move {
 pub enum DeleteReason {
     /// Its ordinal is not wanted.
     ScaledDown,
-    /// It ran to its end; the phase.
+    /// It ran to its end; the phase and why.
     Finished(String),
+    /// It is of an old revision and does not work.
+    NeverWorked {
+        /// The revision that it has.
+        from: String,
+        /// The revision of the template.
+        to: String,
+    },
+    /// The PlacementPolicy has changed before a node took it.
+    Misplaced,
+    /// The claim that it waits for has to go before it can be made again.
+    ClaimReplaced(String),
     /// It is of an old revision.
     Outdated {
         /// The revision that it has.
@@ -114,6 +137,9 @@ impl fmt::Display for DeleteReason {
         match self {
             Self::ScaledDown => write!(f, "scaled down"),
             Self::Finished(phase) => write!(f, "phase {phase}"),
+            Self::NeverWorked { from, to } => write!(f, "it does not run, revision {from}, template is {to}"),
+            Self::Misplaced => write!(f, "never started, the PlacementPolicy has changed"),
+            Self::ClaimReplaced(claim) => write!(f, "never started, claim {claim} is made again"),
             Self::Outdated { from, to } if from.is_empty() => write!(f, "no revision, template is {to}"),
             Self::Outdated { from, to } => write!(f, "revision {from}, template is {to}"),
         }
@@ -162,9 +188,21 @@ impl fmt::Display for Move {
                 Ok(())
             }
             Self::LabelPod { seen, .. } => write!(f, "label Pod {}", seen.name),
+            Self::GuardClaim { seen, .. } => {
+                write!(
+                    f,
+                    "guard PersistentVolumeClaim {} against deployment tools",
+                    seen.name
+                )
+            }
             Self::CreateClaim(claim) => {
                 write!(f, "create PersistentVolumeClaim {}", name(&claim.metadata.name))
             }
+            Self::DeleteClaim(seen) => write!(
+                f,
+                "delete PersistentVolumeClaim {}: it never had a volume, and the template has changed",
+                seen.name
+            ),
             Self::CreatePod(pod) => {
                 write!(
                     f,
@@ -268,6 +306,67 @@ impl Problem {
         Self {
             reason: reasons::PLACEMENT_POLICY_INVALID,
             message: format!("Pod {pod} is not created: {why}"),
+        }
+    }
+
+    /// A claim that is not ours has the name of an ordinal's claim.
+    pub fn claim_taken(pod: &str, claim: &str) -> Self {
+        Self {
+            reason: reasons::NAME_TAKEN,
+            message: format!(
+                "Pod {pod} is not created: PersistentVolumeClaim {claim} exists and is of another application by its labels; delete or \
+                 rename it, or give it the labels of spec.selector to use its volume"
+            ),
+        }
+    }
+
+    /// What the platform reports about these objects of one kind.
+    pub fn of_platform(kind: &str, names: &[String], trouble: &Trouble) -> Self {
+        Self {
+            reason: trouble.reason,
+            message: format!("{kind} {} {}", names.join(", "), trouble.sentence),
+        }
+    }
+
+    /// A Pod is not deleted, because its volume would go with it.
+    pub fn pod_kept(vanishing: &Vanishing, reason: &DeleteReason) -> Self {
+        let Vanishing { claim, pod, .. } = vanishing;
+        Self {
+            reason: reasons::POD_KEPT,
+            message: format!(
+                "Pod {pod} is not deleted ({reason}): PersistentVolumeClaim {claim} is being deleted, and its volume would go \
+                 with the Pod. When the data may go, delete the Pod yourself"
+            ),
+        }
+    }
+
+    /// A volume goes when its Pod ends.
+    pub fn claim_terminating(vanishing: &Vanishing) -> Self {
+        let Vanishing { claim, volume, pod } = vanishing;
+        let message = match volume {
+            Some(volume) => format!(
+                "PersistentVolumeClaim {claim} is being deleted: its data on PersistentVolume {volume} goes when Pod {pod} ends. \
+                 A claim that is being deleted can't be kept; persistentVolumeReclaimPolicy: Retain keeps the PersistentVolume"
+            ),
+            None => format!(
+                "PersistentVolumeClaim {claim} does not exist any more, and Pod {pod} runs on its volume: when the Pod ends, it is \
+                 made again with an empty one"
+            ),
+        };
+        Self {
+            reason: conditions::CLAIM_TERMINATING,
+            message,
+        }
+    }
+
+    /// Whether the Event has the problem's own reason; what keeps a Pod from being made is `FailedCreate`.
+    pub fn event_reason(&self) -> &'static str {
+        match self.reason {
+            reasons::INVALID_SPEC
+            | reasons::PLACEMENT_POLICY_NOT_FOUND
+            | reasons::PLACEMENT_POLICY_INVALID
+            | reasons::NAME_TAKEN => reasons::FAILED_CREATE,
+            own => own,
         }
     }
 

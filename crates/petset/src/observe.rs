@@ -1,8 +1,11 @@
 //! Reads the API server. Nothing comes from a cache: the answer contains everything that this controller wrote before.
 
+use std::collections::BTreeMap;
+
 use api_types::{PetSet, PlacementPolicy};
+use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{Event, PersistentVolumeClaim, Pod};
 use kube::api::ListParams;
 use kube::{Api, Client, Resource, ResourceExt};
 use runtime::{ApplyError, ObjectId};
@@ -10,7 +13,8 @@ use serde::de::DeserializeOwned;
 
 use crate::claims::claim_names;
 use crate::resolve::Desired;
-use crate::world::{Placement, World};
+use crate::trouble;
+use crate::world::{Placement, PlatformEvent, World};
 
 /// The PetSet as it is now; `None` when it is gone.
 ///
@@ -32,11 +36,14 @@ pub async fn world(client: &Client, pet_set: &PetSet, desired: &Desired) -> Resu
         placement(client, desired),
     )?;
     let status = pet_set.status.clone().unwrap_or_default();
-    let claims = claims
+    let claims: BTreeMap<String, PersistentVolumeClaim> = claims
         .into_iter()
         .map(|claim| (claim.name_any(), claim))
         .collect();
+    let late = trouble::asks_events_of(desired, &pods, &claims, Timestamp::now());
+    let events = events(client, &desired.namespace, late).await?;
     Ok(World {
+        events,
         status,
         pods,
         claims,
@@ -62,6 +69,46 @@ async fn claims(client: &Client, desired: &Desired) -> Result<Vec<PersistentVolu
         .ordinals()
         .flat_map(|ordinal| claim_names(desired, ordinal));
     with_named(client, desired, selected, names).await
+}
+
+/// What was reported about each of these objects. Events are indexed by the object's UID for this.
+async fn events(
+    client: &Client,
+    namespace: &str,
+    uids: Vec<String>,
+) -> Result<BTreeMap<String, Vec<PlatformEvent>>, ApplyError> {
+    let api: Api<Event> = Api::namespaced(client.clone(), namespace);
+    let read = uids.into_iter().map(|uid| {
+        let api = api.clone();
+        async move {
+            let about = ListParams::default().fields(&format!("involvedObject.uid={uid}"));
+            let listed = api.list(&about).await;
+            let listed =
+                listed.map_err(|source| ApplyError::new("list", id::<Event>(namespace, "*"), source))?;
+            Ok((uid, listed.items.into_iter().map(platform_event).collect()))
+        }
+    });
+    let found: Vec<_> = futures::future::try_join_all(read).await?;
+    Ok(found.into_iter().collect())
+}
+
+fn platform_event(event: Event) -> PlatformEvent {
+    let repeated = event
+        .series
+        .and_then(|series| series.last_observed_time.map(|time| time.0));
+    let last = event.last_timestamp.map(|time| time.0);
+    let first = event.event_time.map(|time| time.0);
+    let made = event.metadata.creation_timestamp.map(|time| time.0);
+    PlatformEvent {
+        reason: event.reason.unwrap_or_default(),
+        message: event.message.unwrap_or_default(),
+        is_warning: event.type_.is_some_and(|type_| type_ == "Warning"),
+        at: [repeated, last, first, made]
+            .into_iter()
+            .flatten()
+            .max()
+            .unwrap_or_default(),
+    }
 }
 
 async fn with_named<K>(

@@ -6,7 +6,7 @@ use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client, Resource, ResourceExt};
 use runtime::{ApplyError, ObjectId, Process};
 use serde::Serialize;
@@ -21,30 +21,35 @@ use crate::{observe, report, revision};
 /// What came of a plan.
 #[derive(Debug)]
 pub struct Done {
-    /// Why the pass ended early, if it did.
+    /// Why the pass ended early or has to be done again: the first error.
     pub outcome: Result<(), Error>,
-    /// The same for people, when it is more than a race.
-    pub problem: Option<Problem>,
+    /// The same for people, where it is more than a race.
+    pub problems: Vec<Problem>,
     /// Whether another template has the name of our new revision.
     pub collided: bool,
 }
 
-/// Carries out the plan. Events tell each Pod and claim that was made, deleted, or refused.
+/// Carries out the plan. Events tell each Pod and claim that was made, deleted, or refused. What the API server refuses ends the
+/// pass only where ordinals follow each other: a Pod that a quota refuses must not keep the one alive whose end would make room.
 pub async fn perform(process: &Process, pet_set: &PetSet, plan: &Plan) -> Done {
     let mut done = Done {
         outcome: Ok(()),
-        problem: None,
+        problems: vec![],
         collided: false,
     };
     let mut still_here = false;
-    for step in &plan.moves {
+    let mut refused: Vec<String> = vec![];
+    for step in plan.moves.iter() {
+        if needs_one_of(step, &refused) {
+            continue;
+        }
         // What is about to become ours must not belong to a PetSet that is going: the garbage collector would take
         // the adopted Pods with it. Looked up after the Pods were listed, once per pass.
         if is_adoption(step) && !still_here {
             match recheck(&process.client, pet_set).await {
                 Ok(()) => still_here = true,
                 Err(error) => {
-                    done.outcome = Err(error);
+                    done.outcome = done.outcome.and(Err(error));
                     return done;
                 }
             }
@@ -54,14 +59,46 @@ pub async fn perform(process: &Process, pet_set: &PetSet, plan: &Plan) -> Done {
             Ok(true) => report::succeeded(process, pet_set, step),
             Ok(false) => {}
             Err(error) => {
-                done.collided = matches!(step, Move::CreateRevision(_)) && matches!(error, Error::Moved(_));
-                done.problem = report::failed(process, pet_set, step, &error);
-                done.outcome = Err(error);
-                return done;
+                let goes_on = !plan.in_order && is_refused_creation(step, &error);
+                refused.extend(claim_of(step));
+                failed(&mut done, process, pet_set, step, error);
+                if !goes_on {
+                    return done;
+                }
             }
         }
     }
     done
+}
+
+fn failed(done: &mut Done, process: &Process, pet_set: &PetSet, step: &Move, error: Error) {
+    done.collided |= matches!(step, Move::CreateRevision(_)) && matches!(error, Error::Moved(_));
+    done.problems
+        .extend(report::failed(process, pet_set, step, &error));
+    if done.outcome.is_ok() {
+        done.outcome = Err(error);
+    }
+}
+
+/// Whether other ordinals may go on: the API server has answered, and it was about one Pod or claim that is to be made.
+fn is_refused_creation(step: &Move, error: &Error) -> bool {
+    let is_refusal = matches!(error, Error::Api(error) if error.is_refusal());
+    is_refusal && matches!(step, Move::CreatePod(_) | Move::CreateClaim(_))
+}
+
+fn claim_of(step: &Move) -> Option<String> {
+    match step {
+        Move::CreateClaim(claim) => Some(claim.name_any()),
+        _ => None,
+    }
+}
+
+/// Whether a Pod would be made that mounts one of these claims.
+fn needs_one_of(step: &Move, claims: &[String]) -> bool {
+    let Move::CreatePod(pod) = step else { return false };
+    let volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
+    let mut mounted = volumes.filter_map(|volume| Some(&volume.persistent_volume_claim.as_ref()?.claim_name));
+    mounted.any(|name| claims.contains(name))
 }
 
 fn is_adoption(step: &Move) -> bool {
@@ -126,19 +163,15 @@ async fn carry_out(client: &Client, pet_set: &PetSet, step: &Move) -> Result<boo
             }
         }
         Move::LabelPod { seen, labels } => {
-            let labels: serde_json::Map<String, Value> = labels
-                .iter()
-                .map(|(key, value)| (key.clone(), json!(value)))
-                .collect();
-            patch_seen::<Pod>(
-                client,
-                &namespace,
-                seen,
-                json!({ "metadata": { "labels": labels } }),
-            )
-            .await
+            let patch = json!({ "metadata": { "labels": map(labels) } });
+            patch_seen::<Pod>(client, &namespace, seen, patch).await
+        }
+        Move::GuardClaim { seen, annotations } => {
+            let patch = json!({ "metadata": { "annotations": map(annotations) } });
+            patch_seen::<PersistentVolumeClaim>(client, &namespace, seen, patch).await
         }
         Move::CreateClaim(claim) => create(client, claim.as_ref()).await,
+        Move::DeleteClaim(seen) => delete_seen::<PersistentVolumeClaim>(client, &namespace, seen).await,
         Move::CreatePod(pod) => match create(client, pod.as_ref()).await? {
             true => Ok(true),
             // It was not there a moment ago. The next pass finds out whose it is.
@@ -155,6 +188,13 @@ async fn carry_out(client: &Client, pet_set: &PetSet, step: &Move) -> Result<boo
             .await
         }
     }
+}
+
+fn map(entries: &[(String, String)]) -> serde_json::Map<String, Value> {
+    entries
+        .iter()
+        .map(|(key, value)| (key.clone(), json!(value)))
+        .collect()
 }
 
 /// Makes the revision; when the name is taken by the same template of ours, that is as good. Another template there
@@ -214,6 +254,28 @@ where
         + DeserializeOwned,
 {
     Ok(runtime::delete(client, observed).await? == runtime::Deletion::Accepted)
+}
+
+/// Deletes exactly the object that was seen, if it has not changed since: a claim that got its volume meanwhile stays.
+async fn delete_seen<K>(client: &Client, namespace: &str, seen: &Seen) -> Result<bool, Error>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + DeserializeOwned,
+{
+    let params = DeleteParams::background().preconditions(Preconditions {
+        uid: Some(seen.uid.clone()),
+        resource_version: Some(seen.resource_version.clone()),
+    });
+    let api: Api<K> = Api::namespaced(client.clone(), namespace);
+    match api.delete(&seen.name, &params).await {
+        Ok(_) => Ok(true),
+        Err(kube::Error::Api(status)) if status.is_conflict() || status.is_not_found() => {
+            Err(Error::Moved(id_of::<K>(namespace, &seen.name).to_string()))
+        }
+        Err(source) => Err(ApplyError::new("delete", id_of::<K>(namespace, &seen.name), source).into()),
+    }
 }
 
 /// Patches exactly the object that was seen, if it has not changed since.

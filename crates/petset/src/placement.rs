@@ -6,10 +6,12 @@ use api_types::placement::{
 };
 use cel::{Context, Program, Value};
 use k8s_openapi::api::core::v1::{
-    Affinity, NodeSelectorRequirement, NodeSelectorTerm, PodAffinityTerm, PodSpec, PreferredSchedulingTerm,
-    TopologySpreadConstraint,
+    Affinity, NodeSelectorRequirement, NodeSelectorTerm, Pod, PodAffinityTerm, PodSpec,
+    PreferredSchedulingTerm, TopologySpreadConstraint,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+
+use sha2::{Digest, Sha256};
 
 use crate::resolve::Desired;
 
@@ -47,8 +49,41 @@ pub enum Unplaceable {
     },
 }
 
-/// Applies the policy to the Pod of an ordinal.
+/// Annotation of a Pod: hash of what a PlacementPolicy has made of its template.
+pub const PLACEMENT_HASH: &str = "apps.k8s.appscode.com/placement-hash";
+/// Characters of a hash.
+const HASH: usize = 16;
+
+/// Applies the policy to the Pod of an ordinal, and leaves in an annotation what came of it.
+///
+/// # Errors
+/// [`Unplaceable`], which says what to change in the policy.
 pub fn place(
+    desired: &Desired,
+    ordinal: i32,
+    policy: &PlacementPolicySpec,
+    pod: &mut Pod,
+) -> Result<(), Unplaceable> {
+    let spec = pod.spec.get_or_insert_default();
+    schedule(desired, ordinal, policy, spec)?;
+    let parts = serde_json::to_vec(&(&spec.affinity, &spec.topology_spread_constraints))
+        .expect("scheduling fields are plain data");
+    let hash = hex::encode(Sha256::digest(parts)).chars().take(HASH).collect();
+    let annotations = pod.metadata.annotations.get_or_insert_default();
+    annotations.insert(PLACEMENT_HASH.to_owned(), hash);
+    Ok(())
+}
+
+/// Whether a Pod is placed as this one, which was built just now, would be. A Pod of an older controller has no record of it.
+pub fn is_as_placed(pod: &Pod, built: &Pod) -> bool {
+    let hash = |pod: &Pod| pod.metadata.annotations.as_ref()?.get(PLACEMENT_HASH).cloned();
+    match hash(pod) {
+        None => true,
+        there => there == hash(built),
+    }
+}
+
+fn schedule(
     desired: &Desired,
     ordinal: i32,
     policy: &PlacementPolicySpec,

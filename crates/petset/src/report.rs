@@ -12,7 +12,7 @@ use crate::decide::Plan;
 use crate::moves::{Move, Problem};
 use crate::perform::Done;
 use crate::resolve::{Desired, Invalid};
-use crate::status::{self, REPLICA_FAILURE};
+use crate::status::{self, CLAIM_TERMINATING, REPLICA_FAILURE};
 use crate::world::World;
 
 /// Writes the status of a pass.
@@ -31,12 +31,13 @@ pub async fn report(
     for wait in &plan.waits {
         tracing::debug!("waiting: {wait}");
     }
-    let problems: Vec<Problem> = plan.problems.iter().chain(&done.problem).cloned().collect();
+    let problems: Vec<Problem> = done.problems.iter().chain(&plan.problems).cloned().collect();
     let mut wanted = status::status(desired, world, &plan.revisions, &problems, now);
     if done.collided {
         wanted.collision_count = Some(wanted.collision_count.unwrap_or(0) + 1);
     }
     tell_new_problems(process, pet_set, &plan.problems);
+    tell_new_problems(process, pet_set, &status::vanishing_claims(desired, world));
     write(process, pet_set, &wanted).await
 }
 
@@ -77,19 +78,14 @@ async fn write(
 fn tell_new_problems(process: &Process, pet_set: &PetSet, problems: &[Problem]) {
     let conditions = pet_set.status.iter().flat_map(|s| s.conditions.iter().flatten());
     let known: Vec<&str> = conditions
-        .filter(|c| c.type_ == REPLICA_FAILURE)
+        .filter(|c| c.type_ == REPLICA_FAILURE || c.type_ == CLAIM_TERMINATING)
         .filter_map(|c| c.message.as_deref())
         .collect();
-    for problem in problems.iter().filter(|p| !known.contains(&p.message.as_str())) {
+    let is_known = |problem: &&Problem| known.iter().any(|message| message.contains(&problem.message));
+    for problem in problems.iter().filter(|problem| !is_known(problem)) {
         tracing::warn!("{problem}");
-        publish(
-            process,
-            pet_set,
-            Severity::Warning,
-            reasons::FAILED_CREATE,
-            &problem.message,
-            problem.reason,
-        );
+        let (event, note) = (problem.event_reason(), &problem.message);
+        publish(process, pet_set, Severity::Warning, event, note, problem.reason);
     }
 }
 
@@ -113,9 +109,14 @@ pub fn succeeded(process: &Process, pet_set: &PetSet, step: &Move) {
                 format!("Create {claim}"),
             )
         }
-        Move::DeletePod { name, .. } => (
+        Move::DeleteClaim(seen) => (
             events::SUCCESSFUL_DELETE,
-            format!("delete Pod {name} in PetSet {set} successful"),
+            format!("{step} in PetSet {set} success"),
+            format!("Delete {}", seen.name),
+        ),
+        Move::DeletePod { name, reason, .. } => (
+            events::SUCCESSFUL_DELETE,
+            format!("delete Pod {name} in PetSet {set} successful: {reason}"),
             format!("Delete {name}"),
         ),
         _ => return,
@@ -127,11 +128,16 @@ pub fn succeeded(process: &Process, pet_set: &PetSet, step: &Move) {
 /// looks again.
 pub fn failed(process: &Process, pet_set: &PetSet, step: &Move, error: &Error) -> Option<Problem> {
     let Error::Api(error) = error else { return None };
-    if error.is_conflict() || matches!(error, ApplyError::Gone { .. }) {
+    // What is to be made can't be gone: the answer is about its namespace, or its kind.
+    let is_made = matches!(
+        step,
+        Move::CreatePod(_) | Move::CreateClaim(_) | Move::CreateRevision(_)
+    );
+    if error.is_conflict() || matches!(error, ApplyError::Gone { .. }) && !is_made {
         return None;
     }
     let set = pet_set.name_any();
-    let cause = runtime::error_chain(error);
+    let cause = error.sentence();
     let (reason, what) = match step {
         Move::CreatePod(pod) => (reasons::FAILED_CREATE, format!("create Pod {}", pod.name_any())),
         Move::CreateClaim(claim) => (
@@ -139,6 +145,7 @@ pub fn failed(process: &Process, pet_set: &PetSet, step: &Move, error: &Error) -
             format!("create Claim {}", claim.name_any()),
         ),
         Move::DeletePod { name, .. } => (reasons::FAILED_DELETE, format!("delete Pod {name}")),
+        Move::DeleteClaim(seen) => (reasons::FAILED_DELETE, format!("delete Claim {}", seen.name)),
         other => (reasons::FAILED_UPDATE, other.to_string()),
     };
     let message = format!("{what} in PetSet {set} failed error: {cause}");

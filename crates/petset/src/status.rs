@@ -6,13 +6,20 @@ use k8s_openapi::api::apps::v1::StatefulSetCondition;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use crate::claims;
 use crate::moves::Problem;
 use crate::resolve::Desired;
 use crate::revision::Chosen;
 use crate::world::{World, is_controlled_by, is_terminating, ready_since, revision_of, seconds_to_available};
 
-/// Condition that is `True` while Pods can't be made; it is absent otherwise (ReplicaSet's name for the same).
+/// Condition that is `True` while Pods can't be made or do not come up; it is absent otherwise (ReplicaSet's name for the same).
 pub use api_types::reported::pet_set::conditions::REPLICA_FAILURE;
+
+/// Condition that is `True` while a volume goes when its Pod ends; it is absent otherwise.
+pub use api_types::reported::pet_set::conditions::CLAIM_TERMINATING;
+
+/// Longest message of a condition, in characters: with a thousand Pods it would not fit into the object.
+const LONGEST: usize = 2000;
 
 /// The status of a PetSet that can be acted on.
 pub fn status(
@@ -51,8 +58,30 @@ pub fn status(
         current_revision: Some(current.clone()),
         update_revision: Some(chosen.update.name.clone()),
         collision_count: chosen.collision_count,
-        conditions: conditions(world.status.conditions.as_deref(), problems.first(), now),
+        conditions: conditions(
+            world.status.conditions.as_deref(),
+            problems,
+            &vanishing_claims(desired, world),
+            now,
+        ),
     }
+}
+
+/// The claims whose volume goes when their Pod ends, one problem each.
+pub fn vanishing_claims(desired: &Desired, world: &World) -> Vec<Problem> {
+    let mut found = Vec::new();
+    for pod in world
+        .pods
+        .iter()
+        .filter(|pod| is_controlled_by(&pod.metadata, &desired.uid))
+    {
+        let name = pod.metadata.name.as_deref().unwrap_or_default();
+        if let Some(ordinal) = desired.ordinal_of(name) {
+            let vanishing = claims::vanishing(desired, world, ordinal, pod);
+            found.extend(vanishing.iter().map(Problem::claim_terminating));
+        }
+    }
+    found
 }
 
 /// The status of a PetSet whose spec can't be acted on: as it was, with the reason.
@@ -64,37 +93,45 @@ pub fn invalid(
 ) -> PetSetStatus {
     PetSetStatus {
         observed_generation: generation,
-        conditions: conditions(old.conditions.as_deref(), Some(problem), now),
+        conditions: conditions(old.conditions.as_deref(), std::slice::from_ref(problem), &[], now),
         ..old.clone()
     }
 }
 
 fn conditions(
     old: Option<&[StatefulSetCondition]>,
-    problem: Option<&Problem>,
+    problems: &[Problem],
+    vanishing: &[Problem],
     now: Timestamp,
 ) -> Option<Vec<StatefulSetCondition>> {
-    let is_failure = |c: &&StatefulSetCondition| c.type_ == REPLICA_FAILURE;
-    let mut all: Vec<_> = old
-        .into_iter()
-        .flatten()
-        .filter(|c| !is_failure(c))
-        .cloned()
-        .collect();
-    if let Some(problem) = problem {
-        let before = old
-            .into_iter()
-            .flatten()
-            .find(is_failure)
-            .and_then(|c| c.last_transition_time.clone());
-        let second = Timestamp::from_second(now.as_second()).unwrap_or(now);
-        all.push(StatefulSetCondition {
-            type_: REPLICA_FAILURE.to_owned(),
-            status: "True".to_owned(),
-            last_transition_time: Some(before.unwrap_or(Time(second))),
-            reason: Some(problem.reason.to_owned()),
-            message: Some(problem.message.clone()),
-        });
-    }
+    let old = old.unwrap_or_default();
+    let ours = [(REPLICA_FAILURE, problems), (CLAIM_TERMINATING, vanishing)];
+    let is_ours = |condition: &&StatefulSetCondition| ours.iter().any(|(type_, _)| condition.type_ == *type_);
+    let mut all: Vec<_> = old.iter().filter(|it| !is_ours(it)).cloned().collect();
+    all.extend(
+        ours.iter()
+            .filter_map(|(type_, problems)| condition(old, type_, problems, now)),
+    );
     (!all.is_empty()).then_some(all)
+}
+
+/// The condition that names all these problems, with the reason of the first; none without any.
+fn condition(
+    old: &[StatefulSetCondition],
+    type_: &str,
+    problems: &[Problem],
+    now: Timestamp,
+) -> Option<StatefulSetCondition> {
+    let first = problems.first()?;
+    let before = old.iter().find(|it| it.type_ == type_);
+    let since = before.and_then(|it| it.last_transition_time.clone());
+    let second = Timestamp::from_second(now.as_second()).unwrap_or(now);
+    let messages: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
+    Some(StatefulSetCondition {
+        type_: type_.to_owned(),
+        status: "True".to_owned(),
+        last_transition_time: Some(since.unwrap_or(Time(second))),
+        reason: Some(first.reason.to_owned()),
+        message: Some(messages.join("; ").chars().take(LONGEST).collect()),
+    })
 }

@@ -29,6 +29,21 @@ pub struct World {
     pub revisions: Vec<ControllerRevision>,
     /// The PlacementPolicy that the PetSet names.
     pub placement: Placement,
+    /// What the platform has reported about Pods and claims that do not come up, by their UID.
+    pub events: BTreeMap<String, Vec<PlatformEvent>>,
+}
+
+/// One Event that another component has published about a Pod or a claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlatformEvent {
+    /// One word, for example `ProvisioningFailed`.
+    pub reason: String,
+    /// The sentence.
+    pub message: String,
+    /// Whether it is a Warning.
+    pub is_warning: bool,
+    /// When it was last seen.
+    pub at: Timestamp,
 }
 
 /// The PlacementPolicy of the PetSet.
@@ -82,6 +97,13 @@ pub fn seconds_to_replacement(pod: &Pod, now: Timestamp) -> i64 {
 /// Whether the Pod has not been started yet.
 pub fn is_pending(pod: &Pod) -> bool {
     phase(pod).is_none_or(|phase| phase == "Pending")
+}
+
+/// Seconds since the object was made; 0 when that is not known.
+pub fn age(meta: &ObjectMeta, now: Timestamp) -> i64 {
+    meta.creation_timestamp
+        .as_ref()
+        .map_or(0, |created| now.as_second() - created.0.as_second())
 }
 
 fn phase(pod: &Pod) -> Option<&str> {

@@ -8,6 +8,7 @@ use std::future::ready;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use api_types::cert_manager::Certificate;
+use api_types::vocabulary::PATRONI_STATUS;
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::reflector::ObjectRef;
@@ -15,9 +16,10 @@ use kube::runtime::watcher::{self, Event};
 use kube::{Api, Resource, ResourceExt, runtime};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-/// Annotation in which a Pod's Patroni says how it is and how far it has replayed.
-const PATRONI_STATUS: &str = "status";
+/// Field of [`PATRONI_STATUS`] with the parameters that wait for a restart of the member.
+const PENDING_RESTART: &str = "pending_restart_reason";
 
 /// Condition of a Certificate while cert-manager is at it.
 const ISSUING: &str = "Issuing";
@@ -32,7 +34,15 @@ pub trait Watched:
 
 impl Watched for Pod {
     fn forget_what_is_no_news(&mut self) {
-        self.annotations_mut().remove(PATRONI_STATUS);
+        let Some(status) = self.annotations_mut().remove(PATRONI_STATUS) else {
+            return;
+        };
+        // Which parameters wait for a restart is told in the Postgres.
+        let status: Value = serde_json::from_str(&status).unwrap_or_default();
+        if let Some(waiting) = status.get(PENDING_RESTART) {
+            self.annotations_mut()
+                .insert(PATRONI_STATUS.to_owned(), waiting.to_string());
+        }
     }
 }
 
@@ -117,6 +127,9 @@ mod tests {
         serde_json::from_value(certificate).expect("a Certificate")
     }
 
+    const PENDING: &str = r#"{"xlog_location": 1, "pending_restart_reason": {"max_connections": {}}}"#;
+    const PENDING_LATER: &str = r#"{"xlog_location": 2, "pending_restart_reason": {"max_connections": {}}}"#;
+
     #[test]
     fn what_patroni_says_of_itself_wakes_nobody_and_everything_else_does() {
         let mut known = Known(HashMap::new());
@@ -124,6 +137,17 @@ mod tests {
             (Event::InitApply(pod("1", "a", "standby")), true, "new"),
             (Event::Apply(pod("2", "b", "standby")), false, "Patroni's word"),
             (Event::Apply(pod("3", "b", "primary")), true, "a label"),
+            (
+                Event::Apply(pod("3", PENDING, "primary")),
+                true,
+                "a parameter that waits",
+            ),
+            (
+                Event::Apply(pod("3", PENDING_LATER, "primary")),
+                false,
+                "still waiting",
+            ),
+            (Event::Apply(pod("3", "b", "primary")), true, "restarted"),
             (Event::Delete(pod("4", "b", "primary")), true, "gone"),
             (Event::Apply(pod("5", "b", "primary")), true, "made again"),
         ];

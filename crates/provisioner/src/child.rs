@@ -1,12 +1,12 @@
 //! The objects that a database consists of, as one type: every kind the provisioner applies, compares and prunes.
 
 use api_types::cert_manager::Certificate;
-use api_types::vocabulary::{INSTANCE_LABEL, MANAGED_BY_LABEL, MANAGED_BY_VALUE};
+use api_types::vocabulary::{INSTANCE_LABEL, MANAGED_BY_LABEL, MANAGED_BY_VALUE, NAME_LABEL, NAME_VALUE};
 use api_types::{AppBinding, PetSet};
 use k8s_openapi::api::core::v1::{Secret, Service, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use serde_json::Value;
 
 /// One child, live or as it should be.
@@ -120,11 +120,13 @@ impl Child {
 
 /// UID of the controller owner.
 fn controller_of(meta: &ObjectMeta) -> Option<&str> {
-    let owners = meta.owner_references.as_deref().unwrap_or_default();
-    owners
-        .iter()
-        .find(|owner| owner.controller == Some(true))
-        .map(|owner| owner.uid.as_str())
+    controller(meta).map(|owner| owner.uid.as_str())
+}
+
+/// The owner that controls an object.
+pub fn controller(meta: &ObjectMeta) -> Option<&OwnerReference> {
+    let mut owners = meta.owner_references.iter().flatten();
+    owners.find(|owner| owner.controller == Some(true))
 }
 
 /// Whether labels say that an object belongs to the database of this name.
@@ -135,7 +137,9 @@ pub fn is_labelled_for(meta: &ObjectMeta, db: &str) -> bool {
             .and_then(|labels| labels.get(key))
             .map(String::as_str)
     };
-    label(INSTANCE_LABEL) == Some(db) && label(MANAGED_BY_LABEL) == Some(MANAGED_BY_VALUE)
+    label(NAME_LABEL) == Some(NAME_VALUE)
+        && label(INSTANCE_LABEL) == Some(db)
+        && label(MANAGED_BY_LABEL) == Some(MANAGED_BY_VALUE)
 }
 
 /// Whether everything in `wanted` is in `live` too. What the API server or others added does not count, and an

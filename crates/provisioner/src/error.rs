@@ -37,9 +37,9 @@ impl ReconcileError for Error {
 impl Error {
     /// Whether the API server refuses what we want, so that the user should hear of it.
     pub fn is_refusal(&self) -> bool {
-        matches!(
-            self,
-            Self::Api(ApplyError::Invalid { .. } | ApplyError::Forbidden { .. }) | Self::NoCertManager { .. }
-        )
+        match self {
+            Self::Api(error) => error.is_refusal(),
+            Self::NoCertManager { .. } => true,
+        }
     }
 }

@@ -35,6 +35,9 @@ pub struct DatabaseMetrics {
     matches: Series,
     sessions: Series,
     issuer_ca_changed: Series,
+    volume: Series,
+    used: Series,
+    wal: Series,
 }
 
 impl DatabaseMetrics {
@@ -83,6 +86,17 @@ impl DatabaseMetrics {
                 "Sessions of applications over TCP that a member has, with and without TLS.",
                 &["member", "tls"],
             )?,
+            volume: gauge(
+                "sealwright_volume_size_bytes",
+                "Size of a member's volume, as its claim asks for it.",
+                &["member"],
+            )?,
+            used: gauge(
+                "sealwright_volume_used_bytes",
+                "Bytes of a member's volume that its data, WAL and log files take.",
+                &["member"],
+            )?,
+            wal: gauge("sealwright_wal_bytes", "Size of a member's WAL.", &["member"])?,
             issuer_ca_changed: gauge(
                 "sealwright_issuer_ca_changed",
                 "1 while the issuer of a database signs with another CA than that of its server certificate.",
@@ -119,6 +133,13 @@ impl DatabaseMetrics {
         };
         self.matches.replace(&world.key(), of_members(world, matches));
         self.sessions.replace(&world.key(), sessions(world));
+        let bytes = |bytes: Option<u64>| bytes.and_then(|bytes| i64::try_from(bytes).ok()).map(exact);
+        let volume = |member: &Member| known(member, bytes(member.volume_bytes));
+        self.volume.replace(&world.key(), of_members(world, volume));
+        let used = |member: &Member| known(member, bytes(member.used_bytes()));
+        self.used.replace(&world.key(), of_members(world, used));
+        let wal = |member: &Member| known(member, bytes(member.wal.as_ref().map(|wal| wal.bytes)));
+        self.wal.replace(&world.key(), of_members(world, wal));
         let changed = f64::from(condition::is_true(&status.conditions, types::ISSUER_CA_CHANGED));
         self.issuer_ca_changed
             .replace(&world.key(), [sample(world, None, Some(changed))]);
@@ -135,6 +156,9 @@ impl DatabaseMetrics {
             &self.matches,
             &self.sessions,
             &self.issuer_ca_changed,
+            &self.volume,
+            &self.used,
+            &self.wal,
         ] {
             series.replace(&world.key(), []);
         }
@@ -148,13 +172,8 @@ fn sample<'a>(world: &'a World, labels: impl IntoIterator<Item = &'a str>, value
 }
 
 fn paused_since(world: &World, status: &PostgresStatus) -> Option<Sample> {
-    world.paused_by()?;
-    let paused = condition::find(&status.conditions, types::PAUSED).filter(|it| it.is_true())?;
-    Some(sample(
-        world,
-        None,
-        Some(unix_seconds(paused.last_transition_time.0)),
-    ))
+    let since = status.paused_by.as_ref()?.since.0;
+    Some(sample(world, None, Some(unix_seconds(since))))
 }
 
 fn issued(world: &World) -> Vec<Sample> {

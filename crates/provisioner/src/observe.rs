@@ -4,20 +4,26 @@
 //! name: this process may neither list nor watch them.
 
 mod children;
+mod names;
 mod secrets;
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use api_types::{Postgres, PostgresVersion, names, vocabulary as words};
+use api_types::names as object_names;
+use api_types::{Postgres, PostgresVersion, vocabulary as words};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::apps::v1::ControllerRevision;
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, PodTemplateSpec};
 use kube::api::ListParams;
 use kube::{Api, Client, Resource, ResourceExt};
 use runtime::{ApplyError, ObjectId};
 use serde::de::DeserializeOwned;
 
+use crate::child::Child;
 use crate::controller::Context;
+use crate::decide::{data, outdated};
 use crate::error::Error;
 use crate::world::{Leftovers, Version, World};
 
@@ -27,18 +33,23 @@ use crate::world::{Leftovers, Version, World};
 /// When something could not be read.
 pub async fn observe(context: &Context, postgres: Arc<Postgres>) -> Result<World, Error> {
     let reader = Reader::new(&context.client, &postgres);
-    let (version, (secrets, config, mut live), pods, patroni, leftovers) = tokio::try_join!(
+    let (version, (secrets, config, name_holders, mut live), pods, (patroni, patroni_state), claims) = tokio::try_join!(
         version(&reader),
         async {
             let live = children::read(&reader).await?;
-            let (secrets, config) = secrets::read(&reader, &live).await?;
-            Ok((secrets, config, live))
+            let ((secrets, config), holders) =
+                tokio::try_join!(secrets::read(&reader, &live), names::read(&reader, &live))?;
+            Ok((secrets, config, holders, live))
         },
         pods(&reader),
         patroni(&reader),
-        leftovers(&reader),
+        claims(&reader),
     )?;
-    live.extend(config.map(crate::child::Child::Secret));
+    let (maps, former_templates) = tokio::try_join!(
+        removable_maps(&reader, &pods),
+        former_templates(&reader, &live, &pods)
+    )?;
+    live.extend(config.map(Child::Secret));
     let health = context
         .watchers
         .latest(postgres.metadata.uid.as_deref().unwrap_or_default());
@@ -49,7 +60,13 @@ pub async fn observe(context: &Context, postgres: Arc<Postgres>) -> Result<World
         live,
         pods,
         patroni,
-        leftovers,
+        patroni_state,
+        name_holders,
+        leftovers: Leftovers {
+            claims,
+            patroni: maps,
+        },
+        former_templates,
         health,
         postgres,
     })
@@ -171,32 +188,63 @@ fn ordinal(name: &str, db: &str) -> Option<i32> {
     name.strip_prefix(db)?.strip_prefix('-')?.parse().ok()
 }
 
-/// Where Patroni keeps what all members share. Of a database that is being deleted it is one of the [`leftovers`].
-async fn patroni(reader: &Reader<'_>) -> Result<Option<ConfigMap>, Error> {
+/// Where Patroni keeps what all members share, and its other ConfigMaps. Nothing owns them. Of a database that is being deleted
+/// they are among the [`leftovers`].
+async fn patroni(reader: &Reader<'_>) -> Result<(Option<ConfigMap>, Vec<ConfigMap>), Error> {
     if reader.is_deleting() {
-        return Ok(None);
+        return Ok((None, Vec::new()));
     }
-    patroni_map(reader, "config").await
+    let mut maps = patroni_maps(reader).await?;
+    let config = object_names::patroni_map(&reader.name, "config");
+    let at = maps.iter().position(|map| map.name_any() == config);
+    Ok((at.map(|at| maps.swap_remove(at)), maps))
 }
 
-/// One of the ConfigMaps that Patroni makes for a database; nothing owns them.
-async fn patroni_map(reader: &Reader<'_>, suffix: &str) -> Result<Option<ConfigMap>, Error> {
-    Ok(reader.get(&names::with_suffix(&reader.name, suffix)).await?)
+/// Patroni's ConfigMaps: by their labels, since another object of such a name is none of ours.
+async fn patroni_maps(reader: &Reader<'_>) -> Result<Vec<ConfigMap>, Error> {
+    let names = object_names::PATRONI_MAPS.map(|suffix| object_names::patroni_map(&reader.name, suffix));
+    let mut maps: Vec<ConfigMap> = reader.list(&reader.selector()).await?;
+    maps.retain(|map| names.contains(&map.name_any()));
+    Ok(maps)
 }
 
-async fn leftovers(reader: &Reader<'_>) -> Result<Leftovers, Error> {
-    if !reader.is_deleting() {
-        return Ok(Leftovers::default());
-    }
+async fn claims(reader: &Reader<'_>) -> Result<Vec<PersistentVolumeClaim>, Error> {
     let prefix = format!("{}-{}", words::DATA_VOLUME, reader.name);
     let selector = reader.selector();
     let mut claims: Vec<PersistentVolumeClaim> = reader.list(&selector).await?;
     claims.retain(|claim| ordinal(&claim.name_any(), &prefix).is_some());
-    let mut patroni = Vec::new();
-    for suffix in ["leader", "config", "failover", "sync"] {
-        patroni.extend(patroni_map(reader, suffix).await?);
+    claims.sort_by_key(|claim| ordinal(&claim.name_any(), &prefix));
+    Ok(claims)
+}
+
+/// Patroni's objects, where they may have to go.
+async fn removable_maps(reader: &Reader<'_>, pods: &[Pod]) -> Result<Vec<ConfigMap>, Error> {
+    if reader.is_deleting() || data::are_empty(pods) {
+        return patroni_maps(reader).await;
     }
-    Ok(Leftovers { claims, patroni })
+    Ok(Vec::new())
+}
+
+/// The templates of Pods that are not of the PetSet's revision, as far as their revisions are still there.
+async fn former_templates(
+    reader: &Reader<'_>,
+    live: &[Child],
+    pods: &[Pod],
+) -> Result<BTreeMap<String, PodTemplateSpec>, Error> {
+    let pet_set = live.iter().find_map(|child| match child {
+        Child::PetSet(pet_set) => Some(pet_set.as_ref()),
+        _ => None,
+    });
+    let mut found = BTreeMap::new();
+    for name in outdated::former_revisions(pet_set, pods) {
+        let revision = reader.get::<ControllerRevision>(&name).await?;
+        let data = revision.and_then(|revision| revision.data);
+        let template = data.and_then(|data| data.0.pointer("/spec/template").cloned());
+        if let Some(template) = template.and_then(|template| serde_json::from_value(template).ok()) {
+            found.insert(name, template);
+        }
+    }
+    Ok(found)
 }
 
 #[cfg(test)]

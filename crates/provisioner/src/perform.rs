@@ -3,7 +3,7 @@
 use api_types::vocabulary::{CHILDREN_MANAGER, FILES_TOKEN, FINALIZER, PROVISIONER};
 use api_types::{Postgres, names};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Pod, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use runtime::{ApplyError, ObjectId};
@@ -66,7 +66,8 @@ impl Writer<'_> {
             }
             Action::ReleaseAuthSecret(secret) => {
                 let owners = secret.metadata.owner_references.clone().unwrap_or_default();
-                let patch = json!({"metadata": {"ownerReferences": owners}});
+                let annotations = secret.metadata.annotations.clone().unwrap_or_default();
+                let patch = json!({"metadata": {"ownerReferences": owners, "annotations": annotations}});
                 runtime::merge_patch(client, secret.as_ref(), patch, PROVISIONER).await?;
             }
             Action::Apply(child) => self.apply(child).await?,
@@ -91,6 +92,7 @@ impl Writer<'_> {
                 tracing::info!(config_map = map.metadata.name, "giving Patroni other settings");
                 runtime::merge_patch(client, map.as_ref(), patch.clone(), PROVISIONER).await?;
             }
+            Action::GuardConfigMap(map) => self.guard(map).await?,
             Action::TouchPod { pod, token } => self.touch(pod, token).await?,
         }
         Ok(())
@@ -161,6 +163,24 @@ impl Writer<'_> {
         if is_new {
             self.done.created.push(in_kubedbs_words(child, self.world.name()));
         }
+        Ok(())
+    }
+
+    /// Without its resource version: Patroni writes the primary's key every few seconds.
+    async fn guard(&self, map: &ConfigMap) -> Result<(), Error> {
+        let id = ObjectId::of(map);
+        tracing::info!(config_map = id.name, "guarding it against deployment tools");
+        let api: Api<ConfigMap> = Api::namespaced(self.context.client.clone(), &id.namespace);
+        let mut guards = blueprint::prune_guards();
+        guards.retain(|key, _| !map.annotations().contains_key(key));
+        let patch = json!({"metadata": {"uid": map.metadata.uid, "annotations": guards}});
+        let params = PatchParams {
+            field_manager: Some(PROVISIONER.to_owned()),
+            ..PatchParams::default()
+        };
+        api.patch_metadata(&map.name_any(), &params, &Patch::Merge(patch))
+            .await
+            .map_err(|source| ApplyError::new("guard", id, source))?;
         Ok(())
     }
 

@@ -50,6 +50,8 @@ pub enum Action {
         /// The merge patch.
         patch: Value,
     },
+    /// Give one of Patroni's own objects the annotations that keep deployment tools from deleting it.
+    GuardConfigMap(Box<ConfigMap>),
     /// Touch a Pod so that kubelet projects changed Secrets at once.
     TouchPod {
         /// Name of the Pod.
@@ -68,6 +70,15 @@ pub enum Change {
         type_: &'static str,
         /// `True` or `False`.
         status: bool,
+        /// One word.
+        reason: String,
+        /// A sentence.
+        message: String,
+    },
+    /// Put it in with the status `Unknown`.
+    Unknown {
+        /// Type.
+        type_: &'static str,
         /// One word.
         reason: String,
         /// A sentence.
@@ -105,6 +116,8 @@ pub struct Plan {
     pub acts_on_spec: bool,
     /// Whether members may be checked; false while the database is down on purpose.
     pub checks_health: bool,
+    /// What the user's own amounts of WAL do to the members' volumes, when that is not good.
+    pub wal_does_not_fit: Option<String>,
     /// Files that members shall take up without a restart.
     pub renewal: Option<Renewal>,
 }
@@ -121,6 +134,16 @@ impl Plan {
         self.changes.push(Change::Set {
             type_,
             status,
+            reason,
+            message,
+        });
+    }
+
+    /// Sets a condition of which it is not known whether it holds.
+    pub fn set_unknown(&mut self, type_: &'static str, reason: &str, message: impl Into<String>) {
+        let (reason, message) = (reason.to_owned(), message.into());
+        self.changes.push(Change::Unknown {
+            type_,
             reason,
             message,
         });
@@ -171,6 +194,14 @@ pub fn changed(
                 let condition =
                     Condition::new(type_, *status, reason, message, now).at_generation(generation);
                 api_types::condition::set(&mut list, condition);
+            }
+            Change::Unknown {
+                type_,
+                reason,
+                message,
+            } => {
+                let condition = Condition::new(type_, false, reason, message, now).unknown();
+                api_types::condition::set(&mut list, condition.at_generation(generation));
             }
             Change::Remove(type_) => {
                 api_types::condition::remove(&mut list, type_);

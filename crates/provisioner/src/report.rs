@@ -1,5 +1,7 @@
 //! What users and the ops-manager get to see: status, Events, metrics; and what the health task shall look at next.
 
+use api_types::PauseHolder;
+use api_types::pause::PausedBy;
 use api_types::postgres::{DatabasePhase, PostgresStatus, conditions as types};
 use api_types::reported::postgres::{events, reasons};
 use api_types::vocabulary::PROVISIONER;
@@ -9,6 +11,7 @@ use kube::runtime::reflector::ObjectRef;
 use runtime::Severity;
 
 use crate::controller::Context;
+use crate::decide::issuer;
 use crate::decide::phase::phase;
 use crate::decide::targets::targets;
 use crate::decide::tls_status;
@@ -47,7 +50,7 @@ pub async fn report(
     }
     watch(context, world, &plan);
     if runtime::patch_status(&context.client, world.postgres.as_ref(), &status, PROVISIONER).await? {
-        log(world, &plan, &status);
+        log(&plan, &status);
     }
     publish(context, world, &plan, done, &status);
     Ok(())
@@ -68,7 +71,17 @@ pub fn status(world: &World, plan: &Plan, now: Timestamp) -> PostgresStatus {
         conditions,
         auth_secret: old.auth_secret,
         tls: tls_status::observed(world),
+        issuer_ca: issuer::other_ca(world),
+        paused_by: world
+            .kept_pause()
+            .map(|holder| acknowledged(old.paused_by, &holder, now)),
     }
+}
+
+/// The acknowledgement of a pause; one that was given stays as it is.
+fn acknowledged(old: Option<PausedBy>, holder: &PauseHolder, now: Timestamp) -> PausedBy {
+    old.filter(|old| old.holder() == *holder)
+        .unwrap_or_else(|| PausedBy::new(holder, now))
 }
 
 /// Tells the health task whom to ask; without targets there is none.
@@ -90,7 +103,7 @@ fn forget(context: &Context, world: &World) {
     context.metrics.forget(world);
 }
 
-fn log(world: &World, plan: &Plan, status: &PostgresStatus) {
+fn log(plan: &Plan, status: &PostgresStatus) {
     let phase = status.phase.map_or("none", DatabasePhase::as_str);
     let condition = api_types::condition::find(&status.conditions, types::READY);
     let ready = condition.and_then(|condition| condition.message.as_deref());
@@ -98,7 +111,7 @@ fn log(world: &World, plan: &Plan, status: &PostgresStatus) {
         phase,
         ready,
         waits_for = plan.waits_for,
-        paused_by = world.paused_by(),
+        paused_by = status.paused_by.as_ref().map(|it| it.holder().to_string()),
         "status written"
     );
 }

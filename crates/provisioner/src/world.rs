@@ -6,15 +6,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use api_types::cert_manager::Certificate;
-use api_types::condition::{find, is_true};
-use api_types::postgres::{DeletionPolicy, conditions as types};
+use api_types::condition::is_true;
+use api_types::postgres::{DeletionPolicy, StorageType, conditions as types};
 use api_types::tls::CertificateAlias;
-use api_types::vocabulary::{FINALIZER, PAUSED_BY};
-use api_types::{AppBinding, Condition, PetSet, Postgres, PostgresVersion, names};
+use api_types::vocabulary::FINALIZER;
+use api_types::{AppBinding, Condition, PauseHolder, PetSet, Postgres, PostgresVersion, names};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, PodTemplateSpec, Secret, Service};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource;
 
-use crate::child::Child;
+use crate::child::{Child, is_labelled_for};
 use crate::health::{Member, Report};
 
 /// One look at a database and all that belongs to it.
@@ -34,8 +36,14 @@ pub struct World {
     pub pods: Vec<Pod>,
     /// Where Patroni keeps the settings that all members share; none before the first member has started.
     pub patroni: Option<ConfigMap>,
-    /// What only matters while it is being deleted.
+    /// Patroni's other ConfigMaps, as far as they exist.
+    pub patroni_state: Vec<ConfigMap>,
+    /// Objects that have a name which is about to be used, and are not among the children.
+    pub name_holders: Vec<NameHolder>,
+    /// What has no owner.
     pub leftovers: Leftovers,
+    /// Templates that Pods were made from before the PetSet got the one that it has, by the name of their revision.
+    pub former_templates: BTreeMap<String, PodTemplateSpec>,
     /// The latest health check; none since this process started.
     pub health: Option<Arc<Report>>,
 }
@@ -91,12 +99,28 @@ pub enum UserConf {
     Content(String),
 }
 
+/// An object with a name that the database, Patroni or the PetSet gives.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NameHolder {
+    /// Its kind.
+    pub kind: &'static str,
+    /// Its metadata: what else is in it is nobody's business here.
+    pub meta: ObjectMeta,
+}
+
+impl NameHolder {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.meta.name.as_deref().unwrap_or_default()
+    }
+}
+
 /// Objects that outlive the children.
 #[derive(Clone, Debug, Default)]
 pub struct Leftovers {
-    /// Volume claims of the members.
+    /// Volume claims of the members, by ordinal.
     pub claims: Vec<PersistentVolumeClaim>,
-    /// Patroni's own objects.
+    /// Patroni's own objects; read while the database is being deleted, or has lost its data.
     pub patroni: Vec<ConfigMap>,
 }
 
@@ -111,7 +135,10 @@ impl World {
             live: Vec::new(),
             pods: Vec::new(),
             patroni: None,
+            patroni_state: Vec::new(),
+            name_holders: Vec::new(),
             leftovers: Leftovers::default(),
+            former_templates: BTreeMap::new(),
             health,
         }
     }
@@ -128,15 +155,13 @@ impl World {
 
     /// Whether a pause was taken away and its holder has not heard that we saw it.
     pub fn has_unacknowledged_end(&self) -> bool {
-        !self.is_deleting() && self.paused_by().is_none() && is_true(self.conditions(), types::PAUSED)
+        !self.is_deleting() && self.paused_by().is_none() && self.postgres.acknowledged_holder().is_some()
     }
 
     /// Whether somebody asks for a pause that was not acknowledged yet. He waits for nothing but that.
     pub fn has_unacknowledged_pause(&self) -> bool {
-        let paused = find(self.conditions(), types::PAUSED).filter(|paused| paused.is_true());
-        let acknowledged = paused.and_then(|paused| paused.message.as_deref());
-        let is_unheard = |holder: &str| acknowledged != Some(paused_by(holder).as_str());
-        !self.is_deleting() && self.paused_by().is_some_and(is_unheard)
+        let holder = self.paused_by();
+        !self.is_deleting() && holder.is_some() && holder != self.postgres.acknowledged_holder()
     }
 
     /// Name of the database.
@@ -159,10 +184,21 @@ impl World {
         self.postgres.metadata.uid.as_deref().unwrap_or_default()
     }
 
-    /// Who holds the pause: the annotation's value.
-    pub fn paused_by(&self) -> Option<&str> {
-        let annotations = self.postgres.metadata.annotations.as_ref()?;
-        annotations.get(PAUSED_BY).map(String::as_str)
+    /// Who holds the pause, as the annotation says.
+    pub fn paused_by(&self) -> Option<PauseHolder> {
+        self.postgres.pause_holder()
+    }
+
+    /// For whom a pass keeps off: who asks for a pause, unless the database goes. Deletion comes before the pause, as in KubeDB:
+    /// a database that is being deleted is of no use to its holder.
+    pub fn kept_pause(&self) -> Option<PauseHolder> {
+        let goes = self.is_deleting() && !self.is_deletion_held();
+        self.paused_by().filter(|_| !goes)
+    }
+
+    /// Whether the object is being deleted and its policy forbids that.
+    pub fn is_deletion_held(&self) -> bool {
+        self.is_deleting() && self.deletion_policy() == DeletionPolicy::DoNotTerminate
     }
 
     /// Whether the object is being deleted.
@@ -186,13 +222,18 @@ impl World {
         match self
             .postgres
             .spec
-            .deletion_policy
+            .policy_of_deletion()
             .unwrap_or(DeletionPolicy::Delete)
         {
             DeletionPolicy::DoNotTerminate => DeletionPolicy::DoNotTerminate,
             _ if self.is_halted() => DeletionPolicy::Halt,
             policy => policy,
         }
+    }
+
+    /// Whether the members' data is in their Pods.
+    pub fn is_ephemeral(&self) -> bool {
+        self.postgres.spec.storage_type == Some(StorageType::Ephemeral)
     }
 
     /// Number of members asked for.
@@ -223,7 +264,12 @@ impl World {
 
     /// Whether the database has been ready once: from then on nothing that needs a restart is changed from here.
     pub fn is_provisioned(&self) -> bool {
-        is_true(self.conditions(), types::PROVISIONED)
+        self.is_true(types::PROVISIONED)
+    }
+
+    /// Whether the condition of this type is in the status, and `True`.
+    pub fn is_true(&self, type_: &str) -> bool {
+        is_true(self.conditions(), type_)
     }
 
     /// What the health check found of each Pod that exists, by Pod name.
@@ -239,9 +285,31 @@ impl World {
             .filter(move |(pod, _)| exists(pod))
     }
 
+    /// The live children that are the database's: it owns them, or they have its labels and no owner yet.
+    fn own_children(&self) -> impl Iterator<Item = &Child> {
+        self.live.iter().filter(|child| {
+            let is_free = !child.is_owned_by_another_than(self.uid());
+            child.is_owned_by(self.uid()) || is_free && is_labelled_for(child.meta(), self.name())
+        })
+    }
+
+    /// Whether the members are still to be made.
+    pub fn is_unborn(&self) -> bool {
+        self.pet_set().is_none()
+    }
+
+    /// Names of claims with data of an earlier database of this name. Only known before the members are made.
+    pub fn kept_claims(&self) -> impl Iterator<Item = &str> {
+        let kind = PersistentVolumeClaim::kind(&());
+        let claims = self.name_holders.iter().filter(move |holder| holder.kind == kind);
+        claims
+            .filter(|claim| self.is_unborn() && is_labelled_for(&claim.meta, self.name()))
+            .map(NameHolder::name)
+    }
+
     /// The live PetSet.
     pub fn pet_set(&self) -> Option<&PetSet> {
-        self.live.iter().find_map(|child| match child {
+        self.own_children().find_map(|child| match child {
             Child::PetSet(pet_set) => Some(pet_set.as_ref()),
             _ => None,
         })
@@ -249,7 +317,7 @@ impl World {
 
     /// The live AppBinding.
     pub fn app_binding(&self) -> Option<&AppBinding> {
-        self.live.iter().find_map(|child| match child {
+        self.own_children().find_map(|child| match child {
             Child::AppBinding(binding) => Some(binding.as_ref()),
             _ => None,
         })
@@ -257,7 +325,7 @@ impl World {
 
     /// The live config Secret.
     pub fn config_secret(&self) -> Option<&Secret> {
-        self.live.iter().find_map(|child| match child {
+        self.own_children().find_map(|child| match child {
             Child::Secret(secret) => Some(secret),
             _ => None,
         })
@@ -265,7 +333,7 @@ impl World {
 
     /// The live Service of this name.
     pub fn service(&self, name: &str) -> Option<&Service> {
-        self.live.iter().find_map(|child| match child {
+        self.own_children().find_map(|child| match child {
             Child::Service(service) if service.metadata.name.as_deref() == Some(name) => Some(service),
             _ => None,
         })
@@ -273,7 +341,7 @@ impl World {
 
     /// The live Certificate of this name.
     pub fn certificate(&self, name: &str) -> Option<&Certificate> {
-        self.live.iter().find_map(|child| match child {
+        self.own_children().find_map(|child| match child {
             Child::Certificate(certificate) if certificate.metadata.name.as_deref() == Some(name) => {
                 Some(certificate.as_ref())
             }
@@ -287,9 +355,10 @@ impl World {
     }
 }
 
-/// Message of the condition `Paused`; the holder reads his name in it.
-pub fn paused_by(holder: &str) -> String {
-    format!("Paused by {holder}")
+/// Whether a claim has, or once had, a volume: it does not just wait for one.
+pub fn has_volume(claim: &PersistentVolumeClaim) -> bool {
+    let phase = claim.status.as_ref().and_then(|status| status.phase.as_deref());
+    !matches!(phase, None | Some("Pending"))
 }
 
 /// Whether a Pod says that it is ready and is not on its way out.

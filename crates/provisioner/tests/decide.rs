@@ -78,88 +78,6 @@ fn a_child_edited_by_hand_is_put_right() {
     );
 }
 
-/// The holder waits for nothing but the acknowledgement, so nothing else is read for it.
-#[test]
-fn a_pause_is_acknowledged_from_the_object_alone() {
-    let world = pause(running(tls()), "rotate-1/0a1b");
-    assert!(world.has_unacknowledged_pause());
-    let alone = World::of_object_alone(world.postgres.clone(), world.health.clone(), world.now);
-    let plan = decide(&alone);
-    assert!(plan.actions.is_empty());
-    let acknowledged = reported(alone, &plan);
-    let whole = decide(&world);
-    let conditions = |world: &World| {
-        let mut all = world.conditions().to_vec();
-        all.sort_by(|a, b| a.type_.cmp(&b.type_));
-        all
-    };
-    assert_eq!(conditions(&acknowledged), conditions(&reported(world, &whole)));
-    assert!(!acknowledged.has_unacknowledged_pause());
-    let others = pause(acknowledged, "rotate-2/0a1c");
-    assert!(others.has_unacknowledged_pause());
-    assert!(!running(tls()).has_unacknowledged_pause());
-}
-
-/// So does the end of a pause; whatever else there is to do, the next look finds.
-#[test]
-fn the_end_of_a_pause_is_acknowledged_from_the_object_alone() {
-    let paused = pause(running(tls()), "rotate-1/0a1b");
-    let paused = reported(paused.clone(), &decide(&paused));
-    assert!(!paused.is_awaited());
-    let mut ended = paused.clone();
-    let postgres = std::sync::Arc::make_mut(&mut ended.postgres);
-    postgres.metadata.annotations = None;
-    assert!(ended.has_unacknowledged_end());
-    let alone = World::of_object_alone(ended.postgres.clone(), ended.health.clone(), ended.now);
-    let plan = decide(&alone);
-    assert!(plan.actions.is_empty());
-    let acknowledged = reported(alone, &plan);
-    assert!(!acknowledged.is_awaited());
-    assert_eq!(set(&plan, "Ready").map(|it| it.0), Some(true));
-}
-
-#[test]
-fn a_pause_is_acknowledged_with_the_holder_and_nothing_else_happens() {
-    let paused = pause(fresh(json!({})), "rotate-1/0a1b");
-    let plan = decide(&paused);
-    assert!(plan.actions.is_empty());
-    assert!(!plan.acts_on_spec);
-    let (status, reason, message) = set(&plan, "Paused").unwrap();
-    assert!(status && reason == "PausedByOpsManager" && message.contains("rotate-1/0a1b"));
-    let human = decide(&pause(fresh(json!({})), "alice"));
-    assert_eq!(set(&human, "Paused").map(|it| it.1), Some("Paused"));
-}
-
-#[test]
-fn an_edit_during_the_pause_of_a_person_is_said_to_wait() {
-    let edited = |holder: &str, generation| {
-        let mut world = pause(running(tls()), holder);
-        let postgres = std::sync::Arc::make_mut(&mut world.postgres);
-        postgres.metadata.generation = Some(generation);
-        postgres.status.get_or_insert_default().observed_generation = Some(4);
-        world
-    };
-    let person = decide(&edited("alice", 5));
-    let (status, reason, message) = set(&person, "SpecApplied").unwrap();
-    assert!(!status && reason == "Paused" && message.contains("when the pause ends"));
-    assert!(person.actions.is_empty() && !person.acts_on_spec);
-    assert!(set(&decide(&edited("rotate-1/0a1b", 5)), "SpecApplied").is_none());
-    assert!(set(&decide(&edited("alice", 4)), "SpecApplied").is_none());
-}
-
-#[test]
-fn the_pass_after_a_pause_changes_no_child() {
-    let paused = pause(running(tls()), "rotate-1/0a1b");
-    let plan = decide(&paused);
-    let mut resumed = reported(paused, &plan);
-    assert!(condition(&resumed, "Paused").is_some());
-    std::sync::Arc::make_mut(&mut resumed.postgres)
-        .metadata
-        .annotations = None;
-    let plan = decide(&resumed);
-    assert!(plan.actions.is_empty() && removes(&plan, "Paused"));
-}
-
 #[test]
 fn members_wait_for_their_certificates() {
     let world = fresh(tls());
@@ -486,9 +404,10 @@ fn what_somebody_else_made_under_a_name_of_ours_is_left_alone() {
     )];
     let plan = decide(&world);
     assert!(!actions(&plan).contains(&"apply Service pg".to_owned()));
-    let why = plan.waits_for.unwrap_or_default();
+    let (_, reason, why) = set(&plan, "Ready").expect("the cause");
+    assert_eq!(reason, "NameTaken");
     assert!(
-        why.contains("Service pg, which was not made for this database"),
+        why.contains("Service pg has a name that database pg needs, and was not made for this database"),
         "{why}"
     );
 }
@@ -550,4 +469,27 @@ fn patroni_follows_the_spec_of_a_database_that_was_ready_once() {
     let note = told.map_or("", |news| news.note.as_str());
     assert!(note.contains(r#"synchronous_mode "off" → "quorum""#), "{note}");
     assert!(note.contains("type Restart"), "wal_level and its like: {note}");
+}
+
+/// `terminationPolicy` is the spelling of `kubedb.com/v1alpha2`.
+#[test]
+fn the_old_spelling_of_the_deletion_policy_counts() {
+    for policy in ["Halt", "Delete", "WipeOut", "DoNotTerminate"] {
+        let of = |field: &str| {
+            let mut world = delete(running(json!({field: policy})));
+            world.live.clear();
+            world.pods.clear();
+            world.leftovers.claims = vec![claim(0)];
+            decide(&world)
+        };
+        let (new, old) = (of("deletionPolicy"), of("terminationPolicy"));
+        assert_eq!(actions(&new), actions(&old), "{policy}");
+        let deletes = actions(&old).contains(&"delete claim data-pg-0".to_owned());
+        assert_eq!(deletes, ["Delete", "WipeOut"].contains(&policy), "{policy}");
+        assert_eq!(
+            set(&old, "DeletionHeld").is_some(),
+            policy == "DoNotTerminate",
+            "{policy}"
+        );
+    }
 }

@@ -124,7 +124,7 @@ fn a_pause_has_a_beginning_and_a_database_that_is_gone_has_no_series() {
     exporter.look(&world);
     let since = "sealwright_database_paused_since_timestamp_seconds";
     assert!(exporter.series(since).is_empty());
-    let world = pause(world, "ops/add");
+    let world = pause(world, "alice");
     exporter.look(&world);
     let began = world.now.as_second();
     assert_eq!(exporter.series(since), [began.to_string()]);

@@ -2,12 +2,16 @@
 
 mod world;
 
+use std::collections::BTreeMap;
+
 use api_types::postgres::conditions::ISSUER_CA_CHANGED;
 use api_types::reported::postgres::events::CERTIFICATES_RENEWED;
 use api_types::tls::CertificateAlias;
+use k8s_openapi::ByteString;
 use provisioner::decide::decide;
 use provisioner::plan::{Action, Plan};
 use provisioner::world::{Version, World};
+use rcgen::{CertificateParams, KeyPair, PKCS_ED25519, date_time_ymd};
 use testkit::authority::Authority;
 use world::*;
 
@@ -30,6 +34,7 @@ fn serving(mut world: World, members: &[(&str, &str)]) -> World {
         trusted: None,
         problem: None,
         sessions: None,
+        ..provisioner::health::Member::default()
     };
     let mut report = provisioner::health::Report::clone(world.health.as_ref().expect("a report"));
     report.members = members
@@ -146,6 +151,72 @@ fn a_bad_certificate_is_given_to_nobody_and_said_so() {
     let (status, reason, message) = set(&plan, "SpecApplied").unwrap();
     assert!(!status && reason == "CertificateRefused", "{reason}");
     assert!(message.contains("it is not for pg"), "{message}");
+}
+
+/// Issuers whose certificates lock clients out: what is said of each.
+fn issuers_that_lock_out() -> [(&'static str, Authority, &'static str); 3] {
+    let ed25519 = KeyPair::generate_for(&PKCS_ED25519).expect("a key");
+    let over = |params: &mut CertificateParams| params.not_after = date_time_ymd(2021, 1, 1);
+    [
+        (
+            "an intermediate that publishes no root",
+            Authority::new("Root").intermediate("Issuing CA"),
+            "append the root to tls.crt of its Secret",
+        ),
+        (
+            "an Ed25519 key",
+            Authority::with_key("Ed25519", ed25519, |_| {}),
+            "no channel binding",
+        ),
+        (
+            "a CA that is over",
+            Authority::with("over", over),
+            "renew the CA of the issuer",
+        ),
+    ]
+}
+
+fn issue_all(world: &mut World, authority: &Authority) {
+    for alias in CertificateAlias::ALL {
+        let secret = certificate_secret(authority, &certificate(world, alias));
+        secrets_of(world).certificates.insert(alias, secret);
+    }
+}
+
+#[test]
+fn a_certificate_that_would_lock_clients_out_is_given_to_no_member() {
+    for (what, authority, why) in issuers_that_lock_out() {
+        let first = decide(&fresh(tls()));
+        let mut new = applied(fresh(tls()), &first);
+        issue_all(&mut new, &authority);
+        let plan = decide(&new);
+        let (status, reason, message) = set(&plan, "SpecApplied").expect("it says why");
+        assert!(!status && reason == "CertificateRefused", "{what}: {reason}");
+        assert!(
+            message.contains(why) && message.contains("delete Secret"),
+            "{what}: {message}"
+        );
+        let made = actions(&plan);
+        assert!(
+            !made.iter().any(|action| action.contains("PetSet")),
+            "{what}: {made:?}"
+        );
+
+        let mut runs = running(tls());
+        let before = runs.config_secret().unwrap().data.clone();
+        issue_all(&mut runs, &authority);
+        let plan = decide(&runs);
+        let (_, reason, message) = set(&plan, "SpecApplied").expect("it says why");
+        assert!(
+            reason == "CertificateRefused" && message.contains(why),
+            "{what}: {message}"
+        );
+        let runs = applied(runs, &plan);
+        let after = runs.config_secret().unwrap().data.clone();
+        let server =
+            |data: &Option<BTreeMap<String, ByteString>>| data.as_ref().unwrap()["server.crt"].clone();
+        assert_eq!(server(&after), server(&before), "{what}");
+    }
 }
 
 #[test]

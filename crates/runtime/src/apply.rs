@@ -1,6 +1,6 @@
 //! Writing objects: server-side apply, locked merge patch, delete by UID, eviction.
 
-use std::fmt::{self, Debug, Display};
+use std::fmt::Debug;
 
 use api_types::vocabulary::BLUEPRINT_HASH;
 use k8s_openapi::{
@@ -13,175 +13,7 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-/// Kind, namespace and name of an object, for errors and logs.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ObjectId {
-    /// For example `Secret`.
-    pub kind: String,
-    /// Empty for objects of the whole cluster.
-    pub namespace: String,
-    /// `metadata.name`.
-    pub name: String,
-}
-
-impl ObjectId {
-    /// The identity of a typed object.
-    pub fn of<K: Resource<DynamicType = ()>>(object: &K) -> Self {
-        Self {
-            kind: K::kind(&()).into_owned(),
-            namespace: object.meta().namespace.clone().unwrap_or_default(),
-            name: object.meta().name.clone().unwrap_or_default(),
-        }
-    }
-}
-
-impl Display for ObjectId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.namespace.is_empty() {
-            return write!(f, "{} {}", self.kind, self.name);
-        }
-        write!(f, "{} {}/{}", self.kind, self.namespace, self.name)
-    }
-}
-
-/// A write to the API server did not happen.
-#[derive(Debug, thiserror::Error)]
-pub enum ApplyError {
-    /// Somebody changed the object since it was read.
-    #[error("{action} {object}: it was changed meanwhile; read it again and decide anew")]
-    Conflict {
-        /// What we were doing.
-        action: &'static str,
-        /// To which object.
-        object: ObjectId,
-        /// The API server's answer.
-        #[source]
-        source: Box<kube::Error>,
-    },
-    /// The object is not there.
-    #[error("{action} {object}: it does not exist")]
-    Gone {
-        /// What we were doing.
-        action: &'static str,
-        /// To which object.
-        object: ObjectId,
-        /// The API server's answer.
-        #[source]
-        source: Box<kube::Error>,
-    },
-    /// This process may not do that.
-    #[error("{action} {object}: not allowed; check this operator's RBAC")]
-    Forbidden {
-        /// What we were doing.
-        action: &'static str,
-        /// To which object.
-        object: ObjectId,
-        /// The API server's answer.
-        #[source]
-        source: Box<kube::Error>,
-    },
-    /// The API server finds the object wrong; retrying the same does not help.
-    #[error("{action} {object}: the API server refused its content")]
-    Invalid {
-        /// What we were doing.
-        action: &'static str,
-        /// To which object.
-        object: ObjectId,
-        /// The API server's answer.
-        #[source]
-        source: Box<kube::Error>,
-    },
-    /// Anything else: network, server error.
-    #[error("{action} {object}: no success, will be tried again")]
-    Api {
-        /// What we were doing.
-        action: &'static str,
-        /// To which object.
-        object: ObjectId,
-        /// What went wrong.
-        #[source]
-        source: Box<kube::Error>,
-    },
-    /// The object as given can't be written.
-    #[error("{action} {object}: it lacks {missing}")]
-    Incomplete {
-        /// What we were doing.
-        action: &'static str,
-        /// To which object.
-        object: ObjectId,
-        /// The field that is missing.
-        missing: &'static str,
-    },
-}
-
-impl ApplyError {
-    /// Sorts an error of the client by what the caller can do about it.
-    pub fn new(action: &'static str, object: ObjectId, source: kube::Error) -> Self {
-        enum Sort {
-            Conflict,
-            Gone,
-            Forbidden,
-            Invalid,
-            Other,
-        }
-        let sort = match &source {
-            kube::Error::Api(status) if status.is_conflict() || status.is_already_exists() => Sort::Conflict,
-            // An unknown kind is answered with a text, which `is_not_found` does not know.
-            kube::Error::Api(status) if status.is_not_found() || status.code == 404 => Sort::Gone,
-            kube::Error::Api(status) if status.is_forbidden() => Sort::Forbidden,
-            kube::Error::Api(status) if status.is_invalid() || status.code == 400 => Sort::Invalid,
-            _ => Sort::Other,
-        };
-        let source = Box::new(source);
-        match sort {
-            Sort::Conflict => Self::Conflict {
-                action,
-                object,
-                source,
-            },
-            Sort::Gone => Self::Gone {
-                action,
-                object,
-                source,
-            },
-            Sort::Forbidden => Self::Forbidden {
-                action,
-                object,
-                source,
-            },
-            Sort::Invalid => Self::Invalid {
-                action,
-                object,
-                source,
-            },
-            Sort::Other => Self::Api {
-                action,
-                object,
-                source,
-            },
-        }
-    }
-
-    /// Every word that [`Self::category`] may say.
-    pub const CATEGORIES: [&str; 6] = ["conflict", "gone", "forbidden", "invalid", "api", "incomplete"];
-
-    /// One word for metrics.
-    pub fn category(&self) -> &'static str {
-        match self {
-            Self::Conflict { .. } => "conflict",
-            Self::Gone { .. } => "gone",
-            Self::Forbidden { .. } => "forbidden",
-            Self::Invalid { .. } => "invalid",
-            Self::Api { .. } => "api",
-            Self::Incomplete { .. } => "incomplete",
-        }
-    }
-
-    /// Whether somebody else moved first.
-    pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::Conflict { .. })
-    }
-}
+use crate::apply_error::{ApplyError, ObjectId};
 
 /// Server-side apply with force: the object's fields become exactly those given, whoever owned them before; fields that
 /// `manager` applied earlier and left out now are removed. `object` must not carry status or managed fields.
@@ -468,23 +300,5 @@ mod tests {
             json!({"metadata": {"annotations": {"a": null}, "resourceVersion": "7", "uid": "u"}})
         );
         assert_eq!(locked(json!({}), &ObjectMeta::default()), None);
-    }
-
-    #[test]
-    fn objects_are_named_in_errors() {
-        let id = ObjectId {
-            kind: "Secret".to_owned(),
-            namespace: "shop".to_owned(),
-            name: "pg-auth".to_owned(),
-        };
-        let answer = kube::core::Status::failure("no", "Forbidden")
-            .with_code(403)
-            .boxed();
-        let error = ApplyError::new("apply", id, kube::Error::Api(answer));
-        assert_eq!(
-            error.to_string(),
-            "apply Secret shop/pg-auth: not allowed; check this operator's RBAC"
-        );
-        assert_eq!(error.category(), "forbidden");
     }
 }

@@ -19,7 +19,7 @@ use tokio::{sync::oneshot, task::JoinHandle, time};
 
 use crate::{
     Shutdown,
-    apply::{ApplyError, ObjectId},
+    apply_error::{ApplyError, ObjectId},
 };
 
 /// How long an unchanged record keeps others away.

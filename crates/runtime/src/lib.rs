@@ -2,6 +2,7 @@
 //! to the API server. Nothing here knows what a database is.
 
 mod apply;
+mod apply_error;
 mod args;
 mod backoff;
 mod controller;
@@ -15,9 +16,8 @@ mod status;
 mod telemetry;
 
 pub use api_types::error_chain;
-pub use apply::{
-    ApplyError, Deletion, Eviction, ObjectId, apply, apply_changed, delete, evict, merge_patch, needs_apply,
-};
+pub use apply::{Deletion, Eviction, apply, apply_changed, delete, evict, merge_patch, needs_apply};
+pub use apply_error::{Answer, ApplyError, ObjectId};
 pub use args::{CommonArgs, LogFormat};
 pub use backoff::Backoff;
 pub use controller::{ReconcileError, Retry, run_controller};

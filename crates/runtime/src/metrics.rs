@@ -10,7 +10,7 @@ use prometheus::{
     TextEncoder, core::Collector,
 };
 
-use crate::apply::ApplyError;
+use crate::apply_error::ApplyError;
 
 /// Brings gauges up to date when they are asked for.
 type Refresh = Box<dyn Fn() + Send + Sync>;

@@ -11,7 +11,7 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use crate::apply::{ApplyError, ObjectId};
+use crate::apply_error::{ApplyError, ObjectId};
 
 /// Makes `status` of the observed object what is wanted, by server-side apply as `manager`. Nothing is written when
 /// only times of conditions differ; a condition whose status stays keeps its transition time. Returns whether it wrote.

@@ -9,6 +9,8 @@ use rcgen::{
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
+    /// What is sent with a leaf: the authority itself, if it is no root.
+    sent: String,
 }
 
 /// What it issued, in PEM.
@@ -28,17 +30,43 @@ impl Authority {
 
     /// An authority with something changed.
     pub fn with(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
+        Self::with_key(name, KeyPair::generate().expect("a key can be made"), change)
+    }
+
+    /// An authority with this key, and something changed.
+    pub fn with_key(name: &str, key: KeyPair, change: impl FnOnce(&mut CertificateParams)) -> Self {
+        let params = Self::params(name, change);
+        let pem = params.self_signed(&key).expect("a CA can be made").pem();
+        Self {
+            issuer: Issuer::new(params, key),
+            pem,
+            sent: String::new(),
+        }
+    }
+
+    /// An authority whose certificate this one signs. Its leaves come with that certificate.
+    pub fn intermediate(&self, name: &str) -> Self {
+        let key = KeyPair::generate().expect("a key can be made");
+        let mut params = Self::params(name, |_| {});
+        params.use_authority_key_identifier_extension = true;
+        let pem = params
+            .signed_by(&key, &self.issuer)
+            .expect("a CA can be made")
+            .pem();
+        Self {
+            issuer: Issuer::new(params, key),
+            sent: pem.clone(),
+            pem,
+        }
+    }
+
+    fn params(name: &str, change: impl FnOnce(&mut CertificateParams)) -> CertificateParams {
         let mut params = CertificateParams::new(Vec::new()).expect("no names are good names");
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
         change(&mut params);
-        let key = KeyPair::generate().expect("a key can be made");
-        let pem = params.self_signed(&key).expect("a CA can be made").pem();
-        Self {
-            issuer: Issuer::new(params, key),
-            pem,
-        }
+        params
     }
 
     /// The CA in PEM.
@@ -127,13 +155,15 @@ impl Authority {
         let mut params = CertificateParams::new(names).expect("names that can be in a certificate");
         params.distinguished_name.push(DnType::CommonName, name);
         params.extended_key_usages = vec![usage];
+        // As cert-manager does: OpenSSL needs it to tell two CAs of one name apart.
+        params.use_authority_key_identifier_extension = true;
         change(&mut params);
         let certificate = params
             .signed_by(&key, &self.issuer)
             .expect("a leaf can be made")
             .pem();
         Issued {
-            certificate,
+            certificate: certificate + &self.sent,
             key: key.serialize_pem(),
         }
     }

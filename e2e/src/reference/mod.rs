@@ -1,6 +1,7 @@
 //! The pages of the documentation that are made from the types: every field, and every word of conditions and Events.
 
 mod fields;
+mod running;
 mod words;
 
 use std::path::PathBuf;
@@ -14,7 +15,7 @@ pub struct Page {
 }
 
 /// All generated pages of this kind.
-pub fn pages() -> [Page; 2] {
+pub fn pages() -> [Page; 3] {
     [
         Page {
             path: "docs/reference/fields.md",
@@ -23,6 +24,10 @@ pub fn pages() -> [Page; 2] {
         Page {
             path: "docs/reference/conditions.md",
             text: words::page(),
+        },
+        Page {
+            path: "docs/reference/running.md",
+            text: running::page(),
         },
     ]
 }

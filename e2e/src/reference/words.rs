@@ -80,13 +80,15 @@ fn preface_of_events(kind: &str) -> &'static str {
     match kind {
         "Postgres" => {
             "Besides these, Warnings with the reason of `SpecApplied` or `ProvisioningStarted` when one of them becomes `False`,
-and Warnings `IssuerCAChanged` and `DeletionHeld`."
+and Warnings `IssuerCAChanged`, `DeletionHeld`, `ClaimTerminating`, `NoMemberHasData` and `StartedAfresh`."
         }
         "PostgresOpsRequest" => {
             "Besides these, one for every condition that becomes `True`, with its type as the reason: a Warning for `Failed`, Normal
 for others. Parts of a step are Warnings whose reason is their text, as KubeDB has it. `WaitingForApproval` (Normal) asks a
 person, once for every plan."
         }
-        _ => "Besides these, Warnings `FailedCreate`, `FailedDelete` and `FailedUpdate`.",
+        _ => {
+            "Besides these, Warnings with the reasons above; what keeps a Pod from being made is `FailedCreate`."
+        }
     }
 }

@@ -14,7 +14,7 @@ pub mod conditions {
         READY = "Ready" in "";
         /// The database was ready once.
         PROVISIONED = "Provisioned" in "";
-        /// The provisioner keeps off; the message names the holder of the pause.
+        /// The provisioner keeps off; `status.pausedBy` and the message name the holder of the pause.
         PAUSED = "Paused" in "";
         /// Taken down on request; volumes and Secrets are kept.
         HALTED = "Halted" in "";
@@ -24,8 +24,15 @@ pub mod conditions {
         FIELDS_NOT_IN_USE = "FieldsNotInUse" in "";
         /// The issuer signs with another CA than that of the server certificate.
         ISSUER_CA_CHANGED = "IssuerCAChanged" in "", trouble;
+        /// `True` while a member's volume fills up, or what members keep of WAL does not fit it; absent otherwise.
+        STORAGE_AT_RISK = "StorageAtRisk" in "";
         /// The Postgres was deleted, and its deletion policy holds it.
         DELETION_HELD = "DeletionHeld" in "";
+        /// A claim of a member is being deleted, or is gone: its volume goes when the member's Pod ends. The message says what is
+        /// lost then.
+        CLAIM_TERMINATING = "ClaimTerminating" in "", trouble;
+        /// No member has the data that the database is known to have had.
+        DATA_LOST = "DataLost" in "", trouble;
         /// Health checks are paused. The phase follows it; Sealwright does not set it.
         HEALTH_CHECK_PAUSED = "HealthCheckPaused" in "";
         /// A restore has begun. The phase follows it; Sealwright does not set it.
@@ -47,14 +54,37 @@ pub mod reasons {
         INVALID_AUTH_SECRET = "InvalidAuthSecret" in "`ProvisioningStarted`, `Ready` or `SpecApplied` is `False`", trouble;
         /// The spec can't be carried out; the message names the field and what to write instead.
         INVALID_SPEC = "InvalidSpec" in "`ProvisioningStarted`, `Ready` or `SpecApplied` is `False`", trouble;
+        /// An object that is not the database's has a name that the database needs; the message names the object and its owner.
+        NAME_TAKEN = "NameTaken" in "`ProvisioningStarted`, `Ready` or `SpecApplied` is `False`", trouble;
         /// The CAs in the config Secret, which members trust, can't be read.
         INVALID_CERTIFICATE = "InvalidCertificate" in "`ProvisioningStarted`, `Ready` or `SpecApplied` is `False`", trouble;
+        /// Parameters of `spec.configuration` can't be in force; the members keep those that they have. The message names each parameter.
+        PARAMETERS_REFUSED = "ParametersRefused" in "`SpecApplied` is `False`", trouble;
+        /// Parameters of `spec.configuration` are left out, because they are Patroni's or follow from other fields.
+        PARAMETERS_NOT_USED = "ParametersNotUsed" in "`SpecApplied` is `False`", trouble;
+        /// Members have not read the parameters of their file yet; the message names the members.
+        PARAMETERS_NOT_READ = "ParametersNotRead" in "`SpecApplied` is `False`", trouble;
+        /// Members take parameters of `spec.configuration` when they restart; the message names both.
+        RESTART_NEEDED = "RestartNeeded" in "`SpecApplied` is `False`", trouble;
         /// TLS of a running database was changed in the spec; that is done by a request.
         RECONFIGURE_TLS_NEEDED = "ReconfigureTLSNeeded" in "`SpecApplied` is `False`", trouble;
         /// `spec.replicas` of a running database was lowered; members leave by a request, which ops-manager makes.
         HORIZONTAL_SCALING_NEEDED = "HorizontalScalingNeeded" in "`SpecApplied` is `False`", trouble;
         /// The version of a running database, or the image of that version, was changed.
         UPDATE_VERSION_NEEDED = "UpdateVersionNeeded" in "`SpecApplied` is `False`", trouble;
+        /// `spec.storage` of a running database asks for larger volumes than the members were made with.
+        VOLUME_EXPANSION_NEEDED = "VolumeExpansionNeeded" in "`SpecApplied` is `False`", trouble;
+        /// `spec.storage` of a running database names another StorageClass than the members' volumes have.
+        STORAGE_MIGRATION_NEEDED = "StorageMigrationNeeded" in "`SpecApplied` is `False`", trouble;
+        /// Something else in `spec.storage` of a running database was changed, which a volume keeps for its life.
+        STORAGE_FIXED = "StorageFixed" in "`SpecApplied` is `False`", trouble;
+        /// The database can't be taken down as asked for: a claim is being deleted, and the data that is to be kept would go.
+        CLAIM_TERMINATING = "ClaimTerminating" in "`SpecApplied` is `False`; `DeletionHeld` is `True`", trouble;
+        /// Every member was new and had no data, as it is with `storageType: Ephemeral` when all Pods were lost: the database
+        /// has begun again without data.
+        STARTED_AFRESH = "StartedAfresh" in "`DataLost` is `True`", trouble;
+        /// Every member that is up has an empty volume, and the database had data. Nothing is begun again.
+        NO_MEMBER_HAS_DATA = "NoMemberHasData" in "`DataLost` is `True`", trouble;
         /// A certificate that was issued is not good, and was given to nobody.
         CERTIFICATE_REFUSED = "CertificateRefused" in "`SpecApplied` is `False`", trouble;
         /// The API server refused a child of the database, or there is no cert-manager.
@@ -71,11 +101,19 @@ pub mod reasons {
         READINESS_CHECK_SUCCEEDED = "ReadinessCheckSucceeded" in "`Ready` is `True`";
         /// Not every member does its part, or a client can't connect; the message says what is missing or waited for.
         READINESS_CHECK_FAILED = "ReadinessCheckFailed" in "`Ready` is `False`", trouble;
+        /// The health check can't log in, or lacks a right. That says nothing about other clients; the message has PostgreSQL's words.
+        HEALTH_CHECK_NOT_POSSIBLE = "HealthCheckNotPossible" in "`AcceptingConnection` or `Ready` is `Unknown`", trouble;
+        /// A standby needs WAL that the primary has removed; the message has the cause, and the command that copies it anew.
+        STANDBY_LEFT_BEHIND = "StandbyLeftBehind" in "`Ready` is `False`", trouble;
+        /// Less than a fifth of a member's volume is free; the message says what fills it, and what to do.
+        VOLUME_FILLS_UP = "VolumeFillsUp" in "`StorageAtRisk` is `True`", trouble;
+        /// The amounts of WAL that the spec asks for leave too little of the volume for the data.
+        WAL_DOES_NOT_FIT = "WALDoesNotFit" in "`StorageAtRisk` is `True`", trouble;
         /// The database became ready for the first time.
         DATABASE_SUCCESSFULLY_PROVISIONED = "DatabaseSuccessfullyProvisioned" in "`Provisioned` is `True`";
         /// A request holds the pause; the message names it.
         PAUSED_BY_OPS_MANAGER = "PausedByOpsManager" in "`Paused` is `True`";
-        /// A person holds the pause, or anything else whose name has no `/`; the message names the holder.
+        /// A person holds the pause, or anything else that is no request; the message names the holder.
         PAUSED = "Paused" in "`Paused` is `True`; `SpecApplied` is `False`", trouble;
         /// `spec.halted` took the database down.
         DATABASE_HALTED_SUCCESSFULLY = "DatabaseHaltedSuccessfully" in "`Halted` is `True`; `AcceptingConnection` and `Ready` are `False`";
@@ -92,6 +130,8 @@ pub mod events {
         SUCCESSFUL = "Successful" in "Normal";
         /// The phase of a database that was ready once has changed. A Warning when it became `Critical` or `NotReady`.
         PHASE_CHANGED = "PhaseChanged" in "Normal, Warning";
+        /// The platform refuses a member's Pod or volume, or does not bring it up; the message has the platform's sentence.
+        MEMBERS_NOT_STARTED = "MembersNotStarted" in "Warning", trouble;
         /// Patroni was given other settings that all members share; the message has them, and whether members must start anew.
         DYNAMIC_CONFIGURATION_CHANGED = "DynamicConfigurationChanged" in "Normal";
         /// Members are given certificates that were issued anew without a request: renewed, or for an edit of `spec.tls.certificates`, or

@@ -8,7 +8,7 @@ pub type Parameters = BTreeMap<String, String>;
 /// Words that are no parameters: they pull in other files, which do not exist in a member.
 const INCLUDES: [&str; 3] = ["include", "include_if_exists", "include_dir"];
 
-/// A line that PostgreSQL would not read, or that cannot work here.
+/// A line that PostgreSQL would not read, or that cannot work here. It names no value: the text may be a Secret's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {message}")]
 pub struct BadLine {
@@ -59,7 +59,7 @@ fn parse_line(line: &str) -> Result<Option<(String, String)>, String> {
     let rest = rest.trim_start_matches(is_space);
     if !rest.is_empty() && !rest.starts_with('#') {
         return Err(format!(
-            "unexpected text after the value of {name}: {rest:?}; quote the value with '…'"
+            "unexpected text after the value of {name}; quote the value: {name} = '…'"
         ));
     }
     if INCLUDES.contains(&name.as_str()) {
@@ -93,15 +93,8 @@ fn split_name(line: &str) -> Result<(String, &str), String> {
     if well_formed {
         Ok((name.to_lowercase(), rest))
     } else {
-        Err(format!(
-            "{:?} is no parameter name; write name = value",
-            first_word(line)
-        ))
+        Err("no parameter begins here; write name = value".to_owned())
     }
-}
-
-fn first_word(line: &str) -> &str {
-    line.split(is_space).next().unwrap_or(line)
 }
 
 /// The content of a quoted value, whose first quote is already read, and what follows.
@@ -163,7 +156,7 @@ fn split_bare<'a>(text: &'a str, name: &str) -> Result<(String, &'a str), String
     if is_number(value) || is_bare_word(value) {
         Ok((value.to_owned(), rest))
     } else {
-        Err(format!("quote the value of {name}: {name} = '{value}'"))
+        Err(format!("quote the value of {name}: {name} = '…'"))
     }
 }
 

@@ -16,7 +16,12 @@ use crate::resolved::Resolved;
 /// Patroni's annotation with the dynamic configuration, JSON.
 const CONFIG: &str = "config";
 /// Parameters that members take up without a restart.
-const RELOADED: [&str; 2] = ["wal_keep_segments", "wal_keep_size"];
+const RELOADED: [&str; 4] = [
+    "max_slot_wal_keep_size",
+    "synchronous_commit",
+    "wal_keep_segments",
+    "wal_keep_size",
+];
 
 /// A change of Patroni's dynamic configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,8 +31,30 @@ pub struct DynamicChange {
     /// What is different, in the form `synchronous_mode "off" → "quorum"`; empty when only the record of whose parameters
     /// are there is.
     pub changes: Vec<String>,
-    /// Whether members have to start anew to take it all.
+    /// Whether members have to restart to take it all.
     pub needs_restart: bool,
+    /// Parameters that go down, and that the primary must take before a standby can.
+    pub lowered: Vec<String>,
+}
+
+/// Parameters that a standby must have at least as large as its primary (PostgreSQL manual, "Hot Standby",
+/// "Administrator's Overview").
+const AT_LEAST_AS_THE_PRIMARY: [&str; 5] = [
+    "max_connections",
+    "max_locks_per_transaction",
+    "max_prepared_transactions",
+    "max_wal_senders",
+    "max_worker_processes",
+];
+
+/// Whether a parameter goes down that the primary must take before a standby can.
+pub fn goes_down_on_the_primary_first(parameter: &str, old: Option<&Value>, new: Option<&Value>) -> bool {
+    let number = |value: Option<&Value>| match value? {
+        Value::String(text) => text.parse::<i64>().ok(),
+        other => other.as_i64(),
+    };
+    let goes_down = matches!((number(old), number(new)), (Some(old), Some(new)) if new < old);
+    AT_LEAST_AS_THE_PRIMARY.contains(&parameter) && goes_down
 }
 
 /// What has to change in Patroni's ConfigMap for the spec to be followed. `None` when nothing has, and when there is no
@@ -60,6 +87,11 @@ pub fn dynamic_change(resolved: &Resolved, map: &ConfigMap) -> Option<DynamicCha
     let needs_restart = of_parameters
         .iter()
         .any(|(name, _)| !RELOADED.contains(&name.as_str()));
+    let lowered = of_parameters.iter().map(|(name, _)| name.clone()).filter(|name| {
+        let value = |map| parameters_of(map).get(name);
+        goes_down_on_the_primary_first(name, value(&now), value(&next))
+    });
+    let lowered = lowered.collect();
     let rest = differences(&without_parameters(&now), &without_parameters(&next));
     Some(DynamicChange {
         patch: json!({"metadata": {"annotations": {
@@ -72,6 +104,7 @@ pub fn dynamic_change(resolved: &Resolved, map: &ConfigMap) -> Option<DynamicCha
             .map(|(_, change)| change)
             .collect(),
         needs_restart,
+        lowered,
     })
 }
 

@@ -1,7 +1,14 @@
 //! PostgreSQL's and Patroni's own configuration.
 
+pub(crate) mod catalog;
+pub(crate) mod ciphers;
 pub mod conf;
 pub mod dynamic;
 pub mod hba;
+pub(crate) mod owned;
 pub mod parameters;
 pub mod patroni;
+pub(crate) mod suggest;
+pub(crate) mod value;
+pub mod wal;
+pub(crate) mod words;

@@ -1,39 +1,17 @@
 //! PostgreSQL's parameters: ours, the user's, and who wins.
 
 use api_types::postgres::CommitLevel;
-use k8s_openapi::api::core::v1::ResourceRequirements;
+use api_types::vocabulary::PATRONI_YML;
+use k8s_openapi::api::core::v1::{ResourceRequirements, Secret};
+use serde_json::Value;
 
-use crate::paths;
+use crate::material::secret_text;
 use crate::pg::conf::Parameters;
+use crate::pg::wal;
 use crate::quantity;
 use crate::resolved::{Resolved, Streaming, WalRetention};
 use crate::tls::TlsPhase;
-
-/// Parameters that belong to Patroni, to TLS or to the layout of a member. A user's value for them is not used.
-pub const OWNED: [&str; 22] = [
-    "archive_cleanup_command",
-    "cluster_name",
-    "config_file",
-    "data_directory",
-    "external_pid_file",
-    "hba_file",
-    "hot_standby",
-    "ident_file",
-    "listen_addresses",
-    "password_encryption",
-    "port",
-    "primary_conninfo",
-    "primary_slot_name",
-    "promote_trigger_file",
-    "recovery_target_timeline",
-    "restore_command",
-    "ssl",
-    "ssl_ca_file",
-    "ssl_cert_file",
-    "ssl_key_file",
-    "synchronous_standby_names",
-    "unix_socket_directories",
-];
+use crate::{hash, paths};
 
 /// Parameters that Patroni takes from its dynamic configuration only, because all members must agree on them.
 pub const DYNAMIC: [&str; 11] = [
@@ -50,17 +28,25 @@ pub const DYNAMIC: [&str; 11] = [
     "wal_log_hints",
 ];
 
-/// The least value that Patroni takes for a parameter; it silently uses the default below that.
-pub const LEAST: [(&str, i64); 5] = [
+/// The least value that Patroni takes for a parameter, in its unit; it silently uses the default below that.
+pub const LEAST: [(&str, i32); 7] = [
     ("max_connections", 25),
     ("max_wal_senders", 3),
     ("max_replication_slots", 4),
     ("max_locks_per_transaction", 32),
     ("max_worker_processes", 2),
+    ("wal_keep_segments", 1),
+    ("wal_keep_size", 16),
 ];
 
 /// Replication connections and slots, as KubeDB sets them.
 const MAX_SENDERS_AND_SLOTS: &str = "90";
+
+/// Patroni's default of `wal_keep_size`, in megabytes.
+const PATRONIS_KEEP: i32 = 128;
+
+/// First major version with `max_slot_wal_keep_size`.
+const SLOT_LIMIT_SINCE: u32 = 13;
 
 /// Share of the memory request that becomes `shared_buffers`: one part in this many.
 const SHARED_BUFFERS_PART: i64 = 4;
@@ -75,8 +61,22 @@ const MEGABYTES_ABOVE_KB: i64 = 1_048_576;
 pub(crate) fn local(resolved: &Resolved) -> Parameters {
     let mut parameters = ours(resolved);
     parameters.extend(users(resolved, |name| !DYNAMIC.contains(&name)));
+    // What follows from TLS does not count: operations change that, step by step, and prove it by other means.
+    let mark = hash::hash_of(&parameters);
     parameters.extend(owned(resolved));
+    parameters.insert(MARK.to_owned(), mark);
     parameters
+}
+
+/// A parameter that PostgreSQL knows nothing of and shows to who asks: it changes with the parameters of a member's file, so
+/// a member that shows the value of the file has read the file.
+pub const MARK: &str = "sealwright.configuration";
+
+/// The value of [`MARK`] in a live config Secret; `None` in one of an older operator.
+pub fn recorded_mark(config: &Secret) -> Option<String> {
+    let file: Value = serde_json::from_str(secret_text(config, PATRONI_YML)?).ok()?;
+    let mark = file.get("postgresql")?.get("parameters")?.get(MARK)?;
+    mark.as_str().map(str::to_owned)
 }
 
 /// Parameters of the dynamic configuration.
@@ -93,7 +93,19 @@ pub(crate) fn dynamic(resolved: &Resolved) -> Parameters {
         WalRetention::KeepSegments(segments) => {
             parameters.insert("wal_keep_segments".to_owned(), segments.to_string());
         }
-        WalRetention::Slots(_) => {}
+        // Patroni's own default may be more than fits.
+        WalRetention::Slots if resolved.wal_budget.keep < PATRONIS_KEEP => {
+            parameters.insert(
+                "wal_keep_size".to_owned(),
+                format!("{}MB", resolved.wal_budget.keep),
+            );
+        }
+        WalRetention::Slots => {}
+    }
+    // Here because Patroni takes an edit from here at once; the user's own value is in the local file, which wins.
+    if let Streaming::Synchronous(synchronous) = &resolved.streaming {
+        let level = commit_level(synchronous.commit_level);
+        parameters.insert("synchronous_commit".to_owned(), level.to_owned());
     }
     parameters.extend(users(resolved, |name| DYNAMIC.contains(&name)));
     // pg_rewind needs it, whatever the user says.
@@ -101,20 +113,10 @@ pub(crate) fn dynamic(resolved: &Resolved) -> Parameters {
     parameters
 }
 
-/// Names of parameters that the user sets and that are not used, because they are [`OWNED`].
-pub fn unused(resolved: &Resolved) -> Vec<String> {
-    let names = resolved.user_parameters.keys();
-    names.filter(|name| is_owned(name)).cloned().collect()
-}
-
-fn is_owned(name: &str) -> bool {
-    OWNED.contains(&name) || name == "wal_log_hints"
-}
-
 fn users(resolved: &Resolved, wanted: impl Fn(&str) -> bool) -> Parameters {
     let entries = resolved.user_parameters.iter();
     entries
-        .filter(|(name, _)| wanted(name) && !is_owned(name))
+        .filter(|(name, _)| wanted(name))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect()
 }
@@ -127,18 +129,23 @@ fn ours(resolved: &Resolved) -> Parameters {
         ("wal_retrieve_retry_interval", "500ms"),
     ]);
     parameters.insert("shared_buffers".to_owned(), shared_buffers(&resolved.resources));
-    if let WalRetention::Slots(megabytes) = resolved.wal_retention {
-        let value = match megabytes {
-            -1 => "-1".to_owned(),
-            limit => format!("{limit}MB"),
-        };
-        parameters.insert("max_slot_wal_keep_size".to_owned(), value);
+    if let Some((max, min)) = resolved.wal_budget.sizes {
+        parameters.insert("max_wal_size".to_owned(), format!("{max}MB"));
+        parameters.insert("min_wal_size".to_owned(), format!("{min}MB"));
     }
-    if let Streaming::Synchronous(synchronous) = &resolved.streaming {
-        let level = commit_level(synchronous.commit_level);
-        parameters.insert("synchronous_commit".to_owned(), level.to_owned());
+    if let Some(limit) = slot_limit(resolved) {
+        parameters.insert("max_slot_wal_keep_size".to_owned(), limit);
     }
     parameters
+}
+
+/// `max_slot_wal_keep_size`; none where PostgreSQL's default, no limit, is meant and nobody wrote it.
+fn slot_limit(resolved: &Resolved) -> Option<String> {
+    let by_slots = matches!(resolved.wal_retention, WalRetention::Slots);
+    match resolved.slot_limit {
+        wal::NO_LIMIT => by_slots.then(|| "-1".to_owned()),
+        limit => (resolved.major >= SLOT_LIMIT_SINCE).then(|| format!("{limit}MB")),
+    }
 }
 
 /// What nobody overrides.
@@ -230,7 +237,7 @@ mod tests {
 
     #[test]
     fn lists_are_sorted_and_distinct() {
-        assert!(OWNED.is_sorted() && DYNAMIC.is_sorted());
+        assert!(DYNAMIC.is_sorted());
         assert!(LEAST.iter().all(|(name, _)| DYNAMIC.contains(name)));
     }
 }

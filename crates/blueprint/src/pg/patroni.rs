@@ -183,7 +183,7 @@ pub(super) fn dynamic(resolved: &Resolved) -> Dynamic {
         synchronous_node_count,
         postgresql: DynamicPostgresql {
             use_pg_rewind: true,
-            use_slots: matches!(resolved.wal_retention, WalRetention::Slots(_)),
+            use_slots: matches!(resolved.wal_retention, WalRetention::Slots),
             parameters: parameters::dynamic(resolved),
         },
     }

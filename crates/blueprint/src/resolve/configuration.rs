@@ -2,39 +2,85 @@
 
 use api_types::vocabulary::USER_CONF;
 
-use super::{Findings, Question};
+use super::parameters::{self, Written};
+use super::{Findings, Invalid, Question, RunningConfiguration, combined};
 use crate::pg::conf::{self, Parameters};
-use crate::pg::parameters::LEAST;
 
-/// Both files as written, and what they say together.
+/// What members are given, and what they are not.
 #[derive(Default)]
 pub(super) struct UserConfiguration {
+    /// `user.conf` of the Secret, as written.
     pub user_conf: Option<String>,
+    /// The spec's inline `user.conf`, as written.
     pub inline_conf: Option<String>,
     pub parameters: Parameters,
+    pub not_used: Vec<String>,
+    /// Why members go on with the parameters that they have.
+    pub refused: Vec<Invalid>,
 }
 
+/// What is written is used when all of it can be. Otherwise members that have parameters keep them, and a database that
+/// has no members yet is not made.
 pub(super) fn resolve(question: &Question<'_>, findings: &mut Findings) -> UserConfiguration {
+    let mut refused = Findings::default();
+    let configuration = examine(question, &mut refused);
+    if refused.0.is_empty() {
+        return configuration;
+    }
+    let Some(running) = &question.inputs.live.configuration else {
+        findings.0.extend(refused.0);
+        return configuration;
+    };
+    let mut configuration = running_configuration(question, running);
+    configuration.refused = refused.0;
+    configuration
+}
+
+/// What members have was taken once, be it by an operator that knew less.
+fn running_configuration(question: &Question<'_>, running: &RunningConfiguration) -> UserConfiguration {
+    let texts = [("", &running.user_conf), ("", &running.inline_conf)];
+    let written = merged(
+        texts.map(|(field, text)| (field, Some(text.as_str()))),
+        &mut Findings::default(),
+    );
+    let judged = parameters::judge(question, &written, &mut Findings::default());
+    let kept = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+    UserConfiguration {
+        user_conf: kept(&running.user_conf),
+        inline_conf: kept(&running.inline_conf),
+        parameters: judged.parameters,
+        not_used: judged.not_used,
+        refused: Vec::new(),
+    }
+}
+
+fn examine(question: &Question<'_>, findings: &mut Findings) -> UserConfiguration {
     let user_conf = from_secret(question, findings);
     let inline_conf = inline(question, findings);
-    let mut parameters = Parameters::new();
-    for (field, text) in [
-        ("spec.configuration.secretName", &user_conf),
-        ("spec.configuration.inline", &inline_conf),
-    ] {
-        // Later wins: inline over the Secret.
-        parameters.extend(
-            text.as_deref()
-                .map(|text| read(field, text, findings))
-                .unwrap_or_default(),
-        );
-    }
-    check_least(&parameters, findings);
+    let texts = [
+        ("spec.configuration.secretName", user_conf.as_deref()),
+        ("spec.configuration.inline", inline_conf.as_deref()),
+    ];
+    let written = merged(texts, findings);
+    let judged = parameters::judge(question, &written, findings);
+    combined::check(question, &written, &judged.parameters, findings);
     UserConfiguration {
+        parameters: judged.parameters,
+        not_used: judged.not_used,
+        refused: Vec::new(),
         user_conf,
         inline_conf,
-        parameters,
     }
+}
+
+/// The parameters of both files. Later wins: inline over the Secret.
+fn merged(texts: [(&'static str, Option<&str>); 2], findings: &mut Findings) -> Written {
+    let mut written = Written::new();
+    for (field, text) in texts {
+        let parameters = text.map(|text| read(field, text, findings)).unwrap_or_default();
+        written.extend(parameters.into_iter().map(|(name, value)| (name, (field, value))));
+    }
+    written
 }
 
 /// Name of the Secret with the user's configuration: `spec.configuration.secretName`, or the old `spec.configSecret`.
@@ -79,17 +125,4 @@ fn read(field: &str, text: &str, findings: &mut Findings) -> Parameters {
         }
         Parameters::new()
     })
-}
-
-/// Below these values Patroni would silently use its default, so they are refused.
-fn check_least(parameters: &Parameters, findings: &mut Findings) {
-    for (name, least) in LEAST {
-        let value = parameters.get(name).and_then(|value| value.parse::<i64>().ok());
-        if let Some(value) = value.filter(|value| *value < least) {
-            findings.add(
-                "spec.configuration",
-                format!("{name} = {value} is too small for a replicated database; write {least} or more"),
-            );
-        }
-    }
 }

@@ -1,18 +1,26 @@
 //! From a Postgres and what was read for it to a [`Resolved`]: KubeDB's defaults and its rules.
 
 mod certificates;
+mod combined;
 mod configuration;
+mod parameters;
+mod pod;
 mod rules;
+mod services;
 mod settings;
+mod tls_parameters;
 mod unused;
 
 use std::fmt;
 
 use api_types::postgres::PostgresSpec;
 use api_types::tls::{ClientAuthMode, SslMode};
-use api_types::vocabulary::RESTART_TOKEN;
+use api_types::vocabulary::{DATA_VOLUME, INLINE_CONF, RESTART_TOKEN, USER_CONF};
 use api_types::{PetSet, Postgres, PostgresVersion};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaimSpec, Secret};
 
+use crate::material::secret_text;
+use crate::quantity;
 use crate::resolved::Resolved;
 use crate::tls::TlsInputs;
 
@@ -41,14 +49,29 @@ pub struct Inputs<'a> {
 }
 
 /// What is carried over from live objects, so that building again does not change them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LiveFacts {
     /// The live PetSet's restart token.
     pub restart_token: Option<String>,
     /// `username` of the live auth Secret; `postgres` when there is none yet.
     pub superuser: Option<String>,
+    /// Bytes that the live PetSet's claims ask for.
+    pub volume: Option<i64>,
+    /// The user's parameters as members have them; none before there is a config Secret.
+    pub configuration: Option<RunningConfiguration>,
+    /// What claims are made from: a volume keeps it until a request changes the volume, so an edit of the spec does not.
+    pub storage: Option<Box<PersistentVolumeClaimSpec>>,
     /// The service account that the user names does not exist, or is already this Postgres' own: then it is ours to make.
     pub make_named_service_account: bool,
+}
+
+/// The user's parameters as members have them, in the form of files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunningConfiguration {
+    /// `user.conf` of the Secret that `spec.configuration.secretName` named.
+    pub user_conf: String,
+    /// The spec's inline `user.conf`.
+    pub inline_conf: String,
 }
 
 impl LiveFacts {
@@ -59,8 +82,20 @@ impl LiveFacts {
             .and_then(|meta| meta.annotations.as_ref());
         Self {
             restart_token: annotations.and_then(|map| map.get(RESTART_TOKEN).cloned()),
+            volume: pet_set.and_then(claimed),
+            storage: pet_set.and_then(storage_of).cloned().map(Box::new),
             ..Self::default()
         }
+    }
+
+    /// With the user's parameters, as the live config Secret has them.
+    pub fn with_configuration(mut self, config: Option<&Secret>) -> Self {
+        let text = |secret, key| secret_text(secret, key).unwrap_or_default().to_owned();
+        self.configuration = config.map(|secret| RunningConfiguration {
+            user_conf: text(secret, USER_CONF),
+            inline_conf: text(secret, INLINE_CONF),
+        });
+        self
     }
 
     /// With the superuser's name, as the live auth Secret has it.
@@ -68,6 +103,21 @@ impl LiveFacts {
         self.superuser = username.filter(|name| !name.is_empty());
         self
     }
+}
+
+/// Bytes that a PetSet's claims for the data ask for.
+fn claimed(pet_set: &PetSet) -> Option<i64> {
+    let requests = storage_of(pet_set)?.resources.as_ref()?.requests.as_ref()?;
+    quantity::bytes(requests.get("storage")?)
+}
+
+/// What a PetSet makes the members' claims from; none when their data is in the Pods.
+pub fn storage_of(pet_set: &PetSet) -> Option<&PersistentVolumeClaimSpec> {
+    let templates = &pet_set.spec.volume_claim_templates;
+    let data = templates
+        .iter()
+        .find(|claim| claim.metadata.name.as_deref() == Some(DATA_VOLUME))?;
+    data.spec.as_ref()
 }
 
 /// One thing in a Postgres that cannot be done, and what to write instead.
@@ -149,6 +199,7 @@ pub fn resolve(inputs: &Inputs<'_>) -> Result<Resolved, Vec<Invalid>> {
     };
     let mut findings = Findings::default();
     rules::check(&question, &mut findings);
+    services::check(&question, &mut findings);
     let configuration = configuration::resolve(&question, &mut findings);
     let certificates = certificates::resolve(&question, &mut findings);
     if findings.0.is_empty() {

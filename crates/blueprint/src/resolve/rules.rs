@@ -6,12 +6,9 @@ use api_types::names;
 use api_types::postgres::{DeletionPolicy, StorageType, StreamingMode, WalLimitPolicy};
 use api_types::tls::{ClientAuthMode, SslMode};
 use api_types::vocabulary as words;
-use k8s_openapi::api::core::v1::Container;
 
-use super::{Findings, Question};
-use crate::containers::{KUBEDB_CONTAINERS, reserved_variable};
+use super::{Findings, Question, pod};
 use crate::quantity;
-use crate::volumes::{RESERVED_NAMES, RESERVED_PATHS};
 
 /// First major version with SCRAM.
 const SCRAM_SINCE: u32 = 11;
@@ -28,7 +25,7 @@ pub(super) fn check(question: &Question<'_>, findings: &mut Findings) {
     wal(question, findings);
     election(question, findings);
     read_replicas(question, findings);
-    pod_template(question, findings);
+    pod::check(question, findings);
     numbers(question, findings);
 }
 
@@ -234,105 +231,6 @@ fn read_replicas(question: &Question<'_>, findings: &mut Findings) {
         if group.replicas.is_some_and(|replicas| replicas < 1) {
             findings.add(&field, "replicas must be 1 or more");
         }
-    }
-}
-
-fn pod_template(question: &Question<'_>, findings: &mut Findings) {
-    let template = question.spec.pod_template.as_ref();
-    let Some(pod) = template.and_then(|template| template.spec.as_ref()) else {
-        return;
-    };
-    for volume in pod
-        .volumes
-        .iter()
-        .filter(|v| RESERVED_NAMES.contains(&v.name.as_str()))
-    {
-        findings.add(
-            "spec.podTemplate.spec.volumes",
-            format!("the name {} is taken; choose another", volume.name),
-        );
-    }
-    for container in pod.containers.iter().chain(&pod.init_containers) {
-        // Reserved for KubeDB's own; such a container is not run here.
-        if !KUBEDB_CONTAINERS.contains(&container.name.as_str()) {
-            mounts(container, findings);
-        }
-    }
-    if let Some(postgres) = pod
-        .containers
-        .iter()
-        .find(|c| c.name == words::POSTGRES_CONTAINER)
-    {
-        variables(postgres, findings);
-        user_and_group(question, postgres, findings);
-    }
-    findings.add_if(
-        pod.init_containers
-            .iter()
-            .any(|c| c.name == words::AGENT_CONTAINER),
-        "spec.podTemplate.spec.initContainers[config-agent]",
-        "the name is taken by a container; to change its resources write it in containers",
-    );
-    let agent = pod.containers.iter().find(|c| c.name == words::AGENT_CONTAINER);
-    let context = agent.and_then(|agent| agent.security_context.as_ref());
-    findings.add_if(
-        context.is_some_and(|context| context.run_as_user.is_some() || context.run_as_group.is_some()),
-        "spec.podTemplate.spec.containers[config-agent].securityContext",
-        "private keys must belong to PostgreSQL's user; remove runAsUser and runAsGroup",
-    );
-}
-
-fn mounts(container: &Container, findings: &mut Findings) {
-    let is_taken = |path: &str| {
-        RESERVED_PATHS
-            .iter()
-            .any(|taken| path == *taken || path.starts_with(&format!("{taken}/")))
-    };
-    for mount in container.volume_mounts.iter().flatten() {
-        let path = mount.mount_path.trim_end_matches('/');
-        // A sidecar may see our folders where the members have them; in `postgres` itself they are already there.
-        let shares =
-            container.name != words::POSTGRES_CONTAINER && RESERVED_NAMES.contains(&mount.name.as_str());
-        if is_taken(path) && !shares {
-            findings.add(
-                format!(
-                    "spec.podTemplate.spec.containers[{}].volumeMounts",
-                    container.name
-                ),
-                format!("{path} is taken; mount elsewhere"),
-            );
-        }
-    }
-}
-
-fn variables(postgres: &Container, findings: &mut Findings) {
-    for variable in postgres.env.iter().flatten() {
-        if reserved_variable(&variable.name) {
-            findings.add(
-                "spec.podTemplate.spec.containers[postgres].env",
-                format!("{} is set by the operator; remove it", variable.name),
-            );
-        }
-    }
-}
-
-fn user_and_group(question: &Question<'_>, postgres: &Container, findings: &mut Findings) {
-    let version = question.inputs.version.spec.security_context.as_ref();
-    let Some(user) = version.and_then(|context| context.run_as_user) else {
-        return;
-    };
-    let any = version.and_then(|context| context.run_as_any_non_root) == Some(true);
-    let Some(context) = &postgres.security_context else {
-        return;
-    };
-    let differs = |id: Option<i64>| id.is_some_and(|id| id != user);
-    if !any && (differs(context.run_as_user) || differs(context.run_as_group)) {
-        findings.add(
-            "spec.podTemplate.spec.containers[postgres].securityContext",
-            format!(
-                "this version's image runs as user and group {user} only; remove runAsUser and runAsGroup"
-            ),
-        );
     }
 }
 

@@ -13,7 +13,10 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use super::configuration::UserConfiguration;
 use super::{DEFAULT_SUPERUSER, Question};
+use crate::deployment_tools::inheritable_annotations;
 use crate::labels;
+use crate::pg::wal::WalBudget;
+use crate::quantity;
 use crate::resolved::{
     Health, Monitor, PodSettings, Resolved, ResolvedCertificate, Storage, Streaming, Synchronous,
     WalRetention,
@@ -24,12 +27,11 @@ const DEBIAN_USER: i64 = 999;
 /// KubeDB's default of `maximumLagBeforeFailover`, in bytes: without `leaderElection`, and with one that leaves it out.
 const LAG_WITHOUT_ELECTION: i64 = 67_108_864;
 const LAG_WITH_ELECTION: i64 = 33_554_432;
-/// KubeDB's default retention: megabytes of `wal_keep_size`, or segments before PostgreSQL 13.
-const KEEP_MEGABYTES: i32 = 1536;
+/// The least that Patroni takes for `wal_keep_size`, in megabytes: one segment.
+const LEAST_KEEP: i32 = 16;
+/// KubeDB's default retention before PostgreSQL 13, in segments.
 const KEEP_SEGMENTS: i32 = 96;
 const KEEP_SIZE_SINCE: u32 = 13;
-/// Annotations that are about an object, not about the application: they are not copied.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 pub(super) fn answer(
     question: &Question<'_>,
@@ -42,6 +44,7 @@ pub(super) fn answer(
     let live = &question.inputs.live;
     let (service_account, makes_service_account) = service_account(question);
     let auth = spec.auth_secret.as_ref();
+    let budget = WalBudget::of(volume(question));
     Resolved {
         name: question.name().to_owned(),
         namespace: meta.namespace.clone().unwrap_or_default(),
@@ -80,7 +83,9 @@ pub(super) fn answer(
         standby_mode: spec.standby_mode.unwrap_or(StandbyMode::Hot),
         streaming: streaming(question),
         maximum_lag: maximum_lag(question),
-        wal_retention: wal_retention(question),
+        wal_retention: wal_retention(question, budget),
+        slot_limit: slot_limit(question, budget),
+        wal_budget: budget,
         tls: question.inputs.tls.clone(),
         certificates,
         monitor: monitor(question),
@@ -89,6 +94,8 @@ pub(super) fn answer(
         user_conf: configuration.user_conf,
         inline_conf: configuration.inline_conf,
         user_parameters: configuration.parameters,
+        parameters_not_used: configuration.not_used,
+        configuration_refused: configuration.refused,
         resources: resources(question),
         pod: pod(question),
         service_templates: spec.service_templates.clone(),
@@ -100,23 +107,18 @@ fn service_account(question: &Question<'_>) -> (String, bool) {
     let template = question.spec.pod_template.as_ref();
     let named = template
         .and_then(|template| template.spec.as_ref()?.service_account_name.clone())
-        .filter(|name| !name.is_empty() && name != question.name());
+        .filter(|name| !name.is_empty());
     match named {
         Some(name) => (name, question.inputs.live.make_named_service_account),
         None => (question.name().to_owned(), true),
     }
 }
 
+/// Annotations that are about the application, not about this object: the AppBinding has them too.
 fn copied_annotations(annotations: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let operators = |key: &str| {
-        key.split_once('/')
-            .is_some_and(|(domain, _)| domain == "kubedb.com" || domain.ends_with(".kubedb.com"))
-    };
-    annotations
-        .iter()
-        .filter(|(key, _)| *key != LAST_APPLIED && !operators(key))
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect()
+    let mut copied = inheritable_annotations(annotations);
+    copied.retain(|key, _| !labels::is_owned(key));
+    copied
 }
 
 fn deletion_policy(question: &Question<'_>) -> DeletionPolicy {
@@ -141,6 +143,9 @@ fn storage(question: &Question<'_>) -> Storage {
     match (question.spec.storage_type, &question.spec.storage) {
         (Some(StorageType::Ephemeral), _) | (_, None) => Storage::Ephemeral,
         (_, Some(claim)) => {
+            if let Some(live) = &question.inputs.live.storage {
+                return Storage::Durable(live.clone());
+            }
             let mut claim = claim.clone();
             // A claim without access modes is refused by the API server.
             claim
@@ -175,25 +180,42 @@ fn maximum_lag(question: &Question<'_>) -> i64 {
     }
 }
 
-fn wal_retention(question: &Question<'_>) -> WalRetention {
+/// Bytes of a member's volume. A live claim keeps its size when the spec asks for more: that is for a request.
+fn volume(question: &Question<'_>) -> Option<i64> {
+    let Storage::Durable(claim) = storage(question) else {
+        return None;
+    };
+    let requests = claim.resources?.requests?;
+    let asked = requests.get("storage").and_then(quantity::bytes)?;
+    Some(question.inputs.live.volume.map_or(asked, |live| live.min(asked)))
+}
+
+fn wal_retention(question: &Question<'_>, budget: WalBudget) -> WalRetention {
     let Some(replication) = &question.spec.replication else {
         return if question.major < KEEP_SIZE_SINCE {
             WalRetention::KeepSegments(KEEP_SEGMENTS)
         } else {
-            WalRetention::KeepSize(KEEP_MEGABYTES)
+            WalRetention::KeepSize(budget.keep)
         };
     };
     match replication.wal_limit_policy {
         WalLimitPolicy::WALKeepSize => {
-            WalRetention::KeepSize(replication.wal_keep_size.unwrap_or(KEEP_MEGABYTES))
+            let asked = replication.wal_keep_size.map(|asked| asked.max(LEAST_KEEP));
+            WalRetention::KeepSize(asked.unwrap_or(budget.keep))
         }
         WalLimitPolicy::WALKeepSegment => {
             WalRetention::KeepSegments(replication.wal_keep_segment.unwrap_or(KEEP_SEGMENTS))
         }
-        WalLimitPolicy::ReplicationSlot => {
-            WalRetention::Slots(replication.max_slot_wal_keep_size.unwrap_or(-1))
-        }
+        WalLimitPolicy::ReplicationSlot => WalRetention::Slots,
     }
+}
+
+/// Megabytes that slots may hold: those of standbys, and those that applications make.
+fn slot_limit(question: &Question<'_>, budget: WalBudget) -> i32 {
+    let replication = question.spec.replication.as_ref();
+    replication
+        .and_then(|replication| replication.max_slot_wal_keep_size)
+        .unwrap_or(budget.slots)
 }
 
 fn monitor(question: &Question<'_>) -> Option<Monitor> {
@@ -227,7 +249,7 @@ fn health(question: &Question<'_>) -> Health {
 }
 
 /// The user's, or KubeDB's defaults: 500m and 1Gi requested, memory limited to 1Gi.
-fn resources(question: &Question<'_>) -> ResourceRequirements {
+pub(super) fn resources(question: &Question<'_>) -> ResourceRequirements {
     let template = question.spec.pod_template.as_ref();
     let containers = template.and_then(|template| Some(&template.spec.as_ref()?.containers));
     let given = containers

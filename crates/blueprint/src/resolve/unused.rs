@@ -16,6 +16,13 @@ pub fn kept_but_unused(postgres: &Postgres) -> Vec<String> {
     data(&spec, &mut found);
     operation(&spec, &mut found);
     pods(&spec, &mut found);
+    // Gone from a spec that was brought to `v1`.
+    note(
+        &mut found,
+        postgres.spec.coordinator.is_some(),
+        "spec.coordinator",
+        "there is no coordinator",
+    );
     found
 }
 
@@ -42,10 +49,11 @@ fn topology(spec: &PostgresSpec, found: &mut Vec<String>) {
         "spec.synchronousReplicationConfig.standbyNames",
         "Patroni chooses among all standbys",
     );
-    let mode = spec.mode.as_deref();
+    let is_single = spec.replicas.unwrap_or(1) <= 1;
+    let as_it_is = if is_single { "Standalone" } else { "Cluster" };
     note(
         found,
-        mode.is_some_and(|mode| mode != "Standalone" && mode != "Cluster"),
+        spec.mode.as_deref().is_some_and(|mode| mode != as_it_is),
         "spec.mode",
         "the number of replicas decides",
     );
@@ -148,10 +156,18 @@ fn operation(spec: &PostgresSpec, found: &mut Vec<String>) {
     note(
         found,
         auth.is_some_and(|auth| {
-            auth.secret_store_name.is_some() || auth.api_group.as_deref().is_some_and(|g| !g.is_empty())
+            auth.secret_store_name.is_some()
+                || auth.api_group.as_deref().is_some_and(|g| !g.is_empty())
+                || auth.kind != "Secret"
         }),
         "spec.authSecret",
         "only Secrets of Kubernetes are read",
+    );
+    note(
+        found,
+        auth.is_some_and(|auth| auth.active_from.is_some()),
+        "spec.authSecret.activeFrom",
+        "the password is taken as it is",
     );
     note(
         found,
@@ -165,6 +181,23 @@ fn operation(spec: &PostgresSpec, found: &mut Vec<String>) {
         operator == Some("prometheus.io/operator"),
         "spec.monitor.agent",
         "no ServiceMonitor is made; scrape the Service for stats",
+    );
+    let prometheus = spec
+        .monitor
+        .as_ref()
+        .and_then(|monitor| monitor.prometheus.as_ref());
+    note(
+        found,
+        operator != Some("prometheus.io/operator")
+            && prometheus.is_some_and(|it| it.service_monitor.is_some()),
+        "spec.monitor.prometheus.serviceMonitor",
+        "no ServiceMonitor is made; scrape the Service for stats",
+    );
+    note(
+        found,
+        spec.license.is_some(),
+        "spec.license",
+        "no image needs one",
     );
     note(
         found,

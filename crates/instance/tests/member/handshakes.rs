@@ -144,6 +144,7 @@ fn login(tls: TlsMode) -> Login {
         application_name: "test".to_owned(),
         tls,
         identity: None,
+        major: None,
     }
 }
 

@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a failed step fails its test")]
 
 mod certificates;
+mod chains;
 mod handshakes;
+mod hostile;
+mod lab;
 mod patroni;
 mod postgres;
 mod preflight;

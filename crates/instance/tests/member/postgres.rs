@@ -67,6 +67,11 @@ impl Postgres {
         Some(postgres)
     }
 
+    /// Major version, from the folder that Debian installs into.
+    pub fn major(&self) -> Option<u32> {
+        self.bin.parent()?.file_name()?.to_str()?.parse().ok()
+    }
+
     /// Makes a file look as if it had been changed then.
     pub fn date(&self, name: &str, changed: std::time::SystemTime) {
         let file = fs::File::options()
@@ -93,6 +98,38 @@ impl Postgres {
     }
 
     pub fn start(&self, parameters: &str, hba: &str) {
+        self.try_start(parameters, hba)
+            .unwrap_or_else(|log| panic!("{log}"));
+    }
+
+    /// What psql of the same version says when it logs in with these options.
+    pub fn psql(&self, options: &str) -> Result<(), String> {
+        let target = format!(
+            "hostaddr=127.0.0.1 port={} user=postgres dbname=postgres {options}",
+            self.port
+        );
+        let run = Command::new(self.bin.join("psql"))
+            .args(["-X", "-c", "SELECT 1", &target])
+            .env("PGPASSWORD", PASSWORD)
+            .output()
+            .unwrap();
+        if run.status.success() {
+            Ok(())
+        } else {
+            Err(String::from_utf8_lossy(&run.stderr).into_owned())
+        }
+    }
+
+    pub fn stop(&self) {
+        let data = self.path("data");
+        self.run("pg_ctl", &["-D", &data, "-m", "immediate", "-w", "stop"]);
+    }
+
+    /// Starts the server.
+    ///
+    /// # Errors
+    /// Its log, when it does not start.
+    pub fn try_start(&self, parameters: &str, hba: &str) -> Result<(), String> {
         self.write("data/pg_hba.conf", hba);
         let settings = format!(
             "listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = ''\nfsync = off\n\
@@ -105,11 +142,11 @@ impl Postgres {
         self.write("data/postgresql.auto.conf", &settings);
         let (data, log) = (self.path("data"), self.path("log"));
         let started = self.run("pg_ctl", &["-D", &data, "-l", &log, "-w", "-t", "30", "start"]);
-        assert!(
-            started.status.success(),
-            "{}",
-            fs::read_to_string(log).unwrap_or_default()
-        );
+        if started.status.success() {
+            Ok(())
+        } else {
+            Err(fs::read_to_string(log).unwrap_or_default())
+        }
     }
 
     pub fn path(&self, name: &str) -> String {
@@ -150,8 +187,7 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        let data = self.path("data");
-        self.run("pg_ctl", &["-D", &data, "-m", "immediate", "-w", "stop"]);
+        self.stop();
         let _ = fs::remove_dir_all(&self.folder);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use instance::{Distrust, Fault, Purpose, examine};
+use instance::{Distrust, Fault, Purpose, examine, examine_issuer};
 use jiff::Timestamp;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose as Use, IsCa, KeyPair,
@@ -208,13 +208,13 @@ fn what_is_not_valid_now_is_refused() {
     refused!(
         "a CA that is over",
         as_server(&server(&over, |_| {}), over.pem_text()),
-        Fault::CaNotValid { .. }
+        Fault::Distrusted(Distrust::CaNotValid { .. })
     );
     let early = Authority::with("early-ca", |params| params.not_before = date_time_ymd(2090, 1, 1));
     refused!(
         "a CA that has not begun",
         as_server(&server(&early, |_| {}), early.pem_text()),
-        Fault::CaNotValid { .. }
+        Fault::Distrusted(Distrust::CaNotValid { .. })
     );
 }
 
@@ -263,6 +263,44 @@ fn what_is_for_others_is_refused() {
         as_server(&encipherment, ca.pem_text()),
         Fault::KeyUsage
     );
+}
+
+/// Before it has issued anything for the database.
+#[test]
+fn an_issuer_that_would_lock_clients_out_is_known_by_any_certificate_of_it() {
+    let root = Authority::new("Root");
+    let intermediate = root.intermediate("Issuing CA");
+    let ed25519 = Authority::with_key("Ed25519", KeyPair::generate_for(&PKCS_ED25519).unwrap(), |_| {});
+    let over = Authority::with("over", |params| params.not_after = date_time_ymd(2021, 1, 1));
+    let whole = format!("{}{}", intermediate.pem_text(), root.pem_text());
+    let cases = [
+        (&root, root.pem_text(), None),
+        (&intermediate, root.pem_text(), None),
+        (&intermediate, whole.as_str(), None),
+        (
+            &intermediate,
+            intermediate.pem_text(),
+            Some("append the root to tls.crt of its Secret"),
+        ),
+        (&ed25519, ed25519.pem_text(), Some("no channel binding")),
+        (&over, over.pem_text(), Some("renew the CA of the issuer")),
+        (&root, "", Some("use an issuer that publishes its CA")),
+        (
+            &root,
+            intermediate.pem_text(),
+            Some("was not issued by a CA of the bundle"),
+        ),
+    ];
+    for (number, (issuer, ca, why)) in cases.into_iter().enumerate() {
+        let found = examine_issuer(&issuer.client("probe").certificate, ca, Timestamp::now());
+        match why {
+            None => assert_eq!(found, Ok(()), "{number}"),
+            Some(why) => assert!(
+                found.clone().is_err_and(|it| it.contains(why)),
+                "{number}: {found:?}"
+            ),
+        }
+    }
 }
 
 #[test]
@@ -319,7 +357,7 @@ fn what_is_not_a_leaf_or_not_a_ca_is_refused() {
     refused!(
         "a leaf that signs",
         as_server(&server(&leaf_signs, |_| {}), leaf_signs.pem_text()),
-        Fault::NoAuthority(_)
+        Fault::Distrusted(Distrust::NotAuthority(_))
     );
     let no_sign = Authority::with("mute", |params| {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature]
@@ -327,6 +365,6 @@ fn what_is_not_a_leaf_or_not_a_ca_is_refused() {
     refused!(
         "a CA that may not sign",
         as_server(&server(&no_sign, |_| {}), no_sign.pem_text()),
-        Fault::NoAuthority(_)
+        Fault::Distrusted(Distrust::NotAuthority(_))
     );
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use api_types::Postgres;
 use api_types::vocabulary::PAUSED_BY;
+use api_types::{PauseHolder, Postgres};
 use futures::StreamExt;
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
@@ -24,11 +24,14 @@ const SEEN_WITHIN: Duration = Duration::from_secs(60);
 const ATTEMPTS: usize = 5;
 
 pub(super) async fn pause(target: &Target, args: &PauseArgs) -> Result<Exit, Error> {
-    let me = holder(target, args);
+    let me = holder(target, args)?;
     let changed = change(target, args, |current| decide::pause(current, &me)).await?;
     if !args.no_wait {
         let what = "the acknowledgement of the pause";
-        until(target, &args.database, what, |p| decide::acknowledged(p, &me)).await?;
+        until(target, &args.database, what, |p| {
+            p.acknowledged_holder().as_ref() == Some(&me)
+        })
+        .await?;
     }
     let word = if changed { "paused" } else { "already paused" };
     style::print(&format!("postgres/{} {word} by {me}\n", args.database))?;
@@ -36,7 +39,7 @@ pub(super) async fn pause(target: &Target, args: &PauseArgs) -> Result<Exit, Err
 }
 
 pub(super) async fn resume(target: &Target, args: &PauseArgs) -> Result<Exit, Error> {
-    let me = holder(target, args);
+    let me = holder(target, args)?;
     let changed = change(target, args, |current| decide::resume(current, &me)).await?;
     if changed && !args.no_wait {
         until(target, &args.database, "the end of the pause", decide::resumed).await?;
@@ -46,29 +49,26 @@ pub(super) async fn resume(target: &Target, args: &PauseArgs) -> Result<Exit, Er
     Ok(Exit::Done)
 }
 
-/// The flag, the kubeconfig's user, or the plugin's name; a slash would look like an operation's.
-fn holder(target: &Target, args: &PauseArgs) -> String {
-    let user = || target.user.as_ref().map(|user| user.replace('/', "-"));
-    args.holder
-        .clone()
-        .or_else(user)
-        .unwrap_or_else(|| FIELD_MANAGER.to_owned())
+/// The flag, the kubeconfig's user, or the plugin's name.
+fn holder(target: &Target, args: &PauseArgs) -> Result<PauseHolder, Error> {
+    let name = args.holder.as_ref().or(target.user.as_ref());
+    decide::person(name.map_or(FIELD_MANAGER, String::as_str)).map_err(Error::Refused)
 }
 
 /// Writes what is decided, against the very object that it was decided on. Whether anything was written.
 async fn change(
     target: &Target,
     args: &PauseArgs,
-    decide: impl Fn(Option<&str>) -> Move,
+    decide: impl Fn(Option<PauseHolder>) -> Move,
 ) -> Result<bool, Error> {
     let mut last = Error::Refused("the database was changed all the time; try again".to_owned());
     for _ in 0..ATTEMPTS {
         let postgres = target.database(&args.database).await?;
-        let value = match decide(decide::held_by(&postgres)) {
+        let value = match decide(postgres.pause_holder()) {
             Move::Nothing => return Ok(false),
             Move::Refuse(why) => return Err(Error::Refused(why)),
-            Move::Take(holder) => Value::String(holder),
-            Move::Release(_) => Value::Null,
+            Move::Take(holder) => Value::String(holder.to_string()),
+            Move::Release => Value::Null,
         };
         let patch = json!({ "metadata": {
             "resourceVersion": postgres.resource_version(),

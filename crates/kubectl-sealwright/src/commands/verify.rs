@@ -1,9 +1,7 @@
 //! `verify`: a TLS handshake with every member, and what clients would say to it.
 
 use api_types::cert_manager::Certificate;
-use api_types::condition;
 use api_types::ops_request::OpsRequestPhase;
-use api_types::reported::postgres::conditions;
 use api_types::tls::CertificateAlias;
 use api_types::{AppBinding, Postgres, names};
 use base64::Engine as _;
@@ -86,15 +84,8 @@ async fn gather(target: &Target, args: &VerifyArgs) -> Result<Evidence, Error> {
             .map(|c| c.spec.names()),
         secret: leaf(target.look::<Secret>(&secret_name).await, &secret_name),
         secret_name,
-        issuer_ca_changed: issuer_ca_changed(&postgres),
+        issuer_ca_changed: postgres.replaced_ca_sentence(),
     })
-}
-
-/// What the provisioner says of an issuer that signs with another CA by now.
-fn issuer_ca_changed(postgres: &Postgres) -> Option<String> {
-    let all = &postgres.status.as_ref()?.conditions;
-    let changed = condition::find(all, conditions::ISSUER_CA_CHANGED).filter(|it| it.is_true())?;
-    Some(changed.message.clone().unwrap_or_default())
 }
 
 /// `<db>-server-cert`, unless the spec names another.

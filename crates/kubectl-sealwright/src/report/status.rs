@@ -9,14 +9,13 @@ use api_types::condition::{self, Condition};
 use api_types::ops_request::{MemberTlsStatus, OpsRequestPhase};
 use api_types::postgres::{DatabasePhase, conditions};
 use api_types::tls::CertificateAlias;
-use api_types::{Postgres, PostgresOpsRequest};
+use api_types::{PauseHolder, Postgres, PostgresOpsRequest};
 use jiff::Timestamp;
 use kube::ResourceExt;
 use serde::Serialize;
 
 use super::Certificate;
 use crate::cluster::Seen;
-use crate::decide::{self, Holder};
 use crate::members::Member;
 
 /// A member, and the certificate that it showed; none when it has no TLS, or why it could not be asked.
@@ -237,7 +236,7 @@ pub fn status(input: &Input, now: Timestamp) -> Status {
             .filter(|request| request.has_ended())
             .max_by_key(|request| (ended_at(request), age(request)))
             .map(|request| operation(request)),
-        pause: decide::held_by(postgres).map(|holder| pause(postgres, holder)),
+        pause: postgres.pause_holder().map(|holder| pause(postgres, &holder)),
         problems: problems(
             report
                 .map(|status| status.conditions.as_slice())
@@ -430,21 +429,22 @@ fn operation(request: &PostgresOpsRequest) -> Operation {
     }
 }
 
-fn pause(postgres: &Postgres, holder: &str) -> Pause {
-    let (kind, name) = match Holder::of(holder) {
-        Holder::Operation { request, .. } => ("operation", request),
-        Holder::Person(name) => ("person", name),
-    };
+fn pause(postgres: &Postgres, holder: &PauseHolder) -> Pause {
     Pause {
-        kind,
-        holder: name,
-        acknowledged: decide::acknowledged(postgres, holder),
+        kind: if holder.is_person() { "person" } else { "operation" },
+        holder: holder.name().to_owned(),
+        acknowledged: postgres.acknowledged_holder().as_ref() == Some(holder),
     }
 }
 
 /// Conditions that are good when they are true, and are not; and those that tell of something wrong.
 fn problems(list: &[Condition]) -> Vec<Problem> {
-    const WRONG_WHEN_TRUE: [&str; 2] = [conditions::ISSUER_CA_CHANGED, conditions::DELETION_HELD];
+    const WRONG_WHEN_TRUE: [&str; 4] = [
+        conditions::CLAIM_TERMINATING,
+        conditions::DATA_LOST,
+        conditions::DELETION_HELD,
+        conditions::ISSUER_CA_CHANGED,
+    ];
     const FINE_WHEN_FALSE: [&str; 4] = [
         conditions::PAUSED,
         conditions::HALTED,

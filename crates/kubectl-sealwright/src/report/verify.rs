@@ -38,7 +38,7 @@ pub struct Evidence {
     pub secret: Seen<CertificateFacts>,
     /// Name of that Secret.
     pub secret_name: String,
-    /// What the condition `IssuerCAChanged` says while it is true.
+    /// That the issuer signs with another CA (`status.issuerCA`): a sentence without its end.
     pub issuer_ca_changed: Option<String>,
 }
 

@@ -92,6 +92,7 @@ fn login(seen: &Seen, tls: TlsMode) -> Result<Login, String> {
         application_name: format!("{OUR_SESSIONS}ops-manager"),
         tls,
         identity,
+        major: None,
     })
 }
 

@@ -119,6 +119,18 @@ impl<'a> Staying<'a> {
         Ok(())
     }
 
+    /// The Pods of the others are gone.
+    ///
+    /// # Errors
+    /// What is waited for.
+    pub fn others_have_ended(self, world: &World) -> Result<(), WaitingOn> {
+        let left: Vec<String> = self.leaving(world).map(|(pod, _)| pod.clone()).collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        Err(WaitingOn::PodsToEnd(left))
+    }
+
     /// No member has a replication slot of a member beyond them and below `before`, the number of members that there were.
     /// Patroni keeps such a slot for half an hour, with the WAL behind it, unless it is told otherwise.
     ///

@@ -19,9 +19,9 @@ pub fn hold(op: &Operation, world: &World) -> StepResult {
     database_is_there(op, world)?;
     let own = op.holder();
     Ok(match world.holder() {
-        Some(holder) if holder == own && world.acknowledged(&own) => Progress::Done,
+        Some(holder) if holder == own && world.acknowledged_holder().as_ref() == Some(&own) => Progress::Done,
         Some(holder) if holder == own => Progress::Wait(WaitingOn::PauseAcknowledgement),
-        Some(holder) if world.holder_is_gone => Progress::Act(vec![Effect::DropPause(holder.to_owned())]),
+        Some(holder) if world.holder_is_gone => Progress::Act(vec![Effect::DropPause(holder)]),
         Some(holder) => Progress::Wait(paused_by_another(&op.database, holder)),
         None => Progress::Act(vec![Effect::TakePause]),
     })
@@ -36,11 +36,13 @@ pub fn release(op: &Operation, world: &World) -> StepResult {
             what: "the Postgres".into(),
             why: why.clone(),
         }),
-        Observed::Present(_) if world.holder() == Some(own.as_str()) => {
+        Observed::Present(_) if world.holder().as_ref() == Some(&own) => {
             Progress::Act(vec![Effect::DropPause(own)])
         }
         Observed::Present(_) if world.is_being_deleted() => Progress::Done,
-        Observed::Present(_) if world.acknowledged(&own) => Progress::Wait(WaitingOn::PauseEnd),
+        Observed::Present(_) if world.acknowledged_holder().as_ref() == Some(&own) => {
+            Progress::Wait(WaitingOn::PauseEnd)
+        }
         Observed::Present(_) => Progress::Done,
     })
 }

@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use api_types::cert_manager::Certificate;
-use api_types::condition::{self, Condition};
-use api_types::postgres::conditions::PAUSED;
+use api_types::pause::PausedBy;
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::{PAUSED_BY, TRUST_CRT};
-use api_types::{PetSet, Postgres, PostgresVersion};
+use api_types::{PauseHolder, PetSet, Postgres, PostgresVersion};
 use blueprint::{CaBundle, KeyPair, Material, TlsInputs, TlsPhase};
 use instance::{LoadedConfiguration, Replica, SslSessions};
 use jiff::Timestamp;
@@ -305,15 +304,15 @@ impl Cluster {
     }
 
     /// Does what was decided. Doing it twice must be as good as once.
-    pub fn perform(&mut self, effect: &Effect, holder: &str) {
+    pub fn perform(&mut self, effect: &Effect, holder: &PauseHolder) {
         let annotations = self.postgres.metadata.annotations.get_or_insert_default();
         match effect {
             Effect::TakePause => {
                 annotations
                     .entry(PAUSED_BY.into())
-                    .or_insert_with(|| holder.to_owned());
+                    .or_insert_with(|| holder.to_string());
             }
-            Effect::DropPause(value) if annotations.get(PAUSED_BY) == Some(value) => {
+            Effect::DropPause(holder) if annotations.get(PAUSED_BY) == Some(&holder.to_string()) => {
                 drop(annotations.remove(PAUSED_BY))
             }
             Effect::DropPause(_) => {}
@@ -438,24 +437,9 @@ impl Cluster {
 
     /// The provisioner acknowledges a pause, and drops its word when the pause has ended.
     pub fn provisioner_ticks(&mut self) {
-        let holder = self
-            .postgres
-            .metadata
-            .annotations
-            .as_ref()
-            .and_then(|map| map.get(PAUSED_BY))
-            .cloned();
-        let conditions = &mut self.postgres.status.get_or_insert_default().conditions;
-        match holder {
-            Some(holder) => {
-                let message = format!("Paused by {holder}");
-                condition::set(
-                    conditions,
-                    Condition::new(PAUSED, true, "Paused", &message, Timestamp::UNIX_EPOCH),
-                );
-            }
-            None => drop(condition::remove(conditions, PAUSED)),
-        }
+        let holder = self.postgres.pause_holder();
+        let paused_by = holder.map(|holder| PausedBy::new(&holder, Timestamp::UNIX_EPOCH));
+        self.postgres.status.get_or_insert_default().paused_by = paused_by;
         self.provisioner_adds_members();
     }
 

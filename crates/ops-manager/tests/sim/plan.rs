@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use api_types::PostgresOpsRequest;
 use api_types::cert_manager::Certificate;
-use api_types::condition::{self, Condition};
+use api_types::condition;
 use api_types::ops_request::{CertificateAction, OperationPlan, OpsRequestPhase, PlannedRestart};
-use api_types::postgres::conditions::ISSUER_CA_CHANGED;
+use api_types::postgres::IssuerCa;
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::{APPROVAL, APPROVED_PLAN};
 use instance::SslSessions;
 use jiff::SignedDuration;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use ops_manager::tls::world::TlsWorld;
 use ops_manager::world::Observed;
 use ops_manager::{approval, engine, operation};
@@ -321,16 +322,17 @@ fn a_dry_run_of_a_bad_request_fails_as_the_request_would() {
     }
 }
 
-/// The issuer has the name that it had, and only the provisioner's condition tells that its CA is another one.
+/// The issuer has the name that it had, and only `status.issuerCA` tells that its CA is another one.
 #[test]
 fn a_ca_that_was_replaced_is_in_the_plan_and_changes_it() {
     let mut cluster = with_tls(3);
     let rotate = by_reload("{rotateCertificates: true}", "auto");
     let before = planned(&mut cluster, &rotate);
-    let conditions = &mut cluster.postgres.status.get_or_insert_default().conditions;
-    let found = "Issuer one signs with another CA now: CN=new (SHA-256 ab). The server certificate is still of the former one";
-    let found = Condition::new(ISSUER_CA_CHANGED, true, ISSUER_CA_CHANGED, found, cluster.now);
-    condition::set(conditions, found);
+    cluster.postgres.status.get_or_insert_default().issuer_ca = Some(IssuerCa {
+        subject: "CN=new".into(),
+        fingerprint: "ab".into(),
+        since: Time(cluster.now),
+    });
     let after = planned(&mut cluster, &rotate);
     let does = |plan: &OperationPlan| {
         let step = plan.phases.iter().find(|phase| phase.name == "TrustCA");

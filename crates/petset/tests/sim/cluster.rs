@@ -69,6 +69,7 @@ impl Cluster {
             claims: self.claims.clone(),
             revisions: self.revisions.values().cloned().collect(),
             placement: self.placement.clone(),
+            events: BTreeMap::new(),
         }
     }
 
@@ -155,12 +156,28 @@ impl Cluster {
                 meta.labels.get_or_insert_default().extend(labels.iter().cloned());
                 meta.resource_version = version;
             }
+            Move::GuardClaim { seen, annotations } => {
+                let version = self.version();
+                let claim = self.claims.get_mut(&seen.name).expect("the claim");
+                assert_eq!(
+                    claim.metadata.resource_version.as_ref(),
+                    Some(&seen.resource_version)
+                );
+                let present = claim.metadata.annotations.get_or_insert_default();
+                present.extend(annotations.iter().cloned());
+                claim.metadata.resource_version = version;
+            }
             Move::CreateClaim(claim) => {
                 let mut claim = (**claim).clone();
                 claim.metadata.uid = Some(self.uid());
                 claim.metadata.resource_version = self.version();
                 let name = claim.metadata.name.clone().expect("a name");
                 self.claims.entry(name).or_insert(claim);
+            }
+            Move::DeleteClaim(seen) => {
+                if self.meta(OwnedKind::Claim, seen).is_some() {
+                    self.claims.remove(&seen.name);
+                }
             }
             Move::CreatePod(pod) => self.create(pod),
             Move::DeletePod { name, uid, .. } => self.delete(name, uid),

@@ -320,3 +320,82 @@ fn a_set_that_is_being_deleted_makes_nothing() {
     cluster.settle(nothing);
     assert!(cluster.pods.is_empty() && cluster.claims.is_empty());
 }
+
+/// The guards of a template reach the claims that were made before it had them, those of ordinals that went, too.
+#[test]
+fn claims_get_the_guards_of_their_template_once() {
+    let guards = json!({"helm.sh/resource-policy": "keep", "kustomize.toolkit.fluxcd.io/prune": "disabled"});
+    let template = |annotations: serde_json::Value| json!([{"metadata": {"name": "data", "annotations": annotations}, "spec": {}}]);
+    let mut cluster = Cluster::new(json!({"volumeClaimTemplates": template(json!({}))}));
+    cluster.settle(nothing);
+    let mine = cluster.claims.get_mut("data-db-1").expect("a claim");
+    let own_value = ("helm.sh/resource-policy".to_owned(), "mine".to_owned());
+    mine.metadata.annotations = Some([own_value].into());
+    cluster.pet_set.spec.replicas = Some(2);
+    let with_guards = serde_json::from_value(template(json!({
+        "helm.sh/resource-policy": "keep", "kustomize.toolkit.fluxcd.io/prune": "disabled", "note": "x"})));
+    cluster.pet_set.spec.volume_claim_templates = with_guards.expect("templates");
+    cluster.settle(nothing);
+    for (name, claim) in &cluster.claims {
+        let mut annotations = claim.metadata.annotations.clone().unwrap_or_default();
+        // The mark of the template that the claim was made from.
+        annotations.retain(|key, _| !key.ends_with("claim-template-hash"));
+        let annotations = json!(annotations);
+        let expected = match name.as_str() {
+            "data-db-1" => {
+                json!({"helm.sh/resource-policy": "mine", "kustomize.toolkit.fluxcd.io/prune": "disabled"})
+            }
+            _ => guards.clone(),
+        };
+        assert_eq!(annotations, expected, "{name}");
+    }
+    assert_eq!(logged(&cluster, "guard").len(), 3, "{:#?}", cluster.log);
+}
+
+/// No Pod writes to the volume of another application; when its claim goes, the PetSet goes on.
+#[test]
+fn a_pod_is_not_made_on_a_claim_of_another_application() {
+    let mut cluster = Cluster::new(json!({"podManagementPolicy": "Parallel"}));
+    let theirs = json!({"metadata": {"name": "data-db-1", "namespace": "shop", "uid": "u", "resourceVersion": "1",
+                                     "labels": {"app": "web"}}});
+    let theirs: k8s_openapi::api::core::v1::PersistentVolumeClaim =
+        serde_json::from_value(theirs).expect("a claim");
+    cluster.claims.insert("data-db-1".into(), theirs.clone());
+    cluster.settle(nothing);
+    assert_eq!(names(&cluster), ["db-0", "db-2"]);
+    assert_eq!(cluster.claims["data-db-1"], theirs, "it is not touched");
+    let conditions = cluster
+        .pet_set
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.clone());
+    let failure = conditions
+        .into_iter()
+        .flatten()
+        .find(|it| it.type_ == "ReplicaFailure");
+    let failure = failure.expect("a condition");
+    assert_eq!(failure.reason.as_deref(), Some("NameTaken"));
+    let message = failure.message.unwrap_or_default();
+    assert!(message.contains("PersistentVolumeClaim data-db-1"), "{message}");
+
+    cluster.claims.remove("data-db-1");
+    cluster.settle(nothing);
+    assert_eq!(names(&cluster), ["db-0", "db-1", "db-2"]);
+}
+
+/// A claim without labels of the selector was brought in: its volume is used, and the rest of it is the user's.
+#[test]
+fn a_claim_that_was_brought_in_is_not_changed() {
+    let guarded = json!([{"metadata": {"name": "data", "annotations": {"helm.sh/resource-policy": "keep"}}, "spec": {}}]);
+    let mut cluster = Cluster::new(json!({"volumeClaimTemplates": guarded, "replicas": 1}));
+    let brought_in =
+        json!({"metadata": {"name": "data-db-0", "namespace": "shop", "uid": "u", "resourceVersion": "1"}});
+    cluster.claims.insert(
+        "data-db-0".into(),
+        serde_json::from_value(brought_in).expect("a claim"),
+    );
+    cluster.settle(nothing);
+    assert_eq!(logged(&cluster, "guard"), Vec::<&str>::new());
+    assert_eq!(cluster.claims["data-db-0"].metadata.annotations, None);
+    assert_eq!(names(&cluster), ["db-0"]);
+}

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use blueprint::{Children, Resolved};
 
-use crate::child::{Child, is_labelled_for};
+use crate::child::Child;
 use crate::decide::drift;
+use crate::decide::names::{self, Whose};
 use crate::plan::{Action, Plan};
 use crate::world::World;
 
@@ -40,13 +41,19 @@ pub fn ordered(resolved: &Resolved) -> Vec<Child> {
     list
 }
 
-/// Adds what has to be written so that the live children are as wanted.
+/// Adds what has to be written so that the live children are as wanted. The members come when nothing else is waited for: what
+/// goes now would go from under them.
 pub fn apply(world: &World, wanted: &[Child], plan: &mut Plan) {
+    let mut is_complete = true;
     for child in wanted {
         match judge(world, child) {
             Verdict::AsWanted => {}
+            Verdict::Apply if matches!(child, Child::PetSet(_)) && world.is_unborn() && !is_complete => {}
             Verdict::Apply => plan.act(Action::Apply(child.clone())),
-            Verdict::Wait(why) => plan.wait(why, LOOK_AGAIN),
+            Verdict::Wait(why) => {
+                plan.wait(why, LOOK_AGAIN);
+                is_complete = false;
+            }
         }
     }
 }
@@ -57,31 +64,16 @@ enum Verdict {
     Wait(String),
 }
 
+/// What somebody else has under the name of a child is left as it is; [`names::taken`] reports it.
 fn judge(world: &World, wanted: &Child) -> Verdict {
     let Some(live) = world.live_twin(wanted) else {
         return Verdict::Apply;
     };
-    let what = || format!("{} {}", live.kind(), live.name());
-    if matches!(live, Child::ServiceAccount(_)) && !live.is_owned_by(world.uid()) {
-        // The user's own, as KubeDB's custom RBAC has it.
-        return Verdict::AsWanted;
-    }
-    if live.meta().deletion_timestamp.is_some() {
-        return Verdict::Wait(format!("the old {} to go", what()));
-    }
-    if live.is_owned_by_another_than(world.uid()) {
-        return Verdict::Wait(format!("{}, which belongs to another object, to go", what()));
-    }
-    if !live.is_owned_by(world.uid()) && !is_labelled_for(live.meta(), world.name()) {
-        return Verdict::Wait(format!(
-            "{}, which was not made for this database, to go: rename or delete it",
-            what()
-        ));
-    }
-    if live.is_as(wanted) {
-        Verdict::AsWanted
-    } else {
-        Verdict::Apply
+    match names::of_child(world, live) {
+        Whose::Going(what) => Verdict::Wait(what),
+        Whose::Others(_) => Verdict::AsWanted,
+        Whose::Ours if names::is_users_account(world, live) || live.is_as(wanted) => Verdict::AsWanted,
+        Whose::Ours => Verdict::Apply,
     }
 }
 

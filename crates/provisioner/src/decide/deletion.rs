@@ -4,34 +4,22 @@
 
 use std::time::Duration;
 
-use api_types::postgres::{DeletionPolicy, conditions as types};
-use api_types::reported::postgres::reasons;
+use api_types::names;
+use api_types::postgres::DeletionPolicy;
 use api_types::tls::CertificateAlias;
-use api_types::{Postgres, names};
+use blueprint::prune_guards;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::child::{Child, is_labelled_for};
+use crate::decide::auth::is_external;
+use crate::decide::claims;
+use crate::decide::names::is_written_for;
 use crate::plan::{Action, Plan};
 use crate::world::{Secrets, World};
 
 /// Fallback while Pods or claims go; their own events wake us sooner.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
-
-/// Says that the finalizer stays, and how to let go.
-pub fn hold(world: &World, plan: &mut Plan) {
-    let message = format!(
-        "postgres {:?} can't be terminated. To delete, change spec.deletionPolicy (now DoNotTerminate) to Halt, Delete or WipeOut",
-        world.key(),
-    );
-    plan.set(
-        types::DELETION_HELD,
-        true,
-        reasons::DO_NOT_TERMINATE,
-        message.clone(),
-    );
-    plan.tell(true, types::DELETION_HELD, message);
-}
 
 /// What this pass does about a deletion.
 pub fn plan(world: &World) -> Plan {
@@ -40,6 +28,10 @@ pub fn plan(world: &World) -> Plan {
         return plan;
     }
     let policy = world.deletion_policy();
+    if policy == DeletionPolicy::Halt && claims::keeps_up(world).is_some() {
+        plan.wait("the data to be safe", LOOK_AGAIN);
+        return plan;
+    }
     let gone = members(world, &mut plan)
         && certificates(world, &mut plan)
         && leftovers(world, policy, &mut plan)
@@ -94,11 +86,12 @@ fn certificates(world: &World, plan: &mut Plan) -> bool {
     true
 }
 
-/// Whether cert-manager wrote a Secret for our Certificate; one that the user put there is the user's.
+/// Whether cert-manager wrote a Secret for our Certificate; one that the user put there is the user's. Ours are gone by now: a
+/// Certificate of that name is of a database whose name begins alike, and so is its Secret.
 fn is_issued_for(world: &World, alias: CertificateAlias, secret: &Secret) -> bool {
-    let annotations = secret.metadata.annotations.as_ref();
-    let certificate = annotations.and_then(|map| map.get("cert-manager.io/certificate-name"));
-    certificate.is_some_and(|name| *name == names::certificate(world.name(), alias))
+    let name = names::certificate(world.name(), alias);
+    let is_anothers = |child: &Child| matches!(child, Child::Certificate(_)) && child.name() == name;
+    !world.live.iter().any(is_anothers) && is_written_for(secret, &name)
 }
 
 /// Whether claims and Patroni's state are as the policy says. They go together: data without Patroni's record of it can
@@ -135,21 +128,13 @@ fn auth(world: &World, policy: DeletionPolicy, plan: &mut Plan) -> bool {
         return false;
     };
     let Some(secret) = &secrets.auth else { return true };
-    let ours = is_labelled_for(&secret.metadata, world.name()) && !externally_managed(&world.postgres);
+    let ours = is_labelled_for(&secret.metadata, world.name()) && !is_external(&world.postgres);
     if policy == DeletionPolicy::WipeOut && ours && !secrets.auth_is_shared {
         plan.act(Action::DeleteSecret(Box::new(secret.clone())));
     } else if is_owned_by(&secret.metadata, world.uid()) {
         plan.act(Action::ReleaseAuthSecret(Box::new(released(secret, world.uid()))));
     }
     true
-}
-
-fn externally_managed(postgres: &Postgres) -> bool {
-    postgres
-        .spec
-        .auth_secret
-        .as_ref()
-        .is_some_and(|secret| secret.externally_managed == Some(true))
 }
 
 fn is_owned_by(meta: &ObjectMeta, uid: &str) -> bool {
@@ -159,9 +144,13 @@ fn is_owned_by(meta: &ObjectMeta, uid: &str) -> bool {
         .any(|owner| owner.uid == uid)
 }
 
-/// The Secret without the Postgres as its owner.
+/// The Secret without the Postgres as its owner, and guarded from then on.
 fn released(secret: &Secret, uid: &str) -> Secret {
     let mut secret = secret.clone();
+    let annotations = secret.metadata.annotations.get_or_insert_default();
+    for (key, value) in prune_guards() {
+        annotations.entry(key).or_insert(value);
+    }
     if let Some(owners) = secret.metadata.owner_references.as_mut() {
         owners.retain(|owner| owner.uid != uid);
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use api_types::postgres::{DeletionPolicy, conditions as types};
-use api_types::reported::postgres::reasons::DATABASE_HALTED_SUCCESSFULLY;
+use api_types::reported::postgres::reasons::{CLAIM_TERMINATING, DATABASE_HALTED_SUCCESSFULLY};
 
 use crate::child::Child;
 use crate::plan::{Action, Plan};
@@ -39,18 +39,30 @@ pub fn plan(world: &World) -> Plan {
         return plan;
     }
     delete(world, |child| !first(child) && !is_kept(child), &mut plan);
-    let message = format!(
+    for type_ in [types::ACCEPTING_CONNECTION, types::READY] {
+        plan.set(type_, false, DATABASE_HALTED_SUCCESSFULLY, message(world));
+    }
+    plan
+}
+
+/// That the database is down.
+pub fn message(world: &World) -> String {
+    format!(
         "The PostgreSQL: {} is halted; its volumes and Secrets are kept.",
         world.key()
-    );
-    plan.set(types::HALTED, true, DATABASE_HALTED_SUCCESSFULLY, message.clone());
-    plan.set(
-        types::ACCEPTING_CONNECTION,
-        false,
-        DATABASE_HALTED_SUCCESSFULLY,
-        message.clone(),
-    );
-    plan.set(types::READY, false, DATABASE_HALTED_SUCCESSFULLY, message);
+    )
+}
+
+/// Leaves the members up and says why.
+pub fn held(why: String) -> Plan {
+    let mut plan = Plan {
+        acts_on_spec: true,
+        checks_health: true,
+        ..Plan::default()
+    };
+    plan.set(types::SPEC_APPLIED, false, CLAIM_TERMINATING, why.clone());
+    plan.tell(true, CLAIM_TERMINATING, why);
+    plan.soon(LOOK_AGAIN);
     plan
 }
 

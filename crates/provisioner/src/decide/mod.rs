@@ -4,25 +4,36 @@
 
 pub mod auth;
 pub mod children;
+pub mod claims;
+pub mod conditions;
+pub mod data;
 pub mod deletion;
 pub mod drift;
 pub mod halt;
 pub mod issuer;
+pub mod names;
+pub mod outdated;
+pub mod parameters;
 pub mod patroni;
 pub mod phase;
+pub mod platform;
 pub mod provision;
 pub mod renewal;
+pub mod services;
 pub mod status;
+pub mod storage;
 pub mod targets;
 pub mod tls;
 pub mod tls_status;
+pub mod volumes;
 
+use api_types::PauseHolder;
 use api_types::condition::is_false;
-use api_types::postgres::{DeletionPolicy, conditions as types};
+use api_types::postgres::conditions as types;
 use api_types::reported::postgres::reasons;
 
 use crate::plan::Plan;
-use crate::world::{World, paused_by};
+use crate::world::World;
 
 /// Something that the user has to change before anything is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +53,13 @@ impl Refusal {
         }
     }
 
+    /// All of them in one, in this order.
+    pub fn all(refusals: impl IntoIterator<Item = Option<Self>>) -> Option<Self> {
+        let mut refusals = refusals.into_iter().flatten();
+        let first = refusals.next()?;
+        Some(refusals.fold(first, |sum, next| sum.and(Some(next))))
+    }
+
     /// This one, saying the other one too: a condition has one reason.
     pub fn and(mut self, other: Option<Self>) -> Self {
         if let Some(other) = other {
@@ -49,49 +67,64 @@ impl Refusal {
         }
         self
     }
+
+    /// All of them, under the reason of the first.
+    pub fn join(all: impl IntoIterator<Item = Option<Self>>) -> Option<Self> {
+        all.into_iter().flatten().reduce(|all, next| all.and(Some(next)))
+    }
 }
 
 /// Decides one pass.
 pub fn decide(world: &World) -> Plan {
-    let policy = world.deletion_policy();
-    let held = world.is_deleting() && policy == DeletionPolicy::DoNotTerminate;
-    if world.is_deleting() && !held {
-        return deletion::plan(world);
+    let mut plan = pass(world);
+    if !world.is_deleting() || world.is_deletion_held() {
+        if plan.checks_health {
+            data::plan(world, &mut plan);
+        }
+        claims::observed(world, &mut plan);
     }
-    let mut plan = match world.paused_by() {
-        Some(holder) => paused(world, holder),
-        None => unpaused(world),
-    };
-    if held {
-        deletion::hold(world, &mut plan);
-    } else {
-        plan.remove(types::DELETION_HELD);
-    }
+    conditions::observed(world, &mut plan);
     status::observed(world, &mut plan);
     plan
 }
 
-/// Acknowledges the pause and keeps off; health and status go on.
-fn paused(world: &World, holder: &str) -> Plan {
+fn pass(world: &World) -> Plan {
+    if world.is_deleting() && !world.is_deletion_held() {
+        return deletion::plan(world);
+    }
+    if let Some(holder) = world.kept_pause() {
+        return paused(world, &holder);
+    }
+    if world.is_object_alone() {
+        // The end of a pause is acknowledged; the ordinary look comes next.
+        return Plan {
+            checks_health: true,
+            ..Plan::default()
+        };
+    }
+    match (
+        world.is_halted() && !halt::is_forbidden(world),
+        claims::keeps_up(world),
+    ) {
+        (true, None) => halt::plan(world),
+        (true, Some(why)) => halt::held(why),
+        (false, _) => provision::plan(world),
+    }
+}
+
+/// Keeps off; health and status go on.
+fn paused(world: &World, holder: &PauseHolder) -> Plan {
     let mut plan = Plan {
         checks_health: true,
         ..Plan::default()
     };
-    // Requests write `<name>/<uid>`, people write any name.
-    let reason = if holder.contains('/') {
-        reasons::PAUSED_BY_OPS_MANAGER
-    } else {
-        reasons::PAUSED
-    };
-    plan.set(types::PAUSED, true, reason, paused_by(holder));
     // The ops-manager edits the spec in its own pause, and carries it out.
-    let waits = reason == reasons::PAUSED && is_edited_since(world);
+    let waits = holder.is_person() && is_edited_since(world);
     if waits && !is_false(world.conditions(), types::SPEC_APPLIED) {
         let message = format!(
-            "{}: what was edited in the spec since is carried out when the pause ends",
-            paused_by(holder)
+            "Paused by {holder}: what was edited in the spec since is carried out when the pause ends"
         );
-        plan.set(types::SPEC_APPLIED, false, reason, message);
+        plan.set(types::SPEC_APPLIED, false, reasons::PAUSED, message);
     }
     plan
 }
@@ -104,22 +137,4 @@ fn is_edited_since(world: &World) -> bool {
         .as_ref()
         .and_then(|status| status.observed_generation);
     matches!((world.postgres.metadata.generation, observed), (Some(now), Some(then)) if now > then)
-}
-
-fn unpaused(world: &World) -> Plan {
-    if world.is_object_alone() {
-        // The ordinary look comes next.
-        let mut plan = Plan {
-            checks_health: true,
-            ..Plan::default()
-        };
-        plan.remove(types::PAUSED);
-        return plan;
-    }
-    let mut plan = match world.is_halted() && !halt::is_forbidden(world) {
-        true => halt::plan(world),
-        false => provision::plan(world),
-    };
-    plan.remove(types::PAUSED);
-    plan
 }

@@ -10,6 +10,7 @@ use api_types::postgres::{DatabasePhase, conditions as types};
 pub fn phase(conditions: &[Condition]) -> Option<DatabasePhase> {
     let yes = |type_| is_true(conditions, type_);
     let no = |type_| is_false(conditions, type_);
+    let unknown = |type_| find(conditions, type_).is_some_and(|it| !it.is_true() && !it.is_false());
     if yes(types::HEALTH_CHECK_PAUSED) {
         return Some(DatabasePhase::Unknown);
     }
@@ -32,6 +33,9 @@ pub fn phase(conditions: &[Condition]) -> Option<DatabasePhase> {
         if yes(types::READY) {
             return Some(DatabasePhase::Ready);
         }
+        if unknown(types::ACCEPTING_CONNECTION) || unknown(types::READY) {
+            return Some(DatabasePhase::Unknown);
+        }
     }
     yes(types::PROVISIONING_STARTED).then_some(DatabasePhase::Provisioning)
 }
@@ -42,12 +46,17 @@ mod tests {
     use DatabasePhase as Phase;
     use jiff::Timestamp;
 
-    /// `+Ready -Halted` reads: Ready is True, Halted is False.
+    /// `+Ready -Halted ?AcceptingConnection` reads: Ready is True, Halted is False, AcceptingConnection is Unknown.
     fn conditions(text: &str) -> Vec<Condition> {
         text.split_whitespace()
             .map(|word| {
                 let (sign, type_) = word.split_at(1);
-                Condition::new(type_, sign == "+", "", "", Timestamp::UNIX_EPOCH)
+                let condition = Condition::new(type_, sign == "+", "", "", Timestamp::UNIX_EPOCH);
+                if sign == "?" {
+                    condition.unknown()
+                } else {
+                    condition
+                }
             })
             .collect()
     }
@@ -65,6 +74,22 @@ mod tests {
                 Some(Phase::Provisioning),
             ),
             (format!("{started} +Ready"), Some(Phase::Provisioning)),
+            (
+                format!("{started} ?AcceptingConnection ?Ready"),
+                Some(Phase::Provisioning),
+            ),
+            (
+                format!("{done} +ReplicaReady ?AcceptingConnection ?Ready"),
+                Some(Phase::Unknown),
+            ),
+            (
+                format!("{done} +ReplicaReady +AcceptingConnection ?Ready"),
+                Some(Phase::Unknown),
+            ),
+            (
+                format!("{done} -ReplicaReady ?AcceptingConnection ?Ready"),
+                Some(Phase::Critical),
+            ),
             (
                 format!("{done} +ReplicaReady +AcceptingConnection +Ready"),
                 Some(Phase::Ready),

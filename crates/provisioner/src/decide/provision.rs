@@ -9,7 +9,9 @@ use blueprint::{Inputs, Invalid, LiveFacts, Resolved, TlsInputs};
 
 use crate::child::Child;
 use crate::decide::auth::{self, Auth};
-use crate::decide::{Refusal, children, drift, issuer, patroni, renewal, tls};
+use crate::decide::{
+    Refusal, children, drift, names, outdated, parameters, patroni, renewal, services, tls, volumes,
+};
 use crate::plan::{Action, Plan};
 use crate::world::{SecretFacts, Secrets, UserConf, Version, World};
 
@@ -28,44 +30,51 @@ pub fn plan(world: &World) -> Plan {
         checks_health: true,
         ..Plan::default()
     };
-    plan.remove(types::HALTED);
     if !world.has_finalizer() {
         plan.act(Action::AddFinalizer);
     }
     let Secrets::Read(secrets) = &world.secrets else {
-        plan.act(Action::GrantSecrets);
-        plan.wait("access to the namespace's Secrets", GRANTED_SOON);
+        match names::taken_before_access(world) {
+            Some(refusal) => refuse(world, None, refusal, &mut plan),
+            None => {
+                plan.act(Action::GrantSecrets);
+                plan.wait("access to the namespace's Secrets", GRANTED_SOON);
+            }
+        }
         return plan;
     };
     match resolve(world, secrets) {
         Ok((resolved, refused)) => provision(world, secrets, resolved, refused, &mut plan),
-        Err(refusal) => refuse(world, secrets, refusal, &mut plan),
+        Err(refusal) => refuse(world, Some(secrets), refusal, &mut plan),
     }
     plan
 }
 
-/// Everything that the builders need, with the certificate that members do not get; or what the user has to change.
+/// Everything that the builders need, with what of the spec is held, and the certificate or the password that not every member
+/// can use; or what the user has to change.
 fn resolve(world: &World, secrets: &SecretFacts) -> Result<(Resolved, Option<Refusal>), Refusal> {
     let version = match &world.version {
         Version::Found(version) => version,
         Version::Unknown { known } => return Err(unknown_version(world, known)),
     };
-    let superuser = match auth::judge(world, secrets) {
-        Auth::Missing => None,
-        Auth::Usable(credentials) => Some(credentials.username.to_owned()),
+    let (superuser, unusable) = match auth::judge(world, secrets) {
+        Auth::Missing => (None, None),
+        Auth::Usable(credentials, unusable) => (Some(credentials.username.to_owned()), unusable),
         Auth::Refused(refusal) => return Err(refusal),
     };
     let inputs = Inputs {
         postgres: &world.postgres,
         version,
-        user_conf: user_conf(&secrets.user_conf)?,
+        user_conf: user_conf(world, &secrets.user_conf)?,
         tls: TlsInputs::default(),
         live: live_facts(world, superuser),
     };
     let mut resolved = blueprint::resolve(&inputs).map_err(|invalid| invalid_spec(&invalid))?;
+    let held = volumes::hold(world, &mut resolved)?;
     let chosen = tls::choose(world, secrets, &blueprint::certificates(&resolved))?;
     resolved.tls = TlsInputs::steady(&world.postgres.spec, chosen.trust, chosen.material);
-    Ok((resolved, chosen.refused))
+    let refused = Refusal::join([held, unusable, chosen.refused]);
+    Ok((resolved, refused))
 }
 
 fn live_facts(world: &World, superuser: Option<String>) -> LiveFacts {
@@ -75,12 +84,19 @@ fn live_facts(world: &World, superuser: Option<String>) -> LiveFacts {
         .find(|child| matches!(child, Child::ServiceAccount(_)));
     LiveFacts {
         make_named_service_account: account.is_none_or(|account| account.is_owned_by(world.uid())),
+        // As the spec has it: `storage` compares it with what there is.
+        storage: None,
         ..LiveFacts::from_pet_set(world.pet_set())
     }
     .with_superuser(superuser)
+    .with_configuration(world.config_secret())
 }
 
-fn user_conf(facts: &UserConf) -> Result<Option<&str>, Refusal> {
+/// Members that run go on with the file that they have: the blueprint says what is missing.
+fn user_conf<'a>(world: &World, facts: &'a UserConf) -> Result<Option<&'a str>, Refusal> {
+    if world.config_secret().is_some() && matches!(facts, UserConf::Missing(_) | UserConf::WithoutKey(_)) {
+        return Ok(None);
+    }
     let refuse = |message| Err(Refusal::new(reasons::INVALID_SPEC, message));
     match facts {
         UserConf::NotNamed => Ok(None),
@@ -113,16 +129,10 @@ fn invalid_spec(invalid: &[Invalid]) -> Refusal {
 }
 
 /// Nothing is changed but certificates that were renewed; the user is told what to change.
-fn refuse(world: &World, secrets: &SecretFacts, refusal: Refusal, plan: &mut Plan) {
+fn refuse(world: &World, secrets: Option<&SecretFacts>, refusal: Refusal, plan: &mut Plan) {
     let mut refusal = refusal;
     if world.is_provisioned() {
-        refusal = refusal.and(renewal::plan_for_what_runs(world, secrets, plan));
-        plan.set(
-            types::SPEC_APPLIED,
-            false,
-            refusal.reason,
-            refusal.message.clone(),
-        );
+        refusal = refusal.and(secrets.and_then(|secrets| renewal::plan_for_what_runs(world, secrets, plan)));
     } else {
         plan.set(
             types::PROVISIONING_STARTED,
@@ -133,6 +143,12 @@ fn refuse(world: &World, secrets: &SecretFacts, refusal: Refusal, plan: &mut Pla
         plan.set(types::READY, false, refusal.reason, refusal.message.clone());
         plan.checks_health = false;
     }
+    plan.set(
+        types::SPEC_APPLIED,
+        false,
+        refusal.reason,
+        refusal.message.clone(),
+    );
     plan.tell(true, refusal.reason, refusal.message.clone());
     plan.acts_on_spec = true;
     plan.soon(SECRETS_AGAIN);
@@ -145,7 +161,17 @@ fn provision(
     refused: Option<Refusal>,
     plan: &mut Plan,
 ) {
+    let leaving = drift::leaving(world, &resolved).map(|(running, refusal)| {
+        resolved.replicas = running;
+        refusal
+    });
+    let mut wanted = children::ordered(&resolved);
+    let taken = match names::taken(world, secrets, &wanted) {
+        Some(taken) if world.is_unborn() => return refuse(world, Some(secrets), taken, plan),
+        taken => taken,
+    };
     plan.acts_on_spec = true;
+    plan.wal_does_not_fit = blueprint::pg::wal::does_not_fit(&resolved);
     let message = format!(
         "The KubeDB operator has started the provisioning of Postgres: {}",
         world.key()
@@ -158,11 +184,6 @@ fn provision(
     );
     credentials(world, secrets, &resolved, plan);
 
-    let leaving = drift::leaving(world, &resolved).map(|(running, refusal)| {
-        resolved.replicas = running;
-        refusal
-    });
-    let mut wanted = children::ordered(&resolved);
     let mut held = drift::held(world, &resolved);
     if let Some(refusal) = held.take() {
         wanted.retain(|child| !drift::holds(child));
@@ -175,21 +196,30 @@ fn provision(
         renewal::plan(world, &resolved.tls, plan);
         patroni::plan(world, &resolved, plan);
     }
-    children::apply(world, &wanted, plan);
-    children::prune(world, &wanted, plan);
-    // The members' certificates are not of the issuer that an edited spec names.
-    let is_edited = held
-        .as_ref()
-        .is_some_and(|held| held.reason == reasons::RECONFIGURE_TLS_NEEDED);
-    match issuer::replaced(world, secrets).filter(|_| !is_edited) {
-        Some(message) => {
-            let type_ = types::ISSUER_CA_CHANGED;
-            plan.set(type_, true, type_, message.clone());
-            plan.tell(true, type_, message);
-        }
-        None => plan.remove(types::ISSUER_CA_CHANGED),
+    if names::of_new_members_are_taken(world) {
+        wanted.retain(|child| !matches!(child, Child::PetSet(_)));
     }
-    applied(held.or(refused).or(leaving), plan);
+    let kept = services::held(world, &wanted);
+    let is_kept = |child: &Child| {
+        matches!(child, Child::Service(_)) && kept.iter().any(|(name, _)| *name == child.name())
+    };
+    let applied_now: Vec<Child> = wanted.iter().filter(|child| !is_kept(child)).cloned().collect();
+    children::apply(world, &applied_now, plan);
+    children::prune(world, &wanted, plan);
+    if taken.is_some() {
+        plan.soon(SECRETS_AGAIN);
+    }
+    let kept = kept.into_iter().map(|(_, refusal)| Some(refusal));
+    let restart = outdated::restart_needed(world);
+    let refused = [
+        held,
+        taken,
+        leaving,
+        refused,
+        parameters::refusal(world, &resolved),
+        restart,
+    ];
+    applied(Refusal::join(refused.into_iter().chain(kept)), plan);
 }
 
 /// Makes the auth Secret when there is none, and names it in the spec.

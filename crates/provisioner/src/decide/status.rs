@@ -3,21 +3,22 @@
 
 use api_types::postgres::conditions as types;
 use api_types::reported::postgres::{events, reasons};
-use blueprint::resolve::kept_but_unused;
 
-use crate::health::Verdict;
+use crate::decide::{platform, storage};
+use crate::health::{Failure, FailureKind, Verdict};
 use crate::plan::Plan;
 use crate::world::{World, is_ready};
 
 /// Adds the conditions that follow from observation.
 pub fn observed(world: &World, plan: &mut Plan) {
-    fields_not_in_use(world, plan);
+    storage::at_risk(world, plan);
     if !plan.checks_health {
         return;
     }
-    let complete = replica_ready(world, plan);
+    let trouble = platform::trouble(world);
+    let complete = replica_ready(world, trouble.as_deref(), plan);
     accepting_connection(world, plan);
-    let ready = ready(world, plan);
+    let ready = ready(world, trouble.as_deref().filter(|_| !complete), plan);
     if ready && complete && !world.is_provisioned() {
         let message = format!("The PostgreSQL: {} is successfully provisioned.", world.key());
         plan.set(
@@ -30,7 +31,7 @@ pub fn observed(world: &World, plan: &mut Plan) {
     }
 }
 
-fn replica_ready(world: &World, plan: &mut Plan) -> bool {
+fn replica_ready(world: &World, trouble: Option<&str>, plan: &mut Plan) -> bool {
     let Some(pet_set) = world.pet_set() else {
         return false;
     };
@@ -45,10 +46,14 @@ fn replica_ready(world: &World, plan: &mut Plan) -> bool {
             "All desired replicas are ready.",
         );
     } else {
-        let message = format!(
+        let mut message = format!(
             "All desired replicas are not ready. For PetSet: {} desired replicas: {desired}, ready replicas: {ready}.",
             world.key(),
         );
+        if let Some(trouble) = trouble {
+            tell_once(world, trouble, plan);
+            message = format!("{message} {trouble}");
+        }
         plan.set(
             types::REPLICA_READY,
             false,
@@ -57,6 +62,15 @@ fn replica_ready(world: &World, plan: &mut Plan) -> bool {
         );
     }
     complete
+}
+
+/// What keeps members from coming up is an Event when the condition does not say it yet.
+fn tell_once(world: &World, trouble: &str, plan: &mut Plan) {
+    let said = api_types::condition::find(world.conditions(), types::REPLICA_READY);
+    let said = said.and_then(|condition| condition.message.as_deref());
+    if !said.is_some_and(|message| message.ends_with(trouble)) {
+        plan.tell(true, events::MEMBERS_NOT_STARTED, trouble);
+    }
 }
 
 fn accepting_connection(world: &World, plan: &mut Plan) {
@@ -72,10 +86,18 @@ fn accepting_connection(world: &World, plan: &mut Plan) {
                 message,
             );
         }
-        Some(Verdict::No(why)) => {
+        Some(Verdict::No(failure)) if failure.kind == FailureKind::NotChecked => {
+            plan.set_unknown(
+                type_,
+                reasons::HEALTH_CHECK_NOT_POSSIBLE,
+                not_checked(world, failure),
+            );
+        }
+        Some(Verdict::No(failure)) => {
             let message = format!(
-                "The PostgreSQL: {} is not accepting client requests. {why}",
-                world.key()
+                "The PostgreSQL: {} is not accepting client requests. {}",
+                world.key(),
+                failure.why
             );
             plan.set(
                 type_,
@@ -87,28 +109,38 @@ fn accepting_connection(world: &World, plan: &mut Plan) {
     }
 }
 
-fn ready(world: &World, plan: &mut Plan) -> bool {
-    let not_ready = |why: &str| format!("The PostgreSQL: {} is not ready. {why}", world.key());
+fn not_checked(world: &World, failure: &Failure) -> String {
+    format!(
+        "It can't be checked whether the PostgreSQL: {} is ready. {}",
+        world.key(),
+        failure.why
+    )
+}
+
+fn ready(world: &World, trouble: Option<&str>, plan: &mut Plan) -> bool {
+    // The cause before what follows from it.
+    let not_ready = |why: &str| match trouble {
+        Some(trouble) => format!("The PostgreSQL: {} is not ready. {trouble}. {why}", world.key()),
+        None => format!("The PostgreSQL: {} is not ready. {why}", world.key()),
+    };
     match world.health.as_ref().map(|report| &report.ready) {
         Some(Verdict::Yes) => {
             let message = "DB is ready because of server getting Online and Running state";
             plan.set(types::READY, true, reasons::READINESS_CHECK_SUCCEEDED, message);
             return true;
         }
-        Some(Verdict::No(why)) => plan.set(
-            types::READY,
-            false,
-            reasons::READINESS_CHECK_FAILED,
-            not_ready(why),
-        ),
+        Some(Verdict::No(failure)) => not_ready_because(world, failure, &not_ready(&failure.why), plan),
         None | Some(Verdict::Open) if world.is_provisioned() => {}
         None | Some(Verdict::Open) => {
-            if let Some(for_) = plan.waits_for.clone().filter(|_| plan.acts_on_spec) {
+            let waits = plan.waits_for.clone().filter(|_| plan.acts_on_spec);
+            let waits = waits.map(|for_| format!("It waits for {for_}"));
+            if trouble.is_some() || waits.is_some() {
+                let why = not_ready(&waits.unwrap_or_default());
                 plan.set(
                     types::READY,
                     false,
                     reasons::READINESS_CHECK_FAILED,
-                    not_ready(&format!("It waits for {for_}")),
+                    why.trim_end(),
                 );
             }
         }
@@ -116,15 +148,17 @@ fn ready(world: &World, plan: &mut Plan) -> bool {
     false
 }
 
-fn fields_not_in_use(world: &World, plan: &mut Plan) {
-    let fields = kept_but_unused(&world.postgres);
-    if fields.is_empty() {
-        plan.remove(types::FIELDS_NOT_IN_USE);
-    } else {
-        let message = format!(
-            "These fields are kept and nothing acts on them yet: {}",
-            fields.join(", ")
-        );
-        plan.set(types::FIELDS_NOT_IN_USE, true, types::FIELDS_NOT_IN_USE, message);
+fn not_ready_because(world: &World, failure: &Failure, message: &str, plan: &mut Plan) {
+    match failure.kind {
+        FailureKind::NotChecked => {
+            let message = not_checked(world, failure);
+            plan.set_unknown(types::READY, reasons::HEALTH_CHECK_NOT_POSSIBLE, message.clone());
+            plan.tell(true, reasons::HEALTH_CHECK_NOT_POSSIBLE, message);
+        }
+        FailureKind::LeftBehind => {
+            plan.set(types::READY, false, reasons::STANDBY_LEFT_BEHIND, message);
+            plan.tell(true, reasons::STANDBY_LEFT_BEHIND, message);
+        }
+        FailureKind::Broken => plan.set(types::READY, false, reasons::READINESS_CHECK_FAILED, message),
     }
 }

@@ -6,13 +6,14 @@ use api_types::names;
 use api_types::postgres::conditions as types;
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::{ROLE_LABEL, ROLE_PRIMARY, TRUST_CRT};
-use blueprint::{Material, TlsPhase, recorded_phase, secret_text};
+use blueprint::pg::parameters::recorded_mark;
+use blueprint::{LiveFacts, Material, TlsPhase, postgres_port, recorded_phase, secret_text};
 use k8s_openapi::api::core::v1::Pod;
 
-use crate::decide::auth;
+use crate::decide::parameters;
 use crate::health::{Login, Target, Targets};
 use crate::plan::Plan;
-use crate::world::{SecretFacts, Secrets, World, is_ready};
+use crate::world::{SecretFacts, Secrets, Version, World, is_ready};
 
 /// KubeDB's default of every number in `spec.healthChecker` but the threshold.
 const SECONDS: i32 = 10;
@@ -28,12 +29,19 @@ pub fn targets(world: &World, plan: &Plan) -> Option<Targets> {
     let pet_set = world.pet_set()?;
     let checker = world.postgres.spec.health_checker.clone().unwrap_or_default();
     let service = world.service(world.name());
-    let address = service.and_then(|service| service.spec.as_ref()?.cluster_ip.as_deref()?.parse().ok());
+    let service = service.and_then(|service| {
+        let address = service.spec.as_ref()?.cluster_ip.as_deref()?.parse().ok()?;
+        Some((address, postgres_port(service)?))
+    });
     Some(Targets {
         database: world.key(),
         members: world.pods.iter().filter_map(|pod| target(world, pod)).collect(),
         replicas: usize::try_from(pet_set.spec.replicas.unwrap_or(1)).unwrap_or(1),
-        service: address,
+        service,
+        major: major(world),
+        volume_bytes: LiveFacts::from_pet_set(Some(pet_set))
+            .volume
+            .and_then(|bytes| u64::try_from(bytes).ok()),
         service_host: format!("{}.{}.svc", world.name(), world.namespace()),
         login: login(world, secrets)?,
         period: seconds(checker.period_seconds),
@@ -45,8 +53,19 @@ pub fn targets(world: &World, plan: &Plan) -> Option<Targets> {
             .max(1),
         write_check: checker.disable_write_check != Some(true),
         unsettled: is_unsettled(world, plan),
+        configuration: world
+            .config_secret()
+            .filter(|_| plan.acts_on_spec)
+            .and_then(recorded_mark),
         renewal: plan.renewal.clone(),
     })
+}
+
+fn major(world: &World) -> Option<u32> {
+    match &world.version {
+        Version::Found(version) => version.spec.major(),
+        Version::Unknown { .. } => None,
+    }
 }
 
 fn seconds(configured: Option<i32>) -> Duration {
@@ -79,7 +98,7 @@ fn target(world: &World, pod: &Pod) -> Option<Target> {
 }
 
 fn login(world: &World, secrets: &SecretFacts) -> Option<Login> {
-    let credentials = auth::credentials(secrets.auth.as_ref()?)?;
+    let credentials = blueprint::credentials(secrets.auth.as_ref()?)?;
     let config = world.config_secret()?;
     // What members are given, not what was issued since: they may not know its CA yet.
     let material = Material::of_config(config);
@@ -93,7 +112,7 @@ fn login(world: &World, secrets: &SecretFacts) -> Option<Login> {
     })
 }
 
-/// Whether news may come any second: it is not ready, somebody holds the pause, or members shall take up new files.
+/// Whether news may come any second: it is not ready, somebody holds the pause, or members shall read new files.
 fn is_unsettled(world: &World, plan: &Plan) -> bool {
     let ready = api_types::condition::is_true(world.conditions(), types::READY);
     let serving_old = plan.renewal.as_ref().is_some_and(|renewal| {
@@ -102,5 +121,10 @@ fn is_unsettled(world: &World, plan: &Plan) -> bool {
             members.map(|member| renewal.is_missed_by(member.served.as_ref(), member.trusted.as_ref()));
         missed.any(|missed| missed)
     });
-    !ready || world.paused_by().is_some() || serving_old || world.pods.iter().any(|pod| !is_ready(pod))
+    let reading = !parameters::unread(world).is_empty();
+    !ready
+        || reading
+        || world.paused_by().is_some()
+        || serving_old
+        || world.pods.iter().any(|pod| !is_ready(pod))
 }

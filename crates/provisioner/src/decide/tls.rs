@@ -105,8 +105,9 @@ fn sound(
     let examined = examine_issued(alias, spec, &pair.certificate, &pair.key, &pair.ca, now);
     examined.map_err(|faults| {
         let message = format!(
-            "The certificate in Secret {} was not given to the members, which go on with what they have: {faults}",
-            spec.secret_name,
+            "The certificate in Secret {name} was given to no member; a member that has one goes on with it: {faults}. When \
+             that is done, delete Secret {name}: cert-manager issues the certificate again",
+            name = spec.secret_name,
         );
         Refusal::new(reasons::CERTIFICATE_REFUSED, message)
     })

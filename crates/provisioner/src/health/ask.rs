@@ -1,16 +1,18 @@
-//! One conversation with one member: get in, look, write a row, say what was seen.
+//! One session with one member: log in, look, commit, report what was seen.
 
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use api_types::vocabulary::{PATRONI_PORT, POSTGRES_PORT};
+use blueprint::pg::parameters::MARK;
 use blueprint::{CaBundle, TlsPhase};
 use instance::{ClientIdentity, OUR_SESSIONS, Password, Patroni, Role, Session, TlsMode};
 use runtime::error_chain;
 use tokio::time::sleep;
 
 use crate::health::judge::Answer;
-use crate::health::{Login, Renewal, Served, Targets};
+use crate::health::seen::Seen;
+use crate::health::{Failure, Renewal, Served, Targets};
 
 /// Where a conversation goes to.
 #[derive(Clone, Copy)]
@@ -19,51 +21,71 @@ pub struct Place<'a> {
     pub address: IpAddr,
     /// Name that the server certificate must have.
     pub host: &'a str,
+    /// TCP port.
+    pub port: u16,
 }
 
-/// Talks to one member.
+/// Talks to one member; what takes long to find out is taken down.
 ///
 /// # Errors
-/// Why it could not be talked to, in a sentence without secrets.
-pub async fn member(targets: &Targets, place: Place<'_>) -> Result<Answer, String> {
+/// Why it could not be talked to, or why that is not known.
+pub async fn member(
+    targets: &Targets,
+    place: Place<'_>,
+    is_size_due: bool,
+    seen: &mut Seen,
+) -> Result<Answer, Failure> {
     let (session, served) = tokio::join!(get_in(targets, place), served(targets, place));
     let session = session?;
     let trusted = trusted(targets, place, &session).await;
     let mut has = Loaded { served, trusted };
     if let Some(renewal) = &targets.renewal {
-        has = take_up(targets, place, &session, renewal, has).await?;
+        has = take_up(targets, place, &session, renewal, has)
+            .await
+            .map_err(Failure::broken)?;
     }
     let Loaded { served, trusted } = has;
+    let answer = look(&session, targets.write_check)
+        .await
+        .map_err(|error| Failure::of(&error))?;
     // Only told, never judged: a member that can't count them is not ill.
     let sessions = session.application_sessions().await.ok();
+    let configuration = session.parameter(MARK).await.ok();
+    let wal = session.wal().await.ok();
+    if is_size_due {
+        let since = Instant::now();
+        let bytes = session.data_bytes().await.ok();
+        seen.counted(bytes, since, since.elapsed());
+    }
     Ok(Answer {
         served,
         trusted,
         sessions,
-        ..look(&session, targets.write_check)
-            .await
-            .map_err(|error| error_chain(&error))?
+        configuration,
+        wal,
+        ..answer
     })
 }
 
 /// Whether the primary Service leads to a member that takes writes.
 ///
 /// # Errors
-/// Why not, in a sentence.
-pub async fn service(targets: &Targets, place: Place<'_>) -> Result<(), String> {
-    let session = get_in(targets, place)
-        .await
-        .map_err(|why| format!("The primary Service: {why}"))?;
+/// Why not, or why that is not known.
+pub async fn service(targets: &Targets, place: Place<'_>) -> Result<(), Failure> {
+    const WHAT: &str = "The primary Service";
+    let session = get_in(targets, place).await.map_err(|why| why.about(WHAT))?;
     match session.role().await {
         Ok(Role::Primary) => Ok(()),
-        Ok(Role::Standby) => Err("The primary Service leads to a member that replicates.".to_owned()),
-        Err(error) => Err(format!("The primary Service: {}", error_chain(&error))),
+        Ok(Role::Standby) => Err(Failure::broken(
+            "The primary Service leads to a member that replicates.",
+        )),
+        Err(error) => Err(Failure::of(&error).about(WHAT)),
     }
 }
 
 /// Gets in by the ways that members may offer in this phase, the likelier first: between plaintext and TLS some members
 /// have not been told yet.
-async fn get_in(targets: &Targets, place: Place<'_>) -> Result<Session, String> {
+async fn get_in(targets: &Targets, place: Place<'_>) -> Result<Session, Failure> {
     let login = &targets.login;
     let tls = || TlsMode::VerifyFull {
         ca: login.trust.clone().into_bytes(),
@@ -77,22 +99,18 @@ async fn get_in(targets: &Targets, place: Place<'_>) -> Result<Session, String> 
     };
     let mut first = None;
     for way in ways {
-        match Session::connect(
-            &place.address.to_string(),
-            port(),
-            &credentials(login, way)?,
-            targets.timeout,
-        )
-        .await
-        {
+        let credentials = credentials(targets, way).map_err(Failure::broken)?;
+        let address = place.address.to_string();
+        match Session::connect(&address, place.port, &credentials, targets.timeout).await {
             Ok(session) => return Ok(session),
-            Err(error) => first = first.or(Some(error_chain(&error))),
+            Err(error) => first = first.or(Some(Failure::of(&error))),
         }
     }
-    Err(first.unwrap_or_default())
+    Err(first.unwrap_or_else(|| Failure::broken("there is no way to log in")))
 }
 
-fn credentials(login: &Login, tls: TlsMode) -> Result<instance::Login, String> {
+fn credentials(targets: &Targets, tls: TlsMode) -> Result<instance::Login, String> {
+    let login = &targets.login;
     let identity = match (&login.client, &tls) {
         (None, _) | (_, TlsMode::Disable) => None,
         (Some((certificate, key)), _) => {
@@ -107,6 +125,7 @@ fn credentials(login: &Login, tls: TlsMode) -> Result<instance::Login, String> {
         application_name: format!("{OUR_SESSIONS}health"),
         tls,
         identity,
+        major: targets.major,
     })
 }
 
@@ -115,7 +134,7 @@ async fn served(targets: &Targets, place: Place<'_>) -> Option<Served> {
     if targets.login.phase == TlsPhase::Off {
         return None;
     }
-    let answer = instance::probe_tcp(&place.address.to_string(), port(), None, targets.timeout)
+    let answer = instance::probe_tcp(&place.address.to_string(), place.port, None, targets.timeout)
         .await
         .ok()?;
     let leaf = &answer.served()?.leaf;
@@ -171,7 +190,7 @@ async fn look(session: &Session, write_check: bool) -> Result<Answer, instance::
     Ok(Answer {
         in_recovery: false,
         streaming: streaming.map(|replica| replica.application_name).collect(),
-        write_problem: written.err().map(|error| error_chain(&error)),
+        write_problem: written.err().map(|error| Failure::of(&error)),
         ..Answer::default()
     })
 }
@@ -222,6 +241,18 @@ async fn take_up(
     Ok(has)
 }
 
+/// Asks a member's Patroni to read its file, and to give PostgreSQL the parameters there.
+pub async fn read_configuration(targets: &Targets, place: Place<'_>) {
+    tracing::info!(host = place.host, "asking a member to read its parameters");
+    if let Err(why) = ask_patroni(targets, place).await {
+        tracing::warn!(
+            host = place.host,
+            why,
+            "a member can't be asked to read its parameters"
+        );
+    }
+}
+
 /// A new CA may change where Patroni points PostgreSQL to.
 async fn ask_patroni(targets: &Targets, place: Place<'_>) -> Result<(), String> {
     let (host, login) = (place.address.to_string(), &targets.login);
@@ -232,6 +263,7 @@ async fn ask_patroni(targets: &Targets, place: Place<'_>) -> Result<(), String> 
     patroni.reload().await.map_err(|error| error_chain(&error))
 }
 
-fn port() -> u16 {
+/// The port that every member has.
+pub fn port() -> u16 {
     u16::try_from(POSTGRES_PORT).unwrap_or_default()
 }

@@ -1,28 +1,44 @@
 //! One check of a database: all members side by side, then the judgement.
 
+use std::collections::BTreeMap;
+use std::time::Instant;
+
 use crate::health::ask::{self, Place};
-use crate::health::judge::{self, Answer, Answers};
+use crate::health::judge::{self, Answer, Answers, Failure};
 use crate::health::report::Streak;
+use crate::health::seen::Seen;
 use crate::health::{Member, Report, Target, Targets};
 
-/// Checks one database again and again; remembers only how many failures came in a row.
+/// Checks one database again and again; remembers how many failures came in a row, and what takes long to find out.
 #[derive(Default)]
 pub struct Checker {
     accepting: Streak,
     ready: Streak,
     last: Report,
+    seen: BTreeMap<String, Seen>,
 }
 
 impl Checker {
     /// Asks every member and the primary Service.
     pub async fn check(&mut self, targets: &Targets) -> Report {
-        let asked = futures::future::join_all(targets.members.iter().map(|member| ask(targets, member)));
-        let (answers, service) = tokio::join!(asked, service(targets));
+        let seen = |member: &Target| self.seen.get(&member.pod).cloned().unwrap_or_default();
+        let asked = targets
+            .members
+            .iter()
+            .map(|member| ask(targets, member, seen(member)));
+        let (asked, service) = tokio::join!(futures::future::join_all(asked), service(targets));
         let pods = targets.members.iter().map(|member| member.pod.clone());
-        self.judge(targets, &pods.zip(answers).collect(), &service)
+        let mut answers = Answers::new();
+        // A member that is gone is forgotten.
+        self.seen.clear();
+        for (pod, (answer, seen)) in pods.zip(asked) {
+            self.seen.insert(pod.clone(), seen);
+            answers.insert(pod, answer);
+        }
+        self.judge(targets, &answers, &service)
     }
 
-    fn judge(&mut self, targets: &Targets, answers: &Answers, service: &Result<(), String>) -> Report {
+    fn judge(&mut self, targets: &Targets, answers: &Answers, service: &Result<(), Failure>) -> Report {
         let accepting = judge::accepting(targets, answers, service);
         let ready = accepting.clone().and_then(|()| judge::complete(targets, answers));
         let report = Report {
@@ -32,7 +48,7 @@ impl Checker {
             ready: self.ready.judge(ready, targets.threshold, &self.last.ready),
             members: answers
                 .iter()
-                .map(|(pod, answer)| (pod.clone(), member(answer)))
+                .map(|(pod, answer)| (pod.clone(), member(targets, answer)))
                 .collect(),
         };
         self.last = report.clone();
@@ -40,44 +56,60 @@ impl Checker {
     }
 }
 
-fn member(answer: &Result<Answer, String>) -> Member {
+fn member(targets: &Targets, answer: &Result<Answer, Failure>) -> Member {
     match answer {
         Ok(answer) => Member {
             served: answer.served.clone(),
             trusted: answer.trusted.clone(),
-            problem: answer.write_problem.clone(),
+            problem: answer.write_problem.as_ref().map(|problem| problem.why.clone()),
             sessions: answer.sessions,
+            configuration: answer.configuration.clone(),
+            wal: answer.wal.clone(),
+            data_bytes: answer.data_bytes,
+            volume_bytes: targets.volume_bytes,
         },
-        Err(why) => Member {
-            problem: Some(why.clone()),
+        Err(failure) => Member {
+            problem: Some(failure.why.clone()),
             ..Member::default()
         },
     }
 }
 
-async fn ask(targets: &Targets, member: &Target) -> Result<Answer, String> {
-    let address = member.address.ok_or("it has no address yet")?;
-    ask::member(
-        targets,
-        Place {
-            address,
-            host: &member.host,
-        },
-    )
-    .await
+async fn ask(targets: &Targets, member: &Target, mut seen: Seen) -> (Result<Answer, Failure>, Seen) {
+    let Some(address) = member.address else {
+        return (Err(Failure::broken("it has no address yet")), seen);
+    };
+    let place = Place {
+        address,
+        host: &member.host,
+        port: ask::port(),
+    };
+    let is_size_due = seen.is_size_due(Instant::now());
+    let mut answer = ask::member(targets, place, is_size_due, &mut seen).await;
+    let has = answer
+        .as_ref()
+        .ok()
+        .and_then(|answer| answer.configuration.as_deref());
+    if seen.is_to_read(has, targets.configuration.as_deref()) {
+        ask::read_configuration(targets, place).await;
+    }
+    if let Ok(answer) = &mut answer {
+        answer.data_bytes = seen.size();
+        answer.stands_still = seen.stands_still(answer.wal.as_ref().map(|wal| wal.position));
+    }
+    (answer, seen)
 }
 
-/// A primary Service without an address (headless by the user's template) has nothing to check.
-async fn service(targets: &Targets) -> Result<(), String> {
-    let Some(address) = targets.service else {
+/// A primary Service without an address (headless by the user's template), or that leads elsewhere than to PostgreSQL (to a
+/// pooler of the user's), has nothing to check.
+async fn service(targets: &Targets) -> Result<(), Failure> {
+    let Some((address, port)) = targets.service else {
         return Ok(());
     };
-    ask::service(
-        targets,
-        Place {
-            address,
-            host: &targets.service_host,
-        },
-    )
-    .await
+    let place = Place {
+        address,
+        host: &targets.service_host,
+        port,
+    };
+    ask::service(targets, place).await
 }

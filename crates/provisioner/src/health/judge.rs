@@ -3,20 +3,72 @@
 use std::collections::BTreeMap;
 
 use blueprint::CaBundle;
-use instance::SslSessions;
+use instance::{SqlError, SslSessions, Wal};
+use runtime::error_chain;
 
-use crate::health::{Served, Targets};
+use crate::health::{Served, Targets, left_behind};
 
-/// What one member said; an error is a sentence.
-pub type Answers = BTreeMap<String, Result<Answer, String>>;
+/// What one member said.
+pub type Answers = BTreeMap<String, Result<Answer, Failure>>;
+
+/// Why a check did not end well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What it means.
+    pub kind: FailureKind,
+    /// Why, in a sentence without secrets.
+    pub why: String,
+}
+
+/// What a failed check means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// What was checked does not work.
+    Broken,
+    /// A standby needs WAL that no member has any more.
+    LeftBehind,
+    /// It could not be checked, for a reason that says nothing about what clients get.
+    NotChecked,
+}
+
+impl Failure {
+    /// What was checked does not work.
+    pub fn broken(why: impl Into<String>) -> Self {
+        Self {
+            kind: FailureKind::Broken,
+            why: why.into(),
+        }
+    }
+
+    /// What an error in a session with a member means.
+    pub fn of(error: &SqlError) -> Self {
+        let kind = if error.is_about_access() {
+            FailureKind::NotChecked
+        } else {
+            FailureKind::Broken
+        };
+        Self {
+            kind,
+            why: error_chain(error),
+        }
+    }
+
+    /// The same, naming what it is about.
+    pub fn about(&self, what: &str) -> Self {
+        Self {
+            kind: self.kind,
+            why: format!("{what}: {}", self.why),
+        }
+    }
+}
 
 /// A member that let us in and answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
     /// Whether it replicates from another.
     pub in_recovery: bool,
-    /// What went wrong when a row was written and read; none on a standby or without the write check.
-    pub write_problem: Option<String>,
+    /// What went wrong when something was written or read; none on a standby or without the write check.
+    pub write_problem: Option<Failure>,
     /// Application names of the standbys that stream from it.
     pub streaming: Vec<String>,
     /// The certificate that it served.
@@ -25,26 +77,34 @@ pub struct Answer {
     pub trusted: Option<CaBundle>,
     /// Sessions of applications that came over TCP.
     pub sessions: Option<SslSessions>,
+    /// The mark of the parameters that it has read; none when that is not known, empty when they have none.
+    pub configuration: Option<String>,
+    /// Its WAL; none when that is not known.
+    pub wal: Option<Wal>,
+    /// Bytes of its data; none when that is not known.
+    pub data_bytes: Option<u64>,
+    /// Whether it has received no WAL since the check before this one.
+    pub stands_still: bool,
 }
 
-/// Whether a client can write: exactly one ready member that Patroni labels primary answers as one, takes a row, and the
+/// Whether a client can write: exactly one ready member that Patroni labels primary answers as one, commits, and the
 /// primary Service leads to it. Label and answer both count: a cut-off primary keeps its label for a while.
 ///
 /// # Errors
-/// Why not, in a sentence.
-pub fn accepting(targets: &Targets, answers: &Answers, service: &Result<(), String>) -> Result<(), String> {
+/// Why not, or why that is not known.
+pub fn accepting(targets: &Targets, answers: &Answers, service: &Result<(), Failure>) -> Result<(), Failure> {
     let pod = primary(targets, answers)?;
     if let Some(Ok(Answer {
         write_problem: Some(problem),
         ..
     })) = answers.get(pod)
     {
-        return Err(format!("{pod}: {problem}"));
+        return Err(problem.about(pod));
     }
     service.clone()
 }
 
-fn primary<'a>(targets: &'a Targets, answers: &Answers) -> Result<&'a str, String> {
+fn primary<'a>(targets: &'a Targets, answers: &Answers) -> Result<&'a str, Failure> {
     let labelled: Vec<_> = targets
         .members
         .iter()
@@ -58,49 +118,72 @@ fn primary<'a>(targets: &'a Targets, answers: &Answers) -> Result<&'a str, Strin
     match writable.as_slice() {
         [one] => Ok(one),
         [] => Err(labelled.first().map_or_else(
-            || "No ready member is labelled primary.".to_owned(),
+            || Failure::broken("No ready member is labelled primary."),
             |it| match answers.get(&it.pod) {
-                Some(Err(why)) => format!("{}: {why}", it.pod),
-                _ => format!("{} is labelled primary and still replicates.", it.pod),
+                Some(Err(failure)) => failure.about(&it.pod),
+                _ => Failure::broken(format!("{} is labelled primary and still replicates.", it.pod)),
             },
         )),
-        several => Err(format!(
+        several => Err(Failure::broken(format!(
             "More than one member takes writes: {}.",
             several.join(", ")
-        )),
+        ))),
     }
 }
 
-/// Whether every member does its part: all answer, one is primary, the others stream from it.
+/// Whether every member does its part: all answer, one is primary, the others stream from it. What is broken counts more
+/// than what could not be checked.
 ///
 /// # Errors
-/// What is missing, in a sentence.
-pub fn complete(targets: &Targets, answers: &Answers) -> Result<(), String> {
+/// What is missing, or not known.
+pub fn complete(targets: &Targets, answers: &Answers) -> Result<(), Failure> {
     let primary = primary(targets, answers)?;
-    if let Some((pod, why)) = answers
-        .iter()
-        .find_map(|(pod, answer)| Some((pod, answer.as_ref().err()?)))
-    {
-        return Err(format!("{pod}: {why}"));
+    let failed = |wanted: FailureKind| {
+        answers.iter().find_map(move |(pod, answer)| {
+            let failure = answer.as_ref().err().filter(|failure| failure.kind == wanted)?;
+            Some(failure.about(pod))
+        })
+    };
+    if let Some(failure) = failed(FailureKind::Broken) {
+        return Err(failure);
     }
     if answers.len() < targets.replicas {
-        return Err(format!(
+        return Err(Failure::broken(format!(
             "{} of {} members are there.",
             answers.len(),
             targets.replicas
-        ));
+        )));
     }
-    let streaming = match answers.get(primary) {
-        Some(Ok(answer)) => answer.streaming.as_slice(),
-        _ => &[],
-    };
-    let silent = answers
-        .keys()
-        .find(|pod| pod.as_str() != primary && !streaming.contains(pod));
-    match silent {
-        Some(pod) => Err(format!("{pod} does not stream from {primary}.")),
+    if let Some(failure) = not_streaming(targets, answers, primary) {
+        return Err(failure);
+    }
+    match failed(FailureKind::NotChecked) {
+        Some(failure) => Err(failure),
         None => Ok(()),
     }
+}
+
+/// The first standby that does not stream from the primary, and why. What the primary says of a standby that could not be
+/// asked counts too.
+fn not_streaming(targets: &Targets, answers: &Answers, primary: &str) -> Option<Failure> {
+    let Some(Ok(leader)) = answers.get(primary) else {
+        return None;
+    };
+    let mut silent = answers
+        .iter()
+        .filter(|(pod, _)| pod.as_str() != primary && !leader.streaming.contains(pod));
+    let behind = silent.clone().find_map(|(pod, answer)| {
+        let standby = answer.as_ref().ok().filter(|standby| standby.stands_still)?;
+        left_behind::sentence(targets, primary, leader.wal.as_ref()?, pod, standby.wal.as_ref()?)
+    });
+    if let Some(why) = behind {
+        return Some(Failure {
+            kind: FailureKind::LeftBehind,
+            why,
+        });
+    }
+    let (pod, _) = silent.next()?;
+    Some(Failure::broken(format!("{pod} does not stream from {primary}.")))
 }
 
 #[cfg(test)]
@@ -108,21 +191,21 @@ mod tests {
     use super::*;
     use crate::health::targets::tests::targets;
 
-    fn primary_of(standbys: &[&str]) -> Result<Answer, String> {
+    fn primary_of(standbys: &[&str]) -> Result<Answer, Failure> {
         Ok(Answer {
             streaming: standbys.iter().map(|it| (*it).to_owned()).collect(),
             ..Answer::default()
         })
     }
 
-    fn standby() -> Result<Answer, String> {
+    fn standby() -> Result<Answer, Failure> {
         Ok(Answer {
             in_recovery: true,
             ..Answer::default()
         })
     }
 
-    fn answers<const N: usize>(list: [(&str, Result<Answer, String>); N]) -> Answers {
+    fn answers<const N: usize>(list: [(&str, Result<Answer, Failure>); N]) -> Answers {
         list.into_iter()
             .map(|(pod, answer)| (pod.to_owned(), answer))
             .collect()
@@ -149,18 +232,18 @@ mod tests {
         assert_eq!(accepting(&targets(), &all, &Ok(())), Ok(()));
         assert_eq!(
             complete(&targets(), &all),
-            Err("pg-2 does not stream from pg-0.".into())
+            Err(Failure::broken("pg-2 does not stream from pg-0."))
         );
         let all = answers([
             ("pg-0", primary_of(&["pg-1"])),
             ("pg-1", standby()),
-            ("pg-2", Err("timeout".into())),
+            ("pg-2", Err(Failure::broken("timeout"))),
         ]);
-        assert_eq!(complete(&targets(), &all), Err("pg-2: timeout".into()));
+        assert_eq!(complete(&targets(), &all), Err(Failure::broken("pg-2: timeout")));
         let all = answers([("pg-0", primary_of(&["pg-1"])), ("pg-1", standby())]);
         assert_eq!(
             complete(&targets(), &all),
-            Err("2 of 3 members are there.".into())
+            Err(Failure::broken("2 of 3 members are there."))
         );
     }
 
@@ -168,11 +251,11 @@ mod tests {
     fn a_label_alone_makes_no_primary() {
         let all = answers([("pg-0", standby())]);
         let why = accepting(&targets(), &all, &Ok(())).unwrap_err();
-        assert_eq!(why, "pg-0 is labelled primary and still replicates.");
+        assert_eq!(why.why, "pg-0 is labelled primary and still replicates.");
         let mut none = targets();
         none.members[0].is_ready = false;
         assert_eq!(
-            accepting(&none, &all, &Ok(())).unwrap_err(),
+            accepting(&none, &all, &Ok(())).unwrap_err().why,
             "No ready member is labelled primary."
         );
     }
@@ -181,11 +264,14 @@ mod tests {
     fn a_cut_off_primary_does_not_hide_the_new_one() {
         let mut two = targets();
         two.members[1].is_labelled_primary = true;
-        let all = answers([("pg-0", Err("timeout".into())), ("pg-1", primary_of(&["pg-2"]))]);
+        let all = answers([
+            ("pg-0", Err(Failure::broken("timeout"))),
+            ("pg-1", primary_of(&["pg-2"])),
+        ]);
         assert_eq!(accepting(&two, &all, &Ok(())), Ok(()));
         let both = answers([("pg-0", primary_of(&[])), ("pg-1", primary_of(&[]))]);
         assert_eq!(
-            accepting(&two, &both, &Ok(())).unwrap_err(),
+            accepting(&two, &both, &Ok(())).unwrap_err().why,
             "More than one member takes writes: pg-0, pg-1."
         );
     }
@@ -194,16 +280,94 @@ mod tests {
     fn a_service_that_leads_nowhere_or_a_full_disk_is_no_accepting() {
         let all = answers([("pg-0", primary_of(&[]))]);
         assert_eq!(
-            accepting(&targets(), &all, &Err("refused".into())),
-            Err("refused".into())
+            accepting(&targets(), &all, &Err(Failure::broken("refused"))),
+            Err(Failure::broken("refused"))
         );
         let full = Answer {
-            write_problem: Some("no space".into()),
+            write_problem: Some(Failure::broken("no space")),
             ..Answer::default()
         };
         assert_eq!(
             accepting(&targets(), &answers([("pg-0", Ok(full))]), &Ok(())),
-            Err("pg-0: no space".into())
+            Err(Failure::broken("pg-0: no space"))
+        );
+    }
+
+    fn not_checked(why: &str) -> Failure {
+        Failure {
+            kind: FailureKind::NotChecked,
+            why: why.into(),
+        }
+    }
+
+    /// A member that can't be asked for a reason of its own is not called broken; what is broken besides is told first.
+    #[test]
+    fn what_could_not_be_checked_is_not_broken() {
+        let full = || Err(not_checked("no connection left"));
+        let all = answers([("pg-0", full()), ("pg-1", standby()), ("pg-2", standby())]);
+        let unknown = not_checked("pg-0: no connection left");
+        assert_eq!(accepting(&targets(), &all, &Ok(())), Err(unknown.clone()));
+        assert_eq!(complete(&targets(), &all), Err(unknown));
+
+        let standby_full = || {
+            answers([
+                ("pg-0", primary_of(&["pg-1", "pg-2"])),
+                ("pg-1", full()),
+                ("pg-2", standby()),
+            ])
+        };
+        assert_eq!(accepting(&targets(), &standby_full(), &Ok(())), Ok(()));
+        let unknown = not_checked("pg-1: no connection left");
+        assert_eq!(complete(&targets(), &standby_full()), Err(unknown));
+
+        let mut broken = standby_full();
+        broken.insert("pg-2".into(), Err(Failure::broken("timeout")));
+        assert_eq!(
+            complete(&targets(), &broken),
+            Err(Failure::broken("pg-2: timeout"))
+        );
+        // The primary knows whether a standby streams that could not be asked.
+        let silent = answers([
+            ("pg-0", primary_of(&["pg-2"])),
+            ("pg-1", full()),
+            ("pg-2", standby()),
+        ]);
+        let why = complete(&targets(), &silent).unwrap_err();
+        assert_eq!(why, Failure::broken("pg-1 does not stream from pg-0."));
+    }
+
+    #[test]
+    fn a_standby_that_needs_what_is_gone_is_named_once_it_stands_still() {
+        let wal = |position, oldest| {
+            Some(Wal {
+                position,
+                oldest: Some(oldest),
+                ..Wal::default()
+            })
+        };
+        let of = |stands_still| {
+            let leader = Answer {
+                wal: wal(900, 500),
+                ..primary_of(&["pg-2"]).unwrap()
+            };
+            let behind = Answer {
+                wal: wal(400, 300),
+                stands_still,
+                ..standby().unwrap()
+            };
+            answers([("pg-0", Ok(leader)), ("pg-1", Ok(behind)), ("pg-2", standby())])
+        };
+        assert_eq!(
+            complete(&targets(), &of(false)).unwrap_err().kind,
+            FailureKind::Broken
+        );
+        let why = complete(&targets(), &of(true)).unwrap_err();
+        assert_eq!(why.kind, FailureKind::LeftBehind);
+        assert!(
+            why.why
+                .starts_with("pg-1 does not stream from pg-0 and can't any more"),
+            "{}",
+            why.why
         );
     }
 }

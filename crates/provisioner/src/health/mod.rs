@@ -6,10 +6,13 @@
 pub mod ask;
 pub mod check;
 pub mod judge;
+pub mod left_behind;
 pub mod report;
+pub mod seen;
 pub mod targets;
 pub mod watchers;
 
+pub use judge::{Failure, FailureKind};
 pub use report::{Member, Report, Served, Verdict};
 pub use targets::{Login, Renewal, Target, Targets};
 pub use watchers::Watchers;

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use blueprint::CaBundle;
-use instance::SslSessions;
+use instance::{SslSessions, Wal};
 use jiff::Timestamp;
+
+use crate::health::Failure;
 
 /// Result of the latest check of a database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,8 +27,8 @@ pub enum Verdict {
     Open,
     /// Yes.
     Yes,
-    /// No, and why.
-    No(String),
+    /// No, or not known; and why.
+    No(Failure),
 }
 
 /// One member.
@@ -40,19 +42,48 @@ pub struct Member {
     pub problem: Option<String>,
     /// Sessions of applications that came over TCP; none when they are not known.
     pub sessions: Option<SslSessions>,
+    /// The mark of the parameters that it has read; none when that is not known, empty when they have none.
+    pub configuration: Option<String>,
+    /// Its WAL; none when that is not known.
+    pub wal: Option<Wal>,
+    /// Bytes of its data; none when they are not known.
+    pub data_bytes: Option<u64>,
+    /// Bytes of its volume; none for one that is gone with its Pod.
+    pub volume_bytes: Option<u64>,
 }
 
+impl Member {
+    /// Bytes of its volume that are known to be used.
+    pub fn used_bytes(&self) -> Option<u64> {
+        Some(self.data_bytes? + self.wal.as_ref()?.bytes)
+    }
+
+    /// How full the volume is, in steps that are worth a look.
+    fn fullness(&self) -> Option<u64> {
+        let volume = self.volume_bytes.filter(|bytes| *bytes > 0)?;
+        Some(self.used_bytes()? * STEPS / volume)
+    }
+}
+
+/// Steps from an empty volume to a full one.
+const STEPS: u64 = 50;
+
 impl Report {
-    /// Whether a decision may come out differently. The number of sessions changes all the time and decides nothing.
+    /// Whether a decision may come out differently. The number of sessions and the place in the WAL change all the time and
+    /// decide nothing.
     pub fn is_news(&self, before: &Self) -> bool {
-        let without_sessions = |report: &Self| {
-            let mut report = report.clone();
-            for member in report.members.values_mut() {
-                member.sessions = None;
-            }
-            report
-        };
-        without_sessions(self) != without_sessions(before)
+        self.what_decides() != before.what_decides()
+    }
+
+    fn what_decides(&self) -> (Self, Vec<Option<u64>>) {
+        let fullness = self.members.values().map(Member::fullness).collect();
+        let mut report = self.clone();
+        for member in report.members.values_mut() {
+            member.sessions = None;
+            member.wal = None;
+            member.data_bytes = None;
+        }
+        (report, fullness)
     }
 }
 
@@ -71,7 +102,7 @@ pub struct Streak(u32);
 
 impl Streak {
     /// Counts one more answer. A good one decides at once; a bad one when it is the `threshold`th in a row.
-    pub fn judge(&mut self, answer: Result<(), String>, threshold: u32, before: &Verdict) -> Verdict {
+    pub fn judge(&mut self, answer: Result<(), Failure>, threshold: u32, before: &Verdict) -> Verdict {
         match answer {
             Ok(()) => {
                 self.0 = 0;
@@ -96,11 +127,11 @@ mod tests {
     #[test]
     fn a_verdict_turns_bad_at_the_threshold_and_good_at_once() {
         let mut streak = Streak::default();
-        let bad = || Err("refused".to_owned());
+        let bad = || Err(Failure::broken("refused"));
         let first = streak.judge(bad(), 2, &Verdict::Yes);
         assert_eq!(first, Verdict::Yes);
         let second = streak.judge(bad(), 2, &first);
-        assert_eq!(second, Verdict::No("refused".into()));
+        assert_eq!(second, Verdict::No(Failure::broken("refused")));
         assert_eq!(streak.judge(Ok(()), 2, &second), Verdict::Yes);
         assert_eq!(streak.judge(bad(), 2, &Verdict::Yes), Verdict::Yes);
     }
@@ -108,8 +139,30 @@ mod tests {
     #[test]
     fn before_the_threshold_nothing_is_known() {
         assert_eq!(
-            Streak::default().judge(Err("x".into()), 3, &Verdict::Open),
+            Streak::default().judge(Err(Failure::broken("x")), 3, &Verdict::Open),
             Verdict::Open
         );
+    }
+
+    #[test]
+    fn what_moves_all_the_time_is_no_news_and_a_volume_that_fills_up_is() {
+        let report = |data_bytes, position| Report {
+            members: BTreeMap::from([(
+                "pg-0".to_owned(),
+                Member {
+                    wal: Some(Wal {
+                        position,
+                        ..Wal::default()
+                    }),
+                    data_bytes: Some(data_bytes),
+                    volume_bytes: Some(1000),
+                    ..Member::default()
+                },
+            )]),
+            ..Report::default()
+        };
+        assert!(!report(101, 1).is_news(&report(100, 2)));
+        assert!(report(150, 1).is_news(&report(100, 1)));
+        assert!(report(100, 1).is_news(&Report::default()));
     }
 }

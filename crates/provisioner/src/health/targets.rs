@@ -16,10 +16,14 @@ pub struct Targets {
     pub members: Vec<Target>,
     /// Number of members asked for.
     pub replicas: usize,
-    /// Address of the primary Service; none for a Service without one.
-    pub service: Option<IpAddr>,
+    /// Address of the primary Service, and its port that leads to PostgreSQL; none where there is no such.
+    pub service: Option<(IpAddr, u16)>,
     /// DNS name of the primary Service, as in the server certificate.
     pub service_host: String,
+    /// PostgreSQL's major version, if it is known.
+    pub major: Option<u32>,
+    /// Bytes of a member's volume; none for one that is gone with its Pod.
+    pub volume_bytes: Option<u64>,
     /// How to get in.
     pub login: Login,
     /// Time between checks of a healthy database.
@@ -32,6 +36,8 @@ pub struct Targets {
     pub write_check: bool,
     /// Whether something is changing, so that checks are worth a second.
     pub unsettled: bool,
+    /// The mark of the parameters that members shall have read; none while somebody else cares for them.
+    pub configuration: Option<String>,
     /// A certificate that members shall serve and that they may have to be told about.
     pub renewal: Option<Renewal>,
 }
@@ -106,6 +112,8 @@ pub(crate) mod tests {
             members: (0..3).map(member).collect(),
             replicas: 3,
             service: None,
+            major: Some(17),
+            volume_bytes: Some(1 << 30),
             service_host: "pg.shop.svc".into(),
             login: Login {
                 username: "postgres".into(),
@@ -119,6 +127,7 @@ pub(crate) mod tests {
             threshold: 1,
             write_check: true,
             unsettled: false,
+            configuration: None,
             renewal: None,
         }
     }

@@ -169,7 +169,7 @@ fn certificate_secret(reader: &Reader<'_>, live: &[Child], alias: CertificateAli
 
 /// Whether another database of the namespace uses the same auth Secret; only asked when it may have to go.
 async fn is_shared(reader: &Reader<'_>, auth_name: &str) -> Result<bool, Error> {
-    if !reader.is_deleting() || reader.postgres.spec.deletion_policy != Some(DeletionPolicy::WipeOut) {
+    if !reader.is_deleting() || reader.postgres.spec.policy_of_deletion() != Some(DeletionPolicy::WipeOut) {
         return Ok(false);
     }
     let found = reader.api::<Postgres>().list(&ListParams::default()).await;

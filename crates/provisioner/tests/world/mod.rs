@@ -15,7 +15,7 @@ use provisioner::child::Child;
 use provisioner::decide::decide;
 use provisioner::health::{Report, Verdict};
 use provisioner::plan::{Action, Change, Plan};
-use provisioner::world::{Leftovers, SecretFacts, Secrets, UserConf, Version, World};
+use provisioner::world::{Leftovers, NameHolder, SecretFacts, Secrets, UserConf, Version, World};
 use serde_json::json;
 use testkit::authority::Authority;
 
@@ -55,7 +55,10 @@ pub fn fresh(more: serde_json::Value) -> World {
         live: Vec::new(),
         pods: Vec::new(),
         patroni: None,
+        patroni_state: Vec::new(),
+        name_holders: Vec::new(),
         leftovers: Leftovers::default(),
+        former_templates: BTreeMap::new(),
         health: None,
     }
 }
@@ -223,6 +226,21 @@ pub fn claim(ordinal: i32) -> PersistentVolumeClaim {
         .expect("a claim")
 }
 
+/// An object under a name of ours: its kind and its metadata.
+pub fn holder(kind: &'static str, meta: serde_json::Value) -> NameHolder {
+    let mut meta = meta;
+    meta["namespace"] = json!("shop");
+    NameHolder {
+        kind,
+        meta: serde_json::from_value(meta).expect("metadata"),
+    }
+}
+
+/// KubeDB's labels on the objects of a database.
+pub fn labels_of(db: &str) -> serde_json::Value {
+    json!(blueprint::labels::selector(db))
+}
+
 /// Changes the spec as a user would.
 pub fn edit(mut world: World, change: impl FnOnce(&mut api_types::postgres::PostgresSpec)) -> World {
     let postgres = Arc::make_mut(&mut world.postgres);
@@ -275,6 +293,7 @@ fn short(action: &Action) -> String {
             )
         }
         Action::ConfigurePatroni { .. } => "configure Patroni".into(),
+        Action::GuardConfigMap(map) => format!("guard {}", map.metadata.name.as_deref().unwrap_or_default()),
         Action::TouchPod { pod, .. } => format!("touch {pod}"),
         Action::DeleteClaim(claim) => format!(
             "delete claim {}",

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use instance::{Answer, CertificateFacts, Distrust, Served};
 use jiff::Timestamp;
 
-use super::{Authorities, Check, Evidence, Finding, Grade};
+use super::{Check, Evidence, Finding, Grade};
 use crate::cluster::Seen;
 use crate::report::names;
 use crate::style;
@@ -151,7 +151,7 @@ fn chain_and_names(sheet: &mut Sheet<'_>, served: &Served, hosts: &[String], now
         Ok(Err(Distrust::Expired(_))) if served.leaf.not_after < now => return,
         Ok(Err(Distrust::NotYetValid(_))) if now < served.leaf.not_before => return,
         Ok(Err(distrust)) => return distrusted(sheet, &distrust, &authorities.from),
-        Ok(Ok(())) => authority_dates(sheet, served, authorities, now),
+        Ok(Ok(())) => {}
     }
     let wanted: BTreeSet<&String> = evidence.hosts.iter().chain(hosts).collect();
     for host in wanted {
@@ -159,33 +159,6 @@ fn chain_and_names(sheet: &mut Sheet<'_>, served: &Served, hosts: &[String], now
             wrong_name(sheet, host, &distrust, &served.leaf);
         }
     }
-}
-
-/// The dates of the CA at the end of the chain: OpenSSL looks at them, webpki does not.
-fn authority_dates(sheet: &mut Sheet<'_>, served: &Served, authorities: &Authorities, now: Timestamp) {
-    let top = served
-        .chain
-        .last()
-        .and_then(|der| instance::facts_of_der(der).ok());
-    let bundle = instance::chain_of_pem(&authorities.pem).unwrap_or_default();
-    let signers: Vec<CertificateFacts> = bundle
-        .iter()
-        .filter_map(|der| instance::facts_of_der(der).ok())
-        .filter(|ca| top.as_ref().is_some_and(|top| top.issuer == ca.subject))
-        .collect();
-    let valid = |ca: &CertificateFacts| ca.not_before <= now && now <= ca.not_after;
-    let Some(ca) = signers.first().filter(|_| !signers.iter().any(valid)) else {
-        return;
-    };
-    let message = format!(
-        "the CA {} that signed its certificate is valid from {} to {} only",
-        ca.subject, ca.not_before, ca.not_after
-    );
-    let advice = format!(
-        "renew the CA of the issuer, then have it issued anew: {}",
-        sheet.command("rotate --restart auto")
-    );
-    sheet.add(Grade::Problem, Check::Chain, message, advice);
 }
 
 fn distrusted(sheet: &mut Sheet<'_>, distrust: &Distrust, from: &str) {
@@ -198,7 +171,14 @@ fn distrusted(sheet: &mut Sheet<'_>, distrust: &Distrust, from: &str) {
             "the leaf is valid now, so it is a CA that is not: renew the CA of the issuer, then rotate"
                 .to_owned()
         }
-        _ => format!("have it issued anew: {}", sheet.command("rotate --restart auto")),
+        Distrust::Bad(_) | Distrust::WrongPurpose | Distrust::WrongName { .. } => {
+            format!("have it issued again: {}", sheet.command("rotate --restart auto"))
+        }
+        _ => format!(
+            "{}; then: {}",
+            distrust.remedy(),
+            sheet.command("rotate --restart auto")
+        ),
     };
     let message = match distrust {
         // The date that it names is the leaf's.

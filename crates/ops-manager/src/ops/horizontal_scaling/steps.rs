@@ -1,6 +1,6 @@
 //! The steps of a change of the number of members.
 
-use api_types::ops_request::ScalingPlan;
+use api_types::ops_request::{MemberCount, ScalingPlan};
 use api_types::reported::ops_request::conditions;
 use jiff::SignedDuration;
 
@@ -8,9 +8,8 @@ use super::{plan_of, wanted};
 use crate::moves::failover;
 use crate::moves::membership::{self, Staying};
 use crate::operation::Operation;
-use crate::section;
+use crate::section::{self, Section};
 use crate::step::{Progress, Step, StepResult, SubCondition};
-use crate::waiting::WaitingOn;
 use crate::world::World;
 
 /// How long sessions of clients on a member that leaves may go on.
@@ -107,10 +106,7 @@ fn shrink(op: &Operation, world: &World) -> StepResult {
         staying.have_every_row(world)?;
     }
     staying.are_wanted(world)?;
-    let left: Vec<String> = staying.leaving(world).map(|(pod, _)| pod.clone()).collect();
-    if !left.is_empty() {
-        return Err(WaitingOn::PodsToEnd(left).into());
-    }
+    staying.others_have_ended(world)?;
     staying.are_healthy(world)?;
     staying.have_no_other_slots(world, plan.before)?;
     Ok(Progress::Done)
@@ -126,13 +122,18 @@ fn finish(op: &Operation, world: &World) -> StepResult {
 
 fn restore(op: &Operation, world: &World) -> StepResult {
     let plan = plan(op)?;
-    let count = if op.committed { wanted(plan) } else { plan.before };
+    // The spec may have been written, and the operator killed before it noted that.
+    let spec = MemberCount::of(&world.postgres.require("the Postgres")?.spec);
+    let is_written = op.committed || (spec == plan.after && spec != plan.found);
+    let count = if is_written { wanted(plan) } else { plan.before };
     let staying = Staying::first(op, count);
     if world.replicas() > count {
         failover::to_one_of(op, world, |pod| staying.has(pod)).require_done()?;
         staying.serve_reads(world)?;
     }
     staying.are_wanted(world)?;
+    staying.others_have_ended(world)?;
+    staying.have_no_other_slots(world, count.max(wanted(plan)))?;
     membership::slots_are_kept(world)?;
     staying.serve_reads(world)?;
     Ok(Progress::Done)

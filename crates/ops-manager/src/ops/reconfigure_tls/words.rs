@@ -25,7 +25,7 @@ pub fn trust(op: &Operation, world: &World) -> String {
         text += &new_authorities(&new, given);
     }
     if let Some(found) = replaced_ca(op, world) {
-        text += &replaced(found, given);
+        text += &replaced(&found, given);
     }
     text
 }
@@ -59,7 +59,7 @@ fn replaced(found: &str, given: SignedDuration) -> String {
 }
 
 /// The CA that replaced another one under the name of its issuer, if this operation has a certificate issued by it.
-fn replaced_ca<'a>(op: &Operation, world: &'a World) -> Option<&'a str> {
+fn replaced_ca(op: &Operation, world: &World) -> Option<String> {
     let found = world.ca_replaced()?;
     let all = certificates(op, world).ok()?;
     let is_issued = |it: &PlannedCertificate| {

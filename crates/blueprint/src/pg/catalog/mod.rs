@@ -1,0 +1,185 @@
+//! What PostgreSQL knows about its own parameters: one table for each major version, as `pg_settings` has it.
+//!
+//! The tables are written by `hack/parameters.sh`; each names its minor version in the first line.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+/// The parameters of one major version by name, in lower case.
+pub(crate) type Table = BTreeMap<String, Parameter>;
+
+/// One parameter.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Parameter {
+    /// As PostgreSQL spells it.
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+    /// Who may set it, and when.
+    pub context: Context,
+}
+
+/// What a parameter holds (`pg_settings.vartype`).
+#[derive(Debug, PartialEq)]
+pub(crate) enum Kind {
+    Bool,
+    Integer(Range),
+    Real(Range),
+    Text,
+    Enum {
+        /// Values that `pg_settings` lists.
+        values: Vec<&'static str>,
+        /// Whether the words for yes and no are values, too.
+        takes_bool: bool,
+    },
+}
+
+/// The values of a number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Range {
+    /// What a number without a unit counts; empty for a plain number.
+    pub unit: &'static str,
+    /// In units.
+    pub min: f64,
+    /// In units.
+    pub max: f64,
+}
+
+/// Who may set a parameter, and when (`pg_settings.context`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Context {
+    /// No configuration file can set it.
+    Internal,
+    /// Members take it when they start.
+    Start,
+    /// A reload, or a session, is enough.
+    Reload,
+}
+
+const TABLES: [(u32, &str); 5] = [
+    (14, include_str!("14.tsv")),
+    (15, include_str!("15.tsv")),
+    (16, include_str!("16.tsv")),
+    (17, include_str!("17.tsv")),
+    (18, include_str!("18.tsv")),
+];
+
+/// Former names that PostgreSQL still reads (`map_old_guc_names`), each with the major version from which on it does.
+const FORMER_NAMES: [(&str, &str, u32); 4] = [
+    ("sort_mem", "work_mem", 0),
+    ("vacuum_mem", "maintenance_work_mem", 0),
+    ("force_parallel_mode", "debug_parallel_query", 16),
+    ("ssl_ecdh_curve", "ssl_groups", 18),
+];
+
+/// Every major version that has a table.
+pub(crate) fn majors() -> impl Iterator<Item = u32> {
+    TABLES.iter().map(|(major, _)| *major)
+}
+
+/// The parameters of a major version; `None` for one that nothing is known about.
+pub(crate) fn table(major: u32) -> Option<&'static Table> {
+    static ALL: LazyLock<BTreeMap<u32, Table>> =
+        LazyLock::new(|| TABLES.iter().map(|(major, text)| (*major, parse(text))).collect());
+    ALL.get(&major)
+}
+
+/// The name that a parameter has in this major version, when it was written under a former one.
+pub(crate) fn present_name(name: &str, major: u32) -> Option<&'static str> {
+    FORMER_NAMES
+        .iter()
+        .find(|(former, _, since)| *former == name && major >= *since)
+        .map(|(_, present, _)| *present)
+}
+
+fn parse(text: &'static str) -> Table {
+    let rows = text.lines().filter(|line| !line.starts_with('#'));
+    rows.filter_map(parameter)
+        .map(|parameter| (parameter.name.to_lowercase(), parameter))
+        .collect()
+}
+
+/// One row; a test reads every table, so that none is left out.
+fn parameter(row: &'static str) -> Option<Parameter> {
+    let columns: Vec<&'static str> = row.split('\t').collect();
+    let [name, vartype, unit, min, max, values, unlisted, context] = columns.as_slice() else {
+        return None;
+    };
+    let range = || {
+        Some(Range {
+            unit,
+            min: min.parse().ok()?,
+            max: max.parse().ok()?,
+        })
+    };
+    let kind = match *vartype {
+        "bool" => Kind::Bool,
+        "integer" => Kind::Integer(range()?),
+        "real" => Kind::Real(range()?),
+        "string" => Kind::Text,
+        "enum" => Kind::Enum {
+            values: values.split(',').collect(),
+            takes_bool: unlisted.split(',').any(|value| value == "true"),
+        },
+        _ => return None,
+    };
+    let context = match *context {
+        "internal" => Context::Internal,
+        "postmaster" => Context::Start,
+        _ => Context::Reload,
+    };
+    Some(Parameter { name, kind, context })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_of_every_table_is_read() {
+        for (major, text) in TABLES {
+            let rows = text.lines().filter(|line| !line.starts_with('#')).count();
+            assert!(rows > 300, "{major}");
+            assert_eq!(table(major).map(Table::len), Some(rows), "{major}");
+            let header = text.lines().next().unwrap_or_default();
+            assert!(header.starts_with(&format!("# PostgreSQL {major}.")), "{header}");
+        }
+        assert!(table(13).is_none());
+        assert!(majors().eq([14, 15, 16, 17, 18]));
+    }
+
+    #[test]
+    fn rows_mean_what_they_say() {
+        let table = table(17).unwrap();
+        assert_eq!(
+            table["shared_buffers"].kind,
+            Kind::Integer(Range {
+                unit: "8kB",
+                min: 16.0,
+                max: 1_073_741_823.0
+            })
+        );
+        assert_eq!(table["max_connections"].context, Context::Start);
+        assert_eq!(table["server_version"].context, Context::Internal);
+        assert_eq!(table["datestyle"].name, "DateStyle");
+        let Kind::Enum { values, takes_bool } = &table["wal_compression"].kind else {
+            panic!("{:?}", table["wal_compression"]);
+        };
+        assert!(values.contains(&"zstd") && *takes_bool);
+    }
+
+    #[test]
+    fn former_names_are_known_where_postgres_reads_them() {
+        assert_eq!(present_name("ssl_ecdh_curve", 17), None);
+        assert_eq!(present_name("ssl_ecdh_curve", 18), Some("ssl_groups"));
+        assert_eq!(present_name("work_mem", 18), None);
+        for (_, present, since) in FORMER_NAMES {
+            for major in majors().filter(|major| *major >= since) {
+                assert!(
+                    table(major).unwrap().contains_key(present),
+                    "{present} in {major}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! How a session begins: in which database, and with which settings of its own.
+
+use std::time::Duration;
+
+use tokio_postgres::{Config, error::SqlState};
+
+use crate::session::{Login, SqlError};
+
+/// The databases that every cluster is made with and that take sessions, the one that is meant for it first.
+pub(crate) const MAINTENANCE: &str = "postgres";
+pub(crate) const TEMPLATE: &str = "template1";
+
+/// One way to log in.
+pub(crate) struct Attempt {
+    database: String,
+    /// Whether settings are asked for that only a superuser may change.
+    as_superuser: bool,
+    /// Why the database that was wanted can't be used.
+    refused: Option<SqlError>,
+}
+
+impl Attempt {
+    /// The way that is tried first.
+    pub fn first(login: &Login) -> Self {
+        Self {
+            database: login.database.clone(),
+            as_superuser: true,
+            refused: None,
+        }
+    }
+
+    /// The way to try after this error.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn after(self, error: SqlError) -> Result<Self, SqlError> {
+        let code = error.code();
+        let is_closed = code == Some(&SqlState::INVALID_CATALOG_NAME)
+            || code == Some(&SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE);
+        if is_closed && self.database == MAINTENANCE {
+            return Ok(Self {
+                database: TEMPLATE.to_owned(),
+                refused: Some(error),
+                ..self
+            });
+        }
+        if code == Some(&SqlState::INSUFFICIENT_PRIVILEGE) && self.as_superuser {
+            return Ok(Self {
+                as_superuser: false,
+                ..self
+            });
+        }
+        match self.refused {
+            Some(first) if is_closed => Err(SqlError::NoDatabase(format!(
+                "{}; {}",
+                in_postgres_words(&first),
+                in_postgres_words(&error)
+            ))),
+            _ => Err(error),
+        }
+    }
+
+    /// What is sent to the server at the beginning of the session.
+    pub fn startup(&self, login: &Login, deadline: Duration) -> Config {
+        let mut config = Config::new();
+        config
+            .user(&login.user)
+            .dbname(&self.database)
+            .application_name(&login.application_name)
+            .options(settings(login.major, self.as_superuser, deadline));
+        if let Some(password) = &login.password {
+            config.password(password.reveal());
+        }
+        config
+    }
+}
+
+/// PostgreSQL's own sentence, where it has said one.
+fn in_postgres_words(error: &SqlError) -> String {
+    match error {
+        SqlError::Failed { source, .. } => source
+            .as_db_error()
+            .map_or_else(|| source.to_string(), |said| said.message().to_owned()),
+        other => other.to_string(),
+    }
+}
+
+/// How much longer than the client the server waits for a question, so that the client's word on it is always the same.
+const AFTER_THE_CLIENT: Duration = Duration::from_secs(1);
+
+/// First major version with `idle_session_timeout`.
+const IDLE_TIMEOUT_SINCE: u32 = 14;
+/// First major version with login triggers, and with `transaction_timeout`.
+const LOGIN_TRIGGERS_SINCE: u32 = 17;
+
+/// Settings of a session, which win over what users have set for everybody, for a role or for a database. Nothing that a
+/// user puts into a schema may be run by us, and no question outlives our interest in its answer.
+fn settings(major: Option<u32>, as_superuser: bool, deadline: Duration) -> String {
+    let mut settings = vec![
+        "search_path=pg_catalog".to_owned(),
+        format!("statement_timeout={}", (deadline + AFTER_THE_CLIENT).as_millis()),
+        "lock_timeout=0".to_owned(),
+        "idle_in_transaction_session_timeout=0".to_owned(),
+        "default_transaction_read_only=off".to_owned(),
+        // A backslash keeps the space.
+        r"default_transaction_isolation=read\ committed".to_owned(),
+        "default_transaction_deferrable=off".to_owned(),
+        "role=none".to_owned(),
+    ];
+    let is_since = |first| major.is_some_and(|major| major >= first);
+    if is_since(IDLE_TIMEOUT_SINCE) {
+        settings.push("idle_session_timeout=0".to_owned());
+    }
+    if is_since(LOGIN_TRIGGERS_SINCE) {
+        settings.push("transaction_timeout=0".to_owned());
+        if as_superuser {
+            settings.push("event_triggers=off".to_owned());
+        }
+    }
+    let options = settings.iter().map(|setting| format!("-c {setting}"));
+    options.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_a_version_does_not_know_are_not_asked_for() {
+        let of = |major, as_superuser| settings(major, as_superuser, Duration::from_secs(10));
+        let has = |major, setting: &str| of(major, true).contains(setting);
+        for (setting, since) in [
+            ("idle_session_timeout=0", 14),
+            ("transaction_timeout=0", 17),
+            ("event_triggers=off", 17),
+        ] {
+            assert!(has(Some(since), setting) && !has(Some(since - 1), setting) && !has(None, setting));
+        }
+        assert!(!of(Some(17), false).contains("event_triggers"));
+        assert!(has(None, "-c statement_timeout=11000 "));
+    }
+}

@@ -1,0 +1,505 @@
+//! `trouble`: the platform's own sentence, wherever it stands.
+
+use std::collections::BTreeMap;
+
+use petset::trouble::{asks_events_of, of_claim, of_pod, problems};
+use petset::world::PlatformEvent;
+use serde_json::{Value, json};
+
+use crate::build::{
+    NOW, all, claim, containers, desired, now, pod, terminating, unbound, unscheduled, world,
+};
+
+fn event(reason: &str, message: &str, is_warning: bool, at: &str) -> PlatformEvent {
+    PlatformEvent {
+        reason: reason.into(),
+        message: message.into(),
+        is_warning,
+        at: at.parse().expect("a time"),
+    }
+}
+
+fn waiting(reason: &str, message: &str) -> Value {
+    json!({"main": {"state": {"waiting": {"reason": reason, "message": message}}}})
+}
+
+fn ended(container: &str, state: &str, end: &Value) -> Value {
+    json!({container: {"restartCount": 3, state: {"terminated": end}, "state": {"waiting": {"reason": "CrashLoopBackOff",
+        "message": "back-off 40s restarting failed container"}}}})
+}
+
+fn init(state: &Value) -> Value {
+    let status = json!([{"name": "setup", "image": "one", "imageID": "", "ready": false, "restartCount": 0, "state": state}]);
+    all(&[
+        containers(&json!({"main": {"state": {"waiting": {"reason": "PodInitializing"}}}})),
+        json!({"status": {"initContainerStatuses": status}}),
+    ])
+}
+
+/// Sentences of Kubernetes 1.34: the state of a Pod, the reason, what the message ends with.
+#[allow(clippy::type_complexity, reason = "a table")]
+fn pods() -> Vec<(&'static str, Value, Option<(&'static str, &'static str)>)> {
+    let oom = json!({"exitCode": 137, "reason": "OOMKilled"});
+    let told = json!({"exitCode": 1, "reason": "Error", "message": "FATAL: no space\n"});
+    let running = json!({"state": {"running": {}}});
+    let evicted = json!({"status": {"phase": "Failed", "reason": "Evicted", "conditions": [],
+        "message": "The node was low on resource: memory. Threshold quantity: 100Mi, available: 60Mi. "}});
+    let not_admitted = json!({"status": {"phase": "Failed", "reason": "OutOfcpu", "conditions": [],
+        "message": "Pod was rejected: Node didn't have enough resource: cpu, requested: 8000, used: 1000, capacity: 4000"}});
+    let failed = json!({"status": {"phase": "Failed", "conditions": [], "containerStatuses": [
+        {"name": "main", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": {"terminated": {"exitCode": 3}}}]}});
+    let gated = json!({"spec": {"nodeName": null}, "status": {"phase": "Pending", "conditions": [{"type": "PodScheduled",
+        "status": "False", "reason": "SchedulingGated", "message": "Scheduling is blocked due to non-empty scheduling gates"}]}});
+    let readiness_gate = json!({"status": {"conditions": [{"type": "Ready", "status": "False", "reason": "ReadinessGatesNotReady",
+        "message": "corresponding condition of pod readiness gate \"example.com/lb\" does not exist."}]}});
+    let taint = "0/3 nodes are available: 3 node(s) had untolerated taint(s). no new claims to deallocate, preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling.";
+    vec![
+        ("ready", json!({}), None),
+        ("on its way", containers(&waiting("ContainerCreating", "")), None),
+        ("in its init containers", init(&json!({"running": {}})), None),
+        (
+            "no node",
+            unscheduled(taint),
+            Some((
+                "PodNotScheduled",
+                "Pod db-0 is not scheduled: 0/3 nodes are available: 3 node(s) had \
+            untolerated taint(s). no new claims to deallocate, preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling.",
+            )),
+        ),
+        (
+            "no node, just now",
+            all(&[
+                unscheduled("no"),
+                json!({"metadata": {"creationTimestamp": "2026-01-01T00:59:57Z"}}),
+            ]),
+            None,
+        ),
+        (
+            "gated",
+            gated,
+            Some(("PodNotScheduled", "non-empty scheduling gates")),
+        ),
+        (
+            "image",
+            containers(&waiting(
+                "ErrImagePull",
+                "failed to resolve reference \"x/y:1\": not found",
+            )),
+            Some((
+                "PodNotStarted",
+                "does not start: container main: ErrImagePull: failed to resolve reference \"x/y:1\": not found",
+            )),
+        ),
+        (
+            "image name",
+            containers(&waiting("InvalidImageName", "")),
+            Some(("PodNotStarted", "container main: InvalidImageName")),
+        ),
+        (
+            "a Secret is missing",
+            containers(&waiting(
+                "CreateContainerConfigError",
+                "secret \"pg-auth\" not found",
+            )),
+            Some((
+                "PodNotStarted",
+                "CreateContainerConfigError: secret \"pg-auth\" not found",
+            )),
+        ),
+        (
+            "a hook",
+            containers(&waiting("PostStartHookError", "Exec lifecycle hook failed")),
+            Some(("PodNotStarted", "Exec lifecycle hook failed")),
+        ),
+        (
+            "memory",
+            containers(&ended("main", "lastState", &oom)),
+            Some((
+                "PodNotStarted",
+                "container main: ended with exit code 137: OOMKilled",
+            )),
+        ),
+        (
+            "its last words",
+            containers(&ended("main", "lastState", &told)),
+            Some(("PodNotStarted", "ended with exit code 1: Error: FATAL: no space")),
+        ),
+        (
+            "it has just ended",
+            containers(&json!({"main": {"state": {"terminated": oom.clone()}}})),
+            Some((
+                "PodNotStarted",
+                "does not start: container main: ended with exit code 137: OOMKilled",
+            )),
+        ),
+        (
+            "it runs again",
+            containers(
+                &json!({"main": all(&[running, json!({"restartCount": 1, "lastState": {"terminated": oom}})])}),
+            ),
+            Some((
+                "PodNotStarted",
+                "is not ready: container main: ended with exit code 137: OOMKilled",
+            )),
+        ),
+        (
+            "an init container",
+            init(&json!({"waiting": {"reason": "ErrImagePull", "message": "not found"}})),
+            Some(("PodNotStarted", "container setup: ErrImagePull: not found")),
+        ),
+        (
+            "an init container ends",
+            init(&json!({"terminated": {"exitCode": 2, "reason": "Error"}})),
+            Some(("PodNotStarted", "container setup: ended with exit code 2: Error")),
+        ),
+        (
+            "an init container is done",
+            init(&json!({"terminated": {"exitCode": 0, "reason": "Completed"}})),
+            None,
+        ),
+        (
+            "evicted",
+            evicted,
+            Some((
+                "PodFailed",
+                "has ended: Failed: Evicted: The node was low on resource: memory. Threshold quantity: 100Mi, available: 60Mi.",
+            )),
+        ),
+        (
+            "not admitted",
+            not_admitted,
+            Some(("PodFailed", "requested: 8000, used: 1000, capacity: 4000")),
+        ),
+        (
+            "failed without a word",
+            failed,
+            Some((
+                "PodFailed",
+                "has ended: Failed: container main ended with exit code 3",
+            )),
+        ),
+        (
+            "a readiness gate",
+            readiness_gate,
+            Some((
+                "PodNotStarted",
+                "pod readiness gate \"example.com/lb\" does not exist.",
+            )),
+        ),
+        ("going", terminating(), None),
+        (
+            "going for too long",
+            json!({"metadata": {"deletionTimestamp": "2026-01-01T00:50:00Z"}}),
+            Some(("PodNotGone", "node node1 has not confirmed its end")),
+        ),
+    ]
+}
+
+#[test]
+fn every_state_of_a_pod_in_the_platforms_words() {
+    let desired = desired(json!({}));
+    for (what, more, expected) in pods() {
+        let found = of_pod(&pod(&desired, 0, more), &[], now());
+        let text = found
+            .as_ref()
+            .map(|it| (it.reason, format!("Pod db-0 {}", it.sentence)));
+        match (text, expected) {
+            (None, None) => {}
+            (Some((reason, text)), Some((expected, part))) => {
+                assert_eq!(reason, expected, "{what}: {text}");
+                assert!(text.contains(part), "{what}: {text}");
+                assert!(
+                    !text.contains("Some(") && !text.contains("{ "),
+                    "no Debug form: {text}"
+                );
+            }
+            (found, expected) => panic!("{what}: {found:?} instead of {expected:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_pod_that_does_not_go_says_who_holds_it() {
+    let desired = desired(json!({}));
+    let late = json!({"metadata": {"deletionTimestamp": "2026-01-01T00:50:00Z"}});
+    let table = [
+        (late.clone(), "node node1 has not confirmed its end"),
+        (
+            all(&[late.clone(), json!({"spec": {"nodeName": null}})]),
+            "--force",
+        ),
+        (
+            all(&[late, json!({"metadata": {"finalizers": ["example.com/hold"]}})]),
+            "finalizers hold it: example.com/hold",
+        ),
+    ];
+    for (more, part) in table {
+        let found = of_pod(&pod(&desired, 0, more), &[], now()).expect("trouble");
+        assert!(found.sentence.contains(part), "{}", found.sentence);
+    }
+}
+
+#[test]
+fn volumes_networks_and_names_are_told_by_events() {
+    let mount = "MountVolume.SetUp failed for volume \"config\" : secret \"pg-config\" not found";
+    let token = "MountVolume.SetUp failed for volume \"kube-api-access-x\" : failed to fetch token: serviceaccounts \"pg\" not found";
+    let attach = "Multi-Attach error for volume \"pv-1\" Volume is already used by pod(s) db-0";
+    let sandbox =
+        "Failed to create pod sandbox: plugin type=\"calico\" failed (add): no IP addresses available";
+    let dns = "Search Line limits were exceeded, some search paths have been omitted";
+    let creating = || containers(&waiting("ContainerCreating", ""));
+    let runs = || containers(&json!({"main": {"state": {"running": {}}}}));
+    let runs = || all(&[runs(), json!({"status": {"phase": "Running"}})]);
+    let long_ago = "2026-01-01T00:20:00Z";
+    let table = [
+        (
+            "a volume",
+            creating(),
+            vec![event("FailedMount", mount, true, NOW)],
+            Some(mount),
+        ),
+        (
+            "the token",
+            creating(),
+            vec![event("FailedMount", token, true, NOW)],
+            Some(token),
+        ),
+        (
+            "a disk elsewhere",
+            creating(),
+            vec![event("FailedAttachVolume", attach, true, long_ago)],
+            Some(attach),
+        ),
+        (
+            "the network",
+            creating(),
+            vec![event("FailedCreatePodSandBox", sandbox, true, NOW)],
+            Some(sandbox),
+        ),
+        (
+            "names",
+            runs(),
+            vec![event("DNSConfigForming", dns, true, NOW)],
+            Some(dns),
+        ),
+        (
+            "long ago, and it runs",
+            runs(),
+            vec![event("FailedMount", mount, true, long_ago)],
+            None,
+        ),
+        (
+            "the newest counts",
+            creating(),
+            vec![
+                event("FailedMount", mount, true, NOW),
+                event("FailedMount", token, true, long_ago),
+            ],
+            Some(mount),
+        ),
+        (
+            "nothing bad",
+            creating(),
+            vec![event("Pulling", "Pulling image", false, NOW)],
+            None,
+        ),
+        (
+            "what the status says",
+            runs(),
+            vec![event("Unhealthy", "Readiness probe failed", true, NOW)],
+            None,
+        ),
+        (
+            "just made",
+            all(&[creating(), json!({"metadata": {"creationTimestamp": NOW}})]),
+            vec![event("FailedMount", mount, true, NOW)],
+            None,
+        ),
+    ];
+    let desired = desired(json!({}));
+    for (what, more, events, expected) in table {
+        let found = of_pod(&pod(&desired, 0, more), &events, now()).map(|it| it.sentence);
+        match expected {
+            None => assert_eq!(found, None, "{what}"),
+            Some(part) => assert!(
+                found.as_deref().is_some_and(|it| it.contains(part)),
+                "{what}: {found:?}"
+            ),
+        }
+    }
+}
+
+#[test]
+fn a_claim_without_a_volume_in_its_provisioners_words() {
+    let class = "storageclass.storage.k8s.io \"fast\" not found";
+    let none = "no persistent volumes available for this claim and no storage class is set";
+    let quota = "failed to provision volume with StorageClass \"fast\": rpc error: code = ResourceExhausted desc = quota exceeded";
+    let table = [
+        ("bound", json!({}), vec![], None),
+        (
+            "waits for its Pod",
+            unbound(),
+            vec![event(
+                "WaitForFirstConsumer",
+                "waiting for first consumer",
+                false,
+                NOW,
+            )],
+            None,
+        ),
+        (
+            "wrong class",
+            unbound(),
+            vec![event("ProvisioningFailed", class, true, NOW)],
+            Some(("ClaimNotBound", class)),
+        ),
+        (
+            "no class",
+            unbound(),
+            vec![event("FailedBinding", none, false, NOW)],
+            Some(("ClaimNotBound", none)),
+        ),
+        (
+            "out of space",
+            unbound(),
+            vec![
+                event("ProvisioningFailed", quota, true, NOW),
+                event(
+                    "Provisioning",
+                    "External provisioner is provisioning volume",
+                    false,
+                    NOW,
+                ),
+            ],
+            Some(("ClaimNotBound", quota)),
+        ),
+        (
+            "lost",
+            json!({"status": {"phase": "Lost"}}),
+            vec![],
+            Some((
+                "ClaimLost",
+                "PersistentVolume pv-of-data-db-0 does not exist any more",
+            )),
+        ),
+        (
+            "just made",
+            all(&[unbound(), json!({"metadata": {"creationTimestamp": NOW}})]),
+            vec![event("ProvisioningFailed", class, true, NOW)],
+            None,
+        ),
+        (
+            "going",
+            all(&[unbound(), terminating()]),
+            vec![event("ProvisioningFailed", class, true, NOW)],
+            None,
+        ),
+        (
+            "bound meanwhile",
+            json!({}),
+            vec![event("ProvisioningFailed", class, true, NOW)],
+            None,
+        ),
+    ];
+    let desired = desired(json!({}));
+    for (what, more, events, expected) in table {
+        let found = of_claim(&claim(&desired, 0, more), &events, now());
+        match (found, expected) {
+            (None, None) => {}
+            (Some(found), Some((reason, part))) => {
+                assert_eq!(found.reason, reason, "{what}");
+                assert!(found.sentence.contains(part), "{what}: {}", found.sentence);
+            }
+            (found, expected) => panic!("{what}: {found:?} instead of {expected:?}"),
+        }
+    }
+}
+
+#[test]
+fn equal_troubles_are_told_once_and_claims_come_first() {
+    let desired = desired(json!({"spec": {"replicas": 3}}));
+    let pods = (0..3)
+        .map(|ordinal| pod(&desired, ordinal, unscheduled("no node")))
+        .collect();
+    let claims = (0..3)
+        .map(|ordinal| claim(&desired, ordinal, unbound()))
+        .collect();
+    let mut world = world(&desired, pods, claims);
+    for ordinal in 0..2 {
+        world.events.insert(
+            format!("uid-of-data-db-{ordinal}"),
+            vec![event("ProvisioningFailed", "no class", true, NOW)],
+        );
+    }
+    let found: Vec<String> = problems(&desired, &world, now())
+        .into_iter()
+        .map(|it| it.message)
+        .collect();
+    assert_eq!(
+        found,
+        [
+            "PersistentVolumeClaim data-db-0, data-db-1 is not bound: no class",
+            "Pod db-0, db-1, db-2 is not scheduled: no node",
+        ]
+    );
+}
+
+/// A request per object and pass: only of those that are late.
+#[test]
+fn events_are_read_of_what_does_not_come_up_only() {
+    let desired = desired(json!({}));
+    let young = json!({"metadata": {"creationTimestamp": NOW}});
+    let foreign = json!({"metadata": {"ownerReferences": null}});
+    let table = [
+        (json!({}), json!({}), vec![]),
+        (
+            unscheduled("no"),
+            unbound(),
+            vec!["uid-of-db-0", "uid-of-data-db-0"],
+        ),
+        (
+            all(&[unscheduled("no"), young.clone()]),
+            all(&[unbound(), young]),
+            vec![],
+        ),
+        (all(&[unscheduled("no"), terminating()]), json!({}), vec![]),
+        (all(&[unscheduled("no"), foreign]), json!({}), vec![]),
+        (json!({"status": {"phase": "Failed"}}), json!({}), vec![]),
+    ];
+    for (of_pod, of_claim, expected) in table {
+        let pods = vec![pod(&desired, 0, of_pod)];
+        let claims = BTreeMap::from([("data-db-0".to_owned(), claim(&desired, 0, of_claim))]);
+        assert_eq!(asks_events_of(&desired, &pods, &claims, now()), expected);
+    }
+}
+
+#[test]
+fn a_volume_that_is_on_its_way_is_no_trouble_yet() {
+    let desired = desired(json!({}));
+    let unbound = "0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims.";
+    let table = [
+        (unbound, "2026-01-01T00:59:50Z", false),
+        (unbound, "2026-01-01T00:59:40Z", true),
+        (
+            "0/3 nodes are available: 3 Insufficient cpu.",
+            "2026-01-01T00:59:57Z",
+            false,
+        ),
+        (
+            "0/3 nodes are available: 3 Insufficient cpu.",
+            "2026-01-01T00:59:50Z",
+            true,
+        ),
+    ];
+    for (message, created, expected) in table {
+        let more = all(&[
+            unscheduled(message),
+            json!({"metadata": {"creationTimestamp": created}}),
+        ]);
+        assert_eq!(
+            of_pod(&pod(&desired, 0, more), &[], now()).is_some(),
+            expected,
+            "{message}, {created}"
+        );
+    }
+}

@@ -1,0 +1,99 @@
+//! What is kept of a member from one check to the next.
+
+use std::time::{Duration, Instant};
+
+use instance::Lsn;
+
+/// Shortest time between two looks at the size of a member's data.
+const BETWEEN_SIZES: Duration = Duration::from_secs(20);
+/// A look at the size takes this part of the time at most: it walks through all files.
+const PART: u32 = 50;
+
+/// What was seen of a member before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Bytes of its data if they could be counted, and when and for how long that was tried.
+    size: Option<(Option<u64>, Instant, Duration)>,
+    /// Where its WAL ended at the latest check.
+    position: Option<Lsn>,
+    /// The mark of the parameters that its Patroni was asked to read while PostgreSQL could not be asked.
+    asked_for: Option<String>,
+}
+
+impl Seen {
+    /// Whether the size of the data is to be looked at again.
+    pub fn is_size_due(&self, now: Instant) -> bool {
+        self.size.is_none_or(|(_, since, took)| {
+            now.saturating_duration_since(since) >= BETWEEN_SIZES.max(took * PART)
+        })
+    }
+
+    /// The size of the data, when it is known.
+    pub fn size(&self) -> Option<u64> {
+        self.size.and_then(|(bytes, ..)| bytes)
+    }
+
+    /// Takes down a size that was counted from `since` on; none when that failed.
+    pub fn counted(&mut self, bytes: Option<u64>, since: Instant, took: Duration) {
+        self.size = Some((bytes, since, took));
+    }
+
+    /// Whether the member's Patroni is to be asked to read its file. A PostgreSQL that answers shows what it has read. One that
+    /// does not may have failed over the very parameters that were corrected since: then once for each content of the file.
+    pub fn is_to_read(&mut self, has: Option<&str>, wanted: Option<&str>) -> bool {
+        let Some(wanted) = wanted else { return false };
+        match has {
+            Some(has) => has != wanted,
+            None => self.asked_for.replace(wanted.to_owned()).as_deref() != Some(wanted),
+        }
+    }
+
+    /// Takes down where the member's WAL ends; returns whether that is where it ended before.
+    pub fn stands_still(&mut self, position: Option<Lsn>) -> bool {
+        let same = position.is_some() && self.position == position;
+        self.position = position;
+        same
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_counted_seldom_and_large_ones_more_seldom() {
+        let begin = Instant::now();
+        let after = |seconds| begin + Duration::from_secs(seconds);
+        let mut seen = Seen::default();
+        assert!(seen.is_size_due(begin));
+        seen.counted(Some(1), begin, Duration::from_millis(10));
+        assert!(!seen.is_size_due(after(19)));
+        assert!(seen.is_size_due(after(20)));
+        seen.counted(Some(2), begin, Duration::from_secs(2));
+        assert!(!seen.is_size_due(after(99)));
+        assert!(seen.is_size_due(after(100)));
+        assert_eq!(seen.size(), Some(2));
+    }
+
+    #[test]
+    fn a_file_is_read_until_it_was_read_and_once_by_a_member_that_does_not_answer() {
+        let mut seen = Seen::default();
+        assert!(!seen.is_to_read(Some("a"), None), "somebody else cares");
+        assert!(!seen.is_to_read(Some("a"), Some("a")));
+        assert!(seen.is_to_read(Some(""), Some("a")));
+        assert!(seen.is_to_read(Some("b"), Some("a")), "again and again");
+        assert!(seen.is_to_read(None, Some("a")));
+        assert!(!seen.is_to_read(None, Some("a")), "once");
+        assert!(seen.is_to_read(None, Some("c")), "once for each");
+    }
+
+    #[test]
+    fn a_member_stands_still_when_two_checks_see_the_same_place() {
+        let mut seen = Seen::default();
+        assert!(!seen.stands_still(Some(5)));
+        assert!(seen.stands_still(Some(5)));
+        assert!(!seen.stands_still(Some(6)));
+        assert!(!seen.stands_still(None));
+        assert!(!seen.stands_still(None), "not known is not still");
+    }
+}

@@ -1,0 +1,508 @@
+//! Why the API server did not do what it was asked for, in its own words.
+
+use std::error::Error;
+use std::fmt::{self, Display};
+
+use kube::Resource;
+use kube::core::Status;
+
+/// Kind, namespace and name of an object, for errors and logs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ObjectId {
+    /// For example `Secret`.
+    pub kind: String,
+    /// Empty for objects of the whole cluster.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+}
+
+impl ObjectId {
+    /// The identity of a typed object.
+    pub fn of<K: Resource<DynamicType = ()>>(object: &K) -> Self {
+        Self {
+            kind: K::kind(&()).into_owned(),
+            namespace: object.meta().namespace.clone().unwrap_or_default(),
+            name: object.meta().name.clone().unwrap_or_default(),
+        }
+    }
+}
+
+impl Display for ObjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.namespace.is_empty() {
+            return write!(f, "{} {}", self.kind, self.name);
+        }
+        write!(f, "{} {}/{}", self.kind, self.namespace, self.name)
+    }
+}
+
+/// What the API server answered, or why there is no answer. Its text is the server's sentence and nothing else: `kube::Error`
+/// adds the `Debug` form of the whole answer.
+#[derive(Debug)]
+pub struct Answer(Box<kube::Error>);
+
+impl Answer {
+    /// The answer of the API server; none when it could not be asked.
+    pub fn status(&self) -> Option<&Status> {
+        match self.0.as_ref() {
+            kube::Error::Api(status) => Some(status),
+            _ => None,
+        }
+    }
+}
+
+impl From<kube::Error> for Answer {
+    fn from(error: kube::Error) -> Self {
+        Self(Box::new(error))
+    }
+}
+
+impl Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.status() {
+            Some(status) if !status.message.is_empty() => f.write_str(&status.message),
+            Some(status) if !status.reason.is_empty() => write!(f, "{} ({})", status.reason, status.code),
+            Some(status) => write!(f, "HTTP status {}", status.code),
+            None => Display::fmt(&self.0, f),
+        }
+    }
+}
+
+impl Error for Answer {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self.status() {
+            Some(_) => None,
+            None => self.0.source(),
+        }
+    }
+}
+
+/// A read or a write of the API server did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// The object has changed since it was read.
+    #[error("{action} {object}: it was changed meanwhile, will be tried again")]
+    Conflict {
+        /// What we were doing.
+        action: &'static str,
+        /// To which object.
+        object: ObjectId,
+        /// The API server's answer.
+        #[source]
+        source: Answer,
+    },
+    /// The object is not there.
+    #[error("{action} {object}: it does not exist")]
+    Gone {
+        /// What we were doing.
+        action: &'static str,
+        /// To which object.
+        object: ObjectId,
+        /// The API server's answer.
+        #[source]
+        source: Answer,
+    },
+    /// This process lacks the right.
+    #[error("{action} {object}: not allowed; check this operator's RBAC")]
+    Forbidden {
+        /// What we were doing.
+        action: &'static str,
+        /// To which object.
+        object: ObjectId,
+        /// The API server's answer.
+        #[source]
+        source: Answer,
+    },
+    /// Admission refuses the object: a quota, a LimitRange, Pod Security, a policy, a webhook.
+    #[error("{action} {object}: the API server refused it")]
+    Refused {
+        /// What we were doing.
+        action: &'static str,
+        /// To which object.
+        object: ObjectId,
+        /// The API server's answer.
+        #[source]
+        source: Answer,
+    },
+    /// The API server finds the object wrong; retrying the same does not help.
+    #[error("{action} {object}: the API server refused its content")]
+    Invalid {
+        /// What we were doing.
+        action: &'static str,
+        /// To which object.
+        object: ObjectId,
+        /// The API server's answer.
+        #[source]
+        source: Answer,
+    },
+    /// Anything else: network, server error.
+    #[error("{action} {object}: no success, will be tried again")]
+    Api {
+        /// What we were doing.
+        action: &'static str,
+        /// To which object.
+        object: ObjectId,
+        /// What went wrong.
+        #[source]
+        source: Answer,
+    },
+    /// The object as given can't be written.
+    #[error("{action} {object}: it lacks {missing}")]
+    Incomplete {
+        /// What we were doing.
+        action: &'static str,
+        /// To which object.
+        object: ObjectId,
+        /// The field that is missing.
+        missing: &'static str,
+    },
+}
+
+/// The variants that have an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sort {
+    Conflict,
+    Gone,
+    Forbidden,
+    Refused,
+    Invalid,
+    Other,
+}
+
+impl ApplyError {
+    /// Sorts an error of the client by what the caller can do about it.
+    pub fn new(action: &'static str, object: ObjectId, source: kube::Error) -> Self {
+        let source = Answer::from(source);
+        let sort = source
+            .status()
+            .map_or(Sort::Other, |status| sort(status, is_read(action)));
+        match sort {
+            Sort::Conflict => Self::Conflict {
+                action,
+                object,
+                source,
+            },
+            Sort::Gone => Self::Gone {
+                action,
+                object,
+                source,
+            },
+            Sort::Forbidden => Self::Forbidden {
+                action,
+                object,
+                source,
+            },
+            Sort::Refused => Self::Refused {
+                action,
+                object,
+                source,
+            },
+            Sort::Invalid => Self::Invalid {
+                action,
+                object,
+                source,
+            },
+            Sort::Other => Self::Api {
+                action,
+                object,
+                source,
+            },
+        }
+    }
+
+    /// Every word that [`Self::category`] may say.
+    pub const CATEGORIES: [&str; 7] = [
+        "conflict",
+        "gone",
+        "forbidden",
+        "refused",
+        "invalid",
+        "api",
+        "incomplete",
+    ];
+
+    /// One word for metrics.
+    pub fn category(&self) -> &'static str {
+        match self {
+            Self::Conflict { .. } => "conflict",
+            Self::Gone { .. } => "gone",
+            Self::Forbidden { .. } => "forbidden",
+            Self::Refused { .. } => "refused",
+            Self::Invalid { .. } => "invalid",
+            Self::Api { .. } => "api",
+            Self::Incomplete { .. } => "incomplete",
+        }
+    }
+
+    /// Whether the object has changed meanwhile.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Conflict { .. })
+    }
+
+    /// Whether the API server has answered that it does not do this, so that a person has to change something: the object, a
+    /// quota or a policy, a right, a webhook that does not answer. What is over by itself is none.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Forbidden { .. } | Self::Refused { .. } | Self::Invalid { .. } => true,
+            Self::Api { source, .. } => source.status().is_some_and(|status| !is_overload(status.code)),
+            Self::Conflict { .. } | Self::Gone { .. } | Self::Incomplete { .. } => false,
+        }
+    }
+
+    /// The API server's sentence, without what we were doing; for messages that say that themselves.
+    pub fn sentence(&self) -> String {
+        let (before, source) = match self {
+            Self::Conflict { source, .. }
+            | Self::Gone { source, .. }
+            | Self::Refused { source, .. }
+            | Self::Invalid { source, .. } => ("", source),
+            Self::Forbidden { source, .. } => ("check this operator's RBAC: ", source),
+            Self::Api { source, .. } => ("no success, will be tried again: ", source),
+            Self::Incomplete { .. } => return self.to_string(),
+        };
+        format!("{before}{}", api_types::error_chain(source))
+    }
+}
+
+/// Admission is not asked about reads.
+fn is_read(action: &str) -> bool {
+    matches!(action, "read" | "list" | "get" | "watch")
+}
+
+fn sort(status: &Status, is_read: bool) -> Sort {
+    // First: a webhook chooses the code of its denial.
+    if is_denial(&status.message) {
+        return Sort::Refused;
+    }
+    match status.code {
+        409 => Sort::Conflict,
+        _ if status.is_conflict() || status.is_already_exists() => Sort::Conflict,
+        // An unknown kind is answered with a text, which `is_not_found` does not know.
+        404 => Sort::Gone,
+        _ if status.is_not_found() => Sort::Gone,
+        _ if status.is_forbidden() || status.code == 403 => {
+            if is_read || lacks_right(&status.message) {
+                Sort::Forbidden
+            } else {
+                Sort::Refused
+            }
+        }
+        400 | 422 => Sort::Invalid,
+        _ if status.is_invalid() => Sort::Invalid,
+        _ => Sort::Other,
+    }
+}
+
+/// The forms of apiserver's `ToStatusErr` (webhooks) and of ValidatingAdmissionPolicy.
+fn is_denial(message: &str) -> bool {
+    message.contains(" denied the request") || message.contains(" denied request")
+}
+
+/// The forms of apiserver's `responsewriters.Forbidden` (the authorizer) and of RBAC's escalation check. Every other 403 is of
+/// admission.
+fn lacks_right(message: &str) -> bool {
+    message.contains("User \"") && message.contains("\" cannot ")
+        || message.contains("attempting to grant RBAC permissions")
+}
+
+/// Whether the API server is busy, starting or cut off from its store: over by itself.
+fn is_overload(code: u16) -> bool {
+    matches!(code, 408 | 429 | 502 | 503 | 504)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(action: &'static str, code: u16, reason: &str, message: &str) -> ApplyError {
+        let object = ObjectId {
+            kind: "Pod".into(),
+            namespace: "shop".into(),
+            name: "pg-0".into(),
+        };
+        let status = Status::failure(message, reason).with_code(code);
+        ApplyError::new(action, object, kube::Error::Api(status.boxed()))
+    }
+
+    /// Sentences of Kubernetes 1.34: action, code, reason, message, category.
+    const SENTENCES: [(&str, u16, &str, &str, &str); 17] = [
+        (
+            "create",
+            403,
+            "Forbidden",
+            r#"pods "pg-0" is forbidden: exceeded quota: small, requested: limits.memory=1Gi, used: limits.memory=0, limited: limits.memory=512Mi"#,
+            "refused",
+        ),
+        (
+            "create",
+            403,
+            "Forbidden",
+            r#"pods "pg-0" is forbidden: failed quota: small: must specify limits.cpu for: config-agent,postgres"#,
+            "refused",
+        ),
+        (
+            "create",
+            403,
+            "Forbidden",
+            r#"pods "pg-0" is forbidden: [maximum memory usage per Container is 512Mi, but limit is 1Gi, minimum cpu usage per Container is 1, but request is 10m]"#,
+            "refused",
+        ),
+        (
+            "create",
+            403,
+            "Forbidden",
+            r#"pods "pg-0" is forbidden: violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false (container "x" must set securityContext.allowPrivilegeEscalation=false)"#,
+            "refused",
+        ),
+        (
+            "create",
+            403,
+            "Forbidden",
+            r#"pods "pg-0" is forbidden: error looking up service account shop/pg: serviceaccount "pg" not found"#,
+            "refused",
+        ),
+        (
+            "create",
+            403,
+            "Forbidden",
+            r#"pods "pg-0" is forbidden: no PriorityClass with name gold was found"#,
+            "refused",
+        ),
+        (
+            "create",
+            403,
+            "Forbidden",
+            r#"pods "pg-0" is forbidden: pod rejected: RuntimeClass "gvisor" not found"#,
+            "refused",
+        ),
+        (
+            "create",
+            403,
+            "Forbidden",
+            r#"pods "pg-0" is forbidden: unable to create new content in namespace shop because it is being terminated"#,
+            "refused",
+        ),
+        (
+            "create",
+            403,
+            "Forbidden",
+            r#"admission webhook "policy.example.com" denied the request: images come from our registry only"#,
+            "refused",
+        ),
+        // A webhook chooses its code.
+        (
+            "apply",
+            404,
+            "NotFound",
+            r#"admission webhook "policy.example.com" denied the request: not found in the list of teams"#,
+            "refused",
+        ),
+        (
+            "create",
+            422,
+            "Invalid",
+            r#"pods "pg-0" is forbidden: ValidatingAdmissionPolicy 'owners' with binding 'owners' denied request: label team is missing"#,
+            "refused",
+        ),
+        (
+            "create",
+            500,
+            "InternalError",
+            r#"Internal error occurred: failed calling webhook "policy.example.com": failed to call webhook: Post "https://policy.policy.svc:443/?timeout=10s": dial tcp 10.96.0.9:443: connect: connection refused"#,
+            "api",
+        ),
+        (
+            "create",
+            422,
+            "Invalid",
+            r#"Pod "pg-0" is invalid: spec.containers[0].resources.requests: Invalid value: "2Gi": must be less than or equal to memory limit of 1Gi"#,
+            "invalid",
+        ),
+        (
+            "create",
+            403,
+            "Forbidden",
+            r#"pods is forbidden: User "system:serviceaccount:sealwright-system:petset" cannot create resource "pods" in API group "" in the namespace "shop""#,
+            "forbidden",
+        ),
+        (
+            "apply",
+            403,
+            "Forbidden",
+            r#"roles.rbac.authorization.k8s.io "pg" is forbidden: user "system:serviceaccount:x:y" (groups=["system:authenticated"]) is attempting to grant RBAC permissions not currently held"#,
+            "forbidden",
+        ),
+        ("read", 403, "Forbidden", "secrets is forbidden: no", "forbidden"),
+        (
+            "create",
+            409,
+            "Conflict",
+            r#"Operation cannot be fulfilled on resourcequotas "small": the object has been modified; please apply your changes to the latest version and try again"#,
+            "conflict",
+        ),
+    ];
+
+    #[test]
+    fn what_the_api_server_says_is_said_word_for_word_and_sorted_by_what_helps() {
+        for (action, code, reason, message, category) in SENTENCES {
+            let error = answered(action, code, reason, message);
+            assert_eq!(error.category(), category, "{message}");
+            for text in [api_types::error_chain(&error), error.sentence()] {
+                assert!(text.ends_with(message), "{text}");
+                assert_eq!(text.matches(message).count(), 1, "said once: {text}");
+                assert!(!text.contains("Status {") && !text.contains("ApiError"), "{text}");
+                assert_eq!(text.contains("RBAC:"), category == "forbidden", "{text}");
+            }
+            assert_eq!(error.is_refusal(), category != "conflict", "{message}");
+        }
+    }
+
+    #[test]
+    fn objects_are_named_in_errors() {
+        let lacking =
+            r#"secrets "pg-auth" is forbidden: User "x" cannot patch resource "secrets" in API group """#;
+        let table = [
+            (
+                answered("apply", 403, "Forbidden", lacking),
+                "not allowed; check this operator's RBAC",
+            ),
+            (
+                answered("apply", 403, "Forbidden", "no"),
+                "the API server refused it",
+            ),
+        ];
+        for (error, what) in table {
+            assert_eq!(error.to_string(), format!("apply Pod shop/pg-0: {what}"));
+        }
+    }
+
+    #[test]
+    fn an_answer_without_a_sentence_is_said_by_its_code() {
+        for (code, reason, expected) in [
+            (507, "", "HTTP status 507"),
+            (403, "Forbidden", "Forbidden (403)"),
+        ] {
+            assert!(
+                answered("create", code, reason, "")
+                    .sentence()
+                    .ends_with(expected)
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_over_by_itself_is_no_refusal() {
+        for code in [408, 429, 502, 503, 504] {
+            let busy = answered(
+                "create",
+                code,
+                "",
+                "the server is currently unable to handle the request",
+            );
+            assert!(!busy.is_refusal() && busy.category() == "api", "{code}");
+        }
+        let object = ObjectId::of(&k8s_openapi::api::core::v1::Pod::default());
+        assert!(!ApplyError::new("create", object, kube::Error::TlsRequired).is_refusal());
+    }
+}
