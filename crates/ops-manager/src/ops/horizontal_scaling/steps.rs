@@ -85,8 +85,12 @@ fn grow(op: &Operation, world: &World) -> StepResult {
     Ok(Progress::Done)
 }
 
+/// A primary that leaves is taken out of the Service for reads before it becomes a standby: its PostgreSQL restarts then.
 fn transfer(op: &Operation, world: &World) -> StepResult {
-    staying(op)?.have_every_row(world)?;
+    let staying = staying(op)?;
+    staying.are_healthy(world)?;
+    staying.serve_reads(world)?;
+    staying.have_every_row(world)?;
     Ok(Progress::Done)
 }
 
