@@ -1,22 +1,26 @@
-//! Two Pods of one name may run at once, on one volume: deletion without grace takes a Pod out of the API before its processes
-//! have ended. PostgreSQL runs in one of them only.
+//! Two Pods may run at once on one volume: deletion without grace takes a Pod out of the API before its processes have ended.
+//! PostgreSQL runs in one of them only. How long kubelet leaves such processes alone is kubelet's choice, so another Pod keeps
+//! the volume locked here.
 
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use api_types::Postgres;
 use api_types::vocabulary::POSTGRES_CONTAINER;
+use api_types::{Postgres, names};
 use e2e::cluster::{TestNamespace, in_namespace};
 use e2e::members;
 use e2e::poll::{self, Look};
-use e2e::{manifests, shell, wait};
+use e2e::{manifests, pods, shell, wait};
 use kube::api::DeleteParams;
+use serde_json::json;
 
 use crate::{DATABASE, PROVISIONING};
 
 const POD: &str = "standalone-0";
-/// How long the former Pod's PostgreSQL, which does not end by itself, is left alone by kubelet.
-const GRACE: i64 = 15;
+/// Pod that waits for the lock of the volume, and keeps it.
+const HOLDER: &str = "holder";
+/// Prints `waits` when another process has the lock.
+const HOLD: &str = "flock -n /data/in-use true || echo waits; exec flock /data/in-use sleep infinity";
 /// Until the next Pod runs.
 const SOON: Duration = Duration::from_secs(60);
 const OFTEN: Duration = Duration::from_millis(200);
@@ -27,18 +31,13 @@ async fn a_pod_waits_until_the_former_one_has_let_go_of_the_volume() -> Result<(
 }
 
 async fn story(namespace: &TestNamespace) -> Result<()> {
-    manifests::create_postgres(namespace, manifests::STANDALONE, |postgres| {
-        let template = postgres.spec.pod_template.get_or_insert_default();
-        let pod = template.spec.get_or_insert_default();
-        pod.termination_grace_period_seconds = Some(GRACE);
-    })
-    .await?;
+    manifests::create_postgres(namespace, manifests::STANDALONE, |_| ()).await?;
     wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
     let write = "create table kept as select generate_series(1, 1000)";
     members::sql(namespace, POD, write).await?;
 
     let former = members::primary(namespace, DATABASE).await?;
-    hold_its_shutdown(namespace).await?;
+    queue_for_the_volume(namespace).await?;
     let at_once = DeleteParams::default().grace_period(0);
     namespace.pods().delete(POD, &at_once).await?;
     let waits = until_it_says(namespace, &former.uid, "waiting for it").await?;
@@ -53,11 +52,11 @@ async fn story(namespace: &TestNamespace) -> Result<()> {
         &["sh", "-c", "cat /proc/[0-9]*/comm"],
     )
     .await?;
-    let now = members::log(namespace, POD, POSTGRES_CONTAINER).await?;
     ensure!(
-        now.contains("has let go") || !running.lines().any(|name| name == "postgres"),
-        "PostgreSQL runs beside the former Pod's:\n{running}"
+        !running.lines().any(|name| name == "postgres"),
+        "PostgreSQL runs while another Pod has the volume:\n{running}"
     );
+    namespace.pods().delete(HOLDER, &at_once).await?;
     until_it_says(namespace, &former.uid, "has let go of the volume").await?;
 
     wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
@@ -66,15 +65,22 @@ async fn story(namespace: &TestNamespace) -> Result<()> {
     Ok(())
 }
 
-/// A shutdown ends with a checkpoint, and the process that would write it stands still.
-async fn hold_its_shutdown(namespace: &TestNamespace) -> Result<()> {
-    let checkpointer = "select pid from pg_stat_activity where backend_type = 'checkpointer'";
-    let pid = members::sql(namespace, POD, checkpointer).await?;
-    let stop = format!("kill -STOP {pid}");
-    let command = ["sh", "-c", stop.as_str()];
-    shell::output_of(&namespace.pods(), POD, POSTGRES_CONTAINER, &command)
-        .await
-        .map(|_| ())
+/// Starts the holder, and returns when it waits for the member to let go of the volume.
+async fn queue_for_the_volume(namespace: &TestNamespace) -> Result<()> {
+    let image = pods::image_of(namespace, DATABASE).await?;
+    let volume =
+        json!({ "name": "data", "persistentVolumeClaim": { "claimName": names::data_claim(DATABASE, 0) } });
+    let pod = pods::restricted(HOLDER, &image, DATABASE, &["sh", "-c", HOLD], vec![volume])?;
+    pods::start(namespace, &pod, SOON).await?;
+    poll::until("the holder waits", SOON, OFTEN, || async {
+        let said = members::log(namespace, HOLDER, pods::CONTAINER).await?;
+        Ok(if said.contains("waits") {
+            Look::Found(())
+        } else {
+            Look::NotYet(said)
+        })
+    })
+    .await
 }
 
 /// The log of the Pod that comes after this one, once it has these words.
