@@ -261,8 +261,8 @@ pub struct TlsRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drain: Option<Drain>,
     /// How long applications have at least to take the bundle with the old and the new CA, before a member presents a
-    /// certificate of the new one; for example `2m`. Default `0s`: as long as the members need to trust both. An extension
-    /// of Sealwright.
+    /// certificate of the new one. Default `2m`: a Pod that mounts the Secret has the bundle by then. `0s` is as long as the
+    /// members need to trust both. An extension of Sealwright.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub ca_overlap: Option<String>,

@@ -254,7 +254,7 @@ pub struct TlsRequestArgs {
     /// How long such sessions are waited for, for example 1m.
     #[arg(long, value_name = "TIME")]
     pub drain_timeout: Option<String>,
-    /// How long applications have to take the bundle with the old and the new CA, for example 2m.
+    /// How long applications have to take the bundle with the old and the new CA [default: 2m].
     #[arg(long, value_name = "TIME")]
     pub ca_overlap: Option<String>,
     /// The request.

@@ -57,7 +57,7 @@ async fn story(namespace: &TestNamespace) -> Result<()> {
     ensure!(before.made > 0 && before.failed() == 0, "before: {before:?}");
 
     let yaml = manifests::with_restart(manifests::CHANGE_ISSUER, "auto")
-        .replace("\n  tls:\n", &format!("\n  tls:\n    caOverlap: {OVERLAP}\n"));
+        .replace("caOverlap: 0s", &format!("caOverlap: {OVERLAP}"));
     requests::create(namespace, &yaml, "change", DATABASE).await?;
     takes_both(namespace).await?;
     wait::request_successful(&namespace.api(), "change", CHANGED).await?;

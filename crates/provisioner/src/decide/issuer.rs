@@ -55,7 +55,7 @@ pub fn advice(world: &World, ca: &IssuerCa) -> Option<String> {
     Some(format!(
         "{}. The server certificate is still of the former one, and \
          will be of the new one {when}; give the new CA to clients before. To change over now, create a PostgresOpsRequest \
-         with tls.rotateCertificates: true, and with the time that clients need to take the new CA in tls.caOverlap",
+         with tls.rotateCertificates: true; tls.caOverlap is the time that clients have to take the new CA (2m by default)",
         ca.sentence(&issuer(world)?.name),
     ))
 }

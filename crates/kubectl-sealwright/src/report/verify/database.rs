@@ -50,7 +50,7 @@ pub(super) fn findings(evidence: &Evidence, members: &[MemberVerdict]) -> Vec<Fi
     if let Some(message) = &evidence.issuer_ca_changed {
         let advice = format!(
             "change over before the next renewal does, and give clients time to take the new CA: \
-             kubectl sealwright tls rotate {} -n {} --restart auto --ca-overlap 2m",
+             kubectl sealwright tls rotate {} -n {} --restart auto",
             evidence.database, evidence.namespace
         );
         add(Grade::Note, Check::Chain, message.clone(), advice);

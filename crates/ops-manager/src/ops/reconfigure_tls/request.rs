@@ -47,12 +47,16 @@ pub fn restart(op: &Operation) -> TlsRestart {
     of(op).restart.unwrap_or_default()
 }
 
+/// Time in which a Pod that mounts the Secret gets the new bundle: kubelet syncs a Pod every 60 to 90 s, and reads a Secret
+/// that is at most 60 s old when its watch is behind (Kubernetes, "Mounted Secrets are updated automatically").
+const DEFAULT_CA_OVERLAP: SignedDuration = SignedDuration::from_mins(2);
+
 /// How long applications have at least to take the bundle with the old and the new CA.
 pub fn ca_overlap(op: &Operation) -> SignedDuration {
-    let given = of(op).ca_overlap.as_deref();
-    given
+    let written = of(op).ca_overlap.as_deref();
+    written
         .and_then(|text| text.parse().ok())
-        .unwrap_or(SignedDuration::ZERO)
+        .unwrap_or(DEFAULT_CA_OVERLAP)
 }
 
 /// What becomes of sessions that the new settings do not admit.
