@@ -68,8 +68,8 @@ unit: prepare ## All tests that need no cluster; they start an API server of the
 e2e: cluster operators ## Tests on the real cluster
 	@$(ENV) cargo test --workspace --features e2e/cluster --test behaviour --test disruption -- --test-threads=3
 
-ordinary: cluster operators ## Ordinary inputs on the real cluster: what the object reported, and whether it healed (not part of make test)
-	@$(ENV) cargo test --workspace --features e2e/cluster --test ordinary -- --test-threads=3
+ordinary: cluster operators ## Ordinary inputs on the real cluster, and a table of what the object said; ONLY=<test> runs one
+	@hack/ordinary.sh
 
 test: ## All tests, the real cluster included
 	@hack/test.sh

@@ -200,7 +200,7 @@ impl OpsRequestType {
             Self::Reconfigure => "Reconfigure",
             Self::ReconfigureTLS => crate::reported::ops_request::conditions::RECONFIGURE_TLS,
             Self::RotateAuth => "RotateAuth",
-            Self::ReconnectStandby => "ReconnectStandby",
+            Self::ReconnectStandby => crate::reported::ops_request::conditions::RECONNECT_STANDBY,
             Self::ForceFailOver => "ForceFailOver",
             Self::SetRaftKeyPair => "SetRaftKeyPair",
             Self::StorageMigration => "StorageMigration",
@@ -505,7 +505,7 @@ pub struct CredentialsRef {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReconnectStandbyRequest {
-    /// How long to wait for a standby.
+    /// How long a restarted standby may take to stream before its data is replaced by a copy of the primary's. Default `2m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     #[x_kube(validation = rules::duration())]
@@ -520,7 +520,7 @@ pub struct ForceFailOverRequest {
     pub candidates: Vec<String>,
 }
 
-/// Keys of KubeDB's Raft store.
+/// Keys of KubeDB's Raft store; this database has none, so the request ends `Skipped`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SetRaftKeyPairRequest {

@@ -101,6 +101,9 @@ pub struct OperationProgress {
     /// Why a Pod is made anew although the request did not ask for it, by Pod name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub restart_reasons: BTreeMap<String, String>,
+    /// When each standby was last told to replace its data by a copy of the primary's, by Pod name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rebuilt: BTreeMap<String, Time>,
     /// The primary when the operation began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old_primary: Option<String>,

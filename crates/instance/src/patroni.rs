@@ -330,6 +330,17 @@ impl Patroni {
         self.send("the restart", request, deadline).await.map(drop)
     }
 
+    /// Replaces the data of this standby by a copy of the primary's (`POST /reinitialize`). It returns when Patroni has begun;
+    /// [`MemberStatus::state`] tells when the copy is there. Patroni refuses it on a primary.
+    ///
+    /// # Errors
+    /// [`PatroniError`].
+    pub async fn reinitialize(&self) -> Result<(), PatroniError> {
+        let body = serde_json::json!({"force": true, "from-leader": true});
+        let request = self.change(Method::POST, "reinitialize").json(&body);
+        self.send("the rebuild", request, self.deadline).await.map(drop)
+    }
+
     /// Merges a patch into the dynamic configuration (null removes a key); returns the configuration after it.
     ///
     /// # Errors

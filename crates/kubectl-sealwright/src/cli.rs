@@ -49,6 +49,8 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Restart all members: standbys first, a switchover, the old primary last.
     Restart(RestartArgs),
+    /// Bring back standbys that do not stream: by a restart, or by a copy of the primary's data.
+    Reconnect(ReconnectArgs),
     /// Keep the operators off a database.
     Pause(PauseArgs),
     /// Take a person's pause away; that of an operation is left alone.
@@ -318,6 +320,17 @@ pub struct RequestArgs {
 /// `restart`.
 #[derive(Clone, Debug, Args)]
 pub struct RestartArgs {
+    /// The request.
+    #[command(flatten)]
+    pub request: RequestArgs,
+}
+
+/// `reconnect`.
+#[derive(Clone, Debug, Args)]
+pub struct ReconnectArgs {
+    /// How long a restarted standby may take to stream before it is rebuilt [default: 2m].
+    #[arg(long, value_name = "TIME")]
+    pub ready_timeout: Option<String>,
     /// The request.
     #[command(flatten)]
     pub request: RequestArgs,

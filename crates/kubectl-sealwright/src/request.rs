@@ -2,15 +2,17 @@
 
 use api_types::PostgresOpsRequest;
 use api_types::ops_request::{
-    ApplyOption, Drain, DrainPolicy, OpsRequestType, PostgresOpsRequestSpec, RestartRequest, TlsRequest,
-    TlsRestart,
+    ApplyOption, Drain, DrainPolicy, OpsRequestType, PostgresOpsRequestSpec, ReconnectStandbyRequest,
+    RestartRequest, TlsRequest, TlsRestart,
 };
 use api_types::postgres::LocalRef;
 use api_types::tls::{CertificateSpec, IssuerRef, X509Subject};
 use api_types::vocabulary::CERT_MANAGER_GROUP;
 use kube::api::ObjectMeta;
 
-use crate::cli::{self, CertificateArgs, IssuerArgs, ModeArgs, RequestArgs, TlsCommand, TlsRequestArgs};
+use crate::cli::{
+    self, CertificateArgs, IssuerArgs, ModeArgs, ReconnectArgs, RequestArgs, TlsCommand, TlsRequestArgs,
+};
 use crate::decide::Change;
 
 /// A request, and what it changes.
@@ -100,6 +102,21 @@ pub fn restart(args: &RequestArgs) -> Asked {
     Asked {
         change: Change::Restart,
         request: named(args, Change::Restart.word(), spec),
+    }
+}
+
+/// The request of `reconnect`.
+pub fn reconnect(args: &ReconnectArgs) -> Asked {
+    let section = ReconnectStandbyRequest {
+        ready_time_out: args.ready_timeout.clone(),
+    };
+    let spec = PostgresOpsRequestSpec {
+        reconnect_standby: Some(section),
+        ..spec(&args.request, OpsRequestType::ReconnectStandby)
+    };
+    Asked {
+        change: Change::Reconnect,
+        request: named(&args.request, Change::Reconnect.word(), spec),
     }
 }
 

@@ -10,7 +10,7 @@ use kubectl_sealwright::request;
 use testkit::apiserver;
 
 /// Command lines, and the golden file of their request.
-const CASES: [(&str, &str); 9] = [
+const CASES: [(&str, &str); 10] = [
     ("add", "tls add ha-postgres --issuer pg-issuer"),
     (
         "add-everything",
@@ -38,6 +38,7 @@ const CASES: [(&str, &str); 9] = [
         "tls remove ha-postgres --client-auth-mode scram --drain force",
     ),
     ("restart", "restart ha-postgres --name nightly --apply IfReady"),
+    ("reconnect", "reconnect ha-postgres --ready-timeout 30s"),
 ];
 
 fn request(line: &str) -> PostgresOpsRequest {
@@ -45,6 +46,7 @@ fn request(line: &str) -> PostgresOpsRequest {
     match cli.command {
         Command::Tls(command) => request::tls(&command).request,
         Command::Restart(args) => request::restart(&args.request).request,
+        Command::Reconnect(args) => request::reconnect(&args).request,
         other => panic!("{other:?} writes no request"),
     }
 }

@@ -245,7 +245,8 @@ fn gate(op: &Operation, world: &World, request: &PostgresOpsRequest, now: Timest
             crate::world::paused_by_another(&op.database, holder).to_string(),
         ));
     }
-    if op.apply == ApplyOption::IfReady && world.phase() != Some(DatabasePhase::Ready) {
+    let is_to_be_ready = op.apply == ApplyOption::IfReady && !op.type_.repairs();
+    if is_to_be_ready && world.phase() != Some(DatabasePhase::Ready) {
         return Some(until_ready(op, world, request, now));
     }
     None

@@ -59,6 +59,11 @@ pub enum MemberEffect {
         /// Its UID.
         uid: String,
     },
+    /// Replace the standby's data by a copy of the primary's, unless Patroni is at it.
+    Rebuild {
+        /// The Pod.
+        pod: String,
+    },
     /// Move the primary role, if `from` still has it.
     Switchover {
         /// The primary.
@@ -176,6 +181,7 @@ impl fmt::Display for MemberEffect {
                 write!(f, "end the sessions {}", crate::waiting::with_tls(*encrypted))
             }
             Self::Evict { pod, .. } => write!(f, "evict {pod}"),
+            Self::Rebuild { pod } => write!(f, "rebuild {pod} from the primary"),
             Self::Switchover { from, to } => write!(f, "switch over from {from} to {to}"),
             Self::ServeReads { pod, serve: true, .. } => write!(f, "put {pod} into the Service for reads"),
             Self::ServeReads { pod, .. } => write!(f, "take {pod} out of the Service for reads"),

@@ -27,6 +27,8 @@ const FILES_WITHIN: Duration = Duration::from_secs(1);
 const SLOT_RETENTION: &str = "member_slots_ttl";
 /// Patroni's word for a PostgreSQL that runs.
 const RUNNING: &str = "running";
+/// Patroni's words for a standby whose data is being copied from the primary.
+const CLONING: &str = "creating replica";
 /// Patroni's word for a standby that receives WAL from the primary.
 const STREAMING: &str = "streaming";
 /// Patroni's words for a member that takes writes.
@@ -145,6 +147,17 @@ impl<'a> Connections<'a> {
             candidate: to.to_owned(),
         };
         tolerant("switchover", from, patroni.switchover(&wish).await.map(drop))
+    }
+
+    /// Lets Patroni replace the data of a standby by a copy of the primary's. Patroni itself refuses that for a primary.
+    ///
+    /// # Errors
+    /// [`Error::Member`]; a member that can't be reached now is no error.
+    pub async fn rebuild(&self, pod: &str) -> Result<(), Error> {
+        let Some(patroni) = self.patroni(pod)? else {
+            return Ok(());
+        };
+        tolerant("rebuild", pod, patroni.reinitialize().await)
     }
 
     /// Lets Patroni drop the replication slots of members that are gone at once, or keep them for its usual time
@@ -284,6 +297,7 @@ fn state(status: &MemberStatus, cluster: Option<&Cluster>, pod: &str) -> Patroni
     PatroniState {
         running: status.state == RUNNING,
         primary: PRIMARY.contains(&status.role.as_str()),
+        cloning: status.state == CLONING,
         streaming: status.replication_state.as_deref() == Some(STREAMING),
         lag: cluster
             .and_then(|cluster| cluster.member(pod))

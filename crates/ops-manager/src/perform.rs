@@ -79,6 +79,7 @@ async fn perform_member(
             Ok(())
         }
         MemberEffect::Evict { pod, uid } => evict_pod(client, seen, pod, uid).await,
+        MemberEffect::Rebuild { pod } => Connections::new(seen)?.rebuild(pod).await,
         MemberEffect::Switchover { from, to } => Connections::new(seen)?.switch_over(from, to).await,
         MemberEffect::ServeReads { pod, uid, serve } => serve_reads(client, seen, pod, uid, *serve).await,
         MemberEffect::ForgetSlots { leader, forget } => {

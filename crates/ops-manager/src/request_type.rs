@@ -36,6 +36,11 @@ pub trait RequestType: Send + Sync {
         None
     }
 
+    /// Whether it repairs a database, and so begins whatever the phase is: a broken one would never be Ready.
+    fn repairs(&self) -> bool {
+        false
+    }
+
     /// What has to be read besides what every type needs.
     fn reads(&self, op: &Operation, postgres: &Postgres) -> Reads;
 

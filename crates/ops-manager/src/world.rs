@@ -181,6 +181,8 @@ pub struct PatroniState {
     pub running: bool,
     /// It takes writes.
     pub primary: bool,
+    /// Its data is being copied from the primary.
+    pub cloning: bool,
     /// It receives WAL from the primary as a stream.
     pub streaming: bool,
     /// Bytes of WAL that it has yet to replay.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use api_types::Condition;
+use api_types::{Condition, PetSet};
 use blueprint::Resolved;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret};
@@ -123,6 +123,14 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The PetSet that this pass applies.
+    pub fn applied_pet_set(&self) -> Option<&PetSet> {
+        self.actions.iter().find_map(|action| match action {
+            Action::Apply(Child::PetSet(pet_set)) => Some(&**pet_set),
+            _ => None,
+        })
+    }
+
     /// Adds a write.
     pub fn act(&mut self, action: Action) {
         self.actions.push(action);

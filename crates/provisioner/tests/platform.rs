@@ -97,6 +97,15 @@ fn it_goes_when_the_cause_is_gone() {
     );
 }
 
+/// `kubectl wait --for=condition=ReplicaReady` after an edit of the number does not return before there are so many.
+#[test]
+fn a_member_that_is_about_to_be_added_is_missing_at_once() {
+    let world = edit(running(json!({})), |spec| spec.replicas = Some(5));
+    let plan = decide(&world);
+    let (status, _, message) = set(&plan, "ReplicaReady").expect("it is set");
+    assert!(!status && message.contains("desired replicas: 5"), "{message}");
+}
+
 /// A member beyond those that are asked for may fail to go; the others serve.
 #[test]
 fn a_complete_database_is_not_called_unready_by_it() {

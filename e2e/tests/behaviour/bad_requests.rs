@@ -114,8 +114,8 @@ const TABLE: &[(&str, Refusal, &str, &str)] = &[
     (
         "an operation of the API that is not offered",
         Failed,
-        "{type: ReconnectStandby, databaseRef: {name: standalone}}",
-        "ReconnectStandby",
+        "{type: ForceFailOver, databaseRef: {name: standalone}}",
+        "ForceFailOver",
     ),
 ];
 

@@ -64,12 +64,6 @@ async fn choices(namespace: &TestNamespace) -> Result<()> {
     for choice in CHOICES {
         as_user(namespace, "postgres", choice).await?;
     }
-    as_user(
-        namespace,
-        "template1",
-        "ALTER DATABASE postgres WITH ALLOW_CONNECTIONS false",
-    )
-    .await?;
     // A member that starts with all this is checked from the beginning.
     let old = namespace.pods().get(POD).await?;
     namespace.pods().delete(POD, &DeleteParams::default()).await?;

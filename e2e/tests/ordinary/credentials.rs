@@ -11,7 +11,7 @@ use kube::ResourceExt;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 
-use crate::{PROVISIONING, reported};
+use crate::{PROVISIONING, healed, reported};
 
 async fn standalone(namespace: &TestNamespace, auth: Option<&str>, policy: DeletionPolicy) -> Result<()> {
     manifests::create_postgres(namespace, manifests::STANDALONE, |postgres| {
@@ -55,7 +55,7 @@ async fn a_secret_that_the_user_names_is_waited_for() -> Result<()> {
 
         // A password with what shells, files and connection strings quote.
         secret(&namespace, "my-auth", "admin", r#" 'p"a:s\s$w{o}r%d# "#).await?;
-        wait::database_ready(&namespace.api(), "pg", PROVISIONING).await?;
+        healed(&namespace, "pg").await?;
         let question = "select rolsuper from pg_roles where rolname = current_user";
         let psql = [
             "psql",
@@ -92,8 +92,7 @@ async fn a_password_that_ends_in_a_line_break_is_refused_and_the_corrected_one_h
             .api::<Secret>()
             .patch("my-auth", &PatchParams::default(), &Patch::Merge(corrected))
             .await?;
-        wait::database_ready(&namespace.api(), "pg", PROVISIONING).await?;
-        Ok(())
+        healed(&namespace, "pg").await
     })
     .await
 }
@@ -125,7 +124,7 @@ async fn old_data(namespace: &TestNamespace) -> Result<()> {
     );
     no_member_was_made(namespace).await?;
     secret(namespace, &auth, &username, &password).await?;
-    wait::database_ready(&api, "pg", PROVISIONING).await?;
+    healed(namespace, "pg").await?;
     let answer = members::sql_on_primary(namespace, "pg", "select answer from kept").await?;
     ensure!(answer == "42", "the row is {answer:?}");
     Ok(())

@@ -9,8 +9,9 @@ mod names;
 mod parameters;
 mod platform;
 mod rows;
+mod table;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use api_types::{Postgres, condition};
@@ -30,6 +31,7 @@ async fn reported(
     status: &str,
     reason: &str,
 ) -> Result<String> {
+    let began = Instant::now();
     let found = |postgres: &Postgres| {
         let conditions = postgres
             .status
@@ -42,5 +44,14 @@ async fn reported(
     let what = format!("{type_}={status}, reason {reason}");
     let holds = |postgres: &Postgres| found(postgres).is_some();
     let postgres = wait::until(&namespace.api(), database, &what, REPORTED, holds).await?;
-    Ok(found(&postgres).unwrap_or_default())
+    let message = found(&postgres).unwrap_or_default();
+    table::said(&what, &message, began.elapsed())?;
+    Ok(message)
+}
+
+/// Waits until a database is Ready that was not, after its cause was mended.
+async fn healed(namespace: &TestNamespace, database: &str) -> Result<()> {
+    let began = Instant::now();
+    wait::database_ready(&namespace.api(), database, PROVISIONING).await?;
+    table::healed(began.elapsed())
 }

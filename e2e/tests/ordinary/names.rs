@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::{PROVISIONING, REPORTED, reported};
+use crate::{PROVISIONING, REPORTED, healed, reported};
 
 /// What deployment tools write on what they apply.
 const MARKS: [(&str, &str); 5] = [
@@ -170,7 +170,7 @@ async fn taken(namespace: &TestNamespace) -> Result<()> {
         .api::<PersistentVolumeClaim>()
         .delete("data-pg-0", &now)
         .await?;
-    wait::database_ready(&namespace.api(), "pg", PROVISIONING).await?;
+    healed(namespace, "pg").await?;
     second_database(namespace).await
 }
 
@@ -225,7 +225,7 @@ async fn token(namespace: &TestNamespace) -> Result<()> {
     let api = namespace.api::<Postgres>();
     api.patch("pg", &PatchParams::default(), &Patch::Merge(corrected))
         .await?;
-    wait::database_ready(&api, "pg", PROVISIONING).await?;
+    healed(namespace, "pg").await?;
 
     let own = json!({"automountServiceAccountToken": false});
     namespace
@@ -273,8 +273,7 @@ async fn a_user_that_the_image_does_not_know_is_refused_and_the_corrected_spec_h
         let api = namespace.api::<Postgres>();
         api.patch("pg", &PatchParams::default(), &Patch::Merge(corrected))
             .await?;
-        wait::database_ready(&api, "pg", PROVISIONING).await?;
-        Ok(())
+        healed(&namespace, "pg").await
     })
     .await
 }

@@ -1,9 +1,10 @@
 //! Parameters that PostgreSQL would refuse, and what keeps WAL.
 
-use anyhow::{Context, Result, ensure};
-use api_types::{Postgres, condition};
+use anyhow::{Result, ensure};
+use api_types::ops_request::{OpsRequestType, PostgresOpsRequestSpec, ReconnectStandbyRequest};
+use api_types::{PetSet, Postgres, PostgresOpsRequest, condition};
 use e2e::cluster::{TestNamespace, in_namespace};
-use e2e::{manifests, members, shell, wait};
+use e2e::{manifests, members, requests, wait};
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
@@ -178,11 +179,11 @@ async fn behind(namespace: &TestNamespace) -> Result<()> {
     })
     .await?;
     wait::database_ready(&api, database, PROVISIONING).await?;
-    let primary = members::primary(namespace, database).await?.name;
-    ensure!(primary == "ha-postgres-0", "{primary} was born as the primary");
-
     edit(namespace, database, json!({"replicas": 1})).await?;
+    let is_one = |set: &PetSet| set.spec.replicas == Some(1);
+    wait::until(&namespace.api(), database, "one member", PROVISIONING, is_one).await?;
     wait::database_ready(&api, database, PROVISIONING).await?;
+    let primary = members::primary(namespace, database).await?.name;
     let write = "SELECT count(pg_logical_emit_message(false, 'test', repeat('x', 1000000))) FROM generate_series(1, 350)";
     members::sql(namespace, &primary, write).await?;
     for _ in 0..2 {
@@ -195,9 +196,18 @@ async fn behind(namespace: &TestNamespace) -> Result<()> {
     let said = behind_message(&postgres).unwrap_or_default();
     ensure!(said.contains("wal_keep_size is 16 MB"), "{said}");
 
-    // The command that the message has, run where it says.
-    let command = said.split(" -- ").nth(1).context("a command")?;
-    shell::output_of(&namespace.pods(), &primary, "postgres", &["sh", "-c", command]).await?;
+    ensure!(said.contains("ReconnectStandby"), "{said}");
+    let request = PostgresOpsRequest::new(
+        "reconnect",
+        PostgresOpsRequestSpec {
+            reconnect_standby: Some(ReconnectStandbyRequest {
+                ready_time_out: Some("20s".to_owned()),
+            }),
+            ..PostgresOpsRequestSpec::of(database, OpsRequestType::ReconnectStandby)
+        },
+    );
+    requests::create_as_is(namespace, &request).await?;
+    wait::request_successful(&namespace.api(), "reconnect", PROVISIONING).await?;
     wait::database_ready(&api, database, PROVISIONING).await?;
     Ok(())
 }

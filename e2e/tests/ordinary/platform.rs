@@ -1,6 +1,8 @@
 //! The platform refuses: quota, storage, admission, nodes. The Postgres repeats the platform's own sentence, and the database
 //! comes up by itself when the cause is gone.
 
+use std::time::Instant;
+
 use anyhow::{Result, ensure};
 use api_types::{Postgres, condition};
 use e2e::cluster::{TestNamespace, in_namespace};
@@ -13,7 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::{PROVISIONING, REPORTED, reported};
+use crate::{PROVISIONING, REPORTED, healed, reported, table};
 
 const DATABASE: &str = "standalone";
 
@@ -73,12 +75,14 @@ async fn says(namespace: &TestNamespace, database: &str, sentence: &str) -> Resu
             .unwrap_or_default()
     };
     let holds = |postgres: &Postgres| message(postgres).contains(sentence);
+    let began = Instant::now();
     let what = format!("Ready=False with {sentence:?}");
     let postgres = wait::until(&namespace.api(), database, &what, REPORTED, holds).await?;
     let text = serde_json::to_string(&postgres.status)?;
     for wrong in ["Status {", "ApiError", "RBAC", "Some("] {
         ensure!(!text.contains(wrong), "{database}: {wrong} in {text}");
     }
+    table::said("Ready=False", &message(&postgres), began.elapsed())?;
     Ok(message(&postgres))
 }
 
@@ -153,7 +157,7 @@ async fn a_quota_is_said_and_more_room_heals() -> Result<()> {
 
         let patch = Patch::Merge(json!({"spec": hard("4Gi")}));
         namespace.api::<ResourceQuota>().patch("small", &PatchParams::default(), &patch).await?;
-        wait::database_ready(&namespace.api(), DATABASE, PROVISIONING).await?;
+        healed(&namespace, DATABASE).await?;
         Ok(())
     })
     .await
@@ -167,7 +171,7 @@ async fn a_limit_range_is_said_and_a_corrected_spec_heals() -> Result<()> {
         create(&namespace, DATABASE, &postgres_resources("2Gi")).await?;
         says(&namespace, DATABASE, "maximum memory usage per Container is 512Mi, but limit is 2Gi").await?;
         edit(&namespace, DATABASE, postgres_resources("512Mi")).await?;
-        wait::database_ready(&namespace.api(), DATABASE, PROVISIONING).await?;
+        healed(&namespace, DATABASE).await?;
         Ok(())
     })
     .await
@@ -189,7 +193,7 @@ async fn a_claim_that_was_never_bound_is_made_again_from_the_corrected_spec() ->
             json!({"storage": {"storageClassName": "standard"}}),
         )
         .await?;
-        wait::database_ready(&namespace.api(), DATABASE, PROVISIONING).await?;
+        healed(&namespace, DATABASE).await?;
         let claim: PersistentVolumeClaim = namespace.api().get("data-standalone-0").await?;
         let class = claim.spec.and_then(|spec| spec.storage_class_name);
         ensure!(class.as_deref() == Some("standard"), "{class:?}");
@@ -214,7 +218,7 @@ async fn a_pod_that_was_never_started_is_made_again_from_a_corrected_template() 
             json!({"podTemplate": {"spec": {"nodeSelector": null}}}),
         )
         .await?;
-        wait::database_ready(&namespace.api(), DATABASE, PROVISIONING).await?;
+        healed(&namespace, DATABASE).await?;
         Ok(())
     })
     .await

@@ -21,6 +21,8 @@ pub mod conditions {
         RECONFIGURE_TLS = "ReconfigureTLS" in "";
         /// The request of this type has begun.
         HORIZONTAL_SCALING = "HorizontalScaling" in "";
+        /// The request of this type has begun.
+        RECONNECT_STANDBY = "ReconnectStandby" in "";
         /// The request holds the pause, and the provisioner has acknowledged it.
         DATABASE_PAUSE_SUCCEEDED = "DatabasePauseSucceeded" in "", trouble;
         /// cert-manager was asked to issue the certificates anew.
@@ -53,6 +55,16 @@ pub mod conditions {
         FAILOVER_DONE = "FailoverDone" in "";
         /// Every member follows the new settings after a reload.
         RELOAD_PODS = "ReloadPods" in "", trouble;
+        /// The standbys that do not stream are written down.
+        NOT_READY_REPLICAS = "NotReadyReplicas" in "", trouble;
+        /// Standbys that did not stream are restarted.
+        RECONNECT_STANDBY_WITH_RESTART = "ReconnectStandbyWithRestart" in "", trouble;
+        /// A part of it: the Pod of a standby was restarted.
+        RESTART_NOT_READY_STANDBY = "RestartNotReadyStandby" in "";
+        /// A part of it: the standby streams from the primary.
+        STANDBY_READY_CHECK = "StandbyReadyCheck" in "";
+        /// Standbys that a restart did not help have a copy of the primary's data.
+        RECONNECT_STANDBY_WITH_BASE_BACKUP = "ReconnectStandbyWithBaseBackup" in "", trouble;
         /// The new members stream from the primary.
         SCALING_UP = "ScalingUp" in "", trouble;
         /// The primary is a member that stays.
@@ -71,7 +83,7 @@ pub mod conditions {
         SUCCESSFUL = "Successful" in "";
         /// The end, or its beginning: the message says what went wrong and what to change.
         FAILED = "Failed" in "", trouble;
-        /// The end: a newer request of the same type replaces this one.
+        /// The end: a newer request of the same type replaces this one, or a database of this kind has nothing that it would change.
         SKIPPED = "Skipped" in "", trouble;
         /// The end: somebody has denied the request.
         DENIED = "Denied" in "";

@@ -103,7 +103,7 @@ pub mod reasons {
         READINESS_CHECK_FAILED = "ReadinessCheckFailed" in "`Ready` is `False`", trouble;
         /// The health check can't log in, or lacks a right. That says nothing about other clients; the message has PostgreSQL's words.
         HEALTH_CHECK_NOT_POSSIBLE = "HealthCheckNotPossible" in "`AcceptingConnection` or `Ready` is `Unknown`", trouble;
-        /// A standby needs WAL that the primary has removed; the message has the cause, and the command that copies it anew.
+        /// A standby needs WAL that the primary has removed; the message has the cause, and the request that replaces its data.
         STANDBY_LEFT_BEHIND = "StandbyLeftBehind" in "`Ready` is `False`", trouble;
         /// Less than a fifth of a member's volume is free; the message says what fills it, and what to do.
         VOLUME_FILLS_UP = "VolumeFillsUp" in "`StorageAtRisk` is `True`", trouble;

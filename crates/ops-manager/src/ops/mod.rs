@@ -2,7 +2,9 @@
 
 pub mod horizontal_scaling;
 pub mod reconfigure_tls;
+pub mod reconnect_standby;
 pub mod restart;
+pub mod set_raft_key_pair;
 
 use api_types::ops_request::OpsRequestType;
 
@@ -12,7 +14,9 @@ use crate::request_type::RequestType;
 pub const REQUEST_TYPES: &[&dyn RequestType] = &[
     &horizontal_scaling::HorizontalScaling,
     &reconfigure_tls::ReconfigureTls,
+    &reconnect_standby::ReconnectStandby,
     &restart::Restart,
+    &set_raft_key_pair::SetRaftKeyPair,
 ];
 
 /// How requests of this type are carried out, if they are.

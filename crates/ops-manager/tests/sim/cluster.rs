@@ -40,6 +40,14 @@ struct Loaded {
     files: Files,
 }
 
+/// What brings a broken member back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cure {
+    Nothing,
+    Restart,
+    Rebuild,
+}
+
 struct Pod {
     serves_reads: bool,
     uid: String,
@@ -84,6 +92,10 @@ pub struct Cluster {
     forgets_slots: bool,
     /// A Pod whose PostgreSQL does not run.
     pub broken: Option<&'static str>,
+    /// What brings it back.
+    pub cure: Cure,
+    /// Pods whose data was replaced.
+    pub rebuilt: Vec<String>,
     /// Pods that a client could not read from when they ended.
     pub lost_reads: Vec<String>,
 }
@@ -126,6 +138,8 @@ impl Cluster {
             slots: BTreeSet::new(),
             forgets_slots: false,
             broken: None,
+            cure: Cure::Nothing,
+            rebuilt: Vec::new(),
             lost_reads: Vec::new(),
             now: "2026-01-01T00:00:00Z".parse().expect("a time"),
             postgres,
@@ -216,6 +230,7 @@ impl Cluster {
         let patroni = PatroniState {
             running: self.broken != Some(name),
             primary: is_leader,
+            cloning: false,
             streaming: !is_leader && self.broken != Some(name),
             lag: Some(0),
         };
@@ -385,7 +400,13 @@ impl Cluster {
                     self.evictions.push(pod.clone());
                     self.stubborn = self.stubborn.take().filter(|stubborn| stubborn != pod);
                     self.pods.remove(pod);
+                    self.cure(pod, Cure::Restart);
                 }
+            }
+            MemberEffect::Rebuild { pod } => {
+                assert_ne!(*pod, self.leader, "the primary's data is the source");
+                self.rebuilt.push(pod.clone());
+                self.cure(pod, Cure::Rebuild);
             }
             MemberEffect::Switchover { from, to } if self.leader == *from => {
                 self.leader.clone_from(to);
@@ -399,6 +420,12 @@ impl Cluster {
                 }
             }
             MemberEffect::ForgetSlots { forget, .. } => self.forgets_slots = *forget,
+        }
+    }
+
+    fn cure(&mut self, pod: &str, by: Cure) {
+        if self.broken == Some(pod) && self.cure == by {
+            self.broken = None;
         }
     }
 

@@ -5,24 +5,40 @@ use std::collections::{BTreeMap, BTreeSet};
 use api_types::condition;
 use api_types::ops_request::{OperationPlan, OpsRequestPhase, PlannedRestart};
 use jiff::SignedDuration;
-use ops_manager::ops;
+use ops_manager::admit::{self, Admission};
+use ops_manager::{operation, ops};
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Cure};
 use crate::plan::planned;
 use crate::run::{CALM, Disturbance, Run};
 use crate::scenarios::{self, Scenario};
 
 #[test]
 fn every_type_in_the_registry_has_a_scenario() {
-    let tried: BTreeSet<String> = scenarios::all()
-        .iter()
-        .map(|it| Run::new("r", &it.spec, 0).request.spec.type_.as_str().to_owned())
+    let carried_out: Vec<String> = scenarios::all().into_iter().map(|it| it.spec).collect();
+    let specs = carried_out.iter().map(String::as_str).chain(scenarios::SKIPPED);
+    let tried: BTreeSet<String> = specs
+        .map(|spec| Run::new("r", spec, 0).request.spec.type_.as_str().to_owned())
         .collect();
     let known: BTreeSet<String> = ops::REQUEST_TYPES
         .iter()
         .map(|type_| type_.kind().as_str().to_owned())
         .collect();
     assert_eq!(tried, known);
+}
+
+#[test]
+fn a_request_that_has_nothing_to_change_here_is_skipped_with_the_reason() {
+    for spec in scenarios::SKIPPED {
+        let request = Run::new("r", spec, 0).request;
+        let op = operation::parse(&request).expect("a good request");
+        let cluster = Cluster::new(3);
+        let admission = admit::admit(&request, &op, &[], &cluster.world(), cluster.now);
+        let Admission::Skip(why) = admission else {
+            panic!("{spec}: {admission:?}");
+        };
+        assert!(why.starts_with("skipped as Postgres demo/pg has no"), "{why}");
+    }
 }
 
 /// Runs it to its good end, and checks what is true after every operation.
@@ -210,6 +226,38 @@ fn a_request_that_is_deleted_leaves_a_database_in_order() {
             check_left_in_order(&cluster, &context);
         }
     }
+}
+
+/// A restart that does not help is followed by a copy of the primary's data, once; whenever the operator is killed.
+#[test]
+fn a_standby_that_a_restart_does_not_help_is_rebuilt_from_the_primary() {
+    let spec = "type: ReconnectStandby, reconnectStandby: {readyTimeOut: 10s}";
+    for crash_after in [None, Some(1), Some(2), Some(3)] {
+        let mut cluster = scenarios::broken(Cure::Rebuild);
+        let mut run = Run::new("r", spec, 0);
+        run.now = cluster.now;
+        let disturbance = Disturbance { crash_after, ..CALM };
+        let phase = run.run(&mut cluster, disturbance);
+        assert_eq!(phase, OpsRequestPhase::Successful, "{:#?}", run.log);
+        assert_eq!(cluster.evictions, ["pg-1"], "{:#?}", run.log);
+        assert_eq!(cluster.rebuilt, ["pg-1"], "{:#?}", run.log);
+        check_left_in_order(&cluster, "rebuilt");
+    }
+}
+
+/// Without a primary, a broken standby may have the only copy of a row.
+#[test]
+fn nothing_is_rebuilt_while_the_primary_is_not_healthy() {
+    let mut cluster = scenarios::broken(Cure::Rebuild);
+    cluster.leader = "pg-1".into();
+    let before = cluster.uids();
+    let mut run = Run::new("r", "type: ReconnectStandby", 0);
+    run.request.spec.timeout = Some("20s".into());
+    assert_eq!(run.run(&mut cluster, CALM), OpsRequestPhase::Failed);
+    assert_eq!(cluster.uids(), before);
+    assert!(cluster.rebuilt.is_empty());
+    let failed = condition::find(&run.status().conditions, "Failed").and_then(|it| it.message.clone());
+    assert!(failed.unwrap_or_default().contains("pg-1"));
 }
 
 /// Nobody leaves while a member that stays is broken: it could not take over, and its rows may be old.

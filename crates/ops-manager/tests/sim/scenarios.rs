@@ -1,8 +1,7 @@
 //! Requests of every type, for the suite that all types go through.
 
-use crate::OPERATIONS;
-use crate::by_reload;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Cure};
+use crate::{OPERATIONS, by_reload};
 
 /// A request of one type, and the database that it is made for.
 pub struct Scenario {
@@ -12,7 +11,10 @@ pub struct Scenario {
     pub cluster: fn() -> Cluster,
 }
 
-/// With at least one request for every type in the registry.
+/// Requests of types that a database of this kind has nothing for: they are skipped.
+pub const SKIPPED: [&str; 1] = ["type: SetRaftKeyPair, setRaftKeyPair: {keyPair: {a: b}}"];
+
+/// With at least one request for every other type in the registry.
 pub fn all() -> Vec<Scenario> {
     let plain: fn() -> Cluster = || Cluster::new(3);
     let mut all = vec![scenario("restart", "type: Restart", plain)];
@@ -42,7 +44,20 @@ pub fn all() -> Vec<Scenario> {
         cluster.leader = "pg-4".into();
         cluster
     }));
+    let reconnect = "type: ReconnectStandby, reconnectStandby: {readyTimeOut: 10s}";
+    all.push(scenario("reconnect-nothing", reconnect, plain));
+    all.push(scenario("reconnect-by-restart", reconnect, || {
+        broken(Cure::Restart)
+    }));
     all
+}
+
+/// A standby does not run until this is done.
+pub fn broken(cure: Cure) -> Cluster {
+    let mut cluster = Cluster::new(3);
+    cluster.broken = Some("pg-1");
+    cluster.cure = cure;
+    cluster
 }
 
 fn scenario(name: &str, spec: &str, cluster: fn() -> Cluster) -> Scenario {

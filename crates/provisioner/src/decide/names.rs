@@ -74,13 +74,11 @@ pub fn taken(world: &World, secrets: &SecretFacts, wanted: &[Child]) -> Option<R
 }
 
 /// The same for the RoleBinding by which we get access to the namespace's Secrets: it is made before any of them is read.
+/// Other names that are taken are reported once everything can be read, all at once.
 pub fn taken_before_access(world: &World) -> Option<Refusal> {
-    let mut taken = world
-        .name_holders
-        .iter()
-        .filter_map(|holder| of_holder(world, holder));
-    taken
-        .next()
+    let mut bindings = world.name_holders.iter().filter(|it| it.kind == "RoleBinding");
+    bindings
+        .find_map(|holder| of_holder(world, holder))
         .map(|sentence| Refusal::new(reasons::NAME_TAKEN, sentence))
 }
 

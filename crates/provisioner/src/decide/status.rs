@@ -35,7 +35,9 @@ fn replica_ready(world: &World, trouble: Option<&str>, plan: &mut Plan) -> bool 
     let Some(pet_set) = world.pet_set() else {
         return false;
     };
-    let desired = pet_set.spec.replicas.unwrap_or(1);
+    // The PetSet as it is applied in this pass, so that members that are about to be added count as missing at once.
+    let wanted = plan.applied_pet_set().unwrap_or(pet_set);
+    let desired = wanted.spec.replicas.unwrap_or(1);
     let ready = world.pods.iter().filter(|pod| is_ready(pod)).count();
     let complete = i32::try_from(ready).is_ok_and(|ready| ready >= desired);
     if complete {

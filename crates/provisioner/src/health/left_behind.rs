@@ -1,7 +1,5 @@
 //! A standby that needs WAL which its primary has removed: it asks for it for ever, and only a new copy helps.
 
-use api_types::vocabulary::POSTGRES_CONTAINER;
-use blueprint::paths::PATRONI_YML;
 use instance::{Lsn, Slot, Wal};
 
 use crate::health::Targets;
@@ -17,8 +15,8 @@ pub fn sentence(targets: &Targets, primary: &str, leader: &Wal, pod: &str, stand
     let (namespace, database) = targets.database.split_once('/')?;
     Some(format!(
         "{pod} does not stream from {primary} and can't any more: it needs WAL from {} on, and {primary} has removed what is before {} ({}). \
-         Copy it anew from the primary, which deletes the files of {pod}: kubectl exec -n {namespace} {primary} -c {POSTGRES_CONTAINER} -- \
-         patronictl -c {PATRONI_YML} reinit {database} {pod} --force",
+         Create a PostgresOpsRequest of type ReconnectStandby, which replaces the data of {pod} by a copy of the primary's: \
+         kubectl sealwright reconnect {database} -n {namespace}",
         lsn(standby.position),
         lsn(oldest),
         cause(leader, pod),
@@ -75,8 +73,7 @@ mod tests {
             "1/5AB0000",
             "1/C000000",
             "wal_keep_size is 16 MB",
-            "reinit pg pg-1",
-            "-n shop pg-0",
+            "reconnect pg -n shop",
         ] {
             assert!(by_size.contains(part), "{part}: {by_size}");
         }
