@@ -5,7 +5,7 @@ export CLUSTER
 ENV := . hack/environment.sh &&
 
 .DEFAULT_GOAL := help
-.PHONY: help prepare images operators cluster clean-cluster crds values reference docs plugin plugin-archive lint dependencies spelling test unit e2e ordinary demo bench survive clean-cache
+.PHONY: help prepare images operators cluster clean-cluster crds values reference docs plugin plugin-archive lint dependencies spelling test unit e2e ordinary demo bench survive histories clean-cache
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,7 +66,7 @@ unit: prepare ## All tests that need no cluster; they start an API server of the
 	@$(ENV) cargo test --workspace
 
 e2e: cluster operators ## Tests on the real cluster
-	@$(ENV) cargo test --workspace --features e2e/cluster --test behaviour --test disruption -- --test-threads=3
+	@$(ENV) cargo test --workspace --features e2e/cluster --test behaviour --test disruption --test ordinary -- --test-threads=3
 
 ordinary: cluster operators ## Ordinary inputs on the real cluster, and a table of what the object said; ONLY=<test> runs one
 	@hack/ordinary.sh
@@ -82,6 +82,9 @@ bench: cluster operators ## Measure operations on the real cluster
 
 survive: cluster operators ## Faults during operations on the real cluster, and a table of what they cost; ONLY=<fault> runs one
 	@$(ENV) cargo run --quiet --profile image --bin survive
+
+histories: cluster operators ## What clients see while faults happen, judged by Porcupine, and a table; RUNS, MEMBERS, SECONDS choose
+	@hack/histories.sh
 
 clean-cache: ## Remove cached tools and images (they take minutes to make again)
 	@$(ENV) rm -rf -- "$$CACHE"

@@ -29,7 +29,7 @@ unit_tests() { cargo test --locked --workspace 2>&1 | tee -a "$output"; }
 # They mostly wait, so three go on side by side; with four, two cores are never idle and clients time out. Those that
 # must be alone say so themselves.
 e2e_tests() {
-    cargo test --locked --workspace --features e2e/cluster --test behaviour --test disruption --no-fail-fast -- \
+    cargo test --locked --workspace --features e2e/cluster --test behaviour --test disruption --test ordinary --no-fail-fast -- \
         --test-threads=3 "$@" 2>&1 | tee -a "$output"
 }
 

@@ -11,6 +11,7 @@ pub mod client;
 pub mod cluster;
 pub mod diagnosis;
 pub mod failover;
+pub mod histories;
 pub mod history;
 pub mod hold;
 pub mod install;

@@ -30,14 +30,13 @@ const CHOICES: [&str; 10] = [
 ];
 
 /// One statement at a time, in a session that the choices before do not reach.
-async fn as_user(namespace: &TestNamespace, database: &str, statement: &str) -> Result<()> {
+async fn as_user(namespace: &TestNamespace, database: &str, statement: &str) -> Result<String> {
     let command = format!(
         "PGOPTIONS='-c default_transaction_read_only=off -c statement_timeout=0 -c lock_timeout=0' \
          psql -XAtq -v ON_ERROR_STOP=1 -h /var/run/postgresql -U postgres -d {database} -c \"{statement}\""
     );
     let command = ["sh", "-c", &command];
-    e2e::shell::output_of(&namespace.pods(), POD, "postgres", &command).await?;
-    Ok(())
+    e2e::shell::output_of(&namespace.pods(), POD, "postgres", &command).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -76,8 +75,7 @@ async fn choices(namespace: &TestNamespace) -> Result<()> {
     .await?;
     wait::database_ready(&api, DATABASE, PROVISIONING).await?;
     let tables = "SELECT count(*) FROM pg_class WHERE relname = 'kubedb_write_check'";
-    let command = format!("psql -XAtq -h /var/run/postgresql -U postgres -d template1 -c \"{tables}\"");
-    let found = e2e::shell::output_of(&namespace.pods(), POD, "postgres", &["sh", "-c", &command]).await?;
+    let found = as_user(namespace, "template1", tables).await?;
     ensure!(found.trim() == "0", "the check left {found} tables");
     Ok(())
 }

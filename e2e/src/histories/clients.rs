@@ -1,0 +1,120 @@
+//! Clients of registers, in a Pod, and the history that they write down.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use k8s_openapi::api::core::v1::{ConfigMap, EnvVar};
+use kube::api::{DeleteParams, Patch, PatchParams};
+use serde_json::json;
+
+use crate::cluster::{FIELD_MANAGER, TestNamespace};
+use crate::poll::{self, Look};
+use crate::{members, pods, shell};
+
+const SCRIPT: &str = include_str!("../registers.py");
+const POD: &str = "registers";
+const FOLDER: &str = "/run/writer";
+const CLIENTS: &str = "6";
+const KEYS: &str = "5";
+const START_DEADLINE: Duration = Duration::from_secs(60);
+/// A client ends after its operation, which it gives up after seconds.
+const END_DEADLINE: Duration = Duration::from_secs(60);
+const OFTEN: Duration = Duration::from_millis(300);
+
+/// What the clients saw.
+#[derive(Clone, Debug)]
+pub struct History {
+    /// One JSON object per operation.
+    pub lines: String,
+    /// Operations with an answer.
+    pub answered: usize,
+    /// Writes of which no client knows whether they were done.
+    pub unknown: usize,
+}
+
+/// Clients that run.
+pub struct Clients {
+    namespace: TestNamespace,
+}
+
+impl Clients {
+    /// Empties the registers and starts the clients; returns when an operation was answered.
+    pub async fn start(namespace: &TestNamespace, database: &str, seed: u64) -> Result<Self> {
+        let table = "create table if not exists register (key text primary key, value text not null)";
+        members::sql_on_primary(namespace, database, table).await?;
+        members::sql_on_primary(namespace, database, "truncate register").await?;
+        make_pod(namespace, database, seed).await?;
+        let clients = Self {
+            namespace: namespace.clone(),
+        };
+        clients
+            .until("an operation", START_DEADLINE, "grep -q end history")
+            .await?;
+        Ok(clients)
+    }
+
+    /// Waits until operations that begin from now on are answered.
+    pub async fn serve_again(&self, within: Duration) -> Result<()> {
+        let count = self.read("grep -c end history").await?;
+        let more = format!("[ $(grep -c end history) -gt $(({} + 20)) ]", count.trim());
+        self.until("answers", within, &more).await
+    }
+
+    /// Ends the clients, and returns what they saw.
+    pub async fn finish(self) -> Result<History> {
+        self.read("touch end").await?;
+        self.until("the clients' end", END_DEADLINE, "[ -e ended ]")
+            .await?;
+        let lines = self.read("cat history").await?;
+        let params = DeleteParams::default().grace_period(0);
+        self.namespace.pods().delete(POD, &params).await?;
+        let answered = lines.lines().filter(|line| line.contains("\"end\"")).count();
+        Ok(History {
+            unknown: lines.lines().count() - answered,
+            answered,
+            lines,
+        })
+    }
+
+    async fn until(&self, what: &str, within: Duration, test: &str) -> Result<()> {
+        let test = format!("if {test}; then echo yes; else tail -n 3 history; fi");
+        poll::until(what, within, OFTEN, || async {
+            let said = self.read(&test).await?;
+            Ok(if said.trim() == "yes" {
+                Look::Found(())
+            } else {
+                Look::NotYet(said)
+            })
+        })
+        .await
+    }
+
+    async fn read(&self, command: &str) -> Result<String> {
+        let command = format!("cd {FOLDER} && touch history && {command}");
+        let command = ["sh", "-c", command.as_str()];
+        shell::output_of(&self.namespace.pods(), POD, pods::CONTAINER, &command).await
+    }
+}
+
+async fn make_pod(namespace: &TestNamespace, database: &str, seed: u64) -> Result<()> {
+    let script = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": POD }, "data": { "registers.py": SCRIPT },
+    });
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    let maps = namespace.api::<ConfigMap>();
+    maps.patch(POD, &params, &Patch::Apply(script)).await?;
+    let image = pods::image_of(namespace, database).await?;
+    let volume = json!({ "name": "script", "configMap": { "name": POD } });
+    let command = ["python3", "/script/registers.py"];
+    let mut pod = pods::restricted(POD, &image, database, &command, vec![volume])?;
+    let containers = pod.spec.iter_mut().flat_map(|spec| &mut spec.containers);
+    let container = containers.into_iter().next().context("no container")?;
+    let environment: Vec<EnvVar> = serde_json::from_value(json!([
+        { "name": "PGHOST", "value": database },
+        { "name": "CLIENTS", "value": CLIENTS },
+        { "name": "KEYS", "value": KEYS },
+        { "name": "SEED", "value": seed.to_string() },
+    ]))?;
+    container.env.get_or_insert_default().extend(environment);
+    pods::start(namespace, &pod, START_DEADLINE).await
+}
