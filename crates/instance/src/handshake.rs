@@ -18,6 +18,9 @@ use crate::{
 /// `SSLRequest` (PostgreSQL manual, "Message Formats"): length 8, request code 80877103, both big-endian.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
+/// How long a server may take to close a connection.
+const HANG_UP_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// What a member answers to the wish for TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
@@ -157,9 +160,22 @@ where
     }
     let mut tls = secure(stream, &connector).await.map_err(HandshakeError::Tls)?;
     let served = served(&tls, connector.asked.subjects())?;
-    // Courtesy only: what we came for is read.
-    let _ = tls.shutdown().await;
+    hang_up(&mut tls).await;
     Ok(Answer::Tls(Box::new(served)))
+}
+
+/// Ends the connection, and reads what the server still sends (TLS 1.3 session tickets) until it closes. A socket that is closed
+/// with unread data resets the connection, and PostgreSQL logs every reset.
+async fn hang_up<S>(tls: &mut TlsStream<S>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let rest = async {
+        tls.shutdown().await?;
+        tokio::io::copy(tls, &mut tokio::io::sink()).await
+    };
+    // What we came for is read: how the connection ends changes nothing.
+    let _ = time::timeout(HANG_UP_TIMEOUT, rest).await;
 }
 
 /// Sends the wish for TLS; whether the server agrees.

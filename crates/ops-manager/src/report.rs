@@ -142,11 +142,11 @@ fn news_of(op: &Operation, old: Option<&Condition>, now: &Condition) -> Option<N
     }
     let message = now.message.clone().unwrap_or_default();
     if now.reason.is_none() {
-        // KubeDB's form for parts of a step: a Warning whose reason is its text.
+        // KubeDB's text. Its severity and reason are not taken over: a Warning is for what went wrong, and a reason is one word.
         let worth_telling = became_true || opened;
         return worth_telling.then(|| News {
-            severity: Severity::Warning,
-            reason: message.clone(),
+            severity: Severity::Normal,
+            reason: part_of_step(&now.type_).to_owned(),
             note: message,
             action: now.type_.clone(),
         });
@@ -161,6 +161,11 @@ fn news_of(op: &Operation, old: Option<&Condition>, now: &Condition) -> Option<N
         note: message,
         action: now.type_.clone(),
     })
+}
+
+/// The word of a sub-condition's type, which ends in the Pod's name: `EvictPod--pg-0`.
+fn part_of_step(type_: &str) -> &str {
+    type_.split("--").next().unwrap_or(type_)
 }
 
 /// The Event of a request that can't be read as an operation.
@@ -185,4 +190,44 @@ pub fn completed_steps(old: &PostgresOpsRequestStatus, new: &PostgresOpsRequestS
         (now.is_true() && now.reason.is_some()).then(|| (now.type_.clone(), seconds))
     };
     new.conditions.iter().filter_map(took).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_normal_and_every_reason_is_one_word() {
+        let request = serde_yaml::from_str(
+            "{apiVersion: ops.kubedb.com/v1alpha1, kind: PostgresOpsRequest, metadata: {name: r, namespace: demo, uid: u}, \
+             spec: {databaseRef: {name: pg}, type: Restart}}",
+        );
+        let op = crate::operation::parse(&request.expect("a request")).expect("an operation");
+        let condition = |type_: &str, reason: &str| {
+            let mut condition = Condition::new(type_, true, reason, "said", Timestamp::UNIX_EPOCH);
+            condition.reason = condition.reason.filter(|reason| !reason.is_empty());
+            condition
+        };
+        let new = PostgresOpsRequestStatus {
+            conditions: vec![
+                condition("EvictPod--pg-0", ""),
+                condition("TransferLeader", ""),
+                condition("RestartNodes", "RestartNodes"),
+                condition(FAILED, FAILED),
+            ],
+            ..PostgresOpsRequestStatus::default()
+        };
+        let told: Vec<(Severity, String)> = news(&op, &PostgresOpsRequestStatus::default(), &new)
+            .into_iter()
+            .map(|it| (it.severity, it.reason))
+            .collect();
+        let normal = |reason: &str| (Severity::Normal, reason.to_owned());
+        let expected = [
+            normal("EvictPod"),
+            normal("TransferLeader"),
+            normal("RestartNodes"),
+            (Severity::Warning, FAILED.to_owned()),
+        ];
+        assert_eq!(told, expected);
+    }
 }

@@ -55,6 +55,10 @@ pub mod conditions {
         FAILOVER_DONE = "FailoverDone" in "";
         /// Every member follows the new settings after a reload.
         RELOAD_PODS = "ReloadPods" in "", trouble;
+        /// The client certificate is issued by the new issuer, after every member serves a certificate of it.
+        CLIENT_CERTIFICATE_SYNCED = "ClientCertificateSynced" in "", trouble;
+        /// Every member has the new client certificate.
+        RELOAD_CLIENT_CERTIFICATE = "ReloadClientCertificate" in "", trouble;
         /// The standbys that do not stream are written down.
         NOT_READY_REPLICAS = "NotReadyReplicas" in "", trouble;
         /// Standbys that did not stream are restarted.

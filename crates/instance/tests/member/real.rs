@@ -187,3 +187,27 @@ async fn the_handshake_proves_what_a_reload_did() {
             .is_err()
     );
 }
+
+/// Whoever looks for a fault would drown in them.
+#[tokio::test]
+async fn a_handshake_leaves_no_line_in_the_log() {
+    let Some(postgres) = Postgres::prepare("quiet") else {
+        return;
+    };
+    let ca = Authority::new("demo-ca");
+    postgres.write("ca.crt", ca.pem_text());
+    postgres.serve(&ca.server(&["pg.shop.svc"]));
+    postgres.start("ssl = on", BOTH);
+    let log = || std::fs::read_to_string(postgres.path("log")).unwrap();
+    let before = log();
+    for _ in 0..20 {
+        let answer = probe_tcp("127.0.0.1", postgres.port, None, DEADLINE).await;
+        assert!(answer.unwrap().served().is_some());
+    }
+    // Lines of the log are in order: those of the handshakes come before this one's.
+    let session = open(&postgres, &login(TlsMode::Disable)).await.unwrap();
+    assert!(session.show("no_such_parameter").await.is_err());
+    let after = log();
+    let added = after.strip_prefix(before.as_str()).unwrap();
+    assert!(!added.contains("could not receive data"), "{added}");
+}

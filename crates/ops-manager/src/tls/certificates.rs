@@ -22,6 +22,22 @@ const READY: &str = "Ready";
 /// Condition of a Certificate: it is being issued; set by whoever wants it issued anew (as `cmctl renew` does).
 pub const ISSUING: &str = "Issuing";
 
+/// Some of a database's certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// All of them.
+    All,
+    /// All but that of the clients.
+    AllButTheClients,
+}
+
+impl Which {
+    /// Whether a certificate is among them.
+    pub fn has(self, alias: CertificateAlias) -> bool {
+        self == Self::All || alias != CertificateAlias::Client
+    }
+}
+
 /// The Certificates of a database with these settings.
 pub fn wanted(world: &World, settings: &TlsSettings) -> StepResult<Vec<(CertificateAlias, Certificate)>> {
     if settings.tls.is_none() {
@@ -30,9 +46,9 @@ pub fn wanted(world: &World, settings: &TlsSettings) -> StepResult<Vec<(Certific
     Ok(blueprint::certificates(&children::resolved(world, settings)?))
 }
 
-/// Every Certificate is asked to be issued anew; done when each is being issued or was, since the operation began.
-pub fn issue_anew(op: &Operation, world: &World, settings: &TlsSettings) -> StepResult {
-    let wanted = wanted(world, settings)?;
+/// These Certificates are to be reissued; done when each is being issued or was, since the operation began.
+pub fn reissue(op: &Operation, world: &World, settings: &TlsSettings, which: Which) -> StepResult {
+    let wanted = these(world, settings, which)?;
     let applied = apply(world, &wanted)?;
     Progress::of(applied).require_done()?;
     if let Some(plan) = remember_revisions(op, world, &wanted)? {
@@ -71,15 +87,30 @@ fn remember_revisions(
     Ok(Some(Progress::Choose(Box::new(progress))))
 }
 
-/// The Certificates are as wanted, issued, and their Secrets can be used. Done, or what is next.
+/// All Certificates are as wanted, issued, and their Secrets can be used. Done, or what is next.
 pub fn synced(op: &Operation, world: &World, settings: &TlsSettings) -> StepResult {
-    let wanted = wanted(world, settings)?;
+    these_synced(op, world, settings, Which::All)
+}
+
+/// As [`synced`], of some.
+pub fn these_synced(op: &Operation, world: &World, settings: &TlsSettings, which: Which) -> StepResult {
+    let wanted = these(world, settings, which)?;
     let effects = apply(world, &wanted)?;
     Progress::of(effects).require_done()?;
     for (alias, certificate) in &wanted {
         check_issued(op, world, *alias, certificate)?;
     }
     Ok(Progress::Done)
+}
+
+fn these(
+    world: &World,
+    settings: &TlsSettings,
+    which: Which,
+) -> StepResult<Vec<(CertificateAlias, Certificate)>> {
+    let mut wanted = wanted(world, settings)?;
+    wanted.retain(|(alias, _)| which.has(*alias));
+    Ok(wanted)
 }
 
 /// Applies the Certificates that are not as these settings want them.

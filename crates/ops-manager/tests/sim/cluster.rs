@@ -96,6 +96,8 @@ pub struct Cluster {
     pub cure: Cure,
     /// Pods whose data was replaced.
     pub rebuilt: Vec<String>,
+    /// The CA of every leaf that was issued, by the leaf's fingerprint.
+    issued_by: BTreeMap<String, CaBundle>,
     /// Pods that a client could not read from when they ended.
     pub lost_reads: Vec<String>,
 }
@@ -140,6 +142,7 @@ impl Cluster {
             broken: None,
             cure: Cure::Nothing,
             rebuilt: Vec::new(),
+            issued_by: BTreeMap::new(),
             lost_reads: Vec::new(),
             now: "2026-01-01T00:00:00Z".parse().expect("a time"),
             postgres,
@@ -282,6 +285,29 @@ impl Cluster {
             replicas: replicas.map(replica).collect(),
             slots: self.slots.iter().map(|slot| (slot.clone(), false)).collect(),
         }
+    }
+
+    /// Whether a client that reads its Secret now can verify every member.
+    ///
+    /// # Errors
+    /// The member that it can't.
+    pub fn clients_verify_every_member(&self) -> Result<(), String> {
+        let Some(secret) = self.secrets.get(CLIENT_SECRET) else {
+            return Ok(());
+        };
+        for (name, pod) in self
+            .pods
+            .iter()
+            .filter(|(_, pod)| pod.loaded.phase != TlsPhase::Off)
+        {
+            let ca = pod.loaded.leaf.as_ref().and_then(|leaf| self.issued_by.get(leaf));
+            if !ca.is_none_or(|ca| secret.shown_ca.contains_all(ca)) {
+                return Err(format!(
+                    "{name} serves a certificate of a CA that the clients' bundle lacks"
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Clients may need every CA that members trust: a member may serve a certificate of it.
@@ -558,8 +584,11 @@ impl Cluster {
             let spec = &certificate.spec;
             let from = self.issues_from_2026.then_some((2026, 1, 1));
             let pair = issue(&self.authorities[&spec.issuer_ref.name], spec, from);
+            let ca = CaBundle::from_pem(&pair.ca).expect("PEM");
+            self.issued_by
+                .extend(pair.fingerprint().map(|leaf| (leaf, ca.clone())));
             let secret = IssuedSecret {
-                shown_ca: CaBundle::from_pem(&pair.ca).expect("PEM"),
+                shown_ca: ca,
                 pair: Some(pair),
                 issuer: Some(spec.issuer_ref.name.clone()),
             };

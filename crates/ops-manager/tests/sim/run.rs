@@ -165,6 +165,7 @@ impl Run {
         let mut done = 0;
         for _ in 0..if self.conflicts { 20_000 } else { 2000 } {
             self.others_move(cluster, disturbance.seed);
+            self.check_clients(cluster);
             self.now += SignedDuration::from_millis(100);
             cluster.now = self.now;
             let op = operation::parse(&self.request).expect("a good request");
@@ -206,6 +207,7 @@ impl Run {
                     cluster.perform(effect, &op.holder());
                 }
                 self.note(format!("  {effect}"));
+                self.check_clients(cluster);
                 done += 1;
                 let is_scaled = self.request.spec.horizontal_scaling.is_some();
                 assert!(
@@ -219,6 +221,11 @@ impl Run {
             }
         }
         panic!("never ends: {:#?}\n{:#?}", self.log, self.status().conditions);
+    }
+
+    fn check_clients(&self, cluster: &Cluster) {
+        let verified = cluster.clients_verify_every_member();
+        assert_eq!(verified, Ok(()), "{:#?}", self.log);
     }
 
     fn note(&mut self, line: String) {

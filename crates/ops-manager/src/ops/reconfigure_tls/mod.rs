@@ -28,14 +28,18 @@ use crate::request_type::{Description, Proposal, Reads, RequestType, TlsReads};
 use crate::step::{Step, StepResult};
 use crate::tls::issuer_ca;
 use crate::world::World;
-use steps::{DRAIN, FINISH, ISSUE, RELOAD, RELOAD_PODS, RESTART, RESTORE, SYNC, TRUST, UPDATE};
+use steps::{
+    DRAIN, FINISH, ISSUE, RELOAD, RELOAD_CLIENTS, RELOAD_PODS, RESTART, RESTORE, SYNC, SYNC_CLIENTS, TRUST,
+    UPDATE,
+};
 
 /// What comes before the spec is committed.
 const ROTATE: &[Step] = &[ISSUE, SYNC, TRUST, RELOAD];
 const CHANGE: &[Step] = &[SYNC, TRUST, RELOAD];
-/// The CA of a new issuer is trusted before anything is issued: a client may show its new certificate at once.
-const CHANGE_ISSUER: &[Step] = &[TRUST, SYNC, RELOAD];
-const ROTATE_TO_ISSUER: &[Step] = &[TRUST, ISSUE, SYNC, RELOAD];
+/// The CA of a new issuer is trusted before anything is issued: a client may show its new certificate at once. The client
+/// certificate comes last, see [`clients_come_last`].
+const CHANGE_ISSUER: &[Step] = &[TRUST, SYNC, RELOAD, SYNC_CLIENTS, RELOAD_CLIENTS];
+const ROTATE_TO_ISSUER: &[Step] = &[TRUST, ISSUE, SYNC, RELOAD, SYNC_CLIENTS, RELOAD_CLIENTS];
 const ADD: &[Step] = &[SYNC, RELOAD];
 const REMOVE: &[Step] = &[RELOAD];
 /// What comes then.
@@ -114,7 +118,7 @@ fn plan_of(op: &Operation) -> Option<&TlsPlan> {
 
 /// The steps of what was planned.
 fn recipe(plan: Option<&TlsPlan>, restart: TlsRestart) -> Vec<Step> {
-    let has_new_issuers = plan.is_some_and(|plan| !issuer_ca::new_issuers(plan).is_empty());
+    let has_new_issuers = plan.is_some_and(clients_come_last);
     let sides = plan.map(|plan| (plan.before.tls.is_some(), plan.after.tls.is_some(), plan.rotate));
     let first = match sides {
         Some((true, true, true)) if has_new_issuers => ROTATE_TO_ISSUER,
@@ -131,6 +135,12 @@ fn recipe(plan: Option<&TlsPlan>, restart: TlsRestart) -> Vec<Step> {
         (TlsRestart::Auto | TlsRestart::Never, true) => [first, &[DRAIN], BY_RELOAD].concat(),
         (TlsRestart::Auto | TlsRestart::Never, false) => [first, BY_RELOAD].concat(),
     }
+}
+
+/// Whether members serve their new certificates before the client certificate is issued: when TLS stays, and another issuer signs.
+fn clients_come_last(plan: &TlsPlan) -> bool {
+    let stays = plan.before.tls.is_some() && plan.after.tls.is_some();
+    stays && !issuer_ca::new_issuers(plan).is_empty()
 }
 
 /// The phase in which members accept clients of both settings.

@@ -9,7 +9,7 @@ use crate::member::sql;
 use crate::moves::children::{self, RenderedState};
 use crate::operation::Operation;
 use crate::step::StepResult;
-use crate::tls::certificates;
+use crate::tls::certificates::{self, Which};
 use crate::tls::verification::{
     Expectation, ExpectedConfiguration, ExpectedTls, ExpectedTrust, TargetConfig,
 };
@@ -32,7 +32,8 @@ pub fn trusting(world: &World, plan: &TlsPlan, new: &CaBundle) -> StepResult<Ren
 }
 
 /// Clients of the old and of the new settings are accepted, old and new CAs are trusted, the new certificates are served.
-pub fn overlap_window(world: &World, plan: &TlsPlan) -> StepResult<RenderedState> {
+/// Of the new certificates, these; of the others, what members have.
+pub fn overlap_window(world: &World, plan: &TlsPlan, which: Which) -> StepResult<RenderedState> {
     // The settings that have TLS know its names; the modes in force are still the old ones.
     let settings = if plan.before.tls.is_some() {
         &plan.before
@@ -43,7 +44,7 @@ pub fn overlap_window(world: &World, plan: &TlsPlan) -> StepResult<RenderedState
     let (trust, material) = if plan.after.tls.is_some() {
         (
             all_trust(world, &[&plan.before, &plan.after])?,
-            issued_material(world, &plan.after)?,
+            issued_or_deployed(world, &plan.after, which)?,
         )
     } else {
         (all_trust(world, &[])?, deployed(world)?)
@@ -139,6 +140,15 @@ pub fn deployed(world: &World) -> StepResult<Material> {
     Ok(config_secret(world)?
         .map(|config| config.material.clone())
         .unwrap_or_default())
+}
+
+/// What the issuers gave for these settings, as far as it is among these; else what members have.
+fn issued_or_deployed(world: &World, settings: &TlsSettings, which: Which) -> StepResult<Material> {
+    let (mut material, deployed) = (issued_material(world, settings)?, deployed(world)?);
+    for (alias, pair) in deployed.iter().filter(|(alias, _)| !which.has(*alias)) {
+        material = material.with(alias, pair.clone());
+    }
+    Ok(material)
 }
 
 /// What members are told to trust now.

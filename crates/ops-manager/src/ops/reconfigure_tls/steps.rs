@@ -12,6 +12,7 @@ use crate::moves::rolling;
 use crate::operation::Operation;
 use crate::section;
 use crate::step::{Progress, Step, StepResult, WakeOn};
+use crate::tls::certificates::Which;
 use crate::tls::verification::{self, ExpectedTrust};
 use crate::tls::world as tls_world;
 use crate::tls::{certificates, issuer_ca, published};
@@ -53,6 +54,27 @@ pub const RELOAD: Step = Step::new(
     "Successfully reloaded TLS: every member was seen to accept the old and the new settings",
     words::reload,
     reload,
+)
+.acting_unseen();
+/// The certificate of the clients comes of the new CA too.
+pub const SYNC_CLIENTS: Step = Step::new(
+    conditions::CLIENT_CERTIFICATE_SYNCED,
+    "Successfully synced the client certificate",
+    |_, _| {
+        "the client certificate is issued, now that every member serves a certificate of the new CA: cert-manager writes that CA \
+         alone beside it"
+            .into()
+    },
+    sync_clients,
+)
+.without_members()
+.waking_on(WakeOn::CertificatesIssued);
+/// Members have it.
+pub const RELOAD_CLIENTS: Step = Step::new(
+    conditions::RELOAD_CLIENT_CERTIFICATE,
+    "Successfully reloaded the client certificate: every member has it",
+    |_, _| "the members reload, and use the new client certificate between each other".into(),
+    |op, world| reload_these(op, world, Which::All),
 )
 .acting_unseen();
 /// Sessions that are about to be refused end.
@@ -118,13 +140,37 @@ fn tls_plan(op: &Operation) -> StepResult<&TlsPlan> {
 }
 
 fn issue(op: &Operation, world: &World) -> StepResult {
-    let progress = certificates::issue_anew(op, world, &tls_plan(op)?.after)?;
+    let plan = tls_plan(op)?;
+    let progress = certificates::reissue(op, world, &plan.after, first(plan))?;
     kept_first(op, world, progress)
 }
 
-fn sync(op: &Operation, world: &World) -> StepResult {
+/// The certificates that are issued first. Clients take the bundle from the Secret of theirs, and cert-manager writes the CA that
+/// signed it there, alone: when a new issuer signs, that may be only once every member serves a certificate of the new CA.
+fn first(plan: &TlsPlan) -> Which {
+    if super::clients_come_last(plan) {
+        Which::AllButTheClients
+    } else {
+        Which::All
+    }
+}
+
+fn sync_clients(op: &Operation, world: &World) -> StepResult {
     let plan = tls_plan(op)?;
-    let progress = certificates::synced(op, world, &plan.after).unwrap_or_else(|progress| progress);
+    if plan.rotate {
+        certificates::reissue(op, world, &plan.after, Which::All)?.require_done()?;
+    }
+    sync_these(op, world, Which::All)
+}
+
+fn sync(op: &Operation, world: &World) -> StepResult {
+    sync_these(op, world, first(tls_plan(op)?))
+}
+
+fn sync_these(op: &Operation, world: &World, which: Which) -> StepResult {
+    let plan = tls_plan(op)?;
+    let progress =
+        certificates::these_synced(op, world, &plan.after, which).unwrap_or_else(|progress| progress);
     // cert-manager may have written the new CA over the one that clients need until members serve what is issued.
     if plan.before.tls.is_some() && matches!(progress, Progress::Wait(_)) {
         let needed = states::trusted(world)?;
@@ -157,7 +203,7 @@ fn trust(op: &Operation, world: &World) -> StepResult {
     let plan = tls_plan(op)?;
     let new = issuer_ca::of_new_issuers(op, plan, world)?;
     if new.is_empty() {
-        certificates::synced(op, world, &plan.after)?.require_done()?;
+        certificates::these_synced(op, world, &plan.after, first(plan))?.require_done()?;
     }
     let state = states::trusting(world, plan, &new)?;
     let mut effects = keep(op, world, &state.resolved)?;
@@ -204,9 +250,13 @@ fn keep(op: &Operation, world: &World, resolved: &Resolved) -> StepResult<Vec<Ef
 /// Every member gets a configuration that suits clients of both settings and the new certificates, and shows that it has
 /// read it. What was issued since they were examined goes to nobody before it is examined too.
 fn reload(op: &Operation, world: &World) -> StepResult {
+    reload_these(op, world, first(tls_plan(op)?))
+}
+
+fn reload_these(op: &Operation, world: &World, which: Which) -> StepResult {
     let plan = tls_plan(op)?;
-    certificates::synced(op, world, &plan.after)?.require_done()?;
-    let state = states::overlap_window(world, plan)?;
+    certificates::these_synced(op, world, &plan.after, which)?.require_done()?;
+    let state = states::overlap_window(world, plan, which)?;
     let mut effects = Vec::new();
     if plan.before.tls.is_some() {
         let tls = &state.resolved.tls;
