@@ -83,7 +83,7 @@ bench: cluster operators ## Measure operations on the real cluster
 survive: cluster operators ## Faults during operations on the real cluster, and a table of what they cost; ONLY=<fault> runs one
 	@$(ENV) cargo run --quiet --profile image --bin survive
 
-histories: cluster operators ## What clients see while faults happen, judged by Porcupine, and a table; RUNS, MEMBERS, SECONDS choose
+histories: cluster operators ## What clients see while faults happen, judged by Porcupine, and a table; RUNS, MEMBERS, LENGTH choose
 	@hack/histories.sh
 
 clean-cache: ## Remove cached tools and images (they take minutes to make again)

@@ -12,6 +12,7 @@ import json
 import os
 import random
 import select
+import signal
 import threading
 import time
 
@@ -93,6 +94,8 @@ def main():
         for each in clients:
             each.join()
     open(f"{FOLDER}/ended", "w").close()
+    # The history can be read as long as the container runs.
+    signal.pause()
 
 
 main()

@@ -23,7 +23,7 @@ struct Arguments {
     #[arg(long, env = "MEMBERS", value_delimiter = ',', default_value = "2,3,5")]
     members: Vec<i32>,
     /// Seconds in which faults happen, in each run.
-    #[arg(long, env = "SECONDS", default_value_t = 30)]
+    #[arg(long, env = "LENGTH", default_value_t = 30)]
     seconds: u64,
     /// For what is chosen at random; printed, to repeat a run.
     #[arg(long, env = "SEALWRIGHT_E2E_SEED")]

@@ -298,6 +298,28 @@ pub fn is_not_converging(member: &Member, target: &TargetConfig, expected: &Expe
     !member.terminating && is_known && server.files == target.files && expected.check(member).is_err()
 }
 
+/// Whether every member has the files of the target. Done, or what is next.
+pub fn have_files(world: &World, target: &TargetConfig) -> StepResult {
+    world.all_seen()?;
+    let lacking = |member: &Member| match &member.server {
+        Observed::Present(server) if server.files == target.files => None,
+        Observed::Present(_) => Some("it does not have the new files".to_owned()),
+        Observed::Absent => Some("it was not asked for its files".to_owned()),
+        Observed::Unknown(why) => Some(format!("it did not report its files: {why}")),
+    };
+    let members = world.members().iter();
+    let outdated: Vec<(String, String)> = members
+        .clone()
+        .filter_map(|(pod, member)| Some((pod.clone(), lacking(member)?)))
+        .collect();
+    let touched = members.filter_map(|(pod, member)| touch(pod, member, target));
+    Progress::of(touched.collect()).require_done()?;
+    if outdated.is_empty() {
+        return Ok(Progress::Done);
+    }
+    Err(WaitingOn::Outdated(outdated).into())
+}
+
 /// Asks kubelet to bring the files, unless they are there or it was asked.
 fn touch(pod: &str, member: &Member, target: &TargetConfig) -> Option<Effect> {
     let is_asked = member.files_token.as_deref() == Some(target.token.as_str());

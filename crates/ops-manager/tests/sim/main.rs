@@ -28,7 +28,10 @@ const OPERATIONS: [(&str, &str); 6] = [
         "{issuerRef: {name: one, kind: Issuer}, sslMode: verify-full, clientAuthMode: cert}",
     ),
     ("rotate", "{rotateCertificates: true}"),
-    ("change-issuer", "{issuerRef: {name: two, kind: Issuer}, caOverlap: 0s}"),
+    (
+        "change-issuer",
+        "{issuerRef: {name: two, kind: Issuer}, caOverlap: 0s}",
+    ),
     (
         "change-certificates",
         "{certificates: [{alias: server, dnsNames: [pg.example.org]}]}",

@@ -74,7 +74,7 @@ pub const RELOAD_CLIENTS: Step = Step::new(
     conditions::RELOAD_CLIENT_CERTIFICATE,
     "Successfully reloaded the client certificate: every member has it",
     |_, _| "the members reload, and use the new client certificate between each other".into(),
-    |op, world| reload_these(op, world, Which::All),
+    reload_clients,
 )
 .acting_unseen();
 /// Sessions that are about to be refused end.
@@ -266,6 +266,13 @@ fn reload_these(op: &Operation, world: &World, which: Which) -> StepResult {
     Progress::of(effects).require_done()?;
     let expected = states::expected_in_overlap_window(plan, &state);
     verification::reload(world, &states::target(&state), &expected)
+}
+
+/// libpq reads the client certificate's file for every new connection, so a member that has the file uses it.
+fn reload_clients(op: &Operation, world: &World) -> StepResult {
+    reload_these(op, world, Which::All)?.require_done()?;
+    let state = states::overlap_window(world, tls_plan(op)?, Which::All)?;
+    verification::have_files(world, &states::target(&state))
 }
 
 /// Applications learn what they are to use from now on, while what they use still works; then nobody is left who does.
