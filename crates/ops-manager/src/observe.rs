@@ -67,7 +67,7 @@ pub async fn outside(client: &kube::Client, op: &Operation) -> Seen {
     let reader = Reader::new(client, &op.namespace);
     let postgres = reader.look::<Postgres>(&op.database).await;
     Seen {
-        world: surroundings(&reader, op, postgres).await,
+        world: surroundings(&reader, op, &reads(op, &postgres), postgres).await,
         ..Seen::default()
     }
 }
@@ -81,8 +81,12 @@ fn reads(op: &Operation, postgres: &Observed<Postgres>) -> Reads {
 }
 
 /// The Postgres, and what it and the request name.
-async fn surroundings(reader: &Reader<'_>, op: &Operation, postgres: Observed<Postgres>) -> World {
-    let reads = reads(op, &postgres);
+async fn surroundings(
+    reader: &Reader<'_>,
+    op: &Operation,
+    reads: &Reads,
+    postgres: Observed<Postgres>,
+) -> World {
     let mut world = World {
         now: Timestamp::now(),
         postgres,
@@ -108,7 +112,7 @@ pub async fn during(client: &kube::Client, op: &Operation) -> Seen {
         Observed::Present(postgres) => postgres,
         other => {
             return Seen {
-                world: surroundings(&reader, op, other).await,
+                world: surroundings(&reader, op, &Reads::default(), other).await,
                 ..Seen::default()
             };
         }
@@ -118,16 +122,19 @@ pub async fn during(client: &kube::Client, op: &Operation) -> Seen {
     let auth_name = secrets::auth_name(&postgres);
     let reads = op.type_.reads(op, &postgres);
     let tls_reads = reads.tls.as_ref();
-    let (world, config, auth, user_conf, app_binding, pods, makes_account, tls) = tokio::join!(
-        surroundings(&reader, op, Observed::Present(postgres.clone())),
+    let in_force_name = names::auth_in_force(db);
+    let (world, config, auth, in_force, user_conf, app_binding, pods, makes_account, tls) = tokio::join!(
+        surroundings(&reader, op, &reads, Observed::Present(postgres.clone())),
         reader.look::<Secret>(&config_name),
         reader.look::<Secret>(&auth_name),
+        reader.look::<Secret>(&in_force_name),
         secrets::user_conf(&reader, &postgres),
         reader.look::<AppBinding>(db),
         pods(&reader, db),
         makes_named_service_account(&reader, &postgres),
         tls::observe::observe(&reader, op, tls_reads),
     );
+    let auth = secrets::in_force(in_force, auth);
     Seen {
         credentials: secrets::credentials(&auth),
         reads,

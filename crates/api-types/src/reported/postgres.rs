@@ -70,8 +70,11 @@ pub mod reasons {
         RECONFIGURE_TLS_NEEDED = "ReconfigureTLSNeeded" in "`SpecApplied` is `False`", trouble;
         /// `spec.replicas` of a running database was lowered; members leave by a request, which ops-manager makes.
         HORIZONTAL_SCALING_NEEDED = "HorizontalScalingNeeded" in "`SpecApplied` is `False`", trouble;
-        /// The version of a running database, or the image of that version, was changed.
+        /// The version of a running database, or the image of that version, was changed; or the data is of another major version.
         UPDATE_VERSION_NEEDED = "UpdateVersionNeeded" in "`SpecApplied` is `False`", trouble;
+        /// The auth Secret, or the one that `spec.authSecret` names by now, has other credentials than those that open the database;
+        /// members and operators go on with the latter. The message names Secret and key.
+        ROTATE_AUTH_NEEDED = "RotateAuthNeeded" in "`SpecApplied` is `False`", trouble;
         /// `spec.storage` of a running database asks for larger volumes than the members were made with.
         VOLUME_EXPANSION_NEEDED = "VolumeExpansionNeeded" in "`SpecApplied` is `False`", trouble;
         /// `spec.storage` of a running database names another StorageClass than the members' volumes have.
@@ -130,6 +133,8 @@ pub mod events {
         SUCCESSFUL = "Successful" in "Normal";
         /// The phase of a database that was ready once has changed. A Warning when it became `Critical` or `NotReady`.
         PHASE_CHANGED = "PhaseChanged" in "Normal, Warning";
+        /// Members are started with another version of the same major version; the message names both.
+        VERSION_CHANGED = "VersionChanged" in "Normal";
         /// The platform refuses a member's Pod or volume, or does not bring it up; the message has the platform's sentence.
         MEMBERS_NOT_STARTED = "MembersNotStarted" in "Warning", trouble;
         /// Patroni was given other settings that all members share; the message has them, and whether members must start anew.
