@@ -14,7 +14,7 @@ use api_types::{AppBinding, PauseHolder, PetSet, Postgres, PostgresOpsRequest, P
 use blueprint::{CaBundle, Material, secret_text};
 use instance::Session;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Pod, Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret, ServiceAccount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 
@@ -22,7 +22,7 @@ use crate::member::{Connections, Credentials};
 use crate::operation::Operation;
 use crate::request_type::Reads;
 use crate::tls;
-use crate::world::{ConfigSecret, IssuerState, Observed, World};
+use crate::world::{Claim, ConfigSecret, IssuerState, Observed, World};
 pub use objects::Reader;
 
 /// A look at the world, and the objects behind it that writes need for their preconditions.
@@ -92,12 +92,14 @@ async fn surroundings(
         postgres,
         ..World::default()
     };
-    let (version, holder_is_gone, issuers, pet_set) = tokio::join!(
+    let (version, holder_is_gone, issuers, pet_set, claims) = tokio::join!(
         version(reader, &world),
         holder_is_gone(reader, &world, op),
         issuers(reader, &reads.issuers),
         reader.look::<PetSet>(&op.database),
+        claims(reader, &op.database),
     );
+    world.claims = claims;
     world.version = version;
     world.holder_is_gone = holder_is_gone;
     world.issuers = issuers;
@@ -208,9 +210,27 @@ fn config_facts(secret: Observed<Secret>) -> Observed<ConfigSecret> {
     }
 }
 
+/// Selects what belongs to a database, by KubeDB's labels.
+fn selector(db: &str) -> String {
+    format!("{NAME_LABEL}={NAME_VALUE},{INSTANCE_LABEL}={db}")
+}
+
+async fn claims(reader: &Reader<'_>, db: &str) -> Observed<Vec<Claim>> {
+    match reader.list::<PersistentVolumeClaim>(&selector(db)).await {
+        Ok(claims) => Observed::Present(claims.iter().map(claim).collect()),
+        Err(error) => Observed::Unknown(runtime::error_chain(&error)),
+    }
+}
+
+fn claim(claim: &PersistentVolumeClaim) -> Claim {
+    Claim {
+        name: claim.name_any(),
+        is_terminating: claim.metadata.deletion_timestamp.is_some(),
+    }
+}
+
 async fn pods(reader: &Reader<'_>, db: &str) -> BTreeMap<String, Pod> {
-    let selector = format!("{NAME_LABEL}={NAME_VALUE},{INSTANCE_LABEL}={db}");
-    let pods = reader.list::<Pod>(&selector).await.unwrap_or_default();
+    let pods = reader.list::<Pod>(&selector(db)).await.unwrap_or_default();
     let is_member = |pod: &Pod| {
         let name = pod.name_any();
         name.strip_prefix(db)
