@@ -5,40 +5,40 @@ pub mod conditions {
 
     words! {
         /// The operator has begun to create the children.
-        PROVISIONING_STARTED = "ProvisioningStarted" in "";
+        PROVISIONING_STARTED = "ProvisioningStarted" in "", bad_unless_true;
         /// Every member's Pod is ready.
-        REPLICA_READY = "ReplicaReady" in "";
+        REPLICA_READY = "ReplicaReady" in "", bad_unless_true;
         /// The primary takes connections and writes, and the primary Service leads to it.
-        ACCEPTING_CONNECTION = "AcceptingConnection" in "";
+        ACCEPTING_CONNECTION = "AcceptingConnection" in "", bad_unless_true;
         /// A client can connect. That every member is up tell `ReplicaReady` and the phase `Ready`.
-        READY = "Ready" in "";
+        READY = "Ready" in "", bad_unless_true;
         /// The database was ready once.
-        PROVISIONED = "Provisioned" in "";
+        PROVISIONED = "Provisioned" in "", bad_unless_true;
         /// The provisioner keeps off; `status.pausedBy` and the message name the holder of the pause.
         PAUSED = "Paused" in "";
         /// Taken down on request; volumes and Secrets are kept.
         HALTED = "Halted" in "";
         /// `False` while something in the spec is not carried out; absent when everything is.
-        SPEC_APPLIED = "SpecApplied" in "";
+        SPEC_APPLIED = "SpecApplied" in "", bad_unless_true;
         /// Names the fields that are kept and that nothing acts on. For information.
         FIELDS_NOT_IN_USE = "FieldsNotInUse" in "";
         /// The issuer signs with another CA than that of the server certificate.
-        ISSUER_CA_CHANGED = "IssuerCAChanged" in "", trouble;
+        ISSUER_CA_CHANGED = "IssuerCAChanged" in "", trouble, bad_when_true;
         /// `True` while a member's volume fills up, or what members keep of WAL does not fit it; absent otherwise.
-        STORAGE_AT_RISK = "StorageAtRisk" in "";
+        STORAGE_AT_RISK = "StorageAtRisk" in "", bad_when_true;
         /// The Postgres was deleted, and its deletion policy holds it.
-        DELETION_HELD = "DeletionHeld" in "";
+        DELETION_HELD = "DeletionHeld" in "", bad_when_true;
         /// A claim of a member is being deleted, or is gone: its volume goes when the member's Pod ends. The message says what is
         /// lost then.
-        CLAIM_TERMINATING = "ClaimTerminating" in "", trouble;
+        CLAIM_TERMINATING = "ClaimTerminating" in "", trouble, bad_when_true;
         /// No member has the data that the database is known to have had.
-        DATA_LOST = "DataLost" in "", trouble;
+        DATA_LOST = "DataLost" in "", trouble, bad_when_true;
         /// Health checks are paused. The phase follows it; Sealwright does not set it.
         HEALTH_CHECK_PAUSED = "HealthCheckPaused" in "";
         /// A restore has begun. The phase follows it; Sealwright does not set it.
         DATA_RESTORE_STARTED = "DataRestoreStarted" in "";
         /// A restore has ended. The phase follows it; Sealwright does not set it.
-        DATA_RESTORED = "DataRestored" in "";
+        DATA_RESTORED = "DataRestored" in "", bad_unless_true;
     }
 }
 
