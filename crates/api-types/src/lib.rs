@@ -14,6 +14,7 @@ pub mod cert_manager;
 pub mod condition;
 pub mod configuration;
 pub mod crds;
+pub mod deployed;
 mod error_chain;
 pub mod init;
 pub mod legacy;

@@ -32,6 +32,17 @@ pub fn auth_secret(db: &str) -> String {
     with_suffix(db, "auth")
 }
 
+/// The Secret with the superuser's credentials that open the database: `<db>-auth-in-force`. Members and operators use them;
+/// the auth Secret may have been changed since.
+pub fn auth_in_force(db: &str) -> String {
+    with_suffix(db, "auth-in-force")
+}
+
+/// Name of the replication slot that Patroni gives to a member (Patroni, `slot_name_from_member_name`).
+pub fn replication_slot(pod: &str) -> String {
+    pod.to_lowercase().replace(['-', '.'], "_")
+}
+
 /// The generated config Secret: `<db>-<last six characters of the Postgres' UID>`.
 pub fn config_secret(db: &str, uid: &str) -> String {
     let tail: String = uid
@@ -95,6 +106,12 @@ mod tests {
         let db = "d".repeat(61);
         assert_eq!(patroni_map(&db, "failover"), format!("{db}-failover"));
         assert_ne!(patroni_map(&db, "config"), with_suffix(&db, "config"));
+    }
+
+    #[test]
+    fn a_slot_has_letters_digits_and_underscores() {
+        assert_eq!(replication_slot("ha-postgres-0"), "ha_postgres_0");
+        assert_eq!(replication_slot("ha.postgres-0"), "ha_postgres_0");
     }
 
     #[test]

@@ -29,6 +29,9 @@ pub struct OperationPlan {
     /// Sessions of applications that would not go on if it began now. Default: none.
     #[serde(default)]
     pub sessions: PlannedSessions,
+    /// Which data goes with Pods that end; absent when it is on volumes, or no Pod ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_loss: Option<PlannedDataLoss>,
     /// What becomes of every certificate.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub certificates: Vec<PlannedCertificate>,
@@ -75,6 +78,15 @@ pub enum PlannedRestart {
     Joins,
     /// It ends: the member leaves.
     Leaves,
+}
+
+/// Which data an operation loses. Not part of KubeDB's API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PlannedDataLoss {
+    /// That of members whose Pods end: it is copied again from the primary.
+    OfEndedMembers,
+    /// All of it.
+    All,
 }
 
 /// Sessions of applications on all members, counted by `pg_stat_ssl`, that an operation ends, or that have to end by

@@ -89,7 +89,11 @@ pub const ROWS: [Row; 52] = [
     unused("allowedSchemas"),
     unused("arbiter"),
     unused("archiver"),
-    held("authSecret", reasons::RESTART_NEEDED, OpsRequestType::RotateAuth),
+    held(
+        "authSecret",
+        reasons::ROTATE_AUTH_NEEDED,
+        OpsRequestType::RotateAuth,
+    ),
     unused("authSecret.activeFrom"),
     unused("authSecret.apiGroup"),
     applied("authSecret.externallyManaged", ON_DELETION),

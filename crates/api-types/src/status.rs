@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Postgres;
 use crate::condition::Condition;
+use crate::deployed::Deployed;
 use crate::pause::PausedBy;
 
 pub use crate::reported::postgres::conditions;
@@ -37,6 +38,10 @@ pub struct PostgresStatus {
     /// Whose pause the provisioner keeps: its acknowledgement. Absent while it works. Not part of KubeDB's API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_by: Option<PausedBy>,
+    /// What the members were born with and follow now, whatever the spec says by now; absent while there is no data. Not part of
+    /// KubeDB's API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployed: Option<Deployed>,
 }
 
 /// How the members of a database serve TLS. Not part of KubeDB's API.

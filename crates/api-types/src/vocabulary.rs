@@ -54,6 +54,13 @@ pub const PLACEMENT_POLICY: &str = "apps.k8s.appscode.com/placement-policy";
 /// Annotation on a PetSet, copied to each Pod when it is made: what the Pod reads at its start and has no other trace of, as JSON
 /// `{"<field of the Postgres>": "<hash>"}`.
 pub const BORN_WITH: &str = "ops.sealwright.dev/born-with";
+/// Annotation on a member's volume claim: the PostgreSQL whose data is on the volume, as JSON
+/// (`api_types::deployed::DeployedVersion`). It outlives the Postgres together with the data.
+pub const DEPLOYED_VERSION: &str = "ops.sealwright.dev/deployed-version";
+/// Annotation of the Secret `<db>-auth-in-force`: name of the auth Secret that its credentials came from.
+pub const AUTH_FROM: &str = "ops.sealwright.dev/auth-from";
+/// Annotation of the same Secret: counts its credentials, from 1.
+pub const AUTH_REVISION: &str = "ops.sealwright.dev/auth-revision";
 /// Annotation on every child: hash of the object as it was built.
 pub const BLUEPRINT_HASH: &str = "kubedb.com/blueprint-hash";
 /// Annotation of the auth Secret: since when its password is in force (RFC 3339).

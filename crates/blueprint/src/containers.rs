@@ -7,6 +7,8 @@ use k8s_openapi::api::core::v1::{
     SeccompProfile, SecretKeySelector, SecurityContext,
 };
 
+use crate::auth_in_force::{REST_PASSWORD, REST_USERNAME};
+use crate::credentials::{PASSWORD, USERNAME};
 use crate::overlay::overlay;
 use crate::quantity::{amount_of, with_defaults};
 use crate::resolved::{Monitor, Resolved};
@@ -175,10 +177,11 @@ pub fn reserved_variable(name: &str) -> bool {
     OURS.contains(&name) || name.starts_with("PATRONI_")
 }
 
-/// What differs between members, and the credentials. Nothing here changes with TLS.
+/// What differs between members, and the credentials that open the database: the auth Secret may have been edited since. Nothing here changes with TLS.
 fn environment(resolved: &Resolved) -> Vec<EnvVar> {
     let host = format!("$(POD_NAME).{}", resolved.governing_domain());
-    let secret = resolved.auth_secret.as_str();
+    let secret = resolved.auth_in_force_name();
+    let secret = secret.as_str();
     let mut variables = vec![
         field("POD_NAME", "metadata.name"),
         field("POD_NAMESPACE", "metadata.namespace"),
@@ -187,8 +190,8 @@ fn environment(resolved: &Resolved) -> Vec<EnvVar> {
         value("PRIMARY_HOST", &resolved.name),
         value("PV", words::DATA_MOUNT),
         value("PGDATA", words::PGDATA),
-        from_secret("POSTGRES_USER", secret, "username"),
-        from_secret("POSTGRES_PASSWORD", secret, "password"),
+        from_secret("POSTGRES_USER", secret, USERNAME),
+        from_secret("POSTGRES_PASSWORD", secret, PASSWORD),
         field("PATRONI_NAME", "metadata.name"),
         field("PATRONI_KUBERNETES_NAMESPACE", "metadata.namespace"),
         // Names, not addresses: a server certificate can be checked against them, and they outlive the Pod's IP.
@@ -202,17 +205,14 @@ fn environment(resolved: &Resolved) -> Vec<EnvVar> {
         ),
     ];
     // Replication uses the superuser too: with the method `cert`, the one client certificate names it.
-    for user in ["SUPERUSER", "REPLICATION", "RESTAPI"] {
-        variables.push(from_secret(
-            &format!("PATRONI_{user}_USERNAME"),
-            secret,
-            "username",
-        ));
-        variables.push(from_secret(
-            &format!("PATRONI_{user}_PASSWORD"),
-            secret,
-            "password",
-        ));
+    let connections = [
+        ("SUPERUSER", USERNAME, PASSWORD),
+        ("REPLICATION", USERNAME, PASSWORD),
+        ("RESTAPI", REST_USERNAME, REST_PASSWORD),
+    ];
+    for (user, username, password) in connections {
+        variables.push(from_secret(&format!("PATRONI_{user}_USERNAME"), secret, username));
+        variables.push(from_secret(&format!("PATRONI_{user}_PASSWORD"), secret, password));
     }
     variables
 }
@@ -233,7 +233,7 @@ fn exporter_environment(resolved: &Resolved, monitor: &Monitor) -> Vec<EnvVar> {
         paths::SOCKET_DIR
     );
     let mut variables = vec![
-        from_secret("POSTGRES_USER", &resolved.auth_secret, "username"),
+        from_secret("POSTGRES_USER", &resolved.auth_in_force_name(), USERNAME),
         // The Unix socket asks for no password and knows no TLS, so nothing here changes with TLS.
         value("DATA_SOURCE_NAME", &dsn),
     ];

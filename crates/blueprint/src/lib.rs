@@ -9,6 +9,7 @@
 mod agent;
 mod app_binding;
 mod auth;
+mod auth_in_force;
 pub mod ca_bundle;
 pub mod certificates;
 mod client_ca;
@@ -43,12 +44,13 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 
 pub use auth::auth_secret;
+pub use auth_in_force::AuthInForce;
 pub use ca_bundle::{CaBundle, InvalidBundle};
 pub use certificates::certificates;
 pub use client_ca::{client_ca, client_ca_patch, shown_ca};
 pub use config::{LAST_GOOD_OF, TLS_PHASE, last_good, recorded_phase};
 pub use containers::{database_image, reserved_variable};
-pub use credentials::{CredentialFault, Credentials, credentials, usable_credentials};
+pub use credentials::{CredentialFault, Credentials, PASSWORD, USERNAME, credentials, usable_credentials};
 pub use deployment_tools::prune_guards;
 pub use hash::{hash_of, recorded_hash};
 pub use material::{KeyPair, Material, leaf_fingerprint, secret_text};

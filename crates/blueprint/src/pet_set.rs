@@ -8,14 +8,10 @@ use api_types::ops_request::TlsSettings;
 use api_types::petset::{PetSetSpec, PetSetUpdateStrategy, PodManagementPolicy, UpdateStrategyType};
 use api_types::vocabulary::BORN_WITH;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
-use sha2::{Digest, Sha256};
 
 use crate::deployment_tools::inheritable_annotations;
 use crate::resolved::Resolved;
 use crate::{labels, pod, volumes};
-
-/// Characters of a hash.
-const HASH: usize = 16;
 
 /// Annotation of the PetSet: the [`TlsSettings`] that the members follow, in JSON. The spec says others once it was
 /// edited, until a request carries that out.
@@ -37,8 +33,11 @@ fn annotations(resolved: &Resolved) -> BTreeMap<String, String> {
 
 /// What members read when they start, by the field of the Postgres: their template does not tell that it was edited since.
 fn born_with(resolved: &Resolved) -> BTreeMap<&'static str, String> {
-    let hash = |text: &str| hex::encode(Sha256::digest(text)).chars().take(HASH).collect();
-    BTreeMap::from([("spec.authSecret", hash(&resolved.auth_secret))])
+    let credentials = resolved.credentials_revision.map(|it| it.to_string());
+    credentials
+        .into_iter()
+        .map(|revision| ("spec.authSecret", revision))
+        .collect()
 }
 
 pub(crate) fn pet_set(resolved: &Resolved) -> PetSet {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use api_types::deployed::DeployedVersion;
 use api_types::names;
 use api_types::ops_request::TlsSettings;
 use api_types::pod_template::{ObjectMetaTemplate, PodSpec};
@@ -57,6 +58,8 @@ pub struct Resolved {
     pub username: String,
     /// Secret with the superuser's credentials.
     pub auth_secret: String,
+    /// Counts the credentials that have opened the database; none before it is known.
+    pub credentials_revision: Option<i64>,
     /// Whether the auth Secret is the user's own: never made, changed or deleted.
     pub auth_externally_managed: bool,
     /// Service account of the Pods.
@@ -223,6 +226,20 @@ impl Resolved {
     /// Labels of every child: the selector, the component and the user's.
     pub fn labels(&self) -> BTreeMap<String, String> {
         labels::offshoot(&self.name, &self.user_labels)
+    }
+
+    /// The PostgreSQL whose files the members have.
+    pub fn deployed_version(&self) -> DeployedVersion {
+        DeployedVersion {
+            name: self.version_name.clone(),
+            major: self.major,
+            image: self.image.clone(),
+        }
+    }
+
+    /// Name of the Secret with the credentials that open the database.
+    pub fn auth_in_force_name(&self) -> String {
+        names::auth_in_force(&self.name)
     }
 
     /// Name of the config Secret.

@@ -1,5 +1,7 @@
 //! Volumes of a member, and where its containers mount them.
 
+use std::collections::BTreeMap;
+
 use api_types::vocabulary as words;
 use k8s_openapi::api::core::v1::{
     Container, EmptyDirVolumeSource, PersistentVolumeClaim, SecretVolumeSource, Volume, VolumeMount,
@@ -130,13 +132,21 @@ pub(crate) fn claim_templates(resolved: &Resolved) -> Vec<PersistentVolumeClaim>
                 name: Some(words::DATA_VOLUME.to_owned()),
                 // Without an owner: claims outlive the Postgres unless its deletion policy says otherwise.
                 labels: Some(resolved.labels()),
-                annotations: Some(prune_guards()),
+                annotations: Some(claim_annotations(resolved)),
                 ..ObjectMeta::default()
             },
             spec: Some((**spec).clone()),
             status: None,
         }],
     }
+}
+
+/// The record of whose files are on the volume is there before there are any.
+fn claim_annotations(resolved: &Resolved) -> BTreeMap<String, String> {
+    let mut all = prune_guards();
+    let version = resolved.deployed_version().to_annotation();
+    all.insert(words::DEPLOYED_VERSION.to_owned(), version);
+    all
 }
 
 /// A folder in memory: private keys never reach a disk.

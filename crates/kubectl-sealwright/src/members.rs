@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use api_types::vocabulary::{
-    INSTANCE_LABEL, NAME_LABEL, NAME_VALUE, POSTGRES_PORT, ROLE_LABEL, ROLE_PRIMARY,
+    INSTANCE_LABEL, NAME_LABEL, NAME_VALUE, PATRONI_STATUS, POSTGRES_PORT, ROLE_LABEL, ROLE_PRIMARY,
 };
 use instance::Answer;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
@@ -14,8 +14,6 @@ use serde::{Deserialize, Serialize};
 use crate::cluster::{Target, reason};
 use crate::exit::Error;
 
-/// Annotation that Patroni keeps on its Pod: JSON, what the member last said of itself.
-const PATRONI_STATUS: &str = "status";
 /// How long a port-forward gets to end.
 const CLOSED_WITHIN: Duration = Duration::from_secs(1);
 

@@ -5,7 +5,6 @@ use api_types::ops_request::{
     ApplyOption, Drain, DrainPolicy, OpsRequestType, PostgresOpsRequestSpec, ReconnectStandbyRequest,
     RestartRequest, TlsRequest, TlsRestart,
 };
-use api_types::postgres::LocalRef;
 use api_types::tls::{CertificateSpec, IssuerRef, X509Subject};
 use api_types::vocabulary::CERT_MANAGER_GROUP;
 use kube::api::ObjectMeta;
@@ -122,31 +121,12 @@ pub fn reconnect(args: &ReconnectArgs) -> Asked {
 
 fn spec(args: &RequestArgs, type_: OpsRequestType) -> PostgresOpsRequestSpec {
     PostgresOpsRequestSpec {
-        database_ref: LocalRef {
-            name: args.database.clone(),
-        },
-        type_,
         apply: args.apply.map(|apply| match apply {
             cli::Apply::IfReady => ApplyOption::IfReady,
             cli::Apply::Always => ApplyOption::Always,
         }),
         timeout: args.timeout.clone(),
-        mode: None,
-        memory_policy: None,
-        max_retries: None,
-        dry_run: None,
-        tls: None,
-        restart: None,
-        update_version: None,
-        horizontal_scaling: None,
-        vertical_scaling: None,
-        volume_expansion: None,
-        configuration: None,
-        authentication: None,
-        reconnect_standby: None,
-        force_fail_over: None,
-        set_raft_key_pair: None,
-        migration: None,
+        ..PostgresOpsRequestSpec::of(&args.database, type_)
     }
 }
 

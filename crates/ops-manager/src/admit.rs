@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use crate::approval::{Question, is_not_queued};
+use crate::data_guard;
 use crate::moves::children;
 use crate::operation::{self, Operation};
 use crate::request_type::Proposal;
@@ -131,6 +132,13 @@ pub fn admit(
     };
     let proposal = Proposal { request, world, now };
     if let Err(admission) = op.type_.plan(op, &proposal, &mut progress) {
+        return admission;
+    }
+    let planned = Operation {
+        progress: progress.clone(),
+        ..op.clone()
+    };
+    if let Err(admission) = data_guard::admit(&planned, request, world) {
         return admission;
     }
     gate(op, world, request, now).unwrap_or_else(|| Admission::Begin(Box::new(progress)))

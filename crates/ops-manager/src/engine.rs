@@ -10,6 +10,7 @@ use api_types::reported::ops_request::conditions;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use crate::data_guard;
 use crate::effect::Effect;
 use crate::member_status::{self, whole_seconds};
 use crate::moves::pause;
@@ -195,12 +196,16 @@ impl<'a> Pass<'a> {
         self.follow(&step, progress)
     }
 
-    /// Between pause and resume nothing is done unless the pause is held.
+    /// Between pause and resume nothing is done unless the pause is held, and nothing at all that data would be lost by.
     fn look(&self, step: &Step) -> StepResult {
         if ![PAUSE.condition, RESUME.condition].contains(&step.condition) {
             pause::hold(&self.op, self.world)?.require_done()?;
         }
-        (step.advance)(&self.op, self.world)
+        let progress = (step.advance)(&self.op, self.world)?;
+        if let Progress::Act(effects) | Progress::ActOnce(_, effects) = &progress {
+            data_guard::check(&self.op, self.world, effects)?;
+        }
+        Ok(progress)
     }
 
     /// Writes down what the step found; `None`: look at the next one in the same world.

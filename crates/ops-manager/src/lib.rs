@@ -6,6 +6,7 @@ pub mod admit;
 pub mod approval;
 pub mod args;
 pub mod controller;
+pub mod data_guard;
 pub mod effect;
 pub mod engine;
 pub mod error;

@@ -41,6 +41,10 @@ pub struct Credentials {
     pub user: String,
     /// Its password.
     pub password: Password,
+    /// Name for Patroni's REST API.
+    pub rest_user: String,
+    /// Its password.
+    pub rest_password: Password,
 }
 
 /// Connections to the members that were seen.
@@ -213,7 +217,7 @@ fn tolerant(action: &'static str, pod: &str, outcome: Result<(), PatroniError>) 
 
 fn patroni(address: &str, pod: &str, credentials: Option<&Credentials>) -> Result<Patroni, Error> {
     let (user, password) = match credentials {
-        Some(credentials) => (credentials.user.as_str(), credentials.password.clone()),
+        Some(credentials) => (credentials.rest_user.as_str(), credentials.rest_password.clone()),
         None => ("", Password::new("")),
     };
     let port = u16::try_from(PATRONI_PORT).unwrap_or_default();

@@ -14,7 +14,7 @@ use api_types::{AppBinding, PauseHolder, PetSet, Postgres, PostgresOpsRequest, P
 use blueprint::{CaBundle, Material, secret_text};
 use instance::Session;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Pod, Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret, ServiceAccount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 
@@ -22,7 +22,7 @@ use crate::member::{Connections, Credentials};
 use crate::operation::Operation;
 use crate::request_type::Reads;
 use crate::tls;
-use crate::world::{ConfigSecret, IssuerState, Observed, World};
+use crate::world::{Claim, ConfigSecret, IssuerState, Observed, World};
 pub use objects::Reader;
 
 /// A look at the world, and the objects behind it that writes need for their preconditions.
@@ -67,7 +67,7 @@ pub async fn outside(client: &kube::Client, op: &Operation) -> Seen {
     let reader = Reader::new(client, &op.namespace);
     let postgres = reader.look::<Postgres>(&op.database).await;
     Seen {
-        world: surroundings(&reader, op, postgres).await,
+        world: surroundings(&reader, op, &reads(op, &postgres), postgres).await,
         ..Seen::default()
     }
 }
@@ -81,19 +81,25 @@ fn reads(op: &Operation, postgres: &Observed<Postgres>) -> Reads {
 }
 
 /// The Postgres, and what it and the request name.
-async fn surroundings(reader: &Reader<'_>, op: &Operation, postgres: Observed<Postgres>) -> World {
-    let reads = reads(op, &postgres);
+async fn surroundings(
+    reader: &Reader<'_>,
+    op: &Operation,
+    reads: &Reads,
+    postgres: Observed<Postgres>,
+) -> World {
     let mut world = World {
         now: Timestamp::now(),
         postgres,
         ..World::default()
     };
-    let (version, holder_is_gone, issuers, pet_set) = tokio::join!(
+    let (version, holder_is_gone, issuers, pet_set, claims) = tokio::join!(
         version(reader, &world),
         holder_is_gone(reader, &world, op),
         issuers(reader, &reads.issuers),
         reader.look::<PetSet>(&op.database),
+        claims(reader, &op.database),
     );
+    world.claims = claims;
     world.version = version;
     world.holder_is_gone = holder_is_gone;
     world.issuers = issuers;
@@ -108,7 +114,7 @@ pub async fn during(client: &kube::Client, op: &Operation) -> Seen {
         Observed::Present(postgres) => postgres,
         other => {
             return Seen {
-                world: surroundings(&reader, op, other).await,
+                world: surroundings(&reader, op, &Reads::default(), other).await,
                 ..Seen::default()
             };
         }
@@ -118,16 +124,19 @@ pub async fn during(client: &kube::Client, op: &Operation) -> Seen {
     let auth_name = secrets::auth_name(&postgres);
     let reads = op.type_.reads(op, &postgres);
     let tls_reads = reads.tls.as_ref();
-    let (world, config, auth, user_conf, app_binding, pods, makes_account, tls) = tokio::join!(
-        surroundings(&reader, op, Observed::Present(postgres.clone())),
+    let in_force_name = names::auth_in_force(db);
+    let (world, config, auth, in_force, user_conf, app_binding, pods, makes_account, tls) = tokio::join!(
+        surroundings(&reader, op, &reads, Observed::Present(postgres.clone())),
         reader.look::<Secret>(&config_name),
         reader.look::<Secret>(&auth_name),
+        reader.look::<Secret>(&in_force_name),
         secrets::user_conf(&reader, &postgres),
         reader.look::<AppBinding>(db),
         pods(&reader, db),
         makes_named_service_account(&reader, &postgres),
         tls::observe::observe(&reader, op, tls_reads),
     );
+    let auth = secrets::in_force(in_force, auth);
     Seen {
         credentials: secrets::credentials(&auth),
         reads,
@@ -201,9 +210,27 @@ fn config_facts(secret: Observed<Secret>) -> Observed<ConfigSecret> {
     }
 }
 
+/// Selects what belongs to a database, by KubeDB's labels.
+fn selector(db: &str) -> String {
+    format!("{NAME_LABEL}={NAME_VALUE},{INSTANCE_LABEL}={db}")
+}
+
+async fn claims(reader: &Reader<'_>, db: &str) -> Observed<Vec<Claim>> {
+    match reader.list::<PersistentVolumeClaim>(&selector(db)).await {
+        Ok(claims) => Observed::Present(claims.iter().map(claim).collect()),
+        Err(error) => Observed::Unknown(runtime::error_chain(&error)),
+    }
+}
+
+fn claim(claim: &PersistentVolumeClaim) -> Claim {
+    Claim {
+        name: claim.name_any(),
+        is_terminating: claim.metadata.deletion_timestamp.is_some(),
+    }
+}
+
 async fn pods(reader: &Reader<'_>, db: &str) -> BTreeMap<String, Pod> {
-    let selector = format!("{NAME_LABEL}={NAME_VALUE},{INSTANCE_LABEL}={db}");
-    let pods = reader.list::<Pod>(&selector).await.unwrap_or_default();
+    let pods = reader.list::<Pod>(&selector(db)).await.unwrap_or_default();
     let is_member = |pod: &Pod| {
         let name = pod.name_any();
         name.strip_prefix(db)

@@ -3,6 +3,7 @@
 
 use api_types::condition;
 use api_types::ops_request::{ApplyOption, OperationProgress, OpsRequestType, PostgresOpsRequestSpec};
+use api_types::reported::ops_request::conditions;
 use api_types::{PauseHolder, PostgresOpsRequest};
 use jiff::{SignedDuration, Timestamp};
 
@@ -38,6 +39,8 @@ pub struct Operation {
     pub began: Option<Timestamp>,
     /// When the step that is looked at began, as persisted; set by the engine for each step.
     pub step_began: Option<Timestamp>,
+    /// Somebody has approved its plan, as persisted.
+    pub is_approved: bool,
     /// The spec says the new settings, as persisted: there is no way back. Set by the engine for each step.
     pub committed: bool,
 }
@@ -68,6 +71,8 @@ pub fn parse(request: &PostgresOpsRequest) -> Result<Operation, String> {
             .and_then(|status| condition::find(&status.conditions, spec.type_.as_str()))
             .map(|condition| condition.last_transition_time.0),
         step_began: None,
+        is_approved: status
+            .is_some_and(|status| condition::is_true(&status.conditions, conditions::APPROVED)),
         committed: false,
     })
 }

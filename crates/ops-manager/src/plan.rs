@@ -6,6 +6,7 @@
 use api_types::ops_request::{OperationPlan, PlannedMember, PlannedRestart, PlannedSessions, PlannedStep};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use crate::data_guard;
 use crate::engine;
 use crate::member_status::{role, whole_seconds};
 use crate::operation::Operation;
@@ -28,6 +29,7 @@ pub fn plan(op: &Operation, world: &World) -> StepResult<OperationPlan> {
         members: members(world, &description.members),
         sessions,
         certificates: description.certificates.clone(),
+        data_loss: data_guard::planned_loss(world, &description.members),
         change: op.progress.change.clone(),
     };
     plan.hash = hash(&plan);
@@ -109,6 +111,10 @@ fn summary(description: &Description, plan: &OperationPlan) -> String {
     parts.extend(description.changes.iter().cloned());
     parts.extend(comings_and_goings(&plan.members));
     parts.push(restarts(&plan.members));
+    parts.extend(
+        plan.data_loss
+            .map(|loss| data_guard::loss_in_words(loss).to_owned()),
+    );
     parts.extend(ended(&description.sessions, &plan.sessions));
     parts.join("; ")
 }

@@ -70,6 +70,17 @@ pub enum WakeOn {
     CertificatesIssued,
 }
 
+/// Whether Pods of members end in a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndsPods {
+    /// They go on.
+    Never,
+    /// One may have to end.
+    IfNeeded,
+    /// They end.
+    Always,
+}
+
 /// A named part of an operation. A step is `pub const` data in the folder of its request type; the engine reads the fields
 /// and never compares names.
 #[derive(Clone, Copy)]
@@ -90,6 +101,8 @@ pub struct Step {
     pub acts_unseen: bool,
     /// Whether the spec says the new settings once it is done: there is no way back.
     pub is_commit: bool,
+    /// Whether Pods of members end in it. What is not told here is not done to them without a check either (`data_guard`).
+    pub ends_pods: fn(&Operation) -> EndsPods,
     /// Time on top of the step's own timeout, which the request grants to others.
     pub extra_time: fn(&Operation) -> SignedDuration,
     /// What to watch while it waits.
@@ -113,6 +126,7 @@ impl Step {
             asks_members: true,
             acts_unseen: false,
             is_commit: false,
+            ends_pods: |_| EndsPods::Never,
             extra_time: |_| SignedDuration::ZERO,
             wakes_on: WakeOn::Time,
         }
@@ -133,6 +147,12 @@ impl Step {
     /// It writes `Postgres.spec`.
     pub const fn committing(mut self) -> Self {
         self.is_commit = true;
+        self
+    }
+
+    /// Pods of members end in it.
+    pub const fn ending_pods(mut self, ends_pods: fn(&Operation) -> EndsPods) -> Self {
+        self.ends_pods = ends_pods;
         self
     }
 

@@ -85,12 +85,23 @@ pub struct World {
     pub app_binding: Observed<ObjectMeta>,
     /// The PetSet.
     pub pet_set: Observed<PetSet>,
+    /// The members' volume claims.
+    pub claims: Observed<Vec<Claim>>,
     /// The issuers that this type of request asked for.
     pub issuers: Vec<(IssuerRef, Observed<IssuerState>)>,
     /// Certificates.
     pub tls: Option<TlsWorld>,
     /// The members' answers.
     pub members: Option<Members>,
+}
+
+/// A volume claim of a member.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claim {
+    /// Its name.
+    pub name: String,
+    /// It is being deleted: its volume goes when the member's Pod ends.
+    pub is_terminating: bool,
 }
 
 /// The members of a database as they answered in one look.

@@ -2,7 +2,7 @@
 //! does the rest. This controller deletes no claim that ever had a volume.
 
 use api_types::petset::ClaimRetention;
-use api_types::vocabulary::PRUNE_GUARDS;
+use api_types::vocabulary::{DEPLOYED_VERSION, PRUNE_GUARDS};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use sha2::{Digest, Sha256};
@@ -180,9 +180,9 @@ pub fn is_of_another(desired: &Desired, claim: &PersistentVolumeClaim) -> bool {
     desired.match_labels.iter().any(differs)
 }
 
-/// Guards against deployment tools that the claim's template has and the claim has not: it was made before the template had
-/// them. A value that somebody else gave such an annotation stays.
-pub fn missing_guards(desired: &Desired, claim: &PersistentVolumeClaim) -> Vec<(String, String)> {
+/// Annotations that the claim is to have by its template and has not: guards against deployment tools, of which a value that
+/// somebody else gave stays, and the record of whose files are on the volume, which follows the template.
+pub fn missing_annotations(desired: &Desired, claim: &PersistentVolumeClaim) -> Vec<(String, String)> {
     let name = claim.metadata.name.as_deref().unwrap_or_default();
     let is_its = |template: &&PersistentVolumeClaim| {
         let template = template.metadata.name.as_deref().unwrap_or_default();
@@ -194,11 +194,15 @@ pub fn missing_guards(desired: &Desired, claim: &PersistentVolumeClaim) -> Vec<(
     let template = desired.claim_templates.iter().find(is_its);
     let wanted = template.and_then(|template| template.metadata.annotations.as_ref());
     let present = claim.metadata.annotations.as_ref();
+    let found = |key: &str| present.and_then(|present| present.get(key));
+    let is_missing = |key: &str, value: &String| match key {
+        DEPLOYED_VERSION => found(key) != Some(value),
+        _ => PRUNE_GUARDS.iter().any(|(guard, _)| *guard == key) && found(key).is_none(),
+    };
     wanted
         .into_iter()
         .flatten()
-        .filter(|(key, _)| PRUNE_GUARDS.iter().any(|(guard, _)| guard == key))
-        .filter(|(key, _)| !present.is_some_and(|present| present.contains_key(*key)))
+        .filter(|(key, value)| is_missing(key, value))
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect()
 }

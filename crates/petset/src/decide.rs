@@ -215,7 +215,7 @@ impl<'a> Round<'a> {
                 |m: &Move| matches!(m, Move::SetOwners { seen: changed, .. } if changed.uid == seen.uid);
             let is_left_alone = is_terminating(&claim.metadata) || self.plan.moves.iter().any(changes);
             let is_ours = self.desired.selects(claim.metadata.labels.as_ref());
-            let annotations = claims::missing_guards(self.desired, claim);
+            let annotations = claims::missing_annotations(self.desired, claim);
             if is_ours && !is_left_alone && !annotations.is_empty() {
                 self.plan.moves.push(Move::GuardClaim { seen, annotations });
             }

@@ -17,6 +17,7 @@ use kube::{Api, Client, ResourceExt};
 use runtime::{Process, Recorder, run_controller};
 
 use crate::args::Access;
+use crate::auth_watch::AuthWatches;
 use crate::cert_manager::certificates;
 use crate::changes::changes;
 use crate::decide::decide;
@@ -29,7 +30,7 @@ use crate::perform::perform;
 use crate::report::report;
 use crate::world::World;
 
-/// Longest time without a look: Secrets are not watched.
+/// Longest time without a look: of Secrets only the auth Secret is watched.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// Name of the controller in metrics, spans and /readyz.
@@ -46,6 +47,8 @@ pub struct Context {
     pub recorder: Recorder,
     /// The health tasks.
     pub watchers: Watchers,
+    /// The watches of auth Secrets.
+    pub auth_watches: AuthWatches,
     /// When databases that are held were looked at.
     pub last_looks: LastLooks,
     /// Gauges per database.
@@ -63,7 +66,8 @@ pub async fn operate(process: Process, access: Access) -> Result<(), runtime::pr
     let context = Arc::new(Context {
         client: process.client.clone(),
         recorder: process.recorder.clone(),
-        watchers: Watchers::new(wake),
+        watchers: Watchers::new(wake.clone()),
+        auth_watches: AuthWatches::new(process.client.clone(), wake),
         last_looks: LastLooks::default(),
         metrics: DatabaseMetrics::register(&process.metrics)?,
         access,

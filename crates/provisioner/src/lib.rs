@@ -3,6 +3,7 @@
 //! `controller` is the table of contents. `observe` reads, `decide` judges (pure), `perform` writes, `report` tells.
 
 pub mod args;
+pub mod auth_watch;
 mod cert_manager;
 pub mod changes;
 pub mod child;

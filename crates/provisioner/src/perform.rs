@@ -2,6 +2,7 @@
 
 use api_types::vocabulary::{CHILDREN_MANAGER, FILES_TOKEN, FINALIZER, PROVISIONER};
 use api_types::{Postgres, names};
+use blueprint::AuthInForce;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use kube::api::{Patch, PatchParams, PostParams};
@@ -62,8 +63,13 @@ impl Writer<'_> {
             Action::NameAuthSecret(name) => self.name_auth_secret(name).await?,
             Action::CreateAuthSecret(resolved) => {
                 let secret = blueprint::auth_secret(resolved, &password::random(), Timestamp::now());
-                self.create_secret(secret).await?;
+                self.create_secret(secret.clone()).await?;
+                if let Some(first) = first_credentials(&secret) {
+                    let kept = first.secret(&resolved.namespace, &resolved.name);
+                    self.keep_credentials(&kept).await?;
+                }
             }
+            Action::KeepCredentials(secret) => self.keep_credentials(secret).await?,
             Action::ReleaseAuthSecret(secret) => {
                 let owners = secret.metadata.owner_references.clone().unwrap_or_default();
                 let annotations = secret.metadata.annotations.clone().unwrap_or_default();
@@ -153,6 +159,15 @@ impl Writer<'_> {
         Ok(())
     }
 
+    async fn keep_credentials(&self, secret: &Secret) -> Result<(), Error> {
+        tracing::info!(
+            name = secret.metadata.name,
+            "writing the credentials that open the database"
+        );
+        runtime::apply(&self.context.client, secret, CHILDREN_MANAGER).await?;
+        Ok(())
+    }
+
     async fn apply(&mut self, child: &Child) -> Result<(), Error> {
         let is_new = self.world.live_twin(child).is_none();
         tracing::info!(kind = child.kind(), name = child.name(), is_new, "applying");
@@ -203,6 +218,12 @@ impl Writer<'_> {
             .map_err(|source| ApplyError::new("touch", id(), source))?;
         Ok(())
     }
+}
+
+/// The first credentials of a database, from an auth Secret that was made just now.
+fn first_credentials(secret: &Secret) -> Option<AuthInForce<'_>> {
+    let from = secret.metadata.name.as_deref()?;
+    Some(AuthInForce::first(from, blueprint::credentials(secret)?))
 }
 
 /// Our part in the name of the RoleBinding.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use api_types::deployed::Deployed;
 use api_types::{Condition, PetSet};
 use blueprint::Resolved;
 use jiff::Timestamp;
@@ -22,8 +23,10 @@ pub enum Action {
     GrantSecrets,
     /// Write the auth Secret's name into the spec, as KubeDB does.
     NameAuthSecret(String),
-    /// Make the auth Secret with a new random password.
+    /// Make the auth Secret with a new random password, and the Secret with the credentials that open the database.
     CreateAuthSecret(Box<Resolved>),
+    /// Write the Secret with the credentials that open the database.
+    KeepCredentials(Box<Secret>),
     /// Take the ownership of this Postgres off its auth Secret, so that it survives.
     ReleaseAuthSecret(Box<Secret>),
     /// Apply a child.
@@ -118,6 +121,8 @@ pub struct Plan {
     pub checks_health: bool,
     /// What the user's own amounts of WAL do to the members' volumes, when that is not good.
     pub wal_does_not_fit: Option<String>,
+    /// What the members get in this pass; none when the pass does not follow the spec.
+    pub deployed: Option<Deployed>,
     /// Files that members shall take up without a restart.
     pub renewal: Option<Renewal>,
 }

@@ -11,6 +11,7 @@ use kube::runtime::reflector::ObjectRef;
 use runtime::Severity;
 
 use crate::controller::Context;
+use crate::decide::deployed;
 use crate::decide::issuer;
 use crate::decide::phase::phase;
 use crate::decide::targets::targets;
@@ -18,7 +19,7 @@ use crate::decide::tls_status;
 use crate::error::Error;
 use crate::perform::Done;
 use crate::plan::{Action, Plan, changed};
-use crate::world::World;
+use crate::world::{Secrets, World};
 
 /// What Events say about our part.
 const RECONCILE: &str = "Reconcile";
@@ -72,6 +73,7 @@ pub fn status(world: &World, plan: &Plan, now: Timestamp) -> PostgresStatus {
         auth_secret: old.auth_secret,
         tls: tls_status::observed(world),
         issuer_ca: issuer::other_ca(world),
+        deployed: deployed::recorded(world, plan),
         paused_by: world
             .kept_pause()
             .map(|holder| acknowledged(old.paused_by, &holder, now)),
@@ -96,10 +98,20 @@ fn watch(context: &Context, world: &World, plan: &Plan) {
         None if !plan.checks_health => context.watchers.forget(world.uid()),
         None => {}
     }
+    if let Secrets::Read(secrets) = &world.secrets {
+        let seen = secrets
+            .auth
+            .as_ref()
+            .and_then(|it| it.metadata.resource_version.as_deref());
+        let database = ObjectRef::from_obj(world.postgres.as_ref());
+        let name = world.auth_secret_name();
+        context.auth_watches.follow(database, world.uid(), &name, seen);
+    }
 }
 
 fn forget(context: &Context, world: &World) {
     context.watchers.forget(world.uid());
+    context.auth_watches.forget(world.uid());
     context.metrics.forget(world);
 }
 

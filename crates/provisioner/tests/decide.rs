@@ -15,6 +15,7 @@ use world::*;
 fn a_fresh_database_gets_its_children_in_order() {
     let plan = decide(&fresh(json!({})));
     let expected = [
+        "keep credentials",
         "apply ServiceAccount pg",
         "apply Role pg",
         "apply RoleBinding pg",
@@ -87,7 +88,7 @@ fn members_wait_for_their_certificates() {
             .iter()
             .any(|it| it.contains("PetSet") || it.contains("Secret") || it.contains("AppBinding"))
     );
-    assert_eq!(actions(&plan)[0], "apply Certificate pg-server-cert");
+    assert_eq!(actions(&plan)[1], "apply Certificate pg-server-cert");
     assert!(
         plan.waits_for
             .as_deref()
@@ -269,15 +270,18 @@ fn deletion_follows_its_policy() {
     assert_eq!(with_claim(WipeOut), ["delete claim data-pg-0"]);
     assert_eq!(
         actions(&decide(&gone(Delete))),
-        ["release auth", "remove finalizer"]
+        ["forget credentials", "release auth", "remove finalizer"]
     );
     assert_eq!(
         actions(&decide(&gone(WipeOut))),
-        ["delete auth", "remove finalizer"]
+        ["forget credentials", "delete auth", "remove finalizer"]
     );
     let mut shared = gone(WipeOut);
     secrets_of(&mut shared).auth_is_shared = true;
-    assert_eq!(actions(&decide(&shared)), ["release auth", "remove finalizer"]);
+    assert_eq!(
+        actions(&decide(&shared)),
+        ["forget credentials", "release auth", "remove finalizer"]
+    );
 }
 
 #[test]
@@ -309,7 +313,7 @@ fn certificates_go_before_their_secrets() {
         .actions
         .iter()
         .filter(|action| matches!(action, Action::DeleteSecret(_)));
-    assert_eq!(secrets.count(), 3);
+    assert_eq!(secrets.count(), 4, "with the credentials that were kept");
     assert_eq!(
         actions(&plan).last().map(String::as_str),
         Some("remove finalizer")

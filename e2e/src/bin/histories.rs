@@ -64,7 +64,9 @@ async fn run(arguments: &Arguments) -> Result<Vec<Outcome>> {
             long: Duration::from_secs(arguments.seconds),
             seed,
         };
-        let namespace = cluster.namespace(&format!("histories-{members}-{seed:x}")).await?;
+        let namespace = cluster
+            .namespace(&format!("histories-{members}-{seed:x}"))
+            .await?;
         let outcome = histories::run(&namespace, &plan, &arguments.checker).await;
         let restored = survive::restore(&cluster).await;
         let outcome = outcome?;

@@ -2,6 +2,7 @@
 //! kind of input. Every test writes what a user would write and reads what `kubectl describe` shows of the Postgres or the
 //! request.
 
+mod born;
 mod certificates;
 mod checks;
 mod credentials;

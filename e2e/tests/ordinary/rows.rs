@@ -1,16 +1,19 @@
 //! No edit or request loses acknowledged rows.
 
 use anyhow::{Context, Result, ensure};
+use api_types::ops_plan::PlannedDataLoss;
+use api_types::ops_request::OpsRequestPhase;
 use api_types::postgres::StorageType;
-use api_types::{Postgres, condition};
+use api_types::vocabulary::{APPROVAL, APPROVED_PLAN};
+use api_types::{Postgres, PostgresOpsRequest, condition};
 use e2e::cluster::{TestNamespace, in_namespace};
-use e2e::{manifests, members, wait};
+use e2e::{manifests, members, requests, wait};
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::ResourceExt;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
-use crate::{PROVISIONING, reported};
+use crate::{PROVISIONING, REPORTED, reported};
 
 const DATABASE: &str = "standalone";
 const POD: &str = "standalone-0";
@@ -139,4 +142,73 @@ async fn an_ephemeral_database_whose_members_are_all_new_begins_again_and_says_s
         Ok(())
     })
     .await
+}
+
+/// No request ends the Pod with which the volume goes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_is_refused_while_a_claim_is_being_deleted() -> Result<()> {
+    in_namespace("pruned-restart", |namespace| async move {
+        with_rows(&namespace, StorageType::Durable).await?;
+        let former = namespace.pods().get(POD).await?.uid();
+        prune_claim(&namespace).await?;
+        refused(&namespace, CLAIM).await?;
+        ensure!(
+            namespace.pods().get(POD).await?.uid() == former,
+            "the Pod was ended"
+        );
+        let rows = members::sql(&namespace, POD, "select count(*) from kept").await?;
+        ensure!(rows == "1000", "{rows} rows of 1000");
+        Ok(())
+    })
+    .await
+}
+
+/// The only member of an ephemeral database is restarted by a request whose plan was approved, and by no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_that_loses_all_data_needs_an_explicit_yes() -> Result<()> {
+    in_namespace("ephemeral-restart", |namespace| async move {
+        with_rows(&namespace, StorageType::Ephemeral).await?;
+        let former = namespace.pods().get(POD).await?.uid();
+        refused(&namespace, "all data of the database would be lost").await?;
+        ensure!(
+            namespace.pods().get(POD).await?.uid() == former,
+            "the Pod was ended"
+        );
+
+        let mut request: PostgresOpsRequest = manifests::parse(manifests::RESTART)?;
+        request.metadata.name = Some("approved".to_owned());
+        request.spec.database_ref.name = DATABASE.to_owned();
+        request
+            .annotations_mut()
+            .insert(APPROVAL.to_owned(), "required".to_owned());
+        requests::create_as_is(&namespace, &request).await?;
+        let api = namespace.api::<PostgresOpsRequest>();
+        let plan = |request: &PostgresOpsRequest| request.status.as_ref()?.plan.clone();
+        let is_asked = |request: &PostgresOpsRequest| {
+            request.phase() == Some(OpsRequestPhase::WaitingForApproval) && plan(request).is_some()
+        };
+        let asked = wait::until(&api, "approved", "WaitingForApproval", REPORTED, is_asked).await?;
+        let plan = plan(&asked).context("a plan")?;
+        ensure!(plan.data_loss == Some(PlannedDataLoss::All), "{plan:?}");
+        let approve = json!({"metadata": {"annotations": {APPROVED_PLAN: plan.hash}}});
+        api.patch("approved", &PatchParams::default(), &Patch::Merge(approve))
+            .await?;
+        wait::request_successful(&api, "approved", PROVISIONING).await?;
+        ensure!(
+            namespace.pods().get(POD).await?.uid() != former,
+            "the Pod was not restarted"
+        );
+        Ok(())
+    })
+    .await
+}
+
+/// A `Restart` is refused, and says this.
+async fn refused(namespace: &TestNamespace, words: &str) -> Result<()> {
+    requests::create(namespace, manifests::RESTART, "refused", DATABASE).await?;
+    let ended = wait::request_ended(&namespace.api(), "refused", REPORTED).await?;
+    ensure!(ended.phase() == Some(OpsRequestPhase::Failed), "{ended:?}");
+    let why = wait::last_words(&ended);
+    ensure!(why.contains(words), "{why}");
+    Ok(())
 }

@@ -1,8 +1,9 @@
 //! A table of words, written once, as constants and as a list.
 
-/// `/// meaning` `CONSTANT = "Word" in "where it is seen";`, with `, trouble` before the semicolon when something is wrong.
+/// `/// meaning` `CONSTANT = "Word" in "where it is seen";`. Before the semicolon come marks, each after a comma: `trouble` when
+/// something is wrong, or waits for a person; of a condition's type `bad_when_true` or `bad_unless_true`.
 macro_rules! words {
-    ($($(#[doc = $meaning:literal])+ $name:ident = $text:literal in $seen:literal $(, $trouble:ident)?;)+) => {
+    ($($(#[doc = $meaning:literal])+ $name:ident = $text:literal in $seen:literal $(, $mark:ident)*;)+) => {
         $($(#[doc = $meaning])+ pub const $name: &str = $text;)+
 
         /// All of them.
@@ -10,10 +11,8 @@ macro_rules! words {
             text: $text,
             meaning: concat!($($meaning),+),
             seen: $seen,
-            is_trouble: {
-                const MARKS: &[&str] = &[$(stringify!($trouble))?];
-                !MARKS.is_empty()
-            },
+            is_trouble: $crate::reported::has_mark(&[$(stringify!($mark)),*], "trouble"),
+            bad: $crate::reported::Bad::of_marks(&[$(stringify!($mark)),*]),
             constant: stringify!($name),
         }),+];
     };

@@ -5,9 +5,9 @@ pub mod conditions {
 
     words! {
         /// `True` while a Pod or a claim can't be made, changed or deleted, or does not come up; absent otherwise.
-        REPLICA_FAILURE = "ReplicaFailure" in "";
+        REPLICA_FAILURE = "ReplicaFailure" in "", bad_when_true;
         /// `True` while a claim of a Pod is being deleted, or is gone: its volume goes when the Pod ends. Absent otherwise.
-        CLAIM_TERMINATING = "ClaimTerminating" in "", trouble;
+        CLAIM_TERMINATING = "ClaimTerminating" in "", trouble, bad_when_true;
     }
 }
 

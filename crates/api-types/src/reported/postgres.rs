@@ -5,40 +5,40 @@ pub mod conditions {
 
     words! {
         /// The operator has begun to create the children.
-        PROVISIONING_STARTED = "ProvisioningStarted" in "";
+        PROVISIONING_STARTED = "ProvisioningStarted" in "", bad_unless_true;
         /// Every member's Pod is ready.
-        REPLICA_READY = "ReplicaReady" in "";
+        REPLICA_READY = "ReplicaReady" in "", bad_unless_true;
         /// The primary takes connections and writes, and the primary Service leads to it.
-        ACCEPTING_CONNECTION = "AcceptingConnection" in "";
+        ACCEPTING_CONNECTION = "AcceptingConnection" in "", bad_unless_true;
         /// A client can connect. That every member is up tell `ReplicaReady` and the phase `Ready`.
-        READY = "Ready" in "";
+        READY = "Ready" in "", bad_unless_true;
         /// The database was ready once.
-        PROVISIONED = "Provisioned" in "";
+        PROVISIONED = "Provisioned" in "", bad_unless_true;
         /// The provisioner keeps off; `status.pausedBy` and the message name the holder of the pause.
         PAUSED = "Paused" in "";
         /// Taken down on request; volumes and Secrets are kept.
         HALTED = "Halted" in "";
         /// `False` while something in the spec is not carried out; absent when everything is.
-        SPEC_APPLIED = "SpecApplied" in "";
+        SPEC_APPLIED = "SpecApplied" in "", bad_unless_true;
         /// Names the fields that are kept and that nothing acts on. For information.
         FIELDS_NOT_IN_USE = "FieldsNotInUse" in "";
         /// The issuer signs with another CA than that of the server certificate.
-        ISSUER_CA_CHANGED = "IssuerCAChanged" in "", trouble;
+        ISSUER_CA_CHANGED = "IssuerCAChanged" in "", trouble, bad_when_true;
         /// `True` while a member's volume fills up, or what members keep of WAL does not fit it; absent otherwise.
-        STORAGE_AT_RISK = "StorageAtRisk" in "";
+        STORAGE_AT_RISK = "StorageAtRisk" in "", bad_when_true;
         /// The Postgres was deleted, and its deletion policy holds it.
-        DELETION_HELD = "DeletionHeld" in "";
+        DELETION_HELD = "DeletionHeld" in "", bad_when_true;
         /// A claim of a member is being deleted, or is gone: its volume goes when the member's Pod ends. The message says what is
         /// lost then.
-        CLAIM_TERMINATING = "ClaimTerminating" in "", trouble;
+        CLAIM_TERMINATING = "ClaimTerminating" in "", trouble, bad_when_true;
         /// No member has the data that the database is known to have had.
-        DATA_LOST = "DataLost" in "", trouble;
+        DATA_LOST = "DataLost" in "", trouble, bad_when_true;
         /// Health checks are paused. The phase follows it; Sealwright does not set it.
         HEALTH_CHECK_PAUSED = "HealthCheckPaused" in "";
         /// A restore has begun. The phase follows it; Sealwright does not set it.
         DATA_RESTORE_STARTED = "DataRestoreStarted" in "";
         /// A restore has ended. The phase follows it; Sealwright does not set it.
-        DATA_RESTORED = "DataRestored" in "";
+        DATA_RESTORED = "DataRestored" in "", bad_unless_true;
     }
 }
 
@@ -70,8 +70,11 @@ pub mod reasons {
         RECONFIGURE_TLS_NEEDED = "ReconfigureTLSNeeded" in "`SpecApplied` is `False`", trouble;
         /// `spec.replicas` of a running database was lowered; members leave by a request, which ops-manager makes.
         HORIZONTAL_SCALING_NEEDED = "HorizontalScalingNeeded" in "`SpecApplied` is `False`", trouble;
-        /// The version of a running database, or the image of that version, was changed.
+        /// The version of a running database, or the image of that version, was changed; or the data is of another major version.
         UPDATE_VERSION_NEEDED = "UpdateVersionNeeded" in "`SpecApplied` is `False`", trouble;
+        /// The auth Secret, or the one that `spec.authSecret` names by now, has other credentials than those that open the database;
+        /// members and operators go on with the latter. The message names Secret and key.
+        ROTATE_AUTH_NEEDED = "RotateAuthNeeded" in "`SpecApplied` is `False`", trouble;
         /// `spec.storage` of a running database asks for larger volumes than the members were made with.
         VOLUME_EXPANSION_NEEDED = "VolumeExpansionNeeded" in "`SpecApplied` is `False`", trouble;
         /// `spec.storage` of a running database names another StorageClass than the members' volumes have.
@@ -130,6 +133,8 @@ pub mod events {
         SUCCESSFUL = "Successful" in "Normal";
         /// The phase of a database that was ready once has changed. A Warning when it became `Critical` or `NotReady`.
         PHASE_CHANGED = "PhaseChanged" in "Normal, Warning";
+        /// Members are started with another version of the same major version; the message names both.
+        VERSION_CHANGED = "VersionChanged" in "Normal";
         /// The platform refuses a member's Pod or volume, or does not bring it up; the message has the platform's sentence.
         MEMBERS_NOT_STARTED = "MembersNotStarted" in "Warning", trouble;
         /// Patroni was given other settings that all members share; the message has them, and whether members must start anew.

@@ -13,6 +13,7 @@ mod unused;
 
 use std::fmt;
 
+use api_types::deployed::DeployedAuth;
 use api_types::postgres::PostgresSpec;
 use api_types::tls::{ClientAuthMode, SslMode};
 use api_types::vocabulary::{DATA_VOLUME, INLINE_CONF, RESTART_TOKEN, USER_CONF};
@@ -55,6 +56,8 @@ pub struct LiveFacts {
     pub restart_token: Option<String>,
     /// `username` of the live auth Secret; `postgres` when there is none yet.
     pub superuser: Option<String>,
+    /// The credentials that open the database, which members follow whatever the spec says by now; none before they are known.
+    pub auth: Option<DeployedAuth>,
     /// Bytes that the live PetSet's claims ask for.
     pub volume: Option<i64>,
     /// The user's parameters as members have them; none before there is a config Secret.
@@ -95,6 +98,12 @@ impl LiveFacts {
             user_conf: text(secret, USER_CONF),
             inline_conf: text(secret, INLINE_CONF),
         });
+        self
+    }
+
+    /// With the credentials that the members follow.
+    pub fn with_auth(mut self, auth: Option<DeployedAuth>) -> Self {
+        self.auth = auth;
         self
     }
 

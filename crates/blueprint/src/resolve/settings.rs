@@ -33,6 +33,17 @@ const LEAST_KEEP: i32 = 16;
 const KEEP_SEGMENTS: i32 = 96;
 const KEEP_SIZE_SINCE: u32 = 13;
 
+/// The auth Secret that the members follow, or else the spec's.
+fn auth_secret(question: &Question<'_>) -> String {
+    if let Some(followed) = &question.inputs.live.auth {
+        return followed.secret_name.clone();
+    }
+    let named = question.spec.auth_secret.as_ref().map(|auth| auth.name.clone());
+    named
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| names::auth_secret(question.name()))
+}
+
 pub(super) fn answer(
     question: &Question<'_>,
     configuration: UserConfiguration,
@@ -69,10 +80,8 @@ pub(super) fn answer(
             .superuser
             .clone()
             .unwrap_or_else(|| DEFAULT_SUPERUSER.to_owned()),
-        auth_secret: auth
-            .map(|auth| auth.name.clone())
-            .filter(|name| !name.is_empty())
-            .unwrap_or_else(|| names::auth_secret(question.name())),
+        auth_secret: auth_secret(question),
+        credentials_revision: live.auth.as_ref().map(|auth| auth.revision),
         auth_externally_managed: auth.is_some_and(|auth| auth.externally_managed == Some(true)),
         service_account,
         makes_service_account,

@@ -7,7 +7,8 @@ pub use text::text;
 use api_types::cert_manager::Certificate as CertManagerCertificate;
 use api_types::condition::{self, Condition};
 use api_types::ops_request::{MemberTlsStatus, OpsRequestPhase};
-use api_types::postgres::{DatabasePhase, conditions};
+use api_types::postgres::DatabasePhase;
+use api_types::reported;
 use api_types::tls::CertificateAlias;
 use api_types::{PauseHolder, Postgres, PostgresOpsRequest};
 use jiff::Timestamp;
@@ -437,30 +438,10 @@ fn pause(postgres: &Postgres, holder: &PauseHolder) -> Pause {
     }
 }
 
-/// Conditions that are good when they are true, and are not; and those that tell of something wrong.
+/// Conditions in a status that means that something is wrong.
 fn problems(list: &[Condition]) -> Vec<Problem> {
-    const WRONG_WHEN_TRUE: [&str; 4] = [
-        conditions::CLAIM_TERMINATING,
-        conditions::DATA_LOST,
-        conditions::DELETION_HELD,
-        conditions::ISSUER_CA_CHANGED,
-    ];
-    const FINE_WHEN_FALSE: [&str; 4] = [
-        conditions::PAUSED,
-        conditions::HALTED,
-        conditions::HEALTH_CHECK_PAUSED,
-        conditions::DATA_RESTORE_STARTED,
-    ];
     list.iter()
-        .filter(|c| {
-            let type_ = c.type_.as_str();
-            let is_of_trouble = WRONG_WHEN_TRUE.contains(&type_);
-            if c.is_true() {
-                is_of_trouble
-            } else {
-                !is_of_trouble && !FINE_WHEN_FALSE.contains(&type_)
-            }
-        })
+        .filter(|c| reported::POSTGRES.is_bad(&c.type_, &c.status))
         .map(|c| Problem {
             condition: c.type_.clone(),
             message: c.message.clone().unwrap_or_default(),

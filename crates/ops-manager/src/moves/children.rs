@@ -126,6 +126,8 @@ fn live_facts(world: &World) -> StepResult<LiveFacts> {
     let pet_set = world.pet_set.require("the PetSet")?;
     let superuser = world.superuser.require("the auth Secret")?;
     let mut live = LiveFacts::from_pet_set(Some(pet_set)).with_superuser(Some(superuser.clone()));
+    let deployed = world.postgres.present().and_then(Postgres::deployed);
+    live.auth = deployed.and_then(|deployed| deployed.auth.clone());
     live.make_named_service_account = world.makes_named_service_account;
     Ok(live)
 }

@@ -13,8 +13,7 @@ use crate::world::{Member, World};
 pub fn to_one_of(op: &Operation, world: &World, stays: impl Fn(&str) -> bool) -> Progress {
     let keeper = match keeper(world, &stays) {
         Ok(keeper) => keeper,
-        Err(Loss::NoPrimary) => return WaitingOn::Primary.into(),
-        Err(Loss::NoKeeper(lacks)) => return WaitingOn::Candidate(lacks).into(),
+        Err(loss) => return waiting(loss).into(),
     };
     let (Keeper::Standby(best), Some(leader)) = (keeper, world.leader()) else {
         return Progress::Done;
@@ -47,6 +46,14 @@ pub fn keeper(world: &World, stays: impl Fn(&str) -> bool) -> Result<Keeper<'_>,
         .map(|(pod, member)| rows_of(pod, member, world.leader() == Some(pod)))
         .collect();
     rows::keeper(&members, stays)
+}
+
+/// What is waited for until no acknowledged row would be lost.
+pub fn waiting(loss: Loss) -> WaitingOn {
+    match loss {
+        Loss::NoPrimary => WaitingOn::Primary,
+        Loss::NoKeeper(lacks) => WaitingOn::Candidate(lacks),
+    }
 }
 
 fn rows_of<'a>(pod: &'a str, member: &Member, is_leader: bool) -> MemberRows<'a> {

@@ -138,7 +138,7 @@ impl<'a> Staying<'a> {
     /// What is next.
     pub fn have_no_other_slots(self, world: &World, before: i32) -> StepResult<()> {
         let gone: Vec<String> = (self.count..before)
-            .map(|ordinal| slot_of(&names::pod(&self.op.database, ordinal)))
+            .map(|ordinal| names::replication_slot(&names::pod(&self.op.database, ordinal)))
             .collect();
         let servers = world
             .members()
@@ -231,9 +231,4 @@ fn forget_slots(world: &World, forget: bool) -> StepResult {
 fn serve_reads(pod: &str, member: &Member, serve: bool) -> Effect {
     let (pod, uid) = (pod.to_owned(), member.uid.clone());
     MemberEffect::ServeReads { pod, uid, serve }.into()
-}
-
-/// Name of the replication slot that Patroni gives to a member (Patroni, `slot_name_from_member_name`).
-fn slot_of(pod: &str) -> String {
-    pod.replace(['-', '.'], "_")
 }

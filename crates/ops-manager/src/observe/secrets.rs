@@ -2,7 +2,7 @@
 
 use api_types::vocabulary::USER_CONF;
 use api_types::{Postgres, names};
-use blueprint::secret_text;
+use blueprint::{AuthInForce, secret_text};
 use instance::Password;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
@@ -23,13 +23,30 @@ pub fn auth_name(postgres: &Postgres) -> String {
         .unwrap_or_else(|| names::auth_secret(&postgres.name_any()))
 }
 
+/// The Secret with the credentials that open the database; the auth Secret, which may have been edited since, where the
+/// provisioner has not written it yet.
+pub fn in_force(in_force: Observed<Secret>, auth: Observed<Secret>) -> Observed<Secret> {
+    match in_force {
+        Observed::Absent => auth,
+        other => other,
+    }
+}
+
 /// What Patroni and PostgreSQL ask for.
-pub fn credentials(auth: &Observed<Secret>) -> Option<Credentials> {
-    let secret = auth.present()?;
-    let password = Password::new(secret_text(secret, "password")?);
+pub fn credentials(secret: &Observed<Secret>) -> Option<Credentials> {
+    let secret = secret.present()?;
+    let (superuser, rest) = match AuthInForce::of_secret(secret) {
+        Some(in_force) => (in_force.superuser, in_force.rest),
+        None => {
+            let of_auth = blueprint::credentials(secret)?;
+            (of_auth, of_auth)
+        }
+    };
     Some(Credentials {
-        user: secret_text(secret, "username")?.to_owned(),
-        password,
+        user: superuser.username.to_owned(),
+        password: Password::new(superuser.password),
+        rest_user: rest.username.to_owned(),
+        rest_password: Password::new(rest.password),
     })
 }
 

@@ -19,7 +19,8 @@ use ops_manager::tls::issuer_ca::IssuerCaAnswer;
 use ops_manager::tls::verification::subjects_of;
 use ops_manager::tls::world::{IssuedSecret, TlsWorld};
 use ops_manager::world::{
-    ConfigSecret, Files, Member, Members, Observed, PatroniState, ServedLeaf, ServerState, TlsProbe, World,
+    Claim, ConfigSecret, Files, Member, Members, Observed, PatroniState, ServedLeaf, ServerState, TlsProbe,
+    World,
 };
 use sha2::{Digest, Sha256};
 use testkit::authority::Authority;
@@ -100,14 +101,28 @@ pub struct Cluster {
     issued_by: BTreeMap<String, CaBundle>,
     /// Pods that a client could not read from when they ended.
     pub lost_reads: Vec<String>,
+    /// Claims that are being deleted.
+    pub terminating: BTreeSet<&'static str>,
 }
 
 impl Cluster {
     /// A plaintext database that runs.
     pub fn new(replicas: i32) -> Self {
+        Self::with_storage(
+            replicas,
+            "storageType: Durable, storage: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}",
+        )
+    }
+
+    /// The same with its data in the Pods.
+    pub fn ephemeral(replicas: i32) -> Self {
+        Self::with_storage(replicas, "storageType: Ephemeral")
+    }
+
+    fn with_storage(replicas: i32, storage: &str) -> Self {
         let postgres: Postgres = serde_yaml::from_str(&format!(
             "{{apiVersion: kubedb.com/v1, kind: Postgres, metadata: {{name: pg, namespace: demo, uid: uid-of-pg-000001, generation: 1}}, \
-             spec: {{version: '17.12', replicas: {replicas}, storageType: Ephemeral}}, status: {{phase: Ready}}}}"
+             spec: {{version: '17.12', replicas: {replicas}, {storage}}}, status: {{phase: Ready}}}}"
         ))
         .expect("a Postgres");
         let version: PostgresVersion = serde_yaml::from_str(
@@ -144,6 +159,7 @@ impl Cluster {
             rebuilt: Vec::new(),
             issued_by: BTreeMap::new(),
             lost_reads: Vec::new(),
+            terminating: BTreeSet::new(),
             now: "2026-01-01T00:00:00Z".parse().expect("a time"),
             postgres,
             version,
@@ -180,6 +196,7 @@ impl Cluster {
             }),
             app_binding: Observed::Present(self.app_binding.clone()),
             pet_set: Observed::Present(self.pet_set.clone()),
+            claims: Observed::Present(self.claims()),
             tls: Some(TlsWorld {
                 last_good: self.last_good.as_ref().map_or(Observed::Absent, |secret| {
                     Observed::Present(Material::of_config(secret))
@@ -212,6 +229,17 @@ impl Cluster {
             }),
             ..World::default()
         }
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        let claim = |pod: &String| {
+            let name = format!("data-{pod}");
+            Claim {
+                is_terminating: self.terminating.contains(name.as_str()),
+                name,
+            }
+        };
+        self.pods.keys().map(claim).collect()
     }
 
     fn member(&self, name: &str, pod: &Pod) -> Member {

@@ -5,6 +5,7 @@ mod approvals;
 mod clock;
 mod cluster;
 mod conflicts;
+mod data;
 mod objects;
 mod plan;
 mod registry;
@@ -13,6 +14,7 @@ mod run;
 mod scenarios;
 mod trouble;
 mod version;
+mod words;
 
 use std::collections::BTreeSet;
 

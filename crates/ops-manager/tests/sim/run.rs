@@ -5,11 +5,15 @@ use api_types::condition;
 use api_types::ops_request::{OpsRequestPhase, PostgresOpsRequestStatus};
 use jiff::{SignedDuration, Timestamp};
 use ops_manager::admit::Admission;
+use ops_manager::effect::{Effect, MemberEffect};
 use ops_manager::engine::Due;
+use ops_manager::operation::Operation;
+use ops_manager::step::EndsPods;
 use ops_manager::world::{IssuerState, Observed, World};
 use ops_manager::{approval, engine, operation};
 
 use crate::cluster::Cluster;
+use crate::words;
 
 /// How the world is disturbed.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +60,8 @@ pub struct Run {
     pub clock: Option<(&'static str, SignedDuration)>,
     /// One of four looks finds one thing unknown.
     pub hides_reads: bool,
+    /// Messages of conditions, the request's own and those of the Postgres and the PetSet, are others in every look.
+    pub other_words: bool,
     /// Three of four writes end in a conflict.
     pub conflicts: bool,
     /// Writes that did.
@@ -80,6 +86,7 @@ impl Run {
             then: None,
             clock: None,
             hides_reads: false,
+            other_words: false,
             conflicts: false,
             lost: 0,
         }
@@ -106,7 +113,8 @@ impl Run {
 
     /// One read of this look has failed.
     fn hide_something(&mut self, world: &mut World) {
-        let hide: [fn(&mut World); 8] = [
+        let hide: [fn(&mut World); 9] = [
+            |world| world.claims = Observed::Unknown("timed out".into()),
             |world| world.postgres = Observed::Unknown("timed out".into()),
             |world| world.version = Observed::Unknown("timed out".into()),
             |world| world.config = Observed::Unknown("timed out".into()),
@@ -173,6 +181,10 @@ impl Run {
             let cancelled =
                 self.cancel_after.is_some_and(|after| done >= after) || self.cancel_at.is_some_and(is_there);
             let mut world = cluster.world();
+            if self.other_words {
+                words::replace_in_world(&mut world, done);
+                words::replace(&mut self.request.status.get_or_insert_default().conditions, done);
+            }
             // As the operator looks: members whose answers are not needed are not asked.
             if self.hides_reads {
                 self.hide_something(&mut world);
@@ -199,6 +211,7 @@ impl Run {
             if next.has_ended() {
                 return next.status.phase.expect("a phase");
             }
+            check_told(&op, &next.status, &next.effects);
             for effect in &next.effects {
                 if self.loses() {
                     break;
@@ -249,6 +262,14 @@ impl Run {
                 ));
             }
         }
+    }
+}
+
+/// A step that ends Pods says so, or the admission of the request would not know.
+fn check_told(op: &Operation, status: &PostgresOpsRequestStatus, effects: &[Effect]) {
+    let evicts = |effect: &Effect| matches!(effect, Effect::Member(MemberEffect::Evict { .. }));
+    if let (Due::Step(step), true) = (Due::of(op, status), effects.iter().any(evicts)) {
+        assert_ne!((step.ends_pods)(op), EndsPods::Never, "{}", step.condition);
     }
 }
 

@@ -14,7 +14,7 @@ use crate::plan::{Action, Plan};
 use crate::world::World;
 
 /// Annotation of Patroni's ConfigMap: the system identifier; empty while the first member makes the database.
-const INITIALIZE: &str = "initialize";
+pub const INITIALIZE: &str = "initialize";
 /// Annotation of the same: the timelines of that data.
 const HISTORY: &str = "history";
 /// Patroni's role of a member whose data folder is empty.

@@ -94,10 +94,15 @@ fn is_issued_for(world: &World, alias: CertificateAlias, secret: &Secret) -> boo
     !world.live.iter().any(is_anothers) && is_written_for(secret, &name)
 }
 
+/// Whether the members' data goes with the Postgres.
+fn is_data_lost(policy: DeletionPolicy) -> bool {
+    matches!(policy, DeletionPolicy::Delete | DeletionPolicy::WipeOut)
+}
+
 /// Whether claims and Patroni's state are as the policy says. They go together: data without Patroni's record of it can
 /// be taken up again, a record without its data keeps a new database of the same name from starting.
 fn leftovers(world: &World, policy: DeletionPolicy, plan: &mut Plan) -> bool {
-    if !matches!(policy, DeletionPolicy::Delete | DeletionPolicy::WipeOut) {
+    if !is_data_lost(policy) {
         return true;
     }
     for claim in &world.leftovers.claims {
@@ -127,6 +132,12 @@ fn auth(world: &World, policy: DeletionPolicy, plan: &mut Plan) -> bool {
         plan.wait("access to the namespace's Secrets", Duration::from_millis(300));
         return false;
     };
+    let in_force = secrets.in_force.as_ref();
+    if is_data_lost(policy)
+        && let Some(in_force) = in_force.filter(|it| is_labelled_for(&it.metadata, world.name()))
+    {
+        plan.act(Action::DeleteSecret(Box::new(in_force.clone())));
+    }
     let Some(secret) = &secrets.auth else { return true };
     let ours = is_labelled_for(&secret.metadata, world.name()) && !is_external(&world.postgres);
     if policy == DeletionPolicy::WipeOut && ours && !secrets.auth_is_shared {

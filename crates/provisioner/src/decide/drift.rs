@@ -9,12 +9,17 @@ use api_types::vocabulary::PATRONI_YML;
 use blueprint::{Resolved, TlsPhase, database_image, recorded_phase, secret_text};
 
 use crate::child::Child;
-use crate::decide::Refusal;
-use crate::world::World;
+use crate::decide::{Refusal, deployed};
+use crate::world::{Version, World};
+
+/// Whether members run that go on as they are when the spec asks for others.
+pub fn may_hold(world: &World) -> bool {
+    world.is_provisioned() && world.pet_set().is_some()
+}
 
 /// Why the children that carry TLS and version are left as they are; `None` when they may follow the spec.
 pub fn held(world: &World, resolved: &Resolved) -> Option<Refusal> {
-    if !world.is_provisioned() || world.pet_set().is_none() {
+    if !may_hold(world) {
         return None;
     }
     version(world, resolved).or_else(|| tls(world, resolved))
@@ -46,10 +51,17 @@ fn version(world: &World, resolved: &Resolved) -> Option<Refusal> {
     if running == resolved.image {
         return None;
     }
-    let message = format!(
-        "spec.version {:?} means image {}, the members run {running}. Write the old version back: requests of type UpdateVersion are not carried out yet; the members go on as they are",
-        resolved.version_name, resolved.image,
-    );
+    let difference = match &world.version {
+        Version::Found(version) => deployed::difference(world, version).map(|(sentence, _)| sentence),
+        Version::Unknown { .. } => None,
+    };
+    let difference = difference.unwrap_or_else(|| {
+        format!(
+            "spec.version {:?} means image {}, the members run {running}",
+            resolved.version_name, resolved.image,
+        )
+    });
+    let message = format!("{difference}. {}", deployed::advice_while_running(world));
     Some(Refusal::new(reasons::UPDATE_VERSION_NEEDED, message))
 }
 

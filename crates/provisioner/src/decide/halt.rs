@@ -6,6 +6,7 @@ use api_types::postgres::{DeletionPolicy, conditions as types};
 use api_types::reported::postgres::reasons::{CLAIM_TERMINATING, DATABASE_HALTED_SUCCESSFULLY};
 
 use crate::child::Child;
+use crate::decide::deployed;
 use crate::plan::{Action, Plan};
 use crate::world::World;
 
@@ -26,6 +27,19 @@ pub fn plan(world: &World) -> Plan {
         acts_on_spec: true,
         ..Plan::default()
     };
+    match deployed::held_while_down(world) {
+        Some(refusal) => {
+            plan.set(
+                types::SPEC_APPLIED,
+                false,
+                refusal.reason,
+                refusal.message.clone(),
+            );
+            plan.tell(true, refusal.reason, refusal.message);
+        }
+        // Members that are made again follow the spec.
+        None => plan.remove(types::SPEC_APPLIED),
+    }
     let first = |child: &&Child| {
         matches!(
             child,

@@ -8,6 +8,7 @@ pub mod claims;
 pub mod conditions;
 pub mod data;
 pub mod deletion;
+pub mod deployed;
 pub mod drift;
 pub mod halt;
 pub mod issuer;

@@ -82,6 +82,18 @@ pub fn taken_before_access(world: &World) -> Option<Refusal> {
         .map(|sentence| Refusal::new(reasons::NAME_TAKEN, sentence))
 }
 
+/// The same for the Secret with the credentials that open the database.
+pub fn of_auth_in_force(world: &World, secrets: &SecretFacts) -> Option<Refusal> {
+    let secret = secrets.in_force.as_ref()?;
+    let is_ours = is_labelled_for(&secret.metadata, world.name());
+    (!is_ours).then(|| {
+        Refusal::new(
+            reasons::NAME_TAKEN,
+            sentence(world, "Secret", &secret.metadata, OTHER_NAME),
+        )
+    })
+}
+
 /// Whether a Pod or a claim of a member that is to be added is somebody else's: then none is added.
 pub fn of_new_members_are_taken(world: &World) -> bool {
     world

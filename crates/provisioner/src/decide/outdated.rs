@@ -99,7 +99,12 @@ fn born_otherwise(pod: &Pod, pet_set: &PetSet) -> Vec<String> {
     let changed = was
         .iter()
         .filter(|(field, hash)| is.get(*field).is_some_and(|now| now != *hash));
-    changed.map(|(field, _)| field.clone()).collect()
+    let is_alone = pet_set.spec.replicas.unwrap_or(1) <= 1;
+    changed
+        .map(|(field, _)| field.clone())
+        // Without standbys no member logs in to another one.
+        .filter(|field| !(is_alone && field == "spec.authSecret"))
+        .collect()
 }
 
 /// A policy is no part of the template. A Pod of an older controller has no record of it.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use api_types::reported::postgres::reasons;
+use api_types::vocabulary::PATRONI_STATUS;
 use blueprint::pg::parameters::recorded_mark;
 use blueprint::{Resolved, goes_down_on_the_primary_first};
 use k8s_openapi::api::core::v1::Pod;
@@ -11,9 +12,6 @@ use serde::Deserialize;
 use crate::decide::Refusal;
 use crate::health::Member;
 use crate::world::World;
-
-/// Annotation in which Patroni writes the state of a member (Patroni, "Kubernetes").
-pub const PATRONI_STATUS: &str = "status";
 
 /// Everything about the parameters that is not as the spec has it.
 pub fn refusal(world: &World, resolved: &Resolved) -> Option<Refusal> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use api_types::deployed::DeployedAuth;
 use api_types::postgres::conditions as types;
 use api_types::reported::postgres::reasons;
 use api_types::vocabulary::USER_CONF;
@@ -10,7 +11,7 @@ use blueprint::{Inputs, Invalid, LiveFacts, Resolved, TlsInputs};
 use crate::child::Child;
 use crate::decide::auth::{self, Auth};
 use crate::decide::{
-    Refusal, children, drift, names, outdated, parameters, patroni, renewal, services, tls, volumes,
+    Refusal, children, deployed, drift, names, outdated, parameters, patroni, renewal, services, tls, volumes,
 };
 use crate::plan::{Action, Plan};
 use crate::world::{SecretFacts, Secrets, UserConf, Version, World};
@@ -57,9 +58,21 @@ fn resolve(world: &World, secrets: &SecretFacts) -> Result<(Resolved, Option<Ref
         Version::Found(version) => version,
         Version::Unknown { known } => return Err(unknown_version(world, known)),
     };
-    let (superuser, unusable) = match auth::judge(world, secrets) {
-        Auth::Missing => (None, None),
-        Auth::Usable(credentials, unusable) => (Some(credentials.username.to_owned()), unusable),
+    // Members that run go on as they are; `drift` says what is held.
+    if !drift::may_hold(world)
+        && let Some(refusal) = deployed::other_major(world, version)
+    {
+        return Err(refusal);
+    }
+    if let Some(refusal) = names::of_auth_in_force(world, secrets) {
+        return Err(refusal);
+    }
+    let (followed, unusable) = match auth::judge(world, secrets) {
+        Auth::Missing => (auth::first(world), None),
+        Auth::Usable(credentials, unusable) => {
+            let (in_force, held) = auth::in_force(world, secrets, credentials);
+            (in_force.deployed(), Refusal::join([held, unusable]))
+        }
         Auth::Refused(refusal) => return Err(refusal),
     };
     let inputs = Inputs {
@@ -67,7 +80,7 @@ fn resolve(world: &World, secrets: &SecretFacts) -> Result<(Resolved, Option<Ref
         version,
         user_conf: user_conf(world, &secrets.user_conf)?,
         tls: TlsInputs::default(),
-        live: live_facts(world, superuser),
+        live: live_facts(world, followed),
     };
     let mut resolved = blueprint::resolve(&inputs).map_err(|invalid| invalid_spec(&invalid))?;
     let held = volumes::hold(world, &mut resolved)?;
@@ -77,7 +90,7 @@ fn resolve(world: &World, secrets: &SecretFacts) -> Result<(Resolved, Option<Ref
     Ok((resolved, refused))
 }
 
-fn live_facts(world: &World, superuser: Option<String>) -> LiveFacts {
+fn live_facts(world: &World, followed: DeployedAuth) -> LiveFacts {
     let account = world
         .live
         .iter()
@@ -88,7 +101,8 @@ fn live_facts(world: &World, superuser: Option<String>) -> LiveFacts {
         storage: None,
         ..LiveFacts::from_pet_set(world.pet_set())
     }
-    .with_superuser(superuser)
+    .with_superuser(Some(followed.username.clone()))
+    .with_auth(Some(followed))
     .with_configuration(world.config_secret())
 }
 
@@ -131,15 +145,16 @@ fn invalid_spec(invalid: &[Invalid]) -> Refusal {
 /// Nothing is changed but certificates that were renewed; the user is told what to change.
 fn refuse(world: &World, secrets: Option<&SecretFacts>, refusal: Refusal, plan: &mut Plan) {
     let mut refusal = refusal;
-    if world.is_provisioned() {
+    if drift::may_hold(world) {
         refusal = refusal.and(secrets.and_then(|secrets| renewal::plan_for_what_runs(world, secrets, plan)));
     } else {
-        plan.set(
-            types::PROVISIONING_STARTED,
-            false,
-            refusal.reason,
-            refusal.message.clone(),
-        );
+        // A database that was ready once stays provisioned.
+        let first = if world.is_provisioned() {
+            types::ACCEPTING_CONNECTION
+        } else {
+            types::PROVISIONING_STARTED
+        };
+        plan.set(first, false, refusal.reason, refusal.message.clone());
         plan.set(types::READY, false, refusal.reason, refusal.message.clone());
         plan.checks_health = false;
     }
@@ -210,6 +225,7 @@ fn provision(
         plan.soon(SECRETS_AGAIN);
     }
     let kept = kept.into_iter().map(|(_, refusal)| Some(refusal));
+    deployed::follow(world, &resolved, &wanted, held.is_some(), plan);
     let restart = outdated::restart_needed(world);
     let refused = [
         held,
@@ -222,11 +238,14 @@ fn provision(
     applied(Refusal::join(refused.into_iter().chain(kept)), plan);
 }
 
-/// Makes the auth Secret when there is none, and names it in the spec.
+/// Makes the auth Secret when there is none, and names it in the spec; keeps the credentials that open the database.
 fn credentials(world: &World, secrets: &SecretFacts, resolved: &Resolved, plan: &mut Plan) {
     let name = world.auth_secret_name();
     if secrets.auth.is_none() {
         plan.act(Action::CreateAuthSecret(Box::new(resolved.clone())));
+    }
+    if let Some(secret) = auth::to_keep(world, secrets) {
+        plan.act(Action::KeepCredentials(Box::new(secret)));
     }
     let named = world
         .postgres

@@ -1,11 +1,11 @@
 //! Volumes that fill up: who fills them, told while there is still room to act.
 
+use api_types::names::replication_slot;
 use api_types::postgres::conditions as types;
 use api_types::reported::postgres::reasons;
 use instance::{Slot, Wal};
 
 use crate::health::Member;
-use crate::health::left_behind::slot_of;
 use crate::plan::Plan;
 use crate::world::World;
 
@@ -94,7 +94,7 @@ pub fn holder(wal: &Wal, data_bytes: u64, members: &[&str]) -> String {
 
 fn held_by(slot: &Slot, members: &[&str]) -> String {
     let (name, held) = (&slot.name, megabytes(slot.held_bytes));
-    if let Some(standby) = members.iter().find(|pod| slot_of(pod) == *name) {
+    if let Some(standby) = members.iter().find(|pod| replication_slot(pod) == *name) {
         return format!(
             "The standby {standby} holds {held} MB of WAL by its slot {name}: look why it does not stream"
         );

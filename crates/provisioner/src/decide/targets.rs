@@ -7,10 +7,10 @@ use api_types::postgres::conditions as types;
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::{ROLE_LABEL, ROLE_PRIMARY, TRUST_CRT};
 use blueprint::pg::parameters::recorded_mark;
-use blueprint::{LiveFacts, Material, TlsPhase, postgres_port, recorded_phase, secret_text};
+use blueprint::{AuthInForce, LiveFacts, Material, TlsPhase, postgres_port, recorded_phase, secret_text};
 use k8s_openapi::api::core::v1::Pod;
 
-use crate::decide::parameters;
+use crate::decide::{auth, parameters};
 use crate::health::{Login, Target, Targets};
 use crate::plan::Plan;
 use crate::world::{SecretFacts, Secrets, Version, World, is_ready};
@@ -44,6 +44,7 @@ pub fn targets(world: &World, plan: &Plan) -> Option<Targets> {
             .and_then(|bytes| u64::try_from(bytes).ok()),
         service_host: format!("{}.{}.svc", world.name(), world.namespace()),
         login: login(world, secrets)?,
+        candidate: auth::to_try(world, secrets).map(|it| it.password.to_owned()),
         period: seconds(checker.period_seconds),
         timeout: seconds(checker.timeout_seconds),
         threshold: checker
@@ -98,14 +99,23 @@ fn target(world: &World, pod: &Pod) -> Option<Target> {
 }
 
 fn login(world: &World, secrets: &SecretFacts) -> Option<Login> {
-    let credentials = blueprint::credentials(secrets.auth.as_ref()?)?;
+    let kept = secrets.in_force.as_ref().and_then(AuthInForce::of_secret);
+    let (superuser, rest) = match kept {
+        Some(kept) => (kept.superuser, kept.rest),
+        None => {
+            let of_auth = blueprint::credentials(secrets.auth.as_ref()?)?;
+            (of_auth, of_auth)
+        }
+    };
     let config = world.config_secret()?;
     // What members are given, not what was issued since: they may not know its CA yet.
     let material = Material::of_config(config);
     let client = material.get(CertificateAlias::Client);
     Some(Login {
-        username: credentials.username.to_owned(),
-        password: credentials.password.to_owned(),
+        username: superuser.username.to_owned(),
+        password: superuser.password.to_owned(),
+        rest_username: rest.username.to_owned(),
+        rest_password: rest.password.to_owned(),
         phase: recorded_phase(&config.metadata).unwrap_or(TlsPhase::Off),
         trust: secret_text(config, TRUST_CRT).unwrap_or_default().to_owned(),
         client: client.map(|pair| (pair.certificate.clone(), pair.key.clone())),

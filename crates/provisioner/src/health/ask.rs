@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use crate::health::judge::Answer;
 use crate::health::seen::Seen;
-use crate::health::{Failure, Renewal, Served, Targets};
+use crate::health::{Failure, Login, Renewal, Served, Targets};
 
 /// Where a conversation goes to.
 #[derive(Clone, Copy)]
@@ -35,7 +35,7 @@ pub async fn member(
     is_size_due: bool,
     seen: &mut Seen,
 ) -> Result<Answer, Failure> {
-    let (session, served) = tokio::join!(get_in(targets, place), served(targets, place));
+    let (session, served) = tokio::join!(get_in(targets, &targets.login, place), served(targets, place));
     let session = session?;
     let trusted = trusted(targets, place, &session).await;
     let mut has = Loaded { served, trusted };
@@ -73,7 +73,9 @@ pub async fn member(
 /// Why not, or why that is not known.
 pub async fn service(targets: &Targets, place: Place<'_>) -> Result<(), Failure> {
     const WHAT: &str = "The primary Service";
-    let session = get_in(targets, place).await.map_err(|why| why.about(WHAT))?;
+    let session = get_in(targets, &targets.login, place)
+        .await
+        .map_err(|why| why.about(WHAT))?;
     match session.role().await {
         Ok(Role::Primary) => Ok(()),
         Ok(Role::Standby) => Err(Failure::broken(
@@ -83,10 +85,23 @@ pub async fn service(targets: &Targets, place: Place<'_>) -> Result<(), Failure>
     }
 }
 
+/// Whether these credentials open a member.
+pub async fn opens(targets: &Targets, login: &Login, place: Place<'_>) -> bool {
+    let opened = get_in(targets, login, place).await;
+    opened
+        .inspect_err(|failure| {
+            tracing::info!(
+                host = place.host,
+                why = failure.why,
+                "the auth Secret does not open a member"
+            )
+        })
+        .is_ok()
+}
+
 /// Gets in by the ways that members may offer in this phase, the likelier first: between plaintext and TLS some members
 /// have not been told yet.
-async fn get_in(targets: &Targets, place: Place<'_>) -> Result<Session, Failure> {
-    let login = &targets.login;
+async fn get_in(targets: &Targets, login: &Login, place: Place<'_>) -> Result<Session, Failure> {
     let tls = || TlsMode::VerifyFull {
         ca: login.trust.clone().into_bytes(),
         server_name: place.host.to_owned(),
@@ -99,7 +114,7 @@ async fn get_in(targets: &Targets, place: Place<'_>) -> Result<Session, Failure>
     };
     let mut first = None;
     for way in ways {
-        let credentials = credentials(targets, way).map_err(Failure::broken)?;
+        let credentials = credentials(targets, login, way).map_err(Failure::broken)?;
         let address = place.address.to_string();
         match Session::connect(&address, place.port, &credentials, targets.timeout).await {
             Ok(session) => return Ok(session),
@@ -109,8 +124,7 @@ async fn get_in(targets: &Targets, place: Place<'_>) -> Result<Session, Failure>
     Err(first.unwrap_or_else(|| Failure::broken("there is no way to log in")))
 }
 
-fn credentials(targets: &Targets, tls: TlsMode) -> Result<instance::Login, String> {
-    let login = &targets.login;
+fn credentials(targets: &Targets, login: &Login, tls: TlsMode) -> Result<instance::Login, String> {
     let identity = match (&login.client, &tls) {
         (None, _) | (_, TlsMode::Disable) => None,
         (Some((certificate, key)), _) => {
@@ -257,8 +271,8 @@ pub async fn read_configuration(targets: &Targets, place: Place<'_>) {
 async fn ask_patroni(targets: &Targets, place: Place<'_>) -> Result<(), String> {
     let (host, login) = (place.address.to_string(), &targets.login);
     let port = u16::try_from(PATRONI_PORT).unwrap_or_default();
-    let password = Password::new(login.password.clone());
-    let patroni = Patroni::new(&host, port, &login.username, password, targets.timeout);
+    let password = Password::new(login.rest_password.clone());
+    let patroni = Patroni::new(&host, port, &login.rest_username, password, targets.timeout);
     let patroni = patroni.map_err(|error| error_chain(&error))?;
     patroni.reload().await.map_err(|error| error_chain(&error))
 }

@@ -7,7 +7,7 @@ use crate::health::ask::{self, Place};
 use crate::health::judge::{self, Answer, Answers, Failure};
 use crate::health::report::Streak;
 use crate::health::seen::Seen;
-use crate::health::{Member, Report, Target, Targets};
+use crate::health::{Login, Member, Report, Target, Targets, Tried};
 
 /// Checks one database again and again; remembers how many failures came in a row, and what takes long to find out.
 #[derive(Default)]
@@ -26,7 +26,11 @@ impl Checker {
             .members
             .iter()
             .map(|member| ask(targets, member, seen(member)));
-        let (asked, service) = tokio::join!(futures::future::join_all(asked), service(targets));
+        let (asked, service, opened_by) = tokio::join!(
+            futures::future::join_all(asked),
+            service(targets),
+            opened_by(targets)
+        );
         let pods = targets.members.iter().map(|member| member.pod.clone());
         let mut answers = Answers::new();
         // A member that is gone is forgotten.
@@ -35,7 +39,10 @@ impl Checker {
             self.seen.insert(pod.clone(), seen);
             answers.insert(pod, answer);
         }
-        self.judge(targets, &answers, &service)
+        Report {
+            opened_by,
+            ..self.judge(targets, &answers, &service)
+        }
     }
 
     fn judge(&mut self, targets: &Targets, answers: &Answers, service: &Result<(), Failure>) -> Report {
@@ -50,6 +57,7 @@ impl Checker {
                 .iter()
                 .map(|(pod, answer)| (pod.clone(), member(targets, answer)))
                 .collect(),
+            opened_by: None,
         };
         self.last = report.clone();
         report
@@ -98,6 +106,24 @@ async fn ask(targets: &Targets, member: &Target, mut seen: Seen) -> (Result<Answ
         answer.stands_still = seen.stands_still(answer.wal.as_ref().map(|wal| wal.position));
     }
     (answer, seen)
+}
+
+/// The credentials that may open the database by now, if they do: the primary knows.
+async fn opened_by(targets: &Targets) -> Option<Tried> {
+    let password = targets.candidate.clone()?;
+    let mut members = targets.members.iter();
+    let primary = members.find(|member| member.is_labelled_primary && member.is_ready)?;
+    let place = Place {
+        address: primary.address?,
+        host: &primary.host,
+        port: ask::port(),
+    };
+    let tried = Tried::of(&targets.login.username, &password);
+    let login = Login {
+        password,
+        ..targets.login.clone()
+    };
+    ask::opens(targets, &login, place).await.then_some(tried)
 }
 
 /// A primary Service without an address (headless by the user's template), or that leads elsewhere than to PostgreSQL (to a

@@ -1,5 +1,6 @@
 //! A standby that needs WAL which its primary has removed: it asks for it for ever, and only a new copy helps.
 
+use api_types::names::replication_slot;
 use instance::{Lsn, Slot, Wal};
 
 use crate::health::Targets;
@@ -24,7 +25,7 @@ pub fn sentence(targets: &Targets, primary: &str, leader: &Wal, pod: &str, stand
 }
 
 fn cause(leader: &Wal, pod: &str) -> String {
-    let slot = slot_of(pod);
+    let slot = replication_slot(pod);
     let is_lost = |it: &&Slot| it.name == slot && it.is_lost;
     if leader.slots.iter().any(|it| is_lost(&it)) {
         return format!("its slot {slot} held more than max_slot_wal_keep_size and is lost");
@@ -33,11 +34,6 @@ fn cause(leader: &Wal, pod: &str) -> String {
         "wal_keep_size is {} MB; raise it, or write spec.replication.walLimitPolicy: ReplicationSlot",
         leader.keep_bytes >> 20
     )
-}
-
-/// Name of the slot that Patroni makes for a member (`slot_name_from_member_name`): letters, digits and underscores.
-pub fn slot_of(pod: &str) -> String {
-    pod.to_lowercase().replace(['-', '.'], "_")
 }
 
 /// As PostgreSQL writes it.

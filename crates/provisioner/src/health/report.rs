@@ -6,7 +6,7 @@ use blueprint::CaBundle;
 use instance::{SslSessions, Wal};
 use jiff::Timestamp;
 
-use crate::health::Failure;
+use crate::health::{Failure, Tried};
 
 /// Result of the latest check of a database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Report {
     pub ready: Verdict,
     /// What each member that was asked said, by Pod name.
     pub members: BTreeMap<String, Member>,
+    /// The credentials of [`crate::health::Targets::candidate`], when a login with them has succeeded.
+    pub opened_by: Option<Tried>,
 }
 
 /// An answer that has held for as many checks in a row as the failure threshold asks for.

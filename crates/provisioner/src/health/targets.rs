@@ -1,5 +1,7 @@
 //! What a health check is told: whom to ask, how to get in, what to expect.
 
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -26,6 +28,8 @@ pub struct Targets {
     pub volume_bytes: Option<u64>,
     /// How to get in.
     pub login: Login,
+    /// A password of the same role that may open the database by now; none when there is no other one.
+    pub candidate: Option<String>,
     /// Time between checks of a healthy database.
     pub period: Duration,
     /// Time for one check.
@@ -64,12 +68,35 @@ pub struct Login {
     pub username: String,
     /// Its password.
     pub password: String,
+    /// Name for Patroni's REST API.
+    pub rest_username: String,
+    /// Its password.
+    pub rest_password: String,
     /// What the members were told about TLS.
     pub phase: TlsPhase,
     /// PEM bundle of the CAs that members trust.
     pub trust: String,
     /// PEM client certificate and key, when there is one.
     pub client: Option<(String, String)>,
+}
+
+/// Credentials that were tried, told apart by a number that is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Tried(u64);
+
+impl Tried {
+    /// Of this role and its password.
+    pub fn of(username: &str, password: &str) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (username, password).hash(&mut hasher);
+        Self(hasher.finish())
+    }
+}
+
+impl fmt::Debug for Tried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tried")
+    }
 }
 
 /// The certificate and the CAs that members are given, which they may have to be told about.
@@ -118,10 +145,13 @@ pub(crate) mod tests {
             login: Login {
                 username: "postgres".into(),
                 password: String::new(),
+                rest_username: "postgres".into(),
+                rest_password: String::new(),
                 phase: TlsPhase::Off,
                 trust: String::new(),
                 client: None,
             },
+            candidate: None,
             period: Duration::from_secs(10),
             timeout: Duration::from_secs(10),
             threshold: 1,

@@ -56,8 +56,10 @@ async fn facts(reader: &Reader<'_>, live: &[Child]) -> Result<(SecretFacts, Opti
         &reader.name,
         reader.postgres.metadata.uid.as_deref().unwrap_or_default(),
     );
-    let (auth, config, user_conf) = tokio::try_join!(
+    let in_force_name = names::auth_in_force(&reader.name);
+    let (auth, in_force, config, user_conf) = tokio::try_join!(
         async { Ok::<_, Error>(reader.get::<Secret>(&auth_name).await?) },
+        async { Ok(reader.get::<Secret>(&in_force_name).await?) },
         async { Ok(reader.get::<Secret>(&config_name).await?) },
         user_conf(reader),
     )?;
@@ -74,6 +76,7 @@ async fn facts(reader: &Reader<'_>, live: &[Child]) -> Result<(SecretFacts, Opti
     Ok((
         SecretFacts {
             auth,
+            in_force,
             user_conf,
             certificates,
             issuing_ca,

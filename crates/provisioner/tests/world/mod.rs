@@ -83,7 +83,7 @@ pub fn settle(mut world: World) -> World {
     world.health = Some(Arc::new(Report {
         accepting: Verdict::Yes,
         ready: Verdict::Yes,
-        members: BTreeMap::new(),
+        ..Report::default()
     }));
     for _ in 0..2 {
         let plan = decide(&world);
@@ -111,6 +111,7 @@ pub fn applied(mut world: World, plan: &Plan) -> World {
                     .certificates
                     .insert(CertificateAlias::Client, patched);
             }
+            Action::KeepCredentials(secret) => secrets_of(&mut world).in_force = Some((**secret).clone()),
             Action::Delete(child) => world.live.retain(|live| !live.is_same(child)),
             _ => {}
         }
@@ -304,7 +305,11 @@ fn short(action: &Action) -> String {
         Action::GrantSecrets => "grant secrets".into(),
         Action::NameAuthSecret(name) => format!("name {name}"),
         Action::CreateAuthSecret(_) => "create auth".into(),
+        Action::KeepCredentials(_) => "keep credentials".into(),
         Action::ReleaseAuthSecret(_) => "release auth".into(),
+        Action::DeleteSecret(secret) if secret.metadata.name.as_deref() == Some("pg-auth-in-force") => {
+            "forget credentials".into()
+        }
         Action::DeleteSecret(_) => "delete auth".into(),
         Action::DeleteConfigMap(_) => "delete configmap".into(),
     }

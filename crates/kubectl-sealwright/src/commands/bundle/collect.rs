@@ -161,6 +161,7 @@ fn secret_names(postgres: &Postgres) -> Vec<String> {
         .chain(auth)
         .chain([
             names::auth_secret(&database),
+            names::auth_in_force(&database),
             names::last_good_secret(&database),
             names::config_secret(&database, &postgres.uid().unwrap_or_default()),
         ])

@@ -9,7 +9,7 @@ use crate::moves::failover;
 use crate::moves::membership::{self, Staying};
 use crate::operation::Operation;
 use crate::section::{self, Section};
-use crate::step::{Progress, Step, StepResult, SubCondition};
+use crate::step::{EndsPods, Progress, Step, StepResult, SubCondition};
 use crate::world::World;
 
 /// How long sessions of clients on a member that leaves may go on.
@@ -49,7 +49,8 @@ pub const DOWN: Step = Step::new(
     "Successfully Horizontally Scaled Down",
     |_, _| "petset removes the Pods, and keeps their claims; their replication slots are dropped".into(),
     shrink,
-);
+)
+.ending_pods(|_| EndsPods::Always);
 /// The spec says the new number.
 pub const FINISH: Step = Step::new(
     conditions::UPDATE_DATABASE,

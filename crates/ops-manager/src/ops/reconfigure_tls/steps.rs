@@ -11,7 +11,7 @@ use crate::moves::children::{self, RenderedState};
 use crate::moves::rolling;
 use crate::operation::Operation;
 use crate::section;
-use crate::step::{Progress, Step, StepResult, WakeOn};
+use crate::step::{EndsPods, Progress, Step, StepResult, WakeOn};
 use crate::tls::certificates::Which;
 use crate::tls::verification::{self, ExpectedTrust};
 use crate::tls::world as tls_world;
@@ -100,6 +100,7 @@ pub const RESTART: Step = Step::new(
     rolling::describe,
     restart,
 )
+.ending_pods(|_| EndsPods::Always)
 .with_sub_conditions(rolling::sub_conditions);
 /// Members follow by a reload.
 pub const RELOAD_PODS: Step = Step::new(
@@ -108,6 +109,10 @@ pub const RELOAD_PODS: Step = Step::new(
     words::follow,
     reload_pods,
 )
+.ending_pods(|op| match request::restart(op) {
+    TlsRestart::Never => EndsPods::Never,
+    TlsRestart::Auto | TlsRestart::Always => EndsPods::IfNeeded,
+})
 .with_sub_conditions(rolling::sub_conditions);
 /// Nothing is left over.
 pub const FINISH: Step = Step::new(

@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::ready_timeout;
 use crate::effect::{Effect, MemberEffect};
 use crate::operation::Operation;
-use crate::step::{Progress, Step, StepResult, SubCondition};
+use crate::step::{EndsPods, Progress, Step, StepResult, SubCondition};
 use crate::waiting::WaitingOn;
 use crate::world::{Member, Observed, World};
 
@@ -34,6 +34,7 @@ pub const RESTART: Step = Step::new(
     restart,
 )
 .granting(ready_timeout)
+.ending_pods(|_| EndsPods::IfNeeded)
 .with_sub_conditions(restarted);
 /// Those that still do not stream are rebuilt.
 pub const REBUILD: Step = Step::new(

@@ -10,7 +10,7 @@ use crate::admit::Admission;
 use crate::moves::{children, rolling};
 use crate::operation::Operation;
 use crate::request_type::{Description, EndedSessions, Proposal, Reads, RequestType};
-use crate::step::{Step, StepResult};
+use crate::step::{EndsPods, Step, StepResult};
 use crate::world::{Member, World};
 
 const UPDATE: Step = Step::new(
@@ -25,6 +25,7 @@ const RESTART: Step = Step::new(
     rolling::describe,
     restart,
 )
+.ending_pods(|_| EndsPods::Always)
 .with_sub_conditions(rolling::sub_conditions);
 
 fn restart(op: &Operation, world: &World) -> StepResult {
