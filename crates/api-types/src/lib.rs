@@ -21,6 +21,7 @@ pub mod monitor;
 pub mod names;
 pub mod ops_plan;
 pub mod ops_request;
+pub mod ops_resources;
 pub mod ops_status;
 pub mod pause;
 pub mod petset;

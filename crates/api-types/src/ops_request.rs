@@ -13,6 +13,7 @@ use crate::rules;
 use crate::tls::{CertificateSpec, ClientAuthMode, IssuerRef, SslMode};
 
 pub use crate::ops_plan::*;
+pub use crate::ops_resources::*;
 pub use crate::ops_status::*;
 
 /// What is to be done to which database.
@@ -88,7 +89,7 @@ pub struct PostgresOpsRequestSpec {
     #[schemars(length(max = 64))]
     #[x_kube(validation = rules::duration())]
     pub timeout: Option<String>,
-    /// `InPlace` or `Restart`: KubeDB's newer spelling of `verticalScaling.mode`; kept, and not acted on.
+    /// `InPlace` or `Restart`: KubeDB's newer spelling of `verticalScaling.mode`; carried out as that is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
     /// How memory is resized in place; kept, and not acted on.
@@ -194,7 +195,7 @@ impl OpsRequestType {
         match self {
             Self::UpdateVersion => "UpdateVersion",
             Self::HorizontalScaling => crate::reported::ops_request::conditions::HORIZONTAL_SCALING,
-            Self::VerticalScaling => "VerticalScaling",
+            Self::VerticalScaling => crate::reported::ops_request::conditions::VERTICAL_SCALING,
             Self::VolumeExpansion => "VolumeExpansion",
             Self::Restart => crate::reported::ops_request::conditions::RESTART,
             Self::Reconfigure => "Reconfigure",
@@ -371,23 +372,24 @@ pub struct ReadReplicaScaling {
 #[x_kube(validation = Rule::new(rules::RESOURCES_OF).message(rules::RESOURCES_OF_MESSAGE))]
 #[serde(rename_all = "camelCase")]
 pub struct VerticalScalingRequest {
-    /// `Restart` or `InPlace`. Default `Restart`.
+    /// `Restart` or `InPlace`. Default `Restart`. `InPlace` is carried out by restarts too: the request's plan and its condition
+    /// `NotActedOn` say so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = ["Restart", "InPlace"], "default" = "Restart"))]
     pub mode: Option<String>,
-    /// Of the container `postgres`.
+    /// Of the container `postgres` of every member. What is not named stays as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postgres: Option<PodResources>,
-    /// Of the arbiter.
+    /// Of the arbiter; there is none, so nothing acts on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arbiter: Option<PodResources>,
-    /// Of KubeDB's coordinator.
+    /// Of KubeDB's coordinator; there is none, so nothing acts on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coordinator: Option<ContainerResources>,
-    /// Of the exporter.
+    /// Of the exporter of a database with `spec.monitor`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exporter: Option<ContainerResources>,
-    /// Of groups of read-only members.
+    /// Of groups of read-only members; nothing acts on it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub read_replicas: Vec<ReadReplicaResources>,
 }
@@ -396,10 +398,10 @@ pub struct VerticalScalingRequest {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PodResources {
-    /// How a node is chosen.
+    /// How a node is chosen; nothing acts on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_selection_policy: Option<String>,
-    /// Label of the node.
+    /// Label of the node; nothing acts on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topology: Option<Topology>,
     /// Requests and limits.

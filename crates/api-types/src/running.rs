@@ -5,10 +5,11 @@ use crate::ops_request::OpsRequestType;
 use crate::reported::postgres::reasons;
 
 /// The types of requests that the ops-manager carries out.
-pub const CARRIED_OUT: [OpsRequestType; 3] = [
+pub const CARRIED_OUT: [OpsRequestType; 4] = [
     OpsRequestType::HorizontalScaling,
     OpsRequestType::Restart,
     OpsRequestType::ReconfigureTLS,
+    OpsRequestType::VerticalScaling,
 ];
 
 /// How to get an edit carried out that is held: by a request of this type, where there are such requests.

@@ -1,11 +1,15 @@
 //! The command line.
 
+mod changes;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use api_types::tls::{ClientAuthMode, SslMode};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use changes::ResizeArgs;
 
 /// Look at a Sealwright database, verify its TLS on the wire, and run operations on it.
 #[derive(Clone, Debug, Parser)]
@@ -49,6 +53,8 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Restart all members: standbys first, a switchover, the old primary last.
     Restart(RestartArgs),
+    /// Give the members' containers other resources, by a rolling restart.
+    Resize(ResizeArgs),
     /// Keep the operators off a database.
     Pause(PauseArgs),
     /// Take a person's pause away; that of an operation is left alone.

@@ -22,6 +22,8 @@ pub enum Change {
     },
     /// Restarts the members.
     Restart,
+    /// Gives their containers other resources.
+    Resize,
 }
 
 impl Change {
@@ -34,6 +36,7 @@ impl Change {
             Self::Update => "update-tls",
             Self::Remove { .. } => "remove-tls",
             Self::Restart => "restart",
+            Self::Resize => "resize",
         }
     }
 }

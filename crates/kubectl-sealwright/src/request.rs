@@ -1,16 +1,22 @@
 //! From the command line to the PostgresOpsRequest. Pure.
 
+use std::collections::BTreeMap;
+
 use api_types::PostgresOpsRequest;
 use api_types::ops_request::{
-    ApplyOption, Drain, DrainPolicy, OpsRequestType, PostgresOpsRequestSpec, RestartRequest, TlsRequest,
-    TlsRestart,
+    ApplyOption, ContainerResources, Drain, DrainPolicy, OpsRequestType, PodResources,
+    PostgresOpsRequestSpec, RestartRequest, TlsRequest, TlsRestart, VerticalScalingRequest,
 };
 use api_types::postgres::LocalRef;
 use api_types::tls::{CertificateSpec, IssuerRef, X509Subject};
-use api_types::vocabulary::CERT_MANAGER_GROUP;
+use api_types::vocabulary::{CERT_MANAGER_GROUP, EXPORTER_CONTAINER};
+use k8s_openapi::api::core::v1::ResourceRequirements;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::api::ObjectMeta;
 
-use crate::cli::{self, CertificateArgs, IssuerArgs, ModeArgs, RequestArgs, TlsCommand, TlsRequestArgs};
+use crate::cli::{
+    self, CertificateArgs, IssuerArgs, ModeArgs, RequestArgs, ResizeArgs, TlsCommand, TlsRequestArgs,
+};
 use crate::decide::Change;
 
 /// A request, and what it changes.
@@ -101,6 +107,45 @@ pub fn restart(args: &RequestArgs) -> Asked {
         change: Change::Restart,
         request: named(args, Change::Restart.word(), spec),
     }
+}
+
+/// The request of `resize`.
+pub fn resize(args: &ResizeArgs) -> Asked {
+    let resources = Some(ResourceRequirements {
+        requests: amounts(&args.requests),
+        limits: amounts(&args.limits),
+        ..ResourceRequirements::default()
+    });
+    let scaling = if args.container == EXPORTER_CONTAINER {
+        VerticalScalingRequest {
+            exporter: Some(ContainerResources { resources }),
+            ..VerticalScalingRequest::default()
+        }
+    } else {
+        VerticalScalingRequest {
+            postgres: Some(PodResources {
+                resources,
+                ..PodResources::default()
+            }),
+            ..VerticalScalingRequest::default()
+        }
+    };
+    let spec = PostgresOpsRequestSpec {
+        vertical_scaling: Some(scaling),
+        ..spec(&args.request, OpsRequestType::VerticalScaling)
+    };
+    Asked {
+        change: Change::Resize,
+        request: named(&args.request, Change::Resize.word(), spec),
+    }
+}
+
+fn amounts(pairs: &[(String, String)]) -> Option<BTreeMap<String, Quantity>> {
+    let all: BTreeMap<String, Quantity> = pairs
+        .iter()
+        .map(|(name, amount)| (name.clone(), Quantity(amount.clone())))
+        .collect();
+    (!all.is_empty()).then_some(all)
 }
 
 fn spec(args: &RequestArgs, type_: OpsRequestType) -> PostgresOpsRequestSpec {

@@ -10,7 +10,7 @@ use kubectl_sealwright::request;
 use testkit::apiserver;
 
 /// Command lines, and the golden file of their request.
-const CASES: [(&str, &str); 9] = [
+const CASES: [(&str, &str); 11] = [
     ("add", "tls add ha-postgres --issuer pg-issuer"),
     (
         "add-everything",
@@ -38,6 +38,14 @@ const CASES: [(&str, &str); 9] = [
         "tls remove ha-postgres --client-auth-mode scram --drain force",
     ),
     ("restart", "restart ha-postgres --name nightly --apply IfReady"),
+    (
+        "resize",
+        "resize ha-postgres --requests cpu=1,memory=2Gi --limits memory=2Gi",
+    ),
+    (
+        "resize-exporter",
+        "resize ha-postgres --container exporter --limits memory=300Mi --name more-for-metrics",
+    ),
 ];
 
 fn request(line: &str) -> PostgresOpsRequest {
@@ -45,6 +53,7 @@ fn request(line: &str) -> PostgresOpsRequest {
     match cli.command {
         Command::Tls(command) => request::tls(&command).request,
         Command::Restart(args) => request::restart(&args.request).request,
+        Command::Resize(args) => request::resize(&args).request,
         other => panic!("{other:?} writes no request"),
     }
 }

@@ -1,6 +1,7 @@
 //! The members of a database, asked and told over the network: Patroni's REST API and the database port.
 
 pub mod probe;
+pub mod resources;
 pub mod sql;
 
 use std::collections::BTreeMap;
@@ -306,6 +307,7 @@ fn of_pod(pod: &Pod) -> Member {
             .labels()
             .get(SERVES_READS_LABEL)
             .is_some_and(|it| it == SERVES_READS),
+        resources: resources::of(pod.spec.as_ref(), pod.status.as_ref()),
         files_token: pod.annotations().get(FILES_TOKEN).cloned(),
         ..Member::default()
     }

@@ -8,6 +8,7 @@ use api_types::{PauseHolder, PetSet, Postgres, PostgresVersion};
 use blueprint::{CaBundle, Material};
 use instance::{LoadedConfiguration, Replica, SslSessions};
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::tls::world::TlsWorld;
@@ -138,6 +139,8 @@ pub struct Member {
     pub terminating: bool,
     /// The Service for reads has it while it is a standby.
     pub serves_reads: bool,
+    /// Resources of its containers, by name.
+    pub resources: BTreeMap<String, ContainerResources>,
     /// Value of the annotation that makes kubelet look at Secrets again.
     pub files_token: Option<String>,
     /// What its Patroni reports.
@@ -146,6 +149,15 @@ pub struct Member {
     pub probe: Observed<TlsProbe>,
     /// What it reports in SQL; absent when it was not asked.
     pub server: Observed<ServerState>,
+}
+
+/// Resources of one container of a member.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ContainerResources {
+    /// Those that its Pod asks for.
+    pub asked: ResourceRequirements,
+    /// Those that kubelet reports of the container that runs; none where it reports none.
+    pub running: Option<ResourceRequirements>,
 }
 
 /// What a member reports in SQL.

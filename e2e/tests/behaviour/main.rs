@@ -14,6 +14,7 @@ mod pause;
 mod plan;
 mod plugin;
 mod renewal;
+mod resize;
 mod scaling;
 mod standby;
 mod volume;

@@ -26,6 +26,7 @@ pub async fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Restart(args) => {
             operation::run(&connection, request::restart(&args.request), &args.request).await
         }
+        Command::Resize(args) => operation::run(&connection, request::resize(&args), &args.request).await,
         Command::Status(args) => status::run(&Target::connect(&connection).await?, &args).await,
         Command::Verify(args) => verify::run(&Target::connect(&connection).await?, &args).await,
         Command::Pause(args) => pause::pause(&Target::connect(&connection).await?, &args).await,

@@ -3,6 +3,7 @@
 pub mod horizontal_scaling;
 pub mod reconfigure_tls;
 pub mod restart;
+pub mod vertical_scaling;
 
 use api_types::ops_request::OpsRequestType;
 
@@ -13,6 +14,7 @@ pub const REQUEST_TYPES: &[&dyn RequestType] = &[
     &horizontal_scaling::HorizontalScaling,
     &reconfigure_tls::ReconfigureTls,
     &restart::Restart,
+    &vertical_scaling::VerticalScaling,
 ];
 
 /// How requests of this type are carried out, if they are.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use api_types::cert_manager::Certificate;
 use api_types::pause::PausedBy;
+use api_types::postgres::PostgresSpec;
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::{PAUSED_BY, TRUST_CRT};
 use api_types::{PauseHolder, PetSet, Postgres, PostgresVersion};
@@ -11,15 +12,18 @@ use blueprint::{CaBundle, KeyPair, Material, TlsInputs, TlsPhase};
 use instance::{LoadedConfiguration, Replica, SslSessions};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use ops_manager::effect::{Child, Effect, MemberEffect};
+use ops_manager::member::resources;
 use ops_manager::section::SpecPatch;
 use ops_manager::tls::effect::TlsEffect;
 use ops_manager::tls::issuer_ca::IssuerCaAnswer;
 use ops_manager::tls::verification::subjects_of;
 use ops_manager::tls::world::{IssuedSecret, TlsWorld};
 use ops_manager::world::{
-    ConfigSecret, Files, Member, Members, Observed, PatroniState, ServedLeaf, ServerState, TlsProbe, World,
+    ConfigSecret, ContainerResources, Files, Member, Members, Observed, PatroniState, ServedLeaf,
+    ServerState, TlsProbe, World,
 };
 use sha2::{Digest, Sha256};
 use testkit::authority::Authority;
@@ -45,6 +49,7 @@ struct Pod {
     uid: String,
     revision: String,
     starting: u32,
+    resources: BTreeMap<String, ContainerResources>,
     token: Option<String>,
     folders: Loaded,
     loaded: Loaded,
@@ -86,16 +91,24 @@ pub struct Cluster {
     pub broken: Option<&'static str>,
     /// Pods that a client could not read from when they ended.
     pub lost_reads: Vec<String>,
+    /// No node has room for a Pod that asks for more bytes of memory.
+    pub room: i64,
 }
 
 impl Cluster {
     /// A plaintext database that runs.
     pub fn new(replicas: i32) -> Self {
-        let postgres: Postgres = serde_yaml::from_str(&format!(
+        Self::of(replicas, |_| {})
+    }
+
+    /// A database that runs, with this edit of its spec.
+    pub fn of(replicas: i32, edit: impl Fn(&mut PostgresSpec)) -> Self {
+        let mut postgres: Postgres = serde_yaml::from_str(&format!(
             "{{apiVersion: kubedb.com/v1, kind: Postgres, metadata: {{name: pg, namespace: demo, uid: uid-of-pg-000001, generation: 1}}, \
              spec: {{version: '17.12', replicas: {replicas}, storageType: Ephemeral}}, status: {{phase: Ready}}}}"
         ))
         .expect("a Postgres");
+        edit(&mut postgres.spec);
         let version: PostgresVersion = serde_yaml::from_str(
             "{apiVersion: catalog.kubedb.com/v1alpha1, kind: PostgresVersion, metadata: {name: '17.12'}, spec: {version: '17.12', \
              db: {image: postgres}, coordinator: {image: none}, exporter: {image: none}, podSecurityPolicies: {databasePolicyName: none}}}",
@@ -127,6 +140,7 @@ impl Cluster {
             forgets_slots: false,
             broken: None,
             lost_reads: Vec::new(),
+            room: i64::MAX,
             now: "2026-01-01T00:00:00Z".parse().expect("a time"),
             postgres,
             version,
@@ -226,6 +240,7 @@ impl Cluster {
             revision: pod.revision.clone(),
             ready: ready && self.broken != Some(name),
             serves_reads: pod.serves_reads,
+            resources: pod.resources.clone(),
             files_token: pod.token.clone(),
             patroni: said(ready, patroni),
             probe: said(answers, probe),
@@ -493,7 +508,11 @@ impl Cluster {
         status.update_revision = Some(revision.clone());
         self.pet_set.status = Some(status);
         for pod in self.pods.values_mut() {
-            pod.starting = pod.starting.saturating_sub(1);
+            let asked = pod.resources["postgres"].asked.requests.as_ref();
+            let memory = asked.and_then(|asked| blueprint::amount(asked.get("memory")?));
+            if memory.is_none_or(|memory| memory <= self.room) {
+                pod.starting = pod.starting.saturating_sub(1);
+            }
         }
         for ordinal in 0..self.pet_set.spec.replicas.unwrap_or(1) {
             let name = format!("pg-{ordinal}");
@@ -505,6 +524,7 @@ impl Cluster {
                     uid,
                     revision: revision.clone(),
                     starting: 2,
+                    resources: resources::of(self.pet_set.spec.template.spec.as_ref(), None),
                     token: None,
                     folders: self.files(),
                     loaded: self.files(),
@@ -580,6 +600,18 @@ impl Cluster {
     /// Leaves that the members serve.
     pub fn served(&self) -> BTreeSet<Option<String>> {
         self.pods.values().map(|pod| pod.loaded.leaf.clone()).collect()
+    }
+
+    /// Requests of memory and limits of memory that Pods have, each once.
+    pub fn memory(&self) -> BTreeSet<(String, String)> {
+        let of = |amounts: &Option<BTreeMap<String, Quantity>>| {
+            let amount = amounts.as_ref().and_then(|all| all.get("memory"));
+            amount.map(|amount| amount.0.clone()).unwrap_or_default()
+        };
+        let asked = self.pods.values().map(|pod| &pod.resources["postgres"].asked);
+        asked
+            .map(|asked| (of(&asked.requests), of(&asked.limits)))
+            .collect()
     }
 
     /// Phases that the members are in.

@@ -9,6 +9,7 @@ mod objects;
 mod plan;
 mod registry;
 mod reissued;
+mod resize;
 mod run;
 mod scenarios;
 mod trouble;

@@ -190,13 +190,17 @@ fn check_written(
     if let Some(change) = &plan.change.horizontal_scaling {
         expected.replicas = change.after.replicas;
     }
+    if let Some(change) = &plan.change.vertical_scaling {
+        change.after.write(&mut expected);
+    }
     assert_eq!(cluster.postgres.spec, expected, "{context}");
 }
 
 /// Deleted after any effect, the database is left in order: as it was, or as it was to be.
 #[test]
 fn a_request_that_is_deleted_leaves_a_database_in_order() {
-    for scenario in scenarios::all().iter().filter(|it| it.name.starts_with("scale")) {
+    let is_undone = |it: &&Scenario| ["scale", "resize"].iter().any(|name| it.name.starts_with(name));
+    for scenario in scenarios::all().iter().filter(is_undone) {
         for after in 0..12 {
             let mut cluster = (scenario.cluster)();
             let mut run = Run::new("suite", &scenario.spec, 0);

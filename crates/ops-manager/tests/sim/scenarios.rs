@@ -1,5 +1,7 @@
 //! Requests of every type, for the suite that all types go through.
 
+use api_types::ops_request::ResourceSettings;
+
 use crate::OPERATIONS;
 use crate::by_reload;
 use crate::cluster::Cluster;
@@ -42,8 +44,49 @@ pub fn all() -> Vec<Scenario> {
         cluster.leader = "pg-4".into();
         cluster
     }));
+    all.extend(resizes());
     all
 }
+
+/// The members' containers get other resources.
+fn resizes() -> Vec<Scenario> {
+    let postgres = |section: &str| format!("type: VerticalScaling, verticalScaling: {{{section}}}");
+    let more = postgres(MORE);
+    let large: fn() -> Cluster = || {
+        Cluster::of(3, |spec| {
+            let resources = "{postgres: {requests: {cpu: 2, memory: 4Gi}, limits: {cpu: 2, memory: 4Gi}}}";
+            let resources: ResourceSettings = serde_yaml::from_str(resources).expect("resources");
+            resources.write(spec);
+        })
+    };
+    let monitored: fn() -> Cluster = || {
+        Cluster::of(3, |spec| {
+            spec.monitor = serde_yaml::from_str("{agent: prometheus.io}").expect("a monitor");
+        })
+    };
+    vec![
+        scenario("resize", &more, || Cluster::new(3)),
+        scenario("resize-1", &more, || Cluster::new(1)),
+        scenario("resize-with-tls", &more, || crate::with_tls(3)),
+        scenario("resize-down", &postgres(LESS), large),
+        scenario(
+            "resize-in-place",
+            &postgres(&format!("mode: InPlace, coordinator: {{}}, {MORE}")),
+            || led_by(3, "pg-1"),
+        ),
+        scenario(
+            "resize-exporter",
+            &postgres("exporter: {resources: {limits: {memory: 300Mi}}}"),
+            monitored,
+        ),
+    ]
+}
+
+/// Resources of the container `postgres` that are more than KubeDB's defaults.
+pub const MORE: &str =
+    "postgres: {resources: {requests: {cpu: 700m, memory: 2Gi}, limits: {cpu: 1, memory: 2Gi}}}";
+/// Resources that are less than 4Gi.
+const LESS: &str = "postgres: {resources: {requests: {memory: 1Gi}, limits: {memory: 1536Mi}}}";
 
 fn scenario(name: &str, spec: &str, cluster: fn() -> Cluster) -> Scenario {
     Scenario {
