@@ -19,6 +19,7 @@ pub mod init;
 pub mod legacy;
 pub mod monitor;
 pub mod names;
+pub mod ops_configuration;
 pub mod ops_plan;
 pub mod ops_request;
 pub mod ops_resources;

@@ -12,6 +12,7 @@ use crate::postgres::{LocalRef, ReadReplica, StandbyMode, StreamingMode, Tuning}
 use crate::rules;
 use crate::tls::{CertificateSpec, ClientAuthMode, IssuerRef, SslMode};
 
+pub use crate::ops_configuration::*;
 pub use crate::ops_plan::*;
 pub use crate::ops_resources::*;
 pub use crate::ops_status::*;
@@ -198,7 +199,7 @@ impl OpsRequestType {
             Self::VerticalScaling => crate::reported::ops_request::conditions::VERTICAL_SCALING,
             Self::VolumeExpansion => "VolumeExpansion",
             Self::Restart => crate::reported::ops_request::conditions::RESTART,
-            Self::Reconfigure => "Reconfigure",
+            Self::Reconfigure => crate::reported::ops_request::conditions::RECONFIGURE,
             Self::ReconfigureTLS => crate::reported::ops_request::conditions::RECONFIGURE_TLS,
             Self::RotateAuth => "RotateAuth",
             Self::ReconnectStandby => "ReconnectStandby",
@@ -463,18 +464,19 @@ pub struct ReconfigureRequest {
     /// The same in KubeDB's newer spelling.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_name: Option<String>,
-    /// Parameters to merge, key `user.conf`.
+    /// Parameters that are written over those of `spec.configuration.inline`; the only key is `user.conf`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 16))]
     pub apply_config: BTreeMap<String, String>,
-    /// Drop the user's parameters.
+    /// Drop the user's parameters, before those of this request are written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remove_custom_config: Option<bool>,
-    /// `auto`, `true` or `false`. Default `auto`.
+    /// `auto` (PostgreSQL restarts in its Pod where a parameter needs it), `true` (every Pod) or `false` (nothing: what waits
+    /// for a restart goes on waiting). Default `auto`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = ["auto", "true", "false"], "default" = "auto"))]
     pub restart: Option<String>,
-    /// Computed parameters.
+    /// Computed parameters; nothing acts on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tuning: Option<Tuning>,
 }

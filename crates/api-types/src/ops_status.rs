@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::PostgresOpsRequest;
 use crate::condition::Condition;
+use crate::ops_configuration::ConfigurationPlan;
 use crate::ops_plan::OperationPlan;
 use crate::ops_resources::ResourcesPlan;
 use crate::postgres::PostgresSpec;
@@ -126,6 +127,9 @@ pub struct PlannedChange {
     /// For `VerticalScaling`: the resources of the members' containers, before and after.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vertical_scaling: Option<ResourcesPlan>,
+    /// For `Reconfigure`: the user's parameters, before and after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<ConfigurationPlan>,
 }
 
 /// What a `HorizontalScaling` changes, fixed when it begins. Not part of KubeDB's API.

@@ -5,9 +5,10 @@ use crate::ops_request::OpsRequestType;
 use crate::reported::postgres::reasons;
 
 /// The types of requests that the ops-manager carries out.
-pub const CARRIED_OUT: [OpsRequestType; 4] = [
+pub const CARRIED_OUT: [OpsRequestType; 5] = [
     OpsRequestType::HorizontalScaling,
     OpsRequestType::Restart,
+    OpsRequestType::Reconfigure,
     OpsRequestType::ReconfigureTLS,
     OpsRequestType::VerticalScaling,
 ];

@@ -56,7 +56,11 @@ pub use paths as tls_names;
 pub use pet_set::followed_settings;
 pub use pg::dynamic::{DynamicChange, dynamic_change, goes_down_on_the_primary_first};
 pub use pg::hba::lines as pg_hba;
+pub use pg::in_force::{
+    ParameterChange, changes, dynamic_patch, in_force, is_same_value, mark, needs_restart,
+};
 pub use pg::memory::MemoryNeed;
+pub use pg::parameters::MARK;
 pub use pg::patroni::replication_ssl_mode;
 pub use quantity::{amount, thousandths};
 pub use rbac::operator_role_binding;

@@ -9,7 +9,7 @@ use api_types::tls::{ClientAuthMode, SslMode};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use changes::ResizeArgs;
+pub use changes::{ReconfigureArgs, ResizeArgs};
 
 /// Look at a Sealwright database, verify its TLS on the wire, and run operations on it.
 #[derive(Clone, Debug, Parser)]
@@ -55,6 +55,8 @@ pub enum Command {
     Restart(RestartArgs),
     /// Give the members' containers other resources, by a rolling restart.
     Resize(ResizeArgs),
+    /// Change parameters of PostgreSQL.
+    Reconfigure(ReconfigureArgs),
     /// Keep the operators off a database.
     Pause(PauseArgs),
     /// Take a person's pause away; that of an operation is left alone.
@@ -228,7 +230,7 @@ pub struct CertificateArgs {
     pub organizations: Vec<String>,
 }
 
-/// Whether Pods are restarted by a TLS change.
+/// Whether a change restarts anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Restart {
     /// All of them.

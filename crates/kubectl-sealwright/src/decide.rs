@@ -24,6 +24,8 @@ pub enum Change {
     Restart,
     /// Gives their containers other resources.
     Resize,
+    /// Changes parameters of PostgreSQL.
+    Reconfigure,
 }
 
 impl Change {
@@ -37,6 +39,7 @@ impl Change {
             Self::Remove { .. } => "remove-tls",
             Self::Restart => "restart",
             Self::Resize => "resize",
+            Self::Reconfigure => "reconfigure",
         }
     }
 }

@@ -118,11 +118,12 @@ pub async fn during(client: &kube::Client, op: &Operation) -> Seen {
     let auth_name = secrets::auth_name(&postgres);
     let reads = op.type_.reads(op, &postgres);
     let tls_reads = reads.tls.as_ref();
-    let (world, config, auth, user_conf, app_binding, pods, makes_account, tls) = tokio::join!(
+    let (world, config, auth, user_conf, others, app_binding, pods, makes_account, tls) = tokio::join!(
         surroundings(&reader, op, Observed::Present(postgres.clone())),
         reader.look::<Secret>(&config_name),
         reader.look::<Secret>(&auth_name),
         secrets::user_conf(&reader, &postgres),
+        secrets::user_confs(&reader, &reads.user_confs),
         reader.look::<AppBinding>(db),
         pods(&reader, db),
         makes_named_service_account(&reader, &postgres),
@@ -137,6 +138,7 @@ pub async fn during(client: &kube::Client, op: &Operation) -> Seen {
             config: config_facts(config),
             superuser: secrets::superuser(&auth),
             user_conf,
+            other_user_confs: others,
             app_binding: app_binding.map(|it| it.metadata),
             makes_named_service_account: makes_account,
             tls,

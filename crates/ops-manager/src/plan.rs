@@ -109,6 +109,7 @@ fn summary(description: &Description, plan: &OperationPlan) -> String {
     parts.extend(description.changes.iter().cloned());
     parts.extend(comings_and_goings(&plan.members));
     parts.push(restarts(&plan.members));
+    parts.extend(in_place(&plan.members));
     parts.extend(ended(&description.sessions, &plan.sessions));
     parts.join("; ")
 }
@@ -131,6 +132,11 @@ fn comings_and_goings(members: &[PlannedMember]) -> Vec<String> {
     .filter(|(pods, _)| !pods.is_empty())
     .map(|(pods, words)| format!("{words} {}", pods.join(", ")))
     .collect()
+}
+
+fn in_place(members: &[PlannedMember]) -> Option<String> {
+    let pods = pods(members, PlannedRestart::InPlace);
+    (!pods.is_empty()).then(|| format!("PostgreSQL restarted in its Pod: {}", pods.join(", ")))
 }
 
 fn restarts(members: &[PlannedMember]) -> String {

@@ -13,6 +13,7 @@ mod mounted;
 mod pause;
 mod plan;
 mod plugin;
+mod reconfigure;
 mod renewal;
 mod resize;
 mod scaling;

@@ -18,6 +18,8 @@ pub mod conditions {
         /// The request of this type has begun.
         RESTART = "Restart" in "";
         /// The request of this type has begun.
+        RECONFIGURE = "Reconfigure" in "";
+        /// The request of this type has begun.
         RECONFIGURE_TLS = "ReconfigureTLS" in "";
         /// The request of this type has begun.
         HORIZONTAL_SCALING = "HorizontalScaling" in "";
@@ -59,6 +61,14 @@ pub mod conditions {
         CHECK_IS_MASTER = "CheckIsMaster" in "";
         /// A part of a restart: the switchover is done.
         FAILOVER_DONE = "FailoverDone" in "";
+        /// The parameters were examined, and are in the members' configuration and in Patroni's.
+        UPDATE_CONFIGURATION = "UpdateConfiguration" in "", trouble;
+        /// PostgreSQL was restarted, in its Pod, wherever a parameter needed it.
+        RESTART_POSTGRES = "RestartPostgres" in "", trouble;
+        /// A part of a reconfiguration, `CheckParameters--<pod>`: the member has every parameter as it is to be.
+        CHECK_PARAMETERS = "CheckParameters" in "";
+        /// Names the parameters that wait for a restart, which the request did not want.
+        PENDING_RESTART = "PendingRestart" in "";
         /// Every member follows the new settings after a reload.
         RELOAD_PODS = "ReloadPods" in "", trouble;
         /// The new members stream from the primary.

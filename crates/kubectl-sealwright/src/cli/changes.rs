@@ -2,7 +2,7 @@
 
 use clap::{ArgGroup, Args};
 
-use super::RequestArgs;
+use super::{RequestArgs, Restart};
 
 /// `resize`.
 #[derive(Clone, Debug, Args)]
@@ -22,6 +22,27 @@ pub struct ResizeArgs {
     pub request: RequestArgs,
 }
 
+/// `reconfigure`.
+#[derive(Clone, Debug, Args)]
+#[command(group = ArgGroup::new("change").required(true).multiple(true).args(["set", "secret", "remove"]))]
+pub struct ReconfigureArgs {
+    /// A parameter and its value, for example max_connections=200; may be repeated.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parameter)]
+    pub set: Vec<(String, String)>,
+    /// Secret with the key user.conf.
+    #[arg(long, value_name = "NAME")]
+    pub secret: Option<String>,
+    /// Drop all parameters of the spec first.
+    #[arg(long)]
+    pub remove: bool,
+    /// Whether PostgreSQL restarts where a parameter needs it (auto), every Pod does (true), or nothing (false).
+    #[arg(long, value_enum)]
+    pub restart: Option<Restart>,
+    /// The request.
+    #[command(flatten)]
+    pub request: RequestArgs,
+}
+
 /// A resource and how much of it: `cpu=500m`.
 fn amount(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
@@ -29,6 +50,16 @@ fn amount(text: &str) -> Result<(String, String), String> {
             Ok((name.to_owned(), amount.to_owned()))
         }
         _ => Err("write a resource and its amount, such as cpu=500m or memory=2Gi".to_owned()),
+    }
+}
+
+/// A parameter and its value, which may be empty.
+fn parameter(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => {
+            Ok((name.trim().to_owned(), value.trim().to_owned()))
+        }
+        _ => Err("write a parameter and its value, such as work_mem=8MB".to_owned()),
     }
 }
 

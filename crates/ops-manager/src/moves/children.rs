@@ -1,6 +1,6 @@
 //! The children of a database as a state of an operation wants them: what the blueprint builds, and what of it is not so yet.
 
-use api_types::ops_request::TlsSettings;
+use api_types::ops_request::{ConfigurationSettings, TlsSettings};
 use api_types::postgres::PostgresSpec;
 use api_types::vocabulary::PAUSED_BY;
 use api_types::{Postgres, PostgresVersion};
@@ -123,10 +123,7 @@ fn resolve(
     tls: TlsInputs,
     token: Option<&str>,
 ) -> StepResult<Resolved> {
-    let user_conf = match &world.user_conf {
-        Observed::Absent => None,
-        other => Some(other.require("the Secret with user.conf")?.as_str()),
-    };
+    let user_conf = user_conf(world, postgres)?;
     let mut live = live_facts(world)?;
     live.restart_token = token.map(str::to_owned).or(live.restart_token);
     blueprint::resolve(&Inputs {
@@ -137,6 +134,22 @@ fn resolve(
         live,
     })
     .map_err(refused)
+}
+
+/// `user.conf` of the Secret that this Postgres names.
+fn user_conf<'a>(world: &'a World, postgres: &Postgres) -> Result<Option<&'a str>, WaitingOn> {
+    let settings = ConfigurationSettings::of(&postgres.spec);
+    let Some(name) = settings.secret() else {
+        return Ok(None);
+    };
+    let what = format!("the Secret {name} with user.conf");
+    let of_spec = ConfigurationSettings::of(&world.postgres.require("the Postgres")?.spec);
+    let observed = match world.other_user_confs.get(name) {
+        Some(other) => other,
+        None if of_spec.secret() == Some(name) => &world.user_conf,
+        None => return Err(WaitingOn::Missing { what }),
+    };
+    observed.require(&what).map(|text| Some(text.as_str()))
 }
 
 fn refused(all: Vec<Invalid>) -> Progress {

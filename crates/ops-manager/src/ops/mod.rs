@@ -1,6 +1,7 @@
 //! The types of requests: one folder each, and one line in [`REQUEST_TYPES`].
 
 pub mod horizontal_scaling;
+pub mod reconfigure;
 pub mod reconfigure_tls;
 pub mod restart;
 pub mod vertical_scaling;
@@ -12,6 +13,7 @@ use crate::request_type::RequestType;
 /// Every type of request that this operator carries out. Nothing else in this crate names one.
 pub const REQUEST_TYPES: &[&dyn RequestType] = &[
     &horizontal_scaling::HorizontalScaling,
+    &reconfigure::Reconfigure,
     &reconfigure_tls::ReconfigureTls,
     &restart::Restart,
     &vertical_scaling::VerticalScaling,

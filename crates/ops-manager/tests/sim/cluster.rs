@@ -9,7 +9,7 @@ use api_types::tls::CertificateAlias;
 use api_types::vocabulary::{PAUSED_BY, TRUST_CRT};
 use api_types::{PauseHolder, PetSet, Postgres, PostgresVersion};
 use blueprint::{CaBundle, KeyPair, Material, TlsInputs, TlsPhase};
-use instance::{LoadedConfiguration, Replica, SslSessions};
+use instance::{LoadedConfiguration, LoadedParameters, Replica, SslSessions};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -28,31 +28,37 @@ use ops_manager::world::{
 use sha2::{Digest, Sha256};
 use testkit::authority::Authority;
 
+use serde_json::Value;
+
 use crate::objects::{build, condition_of, issue, set_issuing};
+use crate::parameters::{self, Settings};
 
 /// The Secret of the client certificate.
 const CLIENT_SECRET: &str = "pg-client-cert";
 
 /// What a member has read, or has in its folders.
 #[derive(Clone, Default)]
-struct Loaded {
+pub(crate) struct Loaded {
     phase: TlsPhase,
     leaf: Option<String>,
     trust: CaBundle,
     pg_hba: Vec<String>,
     ssl_mode: String,
+    pub parameters: Settings,
     files: Files,
 }
 
-struct Pod {
+pub(crate) struct Pod {
     serves_reads: bool,
     uid: String,
     revision: String,
     starting: u32,
     resources: BTreeMap<String, ContainerResources>,
+    /// Parameters in force.
+    pub parameters: Settings,
     token: Option<String>,
     folders: Loaded,
-    loaded: Loaded,
+    pub loaded: Loaded,
 }
 
 /// The objects of one database, and its members.
@@ -65,7 +71,7 @@ pub struct Cluster {
     pub pet_set: PetSet,
     pub certificates: BTreeMap<CertificateAlias, Certificate>,
     pub secrets: BTreeMap<String, IssuedSecret>,
-    pods: BTreeMap<String, Pod>,
+    pub(crate) pods: BTreeMap<String, Pod>,
     pub leader: String,
     pub switchovers: u32,
     pub evictions: Vec<String>,
@@ -93,6 +99,14 @@ pub struct Cluster {
     pub lost_reads: Vec<String>,
     /// No node has room for a Pod that asks for more bytes of memory.
     pub room: i64,
+    /// `user.conf` of Secrets, by name.
+    pub user_confs: Settings,
+    /// What Patroni keeps for all members.
+    pub(crate) dynamic: Value,
+    /// Pods whose PostgreSQL was restarted in place.
+    pub restarts: Vec<String>,
+    /// PostgreSQL does not run with this value of a parameter.
+    pub poison: Option<(&'static str, &'static str)>,
 }
 
 impl Cluster {
@@ -109,12 +123,25 @@ impl Cluster {
         ))
         .expect("a Postgres");
         edit(&mut postgres.spec);
+        let text = |(name, conf): (&str, &str)| (name.to_owned(), conf.to_owned());
+        let user_confs = Settings::from(
+            [
+                (
+                    "pg-configuration",
+                    "max_connections = 200\nshared_buffers = 128MB",
+                ),
+                ("new-pg-configuration", "max_connections = 250\nwork_mem = 8MB"),
+            ]
+            .map(text),
+        );
         let version: PostgresVersion = serde_yaml::from_str(
             "{apiVersion: catalog.kubedb.com/v1alpha1, kind: PostgresVersion, metadata: {name: '17.12'}, spec: {version: '17.12', \
              db: {image: postgres}, coordinator: {image: none}, exporter: {image: none}, podSecurityPolicies: {databasePolicyName: none}}}",
         )
         .expect("a PostgresVersion");
-        let children = build(&postgres, &version, TlsInputs::default(), None);
+        let conf = user_confs.get("pg-configuration").map(String::as_str);
+        let children = build(&postgres, &version, TlsInputs::default(), None, conf);
+        let dynamic = parameters::dynamic_of(&children.config_secret);
         let mut cluster = Self {
             config: children.config_secret,
             last_good: None,
@@ -141,6 +168,10 @@ impl Cluster {
             broken: None,
             lost_reads: Vec::new(),
             room: i64::MAX,
+            user_confs,
+            dynamic,
+            restarts: Vec::new(),
+            poison: None,
             now: "2026-01-01T00:00:00Z".parse().expect("a time"),
             postgres,
             version,
@@ -170,6 +201,15 @@ impl Cluster {
             postgres: Observed::Present(self.postgres.clone()),
             version: Observed::Present(self.version.clone()),
             superuser: Observed::Present("postgres".into()),
+            user_conf: self
+                .user_conf()
+                .map_or(Observed::Absent, |text| Observed::Present(text.to_owned())),
+            other_user_confs: ["bad", "pg-configuration", "new-pg-configuration"]
+                .map(|name| {
+                    let text = self.user_confs.get(name).cloned();
+                    (name.to_owned(), text.map_or(Observed::Absent, Observed::Present))
+                })
+                .into(),
             config: Observed::Present(ConfigSecret {
                 meta: self.config.metadata.clone(),
                 trust: self.trust(),
@@ -203,9 +243,13 @@ impl Cluster {
                     .iter()
                     .map(|(name, pod)| (name.clone(), self.member(name, pod)))
                     .collect(),
-                leader: Some(self.leader.clone())
-                    .filter(|leader| self.pods.get(leader).is_some_and(|p| p.starting == 0)),
+                leader: Some(self.leader.clone()).filter(|leader| {
+                    self.pods
+                        .get(leader)
+                        .is_some_and(|p| p.starting == 0 && self.runs(leader, p))
+                }),
                 forgets_slots: Some(self.forgets_slots),
+                dynamic_configuration: Some(self.dynamic.clone()),
             }),
             ..World::default()
         }
@@ -227,18 +271,22 @@ impl Cluster {
             trusted_subjects: subjects_of(&pod.loaded.trust),
             plaintext: Some(pod.loaded.phase != TlsPhase::Enforce),
         };
+        let runs = self.runs(name, pod);
+        let pending = self.pending(pod);
         let patroni = PatroniState {
-            running: self.broken != Some(name),
+            running: runs,
             primary: is_leader,
-            streaming: !is_leader && self.broken != Some(name),
+            streaming: !is_leader && runs,
             lag: Some(0),
+            pending_restart: !pending.is_empty(),
+            pending,
         };
         let is_away = |(pod, until): (&str, Timestamp)| pod == name && self.now < until;
-        let answers = ready && !self.unreachable.is_some_and(is_away);
+        let answers = ready && !self.chokes(pod) && !self.unreachable.is_some_and(is_away);
         Member {
             uid: pod.uid.clone(),
             revision: pod.revision.clone(),
-            ready: ready && self.broken != Some(name),
+            ready: ready && runs,
             serves_reads: pod.serves_reads,
             resources: pod.resources.clone(),
             files_token: pod.token.clone(),
@@ -281,6 +329,10 @@ impl Cluster {
             sessions: self.sessions,
             replicas: replicas.map(replica).collect(),
             slots: self.slots.iter().map(|slot| (slot.clone(), false)).collect(),
+            parameters: Some(LoadedParameters {
+                values: pod.parameters.clone(),
+                pending: self.pending(pod).into_keys().collect(),
+            }),
         }
     }
 
@@ -302,6 +354,7 @@ impl Cluster {
                 .map(|line| line.as_str().expect("a line").to_owned())
                 .collect(),
             ssl_mode: ssl_mode.unwrap_or("prefer").to_owned(),
+            parameters: parameters::of(&patroni["postgresql"]["parameters"]),
             files: Files {
                 configuration: hash("patroni.yml"),
                 trust: hash("trust.crt"),
@@ -384,11 +437,13 @@ impl Cluster {
             } => {
                 assert!(self.clients_find_what_members_trust(), "{pod} is reloaded first");
                 let follows = self.stubborn.as_ref() != Some(pod);
+                let name = pod.clone();
                 let pod = self.pods.get_mut(pod).expect("a Pod");
                 if pod.starting == 0 && follows {
                     let read = pod.folders.clone();
                     if *configuration {
                         pod.loaded = read;
+                        self.read_parameters(&name);
                     } else {
                         (pod.loaded.leaf, pod.loaded.trust) = (read.leaf, read.trust);
                     }
@@ -414,6 +469,13 @@ impl Cluster {
                 }
             }
             MemberEffect::ForgetSlots { forget, .. } => self.forgets_slots = *forget,
+            MemberEffect::RestartPostgres { pod } => self.restart_postgres(pod),
+            MemberEffect::ConfigurePatroni { patch, .. } => {
+                json_patch::merge(&mut self.dynamic, patch);
+                for pod in self.pods.keys().cloned().collect::<Vec<_>>() {
+                    self.read_parameters(&pod);
+                }
+            }
         }
     }
 
@@ -467,6 +529,7 @@ impl Cluster {
                 &self.version,
                 TlsInputs::default(),
                 Some(&self.pet_set),
+                self.user_conf(),
             );
             self.apply(&Child::PetSet(Box::new(children.pet_set)));
         }
@@ -525,11 +588,13 @@ impl Cluster {
                     revision: revision.clone(),
                     starting: 2,
                     resources: resources::of(self.pet_set.spec.template.spec.as_ref(), None),
+                    parameters: Settings::new(),
                     token: None,
                     folders: self.files(),
                     loaded: self.files(),
                 };
-                self.pods.insert(name, pod);
+                self.pods.insert(name.clone(), pod);
+                self.start_postgres(&name);
             }
         }
     }
@@ -575,6 +640,7 @@ impl Cluster {
             &self.version,
             TlsInputs::steady(&self.postgres.spec, trust.clone(), material),
             Some(&self.pet_set),
+            self.user_conf(),
         );
         let mut changed = Vec::new();
         for (what, live, wanted) in [
@@ -589,6 +655,9 @@ impl Cluster {
             if runtime::needs_apply(Some(live), wanted) {
                 changed.push(what);
             }
+        }
+        if parameters::dynamic_of(&children.config_secret) != self.dynamic {
+            changed.push("Patroni");
         }
         let has_tls = self.postgres.spec.tls.is_some();
         if has_tls && self.secrets[CLIENT_SECRET].shown_ca != trust {

@@ -1,10 +1,11 @@
 //! Requests of every type, for the suite that all types go through.
 
-use api_types::ops_request::ResourceSettings;
+use api_types::ops_request::{ConfigurationSettings, OpsRequestPhase, ResourceSettings};
 
 use crate::OPERATIONS;
 use crate::by_reload;
 use crate::cluster::Cluster;
+use crate::run::{CALM, Run};
 
 /// A request of one type, and the database that it is made for.
 pub struct Scenario {
@@ -45,7 +46,78 @@ pub fn all() -> Vec<Scenario> {
         cluster
     }));
     all.extend(resizes());
+    all.extend(reconfigurations());
     all
+}
+
+/// A database with these parameters inline.
+pub fn configured(replicas: i32, conf: &str) -> Cluster {
+    Cluster::of(replicas, |spec| {
+        let settings = ConfigurationSettings {
+            inline: [("user.conf".to_owned(), conf.to_owned())].into(),
+            ..ConfigurationSettings::default()
+        };
+        settings.write(spec);
+    })
+}
+
+/// PostgreSQL's parameters change.
+fn reconfigurations() -> Vec<Scenario> {
+    let request = |section: &str| format!("type: Reconfigure, configuration: {{{section}}}");
+    let apply = |conf: &str| request(&format!("applyConfig: {{user.conf: '{conf}'}}"));
+    let plain: fn() -> Cluster = || Cluster::new(3);
+    let many: fn() -> Cluster = || led_with(configured(3, "max_connections = 200\nwork_mem = 8MB"), "pg-1");
+    let of_secret: fn() -> Cluster = || {
+        Cluster::of(3, |spec| {
+            spec.configuration =
+                serde_yaml::from_str("{secretName: pg-configuration}").expect("a configuration");
+        })
+    };
+    let lowered: fn() -> Cluster = || {
+        let mut cluster = configured(3, "max_connections = 200");
+        lower(&mut cluster);
+        cluster
+    };
+    let restarting = |section: &str, restart: &str| request(&format!("{section}, restart: '{restart}'"));
+    let low = "applyConfig: {user.conf: max_connections = 60}";
+    vec![
+        scenario("reconfigure-reload", &apply("work_mem = 8MB"), plain),
+        scenario("reconfigure-raise", &apply("max_connections = 200"), plain),
+        scenario("reconfigure-1", &apply("max_connections = 200"), || {
+            Cluster::new(1)
+        }),
+        scenario("reconfigure-lower", &request(low), many),
+        scenario("reconfigure-with-tls", &apply("shared_buffers = 128MB"), || {
+            crate::with_tls(3)
+        }),
+        scenario("reconfigure-remove", &request("removeCustomConfig: true"), many),
+        scenario(
+            "reconfigure-secret",
+            &request("configSecret: {name: new-pg-configuration}"),
+            of_secret,
+        ),
+        scenario("reconfigure-all-pods", &restarting(low, "true"), many),
+        scenario("reconfigure-never", &restarting(low, "false"), many),
+        scenario("restart-lowered", "type: Restart", lowered),
+    ]
+}
+
+/// The spec was edited, members have read it, and the parameter waits for a restart.
+fn lower(cluster: &mut Cluster) {
+    let spec = "type: Reconfigure, configuration: {restart: 'false', applyConfig: {user.conf: max_connections = 50}}";
+    let mut run = Run::new("before", spec, 0);
+    assert_eq!(
+        run.run(cluster, CALM),
+        OpsRequestPhase::Successful,
+        "{:#?}",
+        run.log
+    );
+    cluster.now = run.now;
+}
+
+fn led_with(mut cluster: Cluster, leader: &str) -> Cluster {
+    cluster.leader = leader.into();
+    cluster
 }
 
 /// The members' containers get other resources.
