@@ -74,6 +74,8 @@ pub enum PlannedRestart {
     /// It is not.
     #[default]
     Never,
+    /// PostgreSQL is restarted, its Pod is not.
+    InPlace,
     /// It starts: the member is new.
     Joins,
     /// It ends: the member leaves.

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::postgres::LocalRef;
 use crate::rules;
 
+pub use crate::ops_configuration::*;
 pub use crate::ops_plan::*;
+pub use crate::ops_resources::*;
 pub use crate::ops_status::*;
 pub use sections::*;
 pub use tls::*;
@@ -88,7 +90,7 @@ pub struct PostgresOpsRequestSpec {
     #[schemars(length(max = 64))]
     #[x_kube(validation = rules::duration())]
     pub timeout: Option<String>,
-    /// `InPlace` or `Restart`: KubeDB's newer spelling of `verticalScaling.mode`; kept, and not acted on.
+    /// `InPlace` or `Restart`: KubeDB's newer spelling of `verticalScaling.mode`; carried out as that is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
     /// How memory is resized in place; kept, and not acted on.
@@ -194,10 +196,10 @@ impl OpsRequestType {
         match self {
             Self::UpdateVersion => "UpdateVersion",
             Self::HorizontalScaling => crate::reported::ops_request::conditions::HORIZONTAL_SCALING,
-            Self::VerticalScaling => "VerticalScaling",
+            Self::VerticalScaling => crate::reported::ops_request::conditions::VERTICAL_SCALING,
             Self::VolumeExpansion => "VolumeExpansion",
             Self::Restart => crate::reported::ops_request::conditions::RESTART,
-            Self::Reconfigure => "Reconfigure",
+            Self::Reconfigure => crate::reported::ops_request::conditions::RECONFIGURE,
             Self::ReconfigureTLS => crate::reported::ops_request::conditions::RECONFIGURE_TLS,
             Self::RotateAuth => "RotateAuth",
             Self::ReconnectStandby => crate::reported::ops_request::conditions::RECONNECT_STANDBY,

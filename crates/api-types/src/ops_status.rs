@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::PostgresOpsRequest;
 use crate::condition::Condition;
+use crate::ops_configuration::ConfigurationPlan;
 use crate::ops_plan::OperationPlan;
+use crate::ops_resources::ResourcesPlan;
 use crate::postgres::PostgresSpec;
 use crate::tls::{ClientAuthMode, SslMode, TlsConfig};
 
@@ -125,6 +127,12 @@ pub struct PlannedChange {
     /// For `HorizontalScaling`: how many members there were and are to be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub horizontal_scaling: Option<ScalingPlan>,
+    /// For `VerticalScaling`: the resources of the members' containers, before and after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vertical_scaling: Option<ResourcesPlan>,
+    /// For `Reconfigure`: the user's parameters, before and after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<ConfigurationPlan>,
 }
 
 /// What a `HorizontalScaling` changes, fixed when it begins. Not part of KubeDB's API.
@@ -149,6 +157,20 @@ pub struct MemberCount {
     /// `spec.replicas`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicas: Option<i32>,
+}
+
+impl MemberCount {
+    /// The number in a spec.
+    pub fn of(spec: &PostgresSpec) -> Self {
+        Self {
+            replicas: spec.replicas,
+        }
+    }
+
+    /// Writes it into a spec.
+    pub fn write(&self, spec: &mut PostgresSpec) {
+        spec.replicas = self.replicas;
+    }
 }
 
 /// What a `ReconfigureTLS` changes, fixed when it begins. Not part of KubeDB's API.
@@ -193,6 +215,13 @@ impl TlsSettings {
             ssl_mode: spec.ssl_mode,
             client_auth_mode: spec.client_auth_mode,
         }
+    }
+
+    /// Writes them into a spec.
+    pub fn write(&self, spec: &mut PostgresSpec) {
+        spec.tls.clone_from(&self.tls);
+        spec.ssl_mode = self.ssl_mode;
+        spec.client_auth_mode = self.client_auth_mode;
     }
 }
 

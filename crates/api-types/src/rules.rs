@@ -193,9 +193,8 @@ pub(crate) const REQUEST_MIGRATION_MESSAGE: &str =
 pub(crate) const SCALING_ONE: &str = "!has(self.replicas) || !has(self.readReplicas)";
 pub(crate) const SCALING_ONE_MESSAGE: &str = "write either replicas or readReplicas, not both";
 
-pub(crate) const RESOURCES_OF: &str =
-    "has(self.postgres) || has(self.coordinator) || has(self.arbiter) || has(self.readReplicas)";
-pub(crate) const RESOURCES_OF_MESSAGE: &str = "write postgres, arbiter or readReplicas too";
+pub(crate) const RESOURCES_OF: &str = "has(self.postgres) || has(self.exporter) || has(self.coordinator) || has(self.arbiter) || has(self.readReplicas)";
+pub(crate) const RESOURCES_OF_MESSAGE: &str = "write postgres or exporter, with the new resources";
 
 pub(crate) const VOLUME_OF: &str = "has(self.postgres) || has(self.arbiter)";
 pub(crate) const VOLUME_OF_MESSAGE: &str = "write the new size: postgres, arbiter or both";

@@ -55,7 +55,7 @@ pub(crate) fn exporter(resolved: &Resolved) -> Option<Container> {
         args: Some(exporter_arguments(monitor)),
         env: Some(exporter_environment(resolved, monitor)),
         ports: Some(vec![port(EXPORTER_PORT_NAME, monitor.port)]),
-        resources: Some(exporter_resources(resolved, monitor)),
+        resources: Some(resources_of_exporter(resolved, monitor)),
         security_context: Some(overlay(
             security_context(resolved.run_as_user),
             monitor.security_context.as_ref(),
@@ -69,8 +69,14 @@ pub(crate) fn exporter(resolved: &Resolved) -> Option<Container> {
     })
 }
 
+/// Resources of the exporter; none for a database without a monitor.
+pub fn exporter_resources(resolved: &Resolved) -> Option<ResourceRequirements> {
+    let monitor = resolved.monitor.as_ref()?;
+    Some(resources_of_exporter(resolved, monitor))
+}
+
 /// The user's, given with the monitor or with the container, over defaults that leave room for a thousand tables.
-fn exporter_resources(resolved: &Resolved, monitor: &Monitor) -> ResourceRequirements {
+fn resources_of_exporter(resolved: &Resolved, monitor: &Monitor) -> ResourceRequirements {
     let container = users(resolved, words::EXPORTER_CONTAINER).and_then(|it| it.resources.as_ref());
     let defaults = ResourceRequirements {
         requests: Some([amount_of("cpu", "10m"), amount_of("memory", "32Mi")].into()),
@@ -82,11 +88,17 @@ fn exporter_resources(resolved: &Resolved, monitor: &Monitor) -> ResourceRequire
 
 /// The image of PostgreSQL that members of this PetSet run.
 pub fn database_image(pet_set: &PetSet) -> Option<&str> {
+    container(pet_set, words::POSTGRES_CONTAINER)?.image.as_deref()
+}
+
+/// What Pods that this PetSet makes ask for the container of this name.
+pub fn container_resources<'a>(pet_set: &'a PetSet, name: &str) -> Option<&'a ResourceRequirements> {
+    container(pet_set, name)?.resources.as_ref()
+}
+
+fn container<'a>(pet_set: &'a PetSet, name: &str) -> Option<&'a Container> {
     let containers = &pet_set.spec.template.spec.as_ref()?.containers;
-    let postgres = containers
-        .iter()
-        .find(|it| it.name == words::POSTGRES_CONTAINER)?;
-    postgres.image.as_deref()
+    containers.iter().find(|it| it.name == name)
 }
 
 /// Containers of the user that run beside ours.

@@ -49,7 +49,7 @@ pub use ca_bundle::{CaBundle, InvalidBundle};
 pub use certificates::certificates;
 pub use client_ca::{client_ca, client_ca_patch, shown_ca};
 pub use config::{LAST_GOOD_OF, TLS_PHASE, last_good, recorded_phase};
-pub use containers::{database_image, reserved_variable};
+pub use containers::{container_resources, database_image, exporter_resources, reserved_variable};
 pub use credentials::{CredentialFault, Credentials, PASSWORD, USERNAME, credentials, usable_credentials};
 pub use deployment_tools::prune_guards;
 pub use hash::{hash_of, recorded_hash};
@@ -58,8 +58,13 @@ pub use paths as tls_names;
 pub use pet_set::followed_settings;
 pub use pg::dynamic::{DynamicChange, dynamic_change, goes_down_on_the_primary_first};
 pub use pg::hba::lines as pg_hba;
+pub use pg::in_force::{
+    ParameterChange, changes, dynamic_patch, in_force, is_same_value, mark, needs_restart,
+};
+pub use pg::memory::MemoryNeed;
+pub use pg::parameters::MARK;
 pub use pg::patroni::replication_ssl_mode;
-pub use quantity::amount;
+pub use quantity::{amount, thousandths};
 pub use rbac::operator_role_binding;
 pub use renewed::{renewed_app_binding, renewed_config};
 pub use resolve::{

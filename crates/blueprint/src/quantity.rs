@@ -27,15 +27,24 @@ pub fn amount(quantity: &Quantity) -> Option<i64> {
     bytes(quantity)
 }
 
+/// The amount in thousandths of a unit, as processors are counted; none when it is no quantity.
+pub fn thousandths(quantity: &Quantity) -> Option<i64> {
+    whole((number(quantity)? * 1000.0).round())
+}
+
 /// The same, by the unit that it has for memory.
 pub(crate) fn bytes(quantity: &Quantity) -> Option<i64> {
+    whole(number(quantity)?)
+}
+
+fn number(quantity: &Quantity) -> Option<f64> {
     let text = quantity.0.trim();
     if let Ok(number) = text.parse::<f64>() {
-        return whole(number);
+        return Some(number);
     }
     let (suffix, factor) = SUFFIXES.iter().find(|(suffix, _)| text.ends_with(suffix))?;
     let number: f64 = text.strip_suffix(suffix)?.parse().ok()?;
-    whole(number * factor)
+    Some(number * factor)
 }
 
 #[allow(
@@ -95,6 +104,15 @@ mod tests {
         ] {
             assert_eq!(bytes(&Quantity(text.to_owned())), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn the_same_amount_in_two_ways_is_one_number() {
+        let amount = |text: &str| thousandths(&Quantity(text.to_owned()));
+        assert_eq!(amount("0.7"), Some(700));
+        assert_eq!(amount("700m"), amount("0.7"));
+        assert_eq!(amount("1024Mi"), amount("1Gi"));
+        assert_eq!(amount("much"), None);
     }
 
     #[test]

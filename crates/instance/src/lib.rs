@@ -23,11 +23,15 @@ pub use certificate::{
 };
 pub use handshake::{Answer, HandshakeError, Served, probe, probe_tcp};
 pub use observed::Observed;
-pub use patroni::{Cluster, Identity, Member, MemberStatus, Patroni, PatroniError, Switchover, Xlog};
+pub use patroni::{
+    Cluster, Identity, Member, MemberStatus, Patroni, PatroniError, PendingChange, Switchover, Xlog,
+};
 pub use preflight::{Fault, Purpose, examine, examine_issued, examine_issuer};
 pub use secrecy::Password;
 pub use session::{Login, Session, SqlError};
-pub use sql::{Lag, LoadedConfiguration, OUR_SESSIONS, Replica, Role, SslSessions, WalReceiver};
+pub use sql::{
+    Lag, LoadedConfiguration, LoadedParameters, OUR_SESSIONS, Replica, Role, SslSessions, WalReceiver,
+};
 pub use storage::{Lsn, Slot, Wal};
 pub use tls::{ClientIdentity, TlsMode};
 pub use trust::{Distrust, judge_client, judge_server, unambiguous};

@@ -1,6 +1,6 @@
 //! Patroni's REST API (4.1), plain HTTP inside the cluster network. Only calls that change something carry credentials.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
@@ -37,6 +37,9 @@ pub struct MemberStatus {
     /// Whether PostgreSQL must be restarted for a parameter to take effect.
     #[serde(default)]
     pub pending_restart: bool,
+    /// Which parameters, and from what to what.
+    #[serde(default)]
+    pub pending_restart_reason: BTreeMap<String, PendingChange>,
     /// Positions in the WAL.
     #[serde(default)]
     pub xlog: Xlog,
@@ -54,6 +57,17 @@ pub struct MemberStatus {
     pub postmaster_start_time: Option<String>,
     /// Patroni itself.
     pub patroni: Identity,
+}
+
+/// A parameter that waits for a restart of PostgreSQL.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct PendingChange {
+    /// The value in force.
+    #[serde(default)]
+    pub old_value: Option<Value>,
+    /// The value after a restart.
+    #[serde(default)]
+    pub new_value: Option<Value>,
 }
 
 /// WAL positions in bytes from the beginning; those of the other role are `None`.

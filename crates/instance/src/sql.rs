@@ -63,6 +63,15 @@ pub struct LoadedConfiguration {
     pub primary_conninfo: String,
 }
 
+/// Parameters as a server has them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoadedParameters {
+    /// Values of those that come of its configuration, as `SHOW` prints them; by name in lower case.
+    pub values: BTreeMap<String, String>,
+    /// Names of parameters whose value in the configuration waits for a restart (`pg_settings.pending_restart`).
+    pub pending: Vec<String>,
+}
+
 /// Beginning of the `application_name` of Sealwright's own sessions, which are nobody's application.
 pub const OUR_SESSIONS: &str = "sealwright-";
 
@@ -307,6 +316,26 @@ impl Session {
         self.field(doing, &row, 0)
     }
 
+    /// The parameters that come of the configuration, with this one, and what waits for a restart.
+    ///
+    /// # Errors
+    /// [`SqlError`].
+    pub async fn parameters(&self, mark: &str) -> Result<LoadedParameters, SqlError> {
+        let doing = "reading parameters";
+        let rows = self.ask(doing, self.client.query(PARAMETERS, &[&mark])).await?;
+        let mut loaded = LoadedParameters::default();
+        for row in &rows {
+            let name: String = self.field(doing, row, 0)?;
+            if self.field(doing, row, 2)? {
+                loaded.pending.push(name.clone());
+            }
+            if let Some(value) = self.field(doing, row, 1)? {
+                loaded.values.insert(name, value);
+            }
+        }
+        Ok(loaded)
+    }
+
     /// Makes the server read its configuration again, certificates and `pg_hba.conf` included. It happens soon after the
     /// answer, not before.
     ///
@@ -374,6 +403,13 @@ const CONFIGURATION: &str = "SELECT
         pg_catalog.pg_read_file('pg_hba.conf', 0, 1048576, true),
         pg_catalog.pg_conf_load_time() >= (pg_catalog.pg_stat_file('pg_hba.conf', true)).modification,
         pg_catalog.current_setting('primary_conninfo', true)";
+
+/// What a session or a role sets for itself says nothing about the configuration.
+const PARAMETERS: &str =
+    "SELECT pg_catalog.lower(s.name), pg_catalog.current_setting(s.name, true), s.pending_restart
+    FROM pg_catalog.pg_settings s
+    WHERE s.pending_restart OR s.source IN ('configuration file', 'command line', 'override')
+    UNION ALL SELECT $1::pg_catalog.text, pg_catalog.current_setting($1::pg_catalog.text, true), false";
 
 const LOADED_AUTHORITIES: &str = "SELECT CASE
         WHEN pg_catalog.pg_conf_load_time() >= (pg_catalog.pg_stat_file(path, true)).modification + interval '1 second'

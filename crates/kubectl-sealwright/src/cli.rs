@@ -1,11 +1,15 @@
 //! The command line.
 
+mod changes;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use api_types::tls::{ClientAuthMode, SslMode};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use changes::{ReconfigureArgs, ResizeArgs};
 
 /// Look at a Sealwright database, verify its TLS on the wire, and run operations on it.
 #[derive(Clone, Debug, Parser)]
@@ -49,6 +53,10 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Restart all members: standbys first, a switchover, the old primary last.
     Restart(RestartArgs),
+    /// Give the members' containers other resources, by a rolling restart.
+    Resize(ResizeArgs),
+    /// Change parameters of PostgreSQL.
+    Reconfigure(ReconfigureArgs),
     /// Bring back standbys that do not stream: by a restart, or by a copy of the primary's data.
     Reconnect(ReconnectArgs),
     /// Keep the operators off a database.
@@ -224,7 +232,7 @@ pub struct CertificateArgs {
     pub organizations: Vec<String>,
 }
 
-/// Whether Pods are restarted by a TLS change.
+/// Whether a change restarts anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Restart {
     /// All of them.

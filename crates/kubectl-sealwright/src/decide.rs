@@ -24,6 +24,10 @@ pub enum Change {
     Restart,
     /// Brings standbys back.
     Reconnect,
+    /// Gives their containers other resources.
+    Resize,
+    /// Changes parameters of PostgreSQL.
+    Reconfigure,
 }
 
 impl Change {
@@ -37,6 +41,8 @@ impl Change {
             Self::Remove { .. } => "remove-tls",
             Self::Restart => "restart",
             Self::Reconnect => "reconnect",
+            Self::Resize => "resize",
+            Self::Reconfigure => "reconfigure",
         }
     }
 }

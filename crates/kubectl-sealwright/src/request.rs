@@ -1,16 +1,22 @@
 //! From the command line to the PostgresOpsRequest. Pure.
 
+use std::collections::BTreeMap;
+
 use api_types::PostgresOpsRequest;
 use api_types::ops_request::{
-    ApplyOption, Drain, DrainPolicy, OpsRequestType, PostgresOpsRequestSpec, ReconnectStandbyRequest,
-    RestartRequest, TlsRequest, TlsRestart,
+    ApplyOption, ContainerResources, Drain, DrainPolicy, OpsRequestType, PodResources,
+    PostgresOpsRequestSpec, ReconfigureRequest, ReconnectStandbyRequest, RestartRequest, TlsRequest,
+    TlsRestart, VerticalScalingRequest,
 };
 use api_types::tls::{CertificateSpec, IssuerRef, X509Subject};
-use api_types::vocabulary::CERT_MANAGER_GROUP;
+use api_types::vocabulary::{CERT_MANAGER_GROUP, EXPORTER_CONTAINER, USER_CONF};
+use k8s_openapi::api::core::v1::ResourceRequirements;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::api::ObjectMeta;
 
 use crate::cli::{
-    self, CertificateArgs, IssuerArgs, ModeArgs, ReconnectArgs, RequestArgs, TlsCommand, TlsRequestArgs,
+    self, CertificateArgs, IssuerArgs, ModeArgs, ReconfigureArgs, ReconnectArgs, RequestArgs, ResizeArgs,
+    TlsCommand, TlsRequestArgs,
 };
 use crate::decide::Change;
 
@@ -102,6 +108,82 @@ pub fn restart(args: &RequestArgs) -> Asked {
         change: Change::Restart,
         request: named(args, Change::Restart.word(), spec),
     }
+}
+
+/// The request of `resize`.
+pub fn resize(args: &ResizeArgs) -> Asked {
+    let resources = Some(ResourceRequirements {
+        requests: amounts(&args.requests),
+        limits: amounts(&args.limits),
+        ..ResourceRequirements::default()
+    });
+    let scaling = if args.container == EXPORTER_CONTAINER {
+        VerticalScalingRequest {
+            exporter: Some(ContainerResources { resources }),
+            ..VerticalScalingRequest::default()
+        }
+    } else {
+        VerticalScalingRequest {
+            postgres: Some(PodResources {
+                resources,
+                ..PodResources::default()
+            }),
+            ..VerticalScalingRequest::default()
+        }
+    };
+    let spec = PostgresOpsRequestSpec {
+        vertical_scaling: Some(scaling),
+        ..spec(&args.request, OpsRequestType::VerticalScaling)
+    };
+    Asked {
+        change: Change::Resize,
+        request: named(&args.request, Change::Resize.word(), spec),
+    }
+}
+
+/// The request of `reconfigure`.
+pub fn reconfigure(args: &ReconfigureArgs) -> Asked {
+    let lines: Vec<String> = args.set.iter().map(|(name, value)| line(name, value)).collect();
+    let apply_config = if lines.is_empty() {
+        BTreeMap::new()
+    } else {
+        [(USER_CONF.to_owned(), lines.join("\n"))].into()
+    };
+    let configuration = ReconfigureRequest {
+        config_secret: args.secret.clone().map(|name| LocalRef { name }),
+        apply_config,
+        remove_custom_config: args.remove.then_some(true),
+        restart: args.restart.map(|restart| {
+            let word = match restart {
+                cli::Restart::True => "true",
+                cli::Restart::Auto => "auto",
+                cli::Restart::False => "false",
+            };
+            word.to_owned()
+        }),
+        ..ReconfigureRequest::default()
+    };
+    let spec = PostgresOpsRequestSpec {
+        configuration: Some(configuration),
+        ..spec(&args.request, OpsRequestType::Reconfigure)
+    };
+    Asked {
+        change: Change::Reconfigure,
+        request: named(&args.request, Change::Reconfigure.word(), spec),
+    }
+}
+
+/// A line of `user.conf`; quoted, as PostgreSQL takes every value.
+fn line(name: &str, value: &str) -> String {
+    format!("{name} = '{}'", value.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+fn amounts(pairs: &[(String, String)]) -> Option<BTreeMap<String, Quantity>> {
+    let all: BTreeMap<String, Quantity> = pairs
+        .iter()
+        .map(|(name, amount)| (name.clone(), Quantity(amount.clone())))
+        .collect();
+    (!all.is_empty()).then_some(all)
 }
 
 /// The request of `reconnect`.

@@ -10,7 +10,7 @@ use kubectl_sealwright::request;
 use testkit::apiserver;
 
 /// Command lines, and the golden file of their request.
-const CASES: [(&str, &str); 10] = [
+const CASES: [(&str, &str); 14] = [
     ("add", "tls add ha-postgres --issuer pg-issuer"),
     (
         "add-everything",
@@ -39,6 +39,22 @@ const CASES: [(&str, &str); 10] = [
     ),
     ("restart", "restart ha-postgres --name nightly --apply IfReady"),
     ("reconnect", "reconnect ha-postgres --ready-timeout 30s"),
+    (
+        "resize",
+        "resize ha-postgres --requests cpu=1,memory=2Gi --limits memory=2Gi",
+    ),
+    (
+        "resize-exporter",
+        "resize ha-postgres --container exporter --limits memory=300Mi --name more-for-metrics",
+    ),
+    (
+        "reconfigure",
+        "reconfigure ha-postgres --set max_connections=200 --set log_line_prefix=it's:%m --restart auto",
+    ),
+    (
+        "reconfigure-secret",
+        "reconfigure ha-postgres --remove --secret pg-configuration --name anew",
+    ),
 ];
 
 fn request(line: &str) -> PostgresOpsRequest {
@@ -47,6 +63,8 @@ fn request(line: &str) -> PostgresOpsRequest {
         Command::Tls(command) => request::tls(&command).request,
         Command::Restart(args) => request::restart(&args.request).request,
         Command::Reconnect(args) => request::reconnect(&args).request,
+        Command::Resize(args) => request::resize(&args).request,
+        Command::Reconfigure(args) => request::reconfigure(&args).request,
         other => panic!("{other:?} writes no request"),
     }
 }

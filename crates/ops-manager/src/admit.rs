@@ -5,6 +5,7 @@ use api_types::condition;
 use api_types::ops_request::{ApplyOption, OperationPlan, OperationProgress, OpsRequestPhase};
 use api_types::postgres::DatabasePhase;
 use api_types::reported::postgres;
+use blueprint::Resolved;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
@@ -74,13 +75,13 @@ pub fn wait_for(on: WaitingOn) -> Admission {
     wait(reasons::DEPENDENCY, on.to_string())
 }
 
-/// A proposal that the blueprint refuses is refused before anything is touched.
+/// The answers for a proposal. One that the blueprint refuses is refused before anything is touched.
 ///
 /// # Errors
 /// The refusal, or what is waited for.
-pub fn can_be_built(world: &World, edit: children::Edit<'_>) -> Result<(), Admission> {
+pub fn can_be_built(world: &World, edit: children::Edit<'_>) -> Result<Resolved, Admission> {
     match children::check(world, edit) {
-        Ok(_) => Ok(()),
+        Ok(resolved) => Ok(resolved),
         Err(Progress::Impossible(why)) => Err(Admission::Refuse(why)),
         Err(Progress::Wait(on)) => Err(wait_for(on)),
         Err(other) => Err(wait(

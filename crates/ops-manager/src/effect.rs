@@ -80,6 +80,18 @@ pub enum MemberEffect {
         /// Whether the Service is to have it.
         serve: bool,
     },
+    /// Restart PostgreSQL in its Pod, if a parameter waits for that.
+    RestartPostgres {
+        /// The Pod.
+        pod: String,
+    },
+    /// Change what Patroni keeps for all members.
+    ConfigurePatroni {
+        /// The member whose Patroni is told.
+        pod: String,
+        /// The merge patch.
+        patch: Box<serde_json::Value>,
+    },
     /// Let Patroni drop the replication slots of members that are gone at once, or keep them for its usual time.
     ForgetSlots {
         /// The primary.
@@ -185,6 +197,10 @@ impl fmt::Display for MemberEffect {
             Self::Switchover { from, to } => write!(f, "switch over from {from} to {to}"),
             Self::ServeReads { pod, serve: true, .. } => write!(f, "put {pod} into the Service for reads"),
             Self::ServeReads { pod, .. } => write!(f, "take {pod} out of the Service for reads"),
+            Self::RestartPostgres { pod } => write!(f, "restart PostgreSQL of {pod} in its Pod"),
+            Self::ConfigurePatroni { .. } => {
+                f.write_str("give Patroni the parameters that all members share")
+            }
             Self::ForgetSlots { forget: true, .. } => {
                 f.write_str("let Patroni drop the replication slots of members that are gone")
             }

@@ -1,6 +1,7 @@
 //! The members of a database, asked and told over the network: Patroni's REST API and the database port.
 
 pub mod probe;
+pub mod resources;
 pub mod sql;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,8 @@ const REVISION_LABEL: &str = "controller-revision-hash";
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 /// How long a reload waits for the files that are to be read: several times as long as `config-agent` takes.
 const FILES_WITHIN: Duration = Duration::from_secs(1);
+/// How long a restart of PostgreSQL is waited for; it goes on afterwards.
+const RESTART_TIMEOUT: Duration = Duration::from_secs(20);
 /// Patroni's setting of how long it keeps the replication slot of a member that is gone.
 const SLOT_RETENTION: &str = "member_slots_ttl";
 /// Patroni's word for a PostgreSQL that runs.
@@ -79,14 +82,18 @@ impl<'a> Connections<'a> {
             sessions.extend(answer.session.map(|session| (name.clone(), session)));
             by_pod.insert(name, answer.member);
         }
-        let forgets_slots = match leader.as_deref().and_then(|leader| seen.pod(leader)) {
-            Some(pod) if seen.reads.slot_retention => forgets_slots(pod).await,
+        let asks_patroni = seen.reads.slot_retention || seen.reads.dynamic_configuration;
+        // Every Patroni reports the same.
+        let any = leader.as_deref().and_then(|leader| seen.pod(leader));
+        let dynamic = match any.or_else(|| seen.pods.values().next()) {
+            Some(pod) if asks_patroni => dynamic_configuration(pod).await,
             _ => None,
         };
         let members = Members {
             by_pod,
             leader,
-            forgets_slots,
+            forgets_slots: dynamic.as_ref().map(forgets_slots),
+            dynamic_configuration: dynamic,
         };
         (members, sessions)
     }
@@ -178,6 +185,36 @@ impl<'a> Connections<'a> {
             "change the slots' retention",
             leader,
             patroni.patch_config(&patch).await.map(drop),
+        )
+    }
+
+    /// Restarts PostgreSQL of a member in its Pod, if a parameter waits for that.
+    ///
+    /// # Errors
+    /// [`Error::Member`]; a member that can't be reached now, or whose PostgreSQL takes longer, is no error: the next look tells.
+    pub async fn restart_postgres(&self, pod: &str) -> Result<(), Error> {
+        let Some(patroni) = self.patroni(pod)? else {
+            return Ok(());
+        };
+        tolerant(
+            "restart PostgreSQL",
+            pod,
+            patroni.restart(true, RESTART_TIMEOUT).await,
+        )
+    }
+
+    /// Changes what Patroni keeps for all members.
+    ///
+    /// # Errors
+    /// [`Error::Member`]; a member that can't be reached now is no error.
+    pub async fn configure(&self, pod: &str, patch: &serde_json::Value) -> Result<(), Error> {
+        let Some(patroni) = self.patroni(pod)? else {
+            return Ok(());
+        };
+        tolerant(
+            "change the parameters that all members share",
+            pod,
+            patroni.patch_config(patch).await.map(drop),
         )
     }
 
@@ -282,10 +319,13 @@ async fn ask(seen: &Seen, pod: &Pod) -> Answer {
 }
 
 /// Unknown when Patroni does not answer.
-async fn forgets_slots(pod: &Pod) -> Option<bool> {
+async fn dynamic_configuration(pod: &Pod) -> Option<serde_json::Value> {
     let patroni = patroni(&address(pod)?, &pod.name_any(), None).ok()?;
-    let config = patroni.config().await.ok()?;
-    Some(config.get(SLOT_RETENTION).and_then(serde_json::Value::as_i64) == Some(0))
+    patroni.config().await.ok()
+}
+
+fn forgets_slots(dynamic: &serde_json::Value) -> bool {
+    dynamic.get(SLOT_RETENTION).and_then(serde_json::Value::as_i64) == Some(0)
 }
 
 async fn ask_patroni(address: &str, pod: &Pod) -> (Result<MemberStatus, String>, Option<Cluster>) {
@@ -306,6 +346,8 @@ fn state(status: &MemberStatus, cluster: Option<&Cluster>, pod: &str) -> Patroni
         lag: cluster
             .and_then(|cluster| cluster.member(pod))
             .and_then(|member| member.lag),
+        pending_restart: status.pending_restart,
+        pending: status.pending_restart_reason.clone(),
     }
 }
 
@@ -324,6 +366,7 @@ fn of_pod(pod: &Pod) -> Member {
             .labels()
             .get(SERVES_READS_LABEL)
             .is_some_and(|it| it == SERVES_READS),
+        resources: resources::of(pod.spec.as_ref(), pod.status.as_ref()),
         files_token: pod.annotations().get(FILES_TOKEN).cloned(),
         ..Member::default()
     }

@@ -125,12 +125,13 @@ pub async fn during(client: &kube::Client, op: &Operation) -> Seen {
     let reads = op.type_.reads(op, &postgres);
     let tls_reads = reads.tls.as_ref();
     let in_force_name = names::auth_in_force(db);
-    let (world, config, auth, in_force, user_conf, app_binding, pods, makes_account, tls) = tokio::join!(
+    let (world, config, auth, in_force, user_conf, others, app_binding, pods, makes_account, tls) = tokio::join!(
         surroundings(&reader, op, &reads, Observed::Present(postgres.clone())),
         reader.look::<Secret>(&config_name),
         reader.look::<Secret>(&auth_name),
         reader.look::<Secret>(&in_force_name),
         secrets::user_conf(&reader, &postgres),
+        secrets::user_confs(&reader, &reads.user_confs),
         reader.look::<AppBinding>(db),
         pods(&reader, db),
         makes_named_service_account(&reader, &postgres),
@@ -146,6 +147,7 @@ pub async fn during(client: &kube::Client, op: &Operation) -> Seen {
             config: config_facts(config),
             superuser: secrets::superuser(&auth),
             user_conf,
+            other_user_confs: others,
             app_binding: app_binding.map(|it| it.metadata),
             makes_named_service_account: makes_account,
             tls,

@@ -82,6 +82,8 @@ async fn perform_member(
         MemberEffect::Rebuild { pod } => Connections::new(seen)?.rebuild(pod).await,
         MemberEffect::Switchover { from, to } => Connections::new(seen)?.switch_over(from, to).await,
         MemberEffect::ServeReads { pod, uid, serve } => serve_reads(client, seen, pod, uid, *serve).await,
+        MemberEffect::RestartPostgres { pod } => Connections::new(seen)?.restart_postgres(pod).await,
+        MemberEffect::ConfigurePatroni { pod, patch } => Connections::new(seen)?.configure(pod, patch).await,
         MemberEffect::ForgetSlots { leader, forget } => {
             Connections::new(seen)?.forget_slots(leader, *forget).await
         }

@@ -115,6 +115,7 @@ fn summary(description: &Description, plan: &OperationPlan) -> String {
         plan.data_loss
             .map(|loss| data_guard::loss_in_words(loss).to_owned()),
     );
+    parts.extend(in_place(&plan.members));
     parts.extend(ended(&description.sessions, &plan.sessions));
     parts.join("; ")
 }
@@ -137,6 +138,11 @@ fn comings_and_goings(members: &[PlannedMember]) -> Vec<String> {
     .filter(|(pods, _)| !pods.is_empty())
     .map(|(pods, words)| format!("{words} {}", pods.join(", ")))
     .collect()
+}
+
+fn in_place(members: &[PlannedMember]) -> Option<String> {
+    let pods = pods(members, PlannedRestart::InPlace);
+    (!pods.is_empty()).then(|| format!("PostgreSQL restarted in its Pod: {}", pods.join(", ")))
 }
 
 fn restarts(members: &[PlannedMember]) -> String {

@@ -108,6 +108,12 @@ pub struct Reads {
     pub tls: Option<TlsReads>,
     /// Whether Patroni keeps the replication slots of members that are gone.
     pub slot_retention: bool,
+    /// What Patroni keeps for all members.
+    pub dynamic_configuration: bool,
+    /// The parameters that members have of their configuration.
+    pub parameters: bool,
+    /// Secrets with a `user.conf`, besides the one that the spec names.
+    pub user_confs: Vec<String>,
 }
 
 /// What is read of certificates.

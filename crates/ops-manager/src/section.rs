@@ -1,22 +1,26 @@
 //! Groups of fields of `Postgres.spec` that one kind of operation changes, and the patch between two values of a group.
 
 use api_types::Postgres;
-use api_types::ops_request::{MemberCount, TlsSettings};
+use api_types::ops_request::{ConfigurationSettings, MemberCount, ResourceSettings, TlsSettings};
 use api_types::postgres::PostgresSpec;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::effect::Effect;
 use crate::step::{Progress, StepResult};
 use crate::world::World;
 
-/// A group of fields of `Postgres.spec`. Its JSON has the names of the fields in the spec.
-pub trait Section: Clone + PartialEq + Serialize {
+/// A group of fields of `Postgres.spec`.
+pub trait Section: Clone + PartialEq + Serialize + DeserializeOwned {
     /// The fields, for messages to users.
     const FIELDS: &'static str;
 
     /// Their values in a spec.
     fn of(spec: &PostgresSpec) -> Self;
+
+    /// Writes these values into a spec, and changes nothing else in it.
+    fn write(&self, spec: &mut PostgresSpec);
 }
 
 impl Section for TlsSettings {
@@ -25,15 +29,46 @@ impl Section for TlsSettings {
     fn of(spec: &PostgresSpec) -> Self {
         Self::of(spec)
     }
+
+    fn write(&self, spec: &mut PostgresSpec) {
+        self.write(spec);
+    }
 }
 
 impl Section for MemberCount {
     const FIELDS: &'static str = "spec.replicas";
 
     fn of(spec: &PostgresSpec) -> Self {
-        Self {
-            replicas: spec.replicas,
-        }
+        Self::of(spec)
+    }
+
+    fn write(&self, spec: &mut PostgresSpec) {
+        self.write(spec);
+    }
+}
+
+impl Section for ResourceSettings {
+    const FIELDS: &'static str =
+        "spec.podTemplate.spec.containers[postgres].resources or spec.monitor.prometheus.exporter.resources";
+
+    fn of(spec: &PostgresSpec) -> Self {
+        Self::of(spec)
+    }
+
+    fn write(&self, spec: &mut PostgresSpec) {
+        self.write(spec);
+    }
+}
+
+impl Section for ConfigurationSettings {
+    const FIELDS: &'static str = "spec.configuration or spec.configSecret";
+
+    fn of(spec: &PostgresSpec) -> Self {
+        Self::of(spec)
+    }
+
+    fn write(&self, spec: &mut PostgresSpec) {
+        self.write(spec);
     }
 }
 
@@ -43,6 +78,7 @@ pub struct SpecPatch {
     found: Value,
     wanted: Value,
     read: fn(&PostgresSpec) -> Value,
+    write: fn(&Value, &mut PostgresSpec),
 }
 
 impl PartialEq for SpecPatch {
@@ -58,20 +94,28 @@ impl SpecPatch {
             found: value(found),
             wanted: value(wanted),
             read: |spec| value(&S::of(spec)),
+            write: |wanted, spec| {
+                if let Ok(wanted) = serde_json::from_value::<S>(wanted.clone()) {
+                    wanted.write(spec);
+                }
+            },
         }
     }
 
-    /// The JSON merge patch (RFC 7396) of the spec; `None` when the spec has neither value, or the wanted one already.
+    /// The JSON merge patch (RFC 7396) of the spec; `None` when the spec has neither value, or the wanted one already. A
+    /// list in it is whole, so the patch counts only for the object that it was made of.
     pub fn merge_patch(&self, spec: &PostgresSpec) -> Option<Value> {
         if (self.read)(spec) != self.found {
             return None;
         }
-        merge_patch_between(&self.found, &self.wanted)
+        let mut wanted = spec.clone();
+        (self.write)(&self.wanted, &mut wanted);
+        merge_patch_between(&value(spec), &value(&wanted))
     }
 }
 
-fn value<S: Section>(section: &S) -> Value {
-    serde_json::to_value(section).unwrap_or_default()
+fn value<T: Serialize>(fields: &T) -> Value {
+    serde_json::to_value(fields).unwrap_or_default()
 }
 
 /// Commits the wanted values to the spec.
@@ -135,6 +179,23 @@ mod tests {
         assert_eq!(
             merge_patch_between(&json!({"tls": {"a": 1}}), &json!({})),
             Some(json!({"tls": null}))
+        );
+    }
+
+    #[test]
+    fn a_patch_of_resources_keeps_everything_else_of_the_container() {
+        let spec = spec(
+            "{version: '17', podTemplate: {spec: {containers: [{name: mine, image: i}, {name: postgres, env: [{name: A, value: b}]}]}}}",
+        );
+        let found = ResourceSettings::of(&spec);
+        let wanted = serde_yaml::from_str("{postgres: {limits: {cpu: 2}}}").expect("resources");
+        let patch = SpecPatch::between(&found, &wanted).merge_patch(&spec);
+        assert_eq!(
+            patch,
+            Some(json!({"podTemplate": {"spec": {"containers": [
+                {"name": "mine", "image": "i"},
+                {"name": "postgres", "env": [{"name": "A", "value": "b"}], "resources": {"limits": {"cpu": "2"}}},
+            ]}}}))
         );
     }
 

@@ -104,6 +104,8 @@ pub enum WaitingOn {
         /// With TLS; otherwise without.
         encrypted: bool,
     },
+    /// No Patroni reported what it keeps for all members.
+    DynamicConfiguration,
     /// A replication slot of a member that left exists.
     Slots(Vec<String>),
     /// cert-manager is at work on a Certificate.
@@ -220,6 +222,9 @@ impl fmt::Display for WaitingOn {
             } => {
                 let how = if *encrypted { "over TLS" } else { "without TLS" };
                 write!(f, "waits for {standby} to stream from {leader} {how}")
+            }
+            Self::DynamicConfiguration => {
+                f.write_str("waits for Patroni to report what it keeps for all members")
             }
             Self::Slots(slots) => write!(
                 f,

@@ -6,8 +6,9 @@ use api_types::postgres::DatabasePhase;
 use api_types::tls::{CertificateAlias, IssuerRef};
 use api_types::{PauseHolder, PetSet, Postgres, PostgresVersion};
 use blueprint::{CaBundle, Material};
-use instance::{LoadedConfiguration, Replica, SslSessions};
+use instance::{LoadedConfiguration, LoadedParameters, PendingChange, Replica, SslSessions};
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::tls::world::TlsWorld;
@@ -75,6 +76,8 @@ pub struct World {
     pub version: Observed<PostgresVersion>,
     /// `user.conf` of the user's own Secret; `Absent` when none is named.
     pub user_conf: Observed<String>,
+    /// `user.conf` of other Secrets, by name, that this type of request asked for.
+    pub other_user_confs: BTreeMap<String, Observed<String>>,
     /// The superuser's name in the auth Secret.
     pub superuser: Observed<String>,
     /// The service account that the spec names is this database's own.
@@ -114,6 +117,8 @@ pub struct Members {
     /// Whether Patroni drops the replication slot of a member that is gone at once, instead of keeping it for a while; none
     /// when this type of request did not ask for it, or no primary reported it.
     pub forgets_slots: Option<bool>,
+    /// What Patroni keeps for all members; none when this type of request did not ask for it, or no Patroni reported it.
+    pub dynamic_configuration: Option<serde_json::Value>,
 }
 
 /// What the config Secret says about TLS.
@@ -149,6 +154,8 @@ pub struct Member {
     pub terminating: bool,
     /// The Service for reads has it while it is a standby.
     pub serves_reads: bool,
+    /// Resources of its containers, by name.
+    pub resources: BTreeMap<String, ContainerResources>,
     /// Value of the annotation that makes kubelet look at Secrets again.
     pub files_token: Option<String>,
     /// What its Patroni reports.
@@ -157,6 +164,15 @@ pub struct Member {
     pub probe: Observed<TlsProbe>,
     /// What it reports in SQL; absent when it was not asked.
     pub server: Observed<ServerState>,
+}
+
+/// Resources of one container of a member.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ContainerResources {
+    /// Those that its Pod asks for.
+    pub asked: ResourceRequirements,
+    /// Those that kubelet reports of the container that runs; none where it reports none.
+    pub running: Option<ResourceRequirements>,
 }
 
 /// What a member reports in SQL.
@@ -172,6 +188,8 @@ pub struct ServerState {
     pub replicas: Vec<Replica>,
     /// Names of its physical replication slots, with whether each is in use.
     pub slots: BTreeMap<String, bool>,
+    /// Parameters as it has them; none when this type of request did not ask for any.
+    pub parameters: Option<LoadedParameters>,
 }
 
 /// The public files of a member, by what identifies them.
@@ -198,6 +216,10 @@ pub struct PatroniState {
     pub streaming: bool,
     /// Bytes of WAL that it has yet to replay.
     pub lag: Option<i64>,
+    /// PostgreSQL has to restart for a parameter.
+    pub pending_restart: bool,
+    /// For which, as far as Patroni reports that.
+    pub pending: BTreeMap<String, PendingChange>,
 }
 
 /// How a member's database port answers.

@@ -11,7 +11,7 @@ use e2e::reference::root;
 use e2e::{install, markdown, plugin};
 
 /// Pages in reading order; each may build on those before it.
-const PAGES: [&str; 17] = [
+const PAGES: [&str; 19] = [
     "docs/install.md",
     "docs/add-tls.md",
     "docs/rotate.md",
@@ -24,6 +24,8 @@ const PAGES: [&str; 17] = [
     "docs/restart.md",
     "docs/scale.md",
     "docs/reconnect.md",
+    "docs/resize.md",
+    "docs/reconfigure.md",
     "docs/pause.md",
     "docs/troubleshoot.md",
     "docs/metrics.md",

@@ -77,23 +77,24 @@ pub struct ReadReplicaScaling {
 #[x_kube(validation = Rule::new(rules::RESOURCES_OF).message(rules::RESOURCES_OF_MESSAGE))]
 #[serde(rename_all = "camelCase")]
 pub struct VerticalScalingRequest {
-    /// `Restart` or `InPlace`. Default `Restart`.
+    /// `Restart` or `InPlace`. Default `Restart`. `InPlace` is carried out by restarts too: the request's plan and its condition
+    /// `NotActedOn` say so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = ["Restart", "InPlace"], "default" = "Restart"))]
     pub mode: Option<String>,
-    /// Of the container `postgres`.
+    /// Of the container `postgres` of every member. What is not named stays as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postgres: Option<PodResources>,
-    /// Of the arbiter.
+    /// Of the arbiter; there is none, so nothing acts on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arbiter: Option<PodResources>,
-    /// Of KubeDB's coordinator.
+    /// Of KubeDB's coordinator; there is none, so nothing acts on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coordinator: Option<ContainerResources>,
-    /// Of the exporter.
+    /// Of the exporter of a database with `spec.monitor`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exporter: Option<ContainerResources>,
-    /// Of groups of read-only members.
+    /// Of groups of read-only members; nothing acts on it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub read_replicas: Vec<ReadReplicaResources>,
 }
@@ -102,10 +103,10 @@ pub struct VerticalScalingRequest {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PodResources {
-    /// How a node is chosen.
+    /// How a node is chosen; nothing acts on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_selection_policy: Option<String>,
-    /// Label of the node.
+    /// Label of the node; nothing acts on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topology: Option<Topology>,
     /// Requests and limits.
@@ -167,18 +168,19 @@ pub struct ReconfigureRequest {
     /// The same in KubeDB's newer spelling.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_name: Option<String>,
-    /// Parameters to merge, key `user.conf`.
+    /// Parameters that are written over those of `spec.configuration.inline`; the only key is `user.conf`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 16))]
     pub apply_config: BTreeMap<String, String>,
-    /// Drop the user's parameters.
+    /// Drop the user's parameters, before those of this request are written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remove_custom_config: Option<bool>,
-    /// `auto`, `true` or `false`. Default `auto`.
+    /// `auto` (PostgreSQL restarts in its Pod where a parameter needs it), `true` (every Pod) or `false` (nothing: what waits
+    /// for a restart goes on waiting). Default `auto`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = ["auto", "true", "false"], "default" = "auto"))]
     pub restart: Option<String>,
-    /// Computed parameters.
+    /// Computed parameters; nothing acts on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tuning: Option<Tuning>,
 }

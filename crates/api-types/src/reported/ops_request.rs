@@ -18,11 +18,17 @@ pub mod conditions {
         /// The request of this type has begun.
         RESTART = "Restart" in "";
         /// The request of this type has begun.
+        RECONFIGURE = "Reconfigure" in "";
+        /// The request of this type has begun.
         RECONFIGURE_TLS = "ReconfigureTLS" in "";
         /// The request of this type has begun.
         HORIZONTAL_SCALING = "HorizontalScaling" in "";
         /// The request of this type has begun.
         RECONNECT_STANDBY = "ReconnectStandby" in "";
+        /// The request of this type has begun.
+        VERTICAL_SCALING = "VerticalScaling" in "";
+        /// Names what the request asks for and nothing acts on. For information.
+        NOT_ACTED_ON = "NotActedOn" in "";
         /// The request holds the pause, and the provisioner has acknowledged it.
         DATABASE_PAUSE_SUCCEEDED = "DatabasePauseSucceeded" in "", trouble;
         /// cert-manager was asked to issue the certificates anew.
@@ -37,6 +43,8 @@ pub mod conditions {
         DRAIN_SESSIONS = "DrainSessions" in "", trouble;
         /// The spec of the Postgres says the new settings, and the PetSet has the new template.
         UPDATE_PET_SETS = "UpdatePetSets" in "", trouble;
+        /// The Pod template has the new resources, and the members' configuration the `shared_buffers` that go with them.
+        UPDATE_PET_SET_RESOURCES = "UpdatePetSetResources" in "", trouble;
         /// Every Pod was made anew.
         RESTART_NODES = "RestartNodes" in "", trouble;
         /// A part of a restart, `EvictPod--<pod>`: the Pod was evicted.
@@ -45,6 +53,8 @@ pub mod conditions {
         CHECK_POD_READY = "CheckPodReady" in "";
         /// A part of a restart, `CheckReplicaFunc--<pod>`: the new member leads, or streams from the primary.
         CHECK_REPLICA_FUNC = "CheckReplicaFunc" in "";
+        /// A part of a restart, `CheckPodResources--<pod>`: the new Pod has the resources.
+        CHECK_POD_RESOURCES = "CheckPodResources" in "";
         /// A part of a restart: the primary is known.
         GET_PRIMARY = "GetPrimary" in "";
         /// A part of a restart: the primary role has moved to the standby that was chosen.
@@ -53,6 +63,14 @@ pub mod conditions {
         CHECK_IS_MASTER = "CheckIsMaster" in "";
         /// A part of a restart: the switchover is done.
         FAILOVER_DONE = "FailoverDone" in "";
+        /// The parameters were examined, and are in the members' configuration and in Patroni's.
+        UPDATE_CONFIGURATION = "UpdateConfiguration" in "", trouble;
+        /// PostgreSQL was restarted, in its Pod, wherever a parameter needed it.
+        RESTART_POSTGRES = "RestartPostgres" in "", trouble;
+        /// A part of a reconfiguration, `CheckParameters--<pod>`: the member has every parameter as it is to be.
+        CHECK_PARAMETERS = "CheckParameters" in "";
+        /// Names the parameters that wait for a restart, which the request did not want.
+        PENDING_RESTART = "PendingRestart" in "";
         /// Every member follows the new settings after a reload.
         RELOAD_PODS = "ReloadPods" in "", trouble;
         /// The client certificate is issued by the new issuer, after every member serves a certificate of it.

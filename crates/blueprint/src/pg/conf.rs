@@ -40,6 +40,19 @@ pub fn parse(text: &str) -> Result<Parameters, Vec<BadLine>> {
     if bad.is_empty() { Ok(parameters) } else { Err(bad) }
 }
 
+/// The text of a file with these parameters, each on a line of its own and quoted, as [`parse`] reads it.
+pub fn render(parameters: &Parameters) -> String {
+    let line = |(name, value): (&String, &String)| {
+        let quoted = value
+            .replace('\\', "\\\\")
+            .replace('\'', "\'\'")
+            .replace('\n', "\\n")
+            .replace('\r', "\\r");
+        format!("{name} = '{quoted}'\n")
+    };
+    parameters.iter().map(line).collect()
+}
+
 /// One line: nothing, or a parameter and its value.
 fn parse_line(line: &str) -> Result<Option<(String, String)>, String> {
     let line = line.trim_matches(is_space);
@@ -227,6 +240,16 @@ mod tests {
         ] {
             assert_eq!(one(line), (name.to_owned(), value.to_owned()), "{line:?}");
         }
+    }
+
+    #[test]
+    fn what_is_rendered_is_read_as_it_was() {
+        let text =
+            "max_connections = 230\nlog_line_prefix = '%m [%p] it''s '\nx.y = 'a\\\\b\\nc'\nz.empty = ''";
+        let parameters = parse(text).unwrap();
+        let rendered = render(&parameters);
+        assert_eq!(parse(&rendered), Ok(parameters), "{rendered}");
+        assert!(rendered.contains("max_connections = '230'\n"), "{rendered}");
     }
 
     #[test]

@@ -5,6 +5,8 @@ pub(crate) mod ciphers;
 pub mod conf;
 pub mod dynamic;
 pub mod hba;
+pub mod in_force;
+pub mod memory;
 pub(crate) mod owned;
 pub mod parameters;
 pub mod patroni;

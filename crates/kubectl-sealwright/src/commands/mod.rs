@@ -29,6 +29,10 @@ pub async fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Reconnect(args) => {
             operation::run(&connection, request::reconnect(&args), &args.request).await
         }
+        Command::Resize(args) => operation::run(&connection, request::resize(&args), &args.request).await,
+        Command::Reconfigure(args) => {
+            operation::run(&connection, request::reconfigure(&args), &args.request).await
+        }
         Command::Status(args) => status::run(&Target::connect(&connection).await?, &args).await,
         Command::Verify(args) => verify::run(&Target::connect(&connection).await?, &args).await,
         Command::Pause(args) => pause::pause(&Target::connect(&connection).await?, &args).await,

@@ -1,4 +1,4 @@
-//! `tls …` and `restart`: write a request, follow it, end with its outcome.
+//! `tls …`, `restart`, `resize` and `reconfigure`: write a request, follow it, end with its outcome.
 
 use api_types::PostgresOpsRequest;
 use api_types::ops_request::OpsRequestPhase;

@@ -36,6 +36,7 @@ fn member(member: &PlannedMember, paint: Paint) -> Vec<String> {
     let restart = match member.restart {
         PlannedRestart::Always => paint.warn("yes"),
         PlannedRestart::IfNeeded => "if needed".to_owned(),
+        PlannedRestart::InPlace => paint.warn("in its Pod"),
         PlannedRestart::Never => "no".to_owned(),
         PlannedRestart::Joins => paint.warn("joins"),
         PlannedRestart::Leaves => paint.warn("leaves"),

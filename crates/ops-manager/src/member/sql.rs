@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::{PATRONI_YML, POSTGRES_PORT, TRUST_CRT};
-use blueprint::{TlsPhase, leaf_fingerprint, recorded_phase, tls_names};
+use blueprint::{MARK, TlsPhase, leaf_fingerprint, recorded_phase, tls_names};
 use instance::{ClientIdentity, Login, OUR_SESSIONS, Session, TlsMode};
 use runtime::error_chain;
 use sha2::{Digest, Sha256};
@@ -102,12 +102,13 @@ fn login(seen: &Seen, tls: TlsMode) -> Result<Login, String> {
 /// In a few words, why nothing is known.
 pub async fn look(seen: &Seen, address: &str, within: Duration) -> Result<(ServerState, Session), String> {
     let session = session(seen, address, within).await?;
-    let (files, configuration, sessions, replicas, slots) = tokio::join!(
+    let (files, configuration, sessions, replicas, slots, parameters) = tokio::join!(
         files(&session),
         session.configuration(),
         session.application_sessions(),
         session.replicas(),
         session.physical_slots(),
+        parameters(seen, &session),
     );
     let said = |error: instance::SqlError| error_chain(&error);
     let server = ServerState {
@@ -116,8 +117,19 @@ pub async fn look(seen: &Seen, address: &str, within: Duration) -> Result<(Serve
         sessions: sessions.map_err(said)?,
         replicas: replicas.map_err(said)?,
         slots: slots.map_err(said)?,
+        parameters: parameters.map_err(said)?,
     };
     Ok((server, session))
+}
+
+async fn parameters(
+    seen: &Seen,
+    session: &Session,
+) -> Result<Option<instance::LoadedParameters>, instance::SqlError> {
+    if !seen.reads.parameters {
+        return Ok(None);
+    }
+    session.parameters(MARK).await.map(Some)
 }
 
 /// Makes the server read its files again, as soon as they are these.

@@ -1,10 +1,10 @@
 //! The children of a database as a state of an operation wants them: what the blueprint builds, and what of it is not so yet.
 
-use api_types::ops_request::TlsSettings;
+use api_types::ops_request::{ConfigurationSettings, TlsSettings};
 use api_types::postgres::PostgresSpec;
 use api_types::vocabulary::PAUSED_BY;
 use api_types::{Postgres, PostgresVersion};
-use blueprint::{Children, Inputs, Invalid, LiveFacts, Resolved, TlsInputs, database_image};
+use blueprint::{Children, Inputs, Invalid, LiveFacts, Resolved, TlsInputs, database_image, recorded_phase};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::effect::{Child, Effect};
@@ -26,11 +26,34 @@ pub type Edit<'a> = &'a dyn Fn(&mut PostgresSpec);
 
 /// The edit that writes these TLS settings.
 pub fn with_tls(settings: &TlsSettings) -> impl Fn(&mut PostgresSpec) {
-    move |spec| {
-        spec.tls.clone_from(&settings.tls);
-        spec.ssl_mode = settings.ssl_mode;
-        spec.client_auth_mode = settings.client_auth_mode;
-    }
+    move |spec| settings.write(spec)
+}
+
+/// The edit that keeps what the members follow where the spec was edited and the provisioner holds that back: TLS, and members
+/// that are to leave.
+///
+/// # Errors
+/// Why it is not known.
+pub fn as_followed(world: &World) -> Result<impl Fn(&mut PostgresSpec) + use<>, WaitingOn> {
+    let (settings, count) = (effective_settings(world)?, world.replicas());
+    Ok(move |spec: &mut PostgresSpec| {
+        settings.write(spec);
+        spec.replicas = Some(count);
+    })
+}
+
+/// The TLS switches as the config Secret has them: an operation that is not about TLS leaves them as they are.
+///
+/// # Errors
+/// Why they are not known.
+pub fn tls_in_force(world: &World) -> Result<TlsInputs, WaitingOn> {
+    let config = world.config.require("the config Secret")?;
+    let phase = recorded_phase(&config.meta).unwrap_or_default();
+    Ok(TlsInputs::of(
+        phase,
+        config.trust.clone(),
+        config.material.clone(),
+    ))
 }
 
 /// The Postgres with this edit and without the traces of the pause, as the provisioner will see it.
@@ -100,10 +123,7 @@ fn resolve(
     tls: TlsInputs,
     token: Option<&str>,
 ) -> StepResult<Resolved> {
-    let user_conf = match &world.user_conf {
-        Observed::Absent => None,
-        other => Some(other.require("the Secret with user.conf")?.as_str()),
-    };
+    let user_conf = user_conf(world, postgres)?;
     let mut live = live_facts(world)?;
     live.restart_token = token.map(str::to_owned).or(live.restart_token);
     blueprint::resolve(&Inputs {
@@ -114,6 +134,22 @@ fn resolve(
         live,
     })
     .map_err(refused)
+}
+
+/// `user.conf` of the Secret that this Postgres names.
+fn user_conf<'a>(world: &'a World, postgres: &Postgres) -> Result<Option<&'a str>, WaitingOn> {
+    let settings = ConfigurationSettings::of(&postgres.spec);
+    let Some(name) = settings.secret() else {
+        return Ok(None);
+    };
+    let what = format!("the Secret {name} with user.conf");
+    let of_spec = ConfigurationSettings::of(&world.postgres.require("the Postgres")?.spec);
+    let observed = match world.other_user_confs.get(name) {
+        Some(other) => other,
+        None if of_spec.secret() == Some(name) => &world.user_conf,
+        None => return Err(WaitingOn::Missing { what }),
+    };
+    observed.require(&what).map(|text| Some(text.as_str()))
 }
 
 fn refused(all: Vec<Invalid>) -> Progress {
@@ -202,8 +238,7 @@ pub fn restart_token(op: &Operation, world: &World) -> StepResult {
         template_is_observed(world)?;
         return Ok(Progress::Done);
     }
-    let settings = effective_settings(world)?;
-    let state = render(world, &with_tls(&settings), TlsInputs::default(), Some(&op.uid))?;
+    let state = render(world, &as_followed(world)?, TlsInputs::default(), Some(&op.uid))?;
     Ok(Progress::Act(pet_set_effects(world, &state)?))
 }
 

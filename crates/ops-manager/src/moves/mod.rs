@@ -2,6 +2,7 @@
 
 pub mod children;
 pub mod failover;
+pub mod in_place;
 pub mod membership;
 pub mod pause;
 pub mod rolling;

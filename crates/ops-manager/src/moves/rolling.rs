@@ -45,6 +45,39 @@ pub fn restart_planned(
     Rollout::new(world, is_old).go_on(op, proof)
 }
 
+/// Takes back what [`restart`] did: of the Pods that it made, those that are not of the PetSet's revision any more are made
+/// again, one at a time. Done as [`restart`] is; at once when it made none.
+pub fn take_back(
+    op: &Operation,
+    world: &World,
+    proof: &dyn Fn(&str, &Member) -> Result<(), String>,
+) -> StepResult {
+    if op.progress.pods.is_empty() {
+        return Ok(Progress::Done);
+    }
+    let revision = revision(world)?;
+    let was_made = |pod: &str, member: &Member| {
+        let before = op.progress.pods.get(pod);
+        before.is_none_or(|before| *before != member.uid)
+    };
+    let is_old = |pod: &str, member: &Member| was_made(pod, member) && member.revision != revision;
+    Rollout::new(world, is_old).go_on(op, &|pod, member| {
+        if was_made(pod, member) {
+            proof(pod, member)
+        } else {
+            Ok(())
+        }
+    })
+}
+
+/// The revision of the PetSet's template.
+fn revision(world: &World) -> StepResult<&str> {
+    let status = world.pet_set.require("the PetSet")?.status.as_ref();
+    Ok(status
+        .and_then(|status| status.update_revision.as_deref())
+        .unwrap_or_default())
+}
+
 /// The members, sorted by what is left to do.
 struct Rollout<'a> {
     world: &'a World,
@@ -56,10 +89,7 @@ struct Rollout<'a> {
 
 impl<'a> Rollout<'a> {
     fn to_revision(world: &'a World) -> StepResult<Self> {
-        let status = world.pet_set.require("the PetSet")?.status.as_ref();
-        let revision = status
-            .and_then(|status| status.update_revision.as_deref())
-            .unwrap_or_default();
+        let revision = revision(world)?;
         Ok(Self::new(world, |_, member| member.revision != revision))
     }
 

@@ -1,5 +1,8 @@
 //! Secrets, each by its name. Only public facts leave this file, but for the credentials that members ask for.
 
+use std::collections::BTreeMap;
+
+use api_types::ops_request::ConfigurationSettings;
 use api_types::vocabulary::USER_CONF;
 use api_types::{Postgres, names};
 use blueprint::{AuthInForce, secret_text};
@@ -63,26 +66,34 @@ pub fn superuser(auth: &Observed<Secret>) -> Observed<String> {
 
 /// `user.conf` of the user's own Secret.
 pub async fn user_conf(reader: &Reader<'_>, postgres: &Postgres) -> Observed<String> {
-    let spec = &postgres.spec;
-    let configured = spec
-        .configuration
-        .as_ref()
-        .and_then(|configuration| configuration.secret_name.clone());
-    let old_spelling = || {
-        spec.config_secret
-            .as_ref()
-            .map(|reference| reference.name.clone())
-    };
-    let Some(name) = configured.or_else(old_spelling).filter(|name| !name.is_empty()) else {
+    let settings = ConfigurationSettings::of(&postgres.spec);
+    let Some(name) = settings.secret() else {
         return Observed::Absent;
     };
-    match reader.look::<Secret>(&name).await {
+    match user_conf_of(reader, name).await {
+        // The spec names it: without it the configuration would silently change.
+        Observed::Absent => {
+            Observed::Unknown(format!("Secret {name} does not exist, or has no key {USER_CONF}"))
+        }
+        other => other,
+    }
+}
+
+/// `user.conf` of these Secrets, by name; absent where there is no such Secret, or no such key in it.
+pub async fn user_confs(reader: &Reader<'_>, names: &[String]) -> BTreeMap<String, Observed<String>> {
+    let read = names
+        .iter()
+        .map(|name| async move { (name.clone(), user_conf_of(reader, name).await) });
+    futures::future::join_all(read).await.into_iter().collect()
+}
+
+async fn user_conf_of(reader: &Reader<'_>, name: &str) -> Observed<String> {
+    match reader.look::<Secret>(name).await {
         Observed::Present(secret) => match secret_text(&secret, USER_CONF) {
             Some(content) => Observed::Present(content.to_owned()),
-            None => Observed::Unknown(format!("Secret {name} has no key {USER_CONF}")),
+            None => Observed::Absent,
         },
-        // The spec names it: without it the configuration would silently change.
-        Observed::Absent => Observed::Unknown(format!("Secret {name} does not exist")),
+        Observed::Absent => Observed::Absent,
         Observed::Unknown(why) => Observed::Unknown(why),
     }
 }

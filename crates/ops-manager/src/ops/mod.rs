@@ -1,10 +1,12 @@
 //! The types of requests: one folder each, and one line in [`REQUEST_TYPES`].
 
 pub mod horizontal_scaling;
+pub mod reconfigure;
 pub mod reconfigure_tls;
 pub mod reconnect_standby;
 pub mod restart;
 pub mod set_raft_key_pair;
+pub mod vertical_scaling;
 
 use api_types::ops_request::OpsRequestType;
 
@@ -13,10 +15,12 @@ use crate::request_type::RequestType;
 /// Every type of request that this operator carries out. Nothing else in this crate names one.
 pub const REQUEST_TYPES: &[&dyn RequestType] = &[
     &horizontal_scaling::HorizontalScaling,
+    &reconfigure::Reconfigure,
     &reconfigure_tls::ReconfigureTls,
     &reconnect_standby::ReconnectStandby,
     &restart::Restart,
     &set_raft_key_pair::SetRaftKeyPair,
+    &vertical_scaling::VerticalScaling,
 ];
 
 /// How requests of this type are carried out, if they are.

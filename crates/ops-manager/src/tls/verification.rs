@@ -341,6 +341,11 @@ fn bring_up_to_date(
     target: &TargetConfig,
     expected: &Expectation,
 ) -> Vec<Effect> {
+    tell(pod, member, target, expected.needs_configuration(member))
+}
+
+/// The same for a member that has to read its configuration, or only its certificates.
+pub fn tell(pod: &str, member: &Member, target: &TargetConfig, configuration: bool) -> Vec<Effect> {
     if member.terminating {
         return Vec::new();
     }
@@ -349,7 +354,7 @@ fn bring_up_to_date(
         let server = member.server.present();
         let reload = MemberEffect::Reload {
             pod: pod.to_owned(),
-            configuration: expected.needs_configuration(member),
+            configuration,
             files: server
                 .filter(|server| server.files != target.files)
                 .map(|_| Box::new(target.files.clone())),

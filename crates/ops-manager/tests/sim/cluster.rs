@@ -4,40 +4,47 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use api_types::cert_manager::Certificate;
 use api_types::pause::PausedBy;
+use api_types::postgres::{PostgresSpec, StorageType};
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::{PAUSED_BY, TRUST_CRT};
 use api_types::{PauseHolder, PetSet, Postgres, PostgresVersion};
 use blueprint::{CaBundle, KeyPair, Material, TlsInputs, TlsPhase};
-use instance::{LoadedConfiguration, Replica, SslSessions};
+use instance::{LoadedConfiguration, LoadedParameters, Replica, SslSessions};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use ops_manager::effect::{Child, Effect, MemberEffect};
+use ops_manager::member::resources;
 use ops_manager::section::SpecPatch;
 use ops_manager::tls::effect::TlsEffect;
 use ops_manager::tls::issuer_ca::IssuerCaAnswer;
 use ops_manager::tls::verification::subjects_of;
 use ops_manager::tls::world::{IssuedSecret, TlsWorld};
 use ops_manager::world::{
-    Claim, ConfigSecret, Files, Member, Members, Observed, PatroniState, ServedLeaf, ServerState, TlsProbe,
-    World,
+    Claim, ConfigSecret, ContainerResources, Files, Member, Members, Observed, PatroniState, ServedLeaf,
+    ServerState, TlsProbe, World,
 };
 use sha2::{Digest, Sha256};
 use testkit::authority::Authority;
 
+use serde_json::Value;
+
 use crate::objects::{build, condition_of, issue, set_issuing};
+use crate::parameters::{self, Settings};
 
 /// The Secret of the client certificate.
 const CLIENT_SECRET: &str = "pg-client-cert";
 
 /// What a member has read, or has in its folders.
 #[derive(Clone, Default)]
-struct Loaded {
+pub(crate) struct Loaded {
     phase: TlsPhase,
     leaf: Option<String>,
     trust: CaBundle,
     pg_hba: Vec<String>,
     ssl_mode: String,
+    pub parameters: Settings,
     files: Files,
 }
 
@@ -49,14 +56,17 @@ pub enum Cure {
     Rebuild,
 }
 
-struct Pod {
+pub(crate) struct Pod {
     serves_reads: bool,
     uid: String,
     revision: String,
     starting: u32,
+    resources: BTreeMap<String, ContainerResources>,
+    /// Parameters in force.
+    pub parameters: Settings,
     token: Option<String>,
     folders: Loaded,
-    loaded: Loaded,
+    pub loaded: Loaded,
 }
 
 /// The objects of one database, and its members.
@@ -69,7 +79,7 @@ pub struct Cluster {
     pub pet_set: PetSet,
     pub certificates: BTreeMap<CertificateAlias, Certificate>,
     pub secrets: BTreeMap<String, IssuedSecret>,
-    pods: BTreeMap<String, Pod>,
+    pub(crate) pods: BTreeMap<String, Pod>,
     pub leader: String,
     pub switchovers: u32,
     pub evictions: Vec<String>,
@@ -103,34 +113,60 @@ pub struct Cluster {
     pub lost_reads: Vec<String>,
     /// Claims that are being deleted.
     pub terminating: BTreeSet<&'static str>,
+    /// No node has room for a Pod that asks for more bytes of memory.
+    pub room: i64,
+    /// `user.conf` of Secrets, by name.
+    pub user_confs: Settings,
+    /// What Patroni keeps for all members.
+    pub(crate) dynamic: Value,
+    /// Pods whose PostgreSQL was restarted in place.
+    pub restarts: Vec<String>,
+    /// PostgreSQL does not run with this value of a parameter.
+    pub poison: Option<(&'static str, &'static str)>,
 }
 
 impl Cluster {
     /// A plaintext database that runs.
     pub fn new(replicas: i32) -> Self {
-        Self::with_storage(
-            replicas,
-            "storageType: Durable, storage: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}",
-        )
+        Self::of(replicas, |_| {})
     }
 
     /// The same with its data in the Pods.
     pub fn ephemeral(replicas: i32) -> Self {
-        Self::with_storage(replicas, "storageType: Ephemeral")
+        Self::of(replicas, |spec| {
+            spec.storage_type = Some(StorageType::Ephemeral);
+            spec.storage = None;
+        })
     }
 
-    fn with_storage(replicas: i32, storage: &str) -> Self {
-        let postgres: Postgres = serde_yaml::from_str(&format!(
+    /// A database that runs, with this edit of its spec.
+    pub fn of(replicas: i32, edit: impl Fn(&mut PostgresSpec)) -> Self {
+        let storage = "storageType: Durable, storage: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}";
+        let mut postgres: Postgres = serde_yaml::from_str(&format!(
             "{{apiVersion: kubedb.com/v1, kind: Postgres, metadata: {{name: pg, namespace: demo, uid: uid-of-pg-000001, generation: 1}}, \
              spec: {{version: '17.12', replicas: {replicas}, {storage}}}, status: {{phase: Ready}}}}"
         ))
         .expect("a Postgres");
+        edit(&mut postgres.spec);
+        let text = |(name, conf): (&str, &str)| (name.to_owned(), conf.to_owned());
+        let user_confs = Settings::from(
+            [
+                (
+                    "pg-configuration",
+                    "max_connections = 200\nshared_buffers = 128MB",
+                ),
+                ("new-pg-configuration", "max_connections = 250\nwork_mem = 8MB"),
+            ]
+            .map(text),
+        );
         let version: PostgresVersion = serde_yaml::from_str(
             "{apiVersion: catalog.kubedb.com/v1alpha1, kind: PostgresVersion, metadata: {name: '17.12'}, spec: {version: '17.12', \
              db: {image: postgres}, coordinator: {image: none}, exporter: {image: none}, podSecurityPolicies: {databasePolicyName: none}}}",
         )
         .expect("a PostgresVersion");
-        let children = build(&postgres, &version, TlsInputs::default(), None);
+        let conf = user_confs.get("pg-configuration").map(String::as_str);
+        let children = build(&postgres, &version, TlsInputs::default(), None, conf);
+        let dynamic = parameters::dynamic_of(&children.config_secret);
         let mut cluster = Self {
             config: children.config_secret,
             last_good: None,
@@ -160,6 +196,11 @@ impl Cluster {
             issued_by: BTreeMap::new(),
             lost_reads: Vec::new(),
             terminating: BTreeSet::new(),
+            room: i64::MAX,
+            user_confs,
+            dynamic,
+            restarts: Vec::new(),
+            poison: None,
             now: "2026-01-01T00:00:00Z".parse().expect("a time"),
             postgres,
             version,
@@ -189,6 +230,15 @@ impl Cluster {
             postgres: Observed::Present(self.postgres.clone()),
             version: Observed::Present(self.version.clone()),
             superuser: Observed::Present("postgres".into()),
+            user_conf: self
+                .user_conf()
+                .map_or(Observed::Absent, |text| Observed::Present(text.to_owned())),
+            other_user_confs: ["bad", "pg-configuration", "new-pg-configuration"]
+                .map(|name| {
+                    let text = self.user_confs.get(name).cloned();
+                    (name.to_owned(), text.map_or(Observed::Absent, Observed::Present))
+                })
+                .into(),
             config: Observed::Present(ConfigSecret {
                 meta: self.config.metadata.clone(),
                 trust: self.trust(),
@@ -223,9 +273,13 @@ impl Cluster {
                     .iter()
                     .map(|(name, pod)| (name.clone(), self.member(name, pod)))
                     .collect(),
-                leader: Some(self.leader.clone())
-                    .filter(|leader| self.pods.get(leader).is_some_and(|p| p.starting == 0)),
+                leader: Some(self.leader.clone()).filter(|leader| {
+                    self.pods
+                        .get(leader)
+                        .is_some_and(|p| p.starting == 0 && self.runs(leader, p))
+                }),
                 forgets_slots: Some(self.forgets_slots),
+                dynamic_configuration: Some(self.dynamic.clone()),
             }),
             ..World::default()
         }
@@ -258,20 +312,25 @@ impl Cluster {
             trusted_subjects: subjects_of(&pod.loaded.trust),
             plaintext: Some(pod.loaded.phase != TlsPhase::Enforce),
         };
+        let runs = self.runs(name, pod);
+        let pending = self.pending(pod);
         let patroni = PatroniState {
-            running: self.broken != Some(name),
+            running: runs,
             primary: is_leader,
             cloning: false,
-            streaming: !is_leader && self.broken != Some(name),
+            streaming: !is_leader && runs,
             lag: Some(0),
+            pending_restart: !pending.is_empty(),
+            pending,
         };
         let is_away = |(pod, until): (&str, Timestamp)| pod == name && self.now < until;
-        let answers = ready && !self.unreachable.is_some_and(is_away);
+        let answers = ready && !self.chokes(pod) && !self.unreachable.is_some_and(is_away);
         Member {
             uid: pod.uid.clone(),
             revision: pod.revision.clone(),
-            ready: ready && self.broken != Some(name),
+            ready: ready && runs,
             serves_reads: pod.serves_reads,
+            resources: pod.resources.clone(),
             files_token: pod.token.clone(),
             patroni: said(ready, patroni),
             probe: said(answers, probe),
@@ -312,6 +371,10 @@ impl Cluster {
             sessions: self.sessions,
             replicas: replicas.map(replica).collect(),
             slots: self.slots.iter().map(|slot| (slot.clone(), false)).collect(),
+            parameters: Some(LoadedParameters {
+                values: pod.parameters.clone(),
+                pending: self.pending(pod).into_keys().collect(),
+            }),
         }
     }
 
@@ -356,6 +419,7 @@ impl Cluster {
                 .map(|line| line.as_str().expect("a line").to_owned())
                 .collect(),
             ssl_mode: ssl_mode.unwrap_or("prefer").to_owned(),
+            parameters: parameters::of(&patroni["postgresql"]["parameters"]),
             files: Files {
                 configuration: hash("patroni.yml"),
                 trust: hash("trust.crt"),
@@ -438,11 +502,13 @@ impl Cluster {
             } => {
                 assert!(self.clients_find_what_members_trust(), "{pod} is reloaded first");
                 let follows = self.stubborn.as_ref() != Some(pod);
+                let name = pod.clone();
                 let pod = self.pods.get_mut(pod).expect("a Pod");
                 if pod.starting == 0 && follows {
                     let read = pod.folders.clone();
                     if *configuration {
                         pod.loaded = read;
+                        self.read_parameters(&name);
                     } else {
                         (pod.loaded.leaf, pod.loaded.trust) = (read.leaf, read.trust);
                     }
@@ -474,6 +540,13 @@ impl Cluster {
                 }
             }
             MemberEffect::ForgetSlots { forget, .. } => self.forgets_slots = *forget,
+            MemberEffect::RestartPostgres { pod } => self.restart_postgres(pod),
+            MemberEffect::ConfigurePatroni { patch, .. } => {
+                json_patch::merge(&mut self.dynamic, patch);
+                for pod in self.pods.keys().cloned().collect::<Vec<_>>() {
+                    self.read_parameters(&pod);
+                }
+            }
         }
     }
 
@@ -533,6 +606,7 @@ impl Cluster {
                 &self.version,
                 TlsInputs::default(),
                 Some(&self.pet_set),
+                self.user_conf(),
             );
             self.apply(&Child::PetSet(Box::new(children.pet_set)));
         }
@@ -574,7 +648,11 @@ impl Cluster {
         status.update_revision = Some(revision.clone());
         self.pet_set.status = Some(status);
         for pod in self.pods.values_mut() {
-            pod.starting = pod.starting.saturating_sub(1);
+            let asked = pod.resources["postgres"].asked.requests.as_ref();
+            let memory = asked.and_then(|asked| blueprint::amount(asked.get("memory")?));
+            if memory.is_none_or(|memory| memory <= self.room) {
+                pod.starting = pod.starting.saturating_sub(1);
+            }
         }
         for ordinal in 0..self.pet_set.spec.replicas.unwrap_or(1) {
             let name = format!("pg-{ordinal}");
@@ -586,11 +664,14 @@ impl Cluster {
                     uid,
                     revision: revision.clone(),
                     starting: 2,
+                    resources: resources::of(self.pet_set.spec.template.spec.as_ref(), None),
+                    parameters: Settings::new(),
                     token: None,
                     folders: self.files(),
                     loaded: self.files(),
                 };
-                self.pods.insert(name, pod);
+                self.pods.insert(name.clone(), pod);
+                self.start_postgres(&name);
             }
         }
     }
@@ -639,6 +720,7 @@ impl Cluster {
             &self.version,
             TlsInputs::steady(&self.postgres.spec, trust.clone(), material),
             Some(&self.pet_set),
+            self.user_conf(),
         );
         let mut changed = Vec::new();
         for (what, live, wanted) in [
@@ -654,6 +736,9 @@ impl Cluster {
                 changed.push(what);
             }
         }
+        if parameters::dynamic_of(&children.config_secret) != self.dynamic {
+            changed.push("Patroni");
+        }
         let has_tls = self.postgres.spec.tls.is_some();
         if has_tls && self.secrets[CLIENT_SECRET].shown_ca != trust {
             changed.push("ca.crt of the client's Secret");
@@ -664,6 +749,18 @@ impl Cluster {
     /// Leaves that the members serve.
     pub fn served(&self) -> BTreeSet<Option<String>> {
         self.pods.values().map(|pod| pod.loaded.leaf.clone()).collect()
+    }
+
+    /// Requests of memory and limits of memory that Pods have, each once.
+    pub fn memory(&self) -> BTreeSet<(String, String)> {
+        let of = |amounts: &Option<BTreeMap<String, Quantity>>| {
+            let amount = amounts.as_ref().and_then(|all| all.get("memory"));
+            amount.map(|amount| amount.0.clone()).unwrap_or_default()
+        };
+        let asked = self.pods.values().map(|pod| &pod.resources["postgres"].asked);
+        asked
+            .map(|asked| (of(&asked.requests), of(&asked.limits)))
+            .collect()
     }
 
     /// Phases that the members are in.

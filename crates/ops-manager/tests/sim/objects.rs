@@ -11,6 +11,7 @@ pub fn build(
     version: &PostgresVersion,
     tls: TlsInputs,
     pet_set: Option<&PetSet>,
+    user_conf: Option<&str>,
 ) -> Children {
     let mut postgres = postgres.clone();
     postgres
@@ -22,7 +23,7 @@ pub fn build(
     let inputs = Inputs {
         postgres: &postgres,
         version,
-        user_conf: None,
+        user_conf,
         tls,
         live,
     };

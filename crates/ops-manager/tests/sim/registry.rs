@@ -154,6 +154,7 @@ fn a_dry_run_tells_the_truth() {
         let mut cluster = (scenario.cluster)();
         cluster.switchovers = 0;
         cluster.evictions.clear();
+        cluster.restarts.clear();
         let before = cluster.uids();
         let spec = cluster.postgres.spec.clone();
         let plan = planned(&mut cluster, &scenario.spec);
@@ -164,17 +165,13 @@ fn a_dry_run_tells_the_truth() {
         assert_eq!(phase, OpsRequestPhase::Successful, "{context}");
         let told: Vec<&str> = plan.phases.iter().map(|it| it.name.as_str()).collect();
         assert_eq!(steps(&run), told, "{context}");
-        check_members(&plan, &before, &cluster.uids(), &context);
+        check_members(&plan, &before, &cluster, &context);
         check_written(&plan, &spec, &cluster, &context);
     }
 }
 
-fn check_members(
-    plan: &OperationPlan,
-    before: &BTreeMap<String, String>,
-    after: &BTreeMap<String, String>,
-    context: &str,
-) {
+fn check_members(plan: &OperationPlan, before: &BTreeMap<String, String>, cluster: &Cluster, context: &str) {
+    let after = &cluster.uids();
     let all: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let told: BTreeSet<&String> = plan.members.iter().map(|it| &it.name).collect();
     assert_eq!(told, all, "{context}");
@@ -184,6 +181,7 @@ fn check_members(
             (Some(_), None) => PlannedRestart::Leaves,
             (old, new) if old != new => PlannedRestart::Always,
             _ if member.restart == PlannedRestart::IfNeeded => PlannedRestart::IfNeeded,
+            _ if cluster.restarts.contains(&member.name) => PlannedRestart::InPlace,
             _ => PlannedRestart::Never,
         };
         assert_eq!(member.restart, done, "{}; {context}", member.name);
@@ -206,13 +204,24 @@ fn check_written(
     if let Some(change) = &plan.change.horizontal_scaling {
         expected.replicas = change.after.replicas;
     }
+    if let Some(change) = &plan.change.vertical_scaling {
+        change.after.write(&mut expected);
+    }
+    if let Some(change) = &plan.change.configuration {
+        change.after.write(&mut expected);
+    }
     assert_eq!(cluster.postgres.spec, expected, "{context}");
 }
 
 /// Deleted after any effect, the database is left in order: as it was, or as it was to be.
 #[test]
 fn a_request_that_is_deleted_leaves_a_database_in_order() {
-    for scenario in scenarios::all().iter().filter(|it| it.name.starts_with("scale")) {
+    let is_undone = |it: &&Scenario| {
+        ["scale", "resize", "reconfigure"]
+            .iter()
+            .any(|name| it.name.starts_with(name))
+    };
+    for scenario in scenarios::all().iter().filter(is_undone) {
         for after in 0..12 {
             let mut cluster = (scenario.cluster)();
             let mut run = Run::new("suite", &scenario.spec, 0);

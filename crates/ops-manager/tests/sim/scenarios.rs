@@ -1,6 +1,9 @@
 //! Requests of every type, for the suite that all types go through.
 
+use api_types::ops_request::{ConfigurationSettings, OpsRequestPhase, ResourceSettings};
+
 use crate::cluster::{Cluster, Cure};
+use crate::run::{CALM, Run};
 use crate::{OPERATIONS, by_reload};
 
 /// A request of one type, and the database that it is made for.
@@ -49,6 +52,8 @@ pub fn all() -> Vec<Scenario> {
     all.push(scenario("reconnect-by-restart", reconnect, || {
         broken(Cure::Restart)
     }));
+    all.extend(resizes());
+    all.extend(reconfigurations());
     all
 }
 
@@ -59,6 +64,116 @@ pub fn broken(cure: Cure) -> Cluster {
     cluster.cure = cure;
     cluster
 }
+
+/// A database with these parameters inline.
+pub fn configured(replicas: i32, conf: &str) -> Cluster {
+    Cluster::of(replicas, |spec| {
+        let settings = ConfigurationSettings {
+            inline: [("user.conf".to_owned(), conf.to_owned())].into(),
+            ..ConfigurationSettings::default()
+        };
+        settings.write(spec);
+    })
+}
+
+/// PostgreSQL's parameters change.
+fn reconfigurations() -> Vec<Scenario> {
+    let request = |section: &str| format!("type: Reconfigure, configuration: {{{section}}}");
+    let apply = |conf: &str| request(&format!("applyConfig: {{user.conf: '{conf}'}}"));
+    let plain: fn() -> Cluster = || Cluster::new(3);
+    let many: fn() -> Cluster = || led_with(configured(3, "max_connections = 200\nwork_mem = 8MB"), "pg-1");
+    let of_secret: fn() -> Cluster = || {
+        Cluster::of(3, |spec| {
+            spec.configuration =
+                serde_yaml::from_str("{secretName: pg-configuration}").expect("a configuration");
+        })
+    };
+    let lowered: fn() -> Cluster = || {
+        let mut cluster = configured(3, "max_connections = 200");
+        lower(&mut cluster);
+        cluster
+    };
+    let restarting = |section: &str, restart: &str| request(&format!("{section}, restart: '{restart}'"));
+    let low = "applyConfig: {user.conf: max_connections = 60}";
+    vec![
+        scenario("reconfigure-reload", &apply("work_mem = 8MB"), plain),
+        scenario("reconfigure-raise", &apply("max_connections = 200"), plain),
+        scenario("reconfigure-1", &apply("max_connections = 200"), || {
+            Cluster::new(1)
+        }),
+        scenario("reconfigure-lower", &request(low), many),
+        scenario("reconfigure-with-tls", &apply("shared_buffers = 128MB"), || {
+            crate::with_tls(3)
+        }),
+        scenario("reconfigure-remove", &request("removeCustomConfig: true"), many),
+        scenario(
+            "reconfigure-secret",
+            &request("configSecret: {name: new-pg-configuration}"),
+            of_secret,
+        ),
+        scenario("reconfigure-all-pods", &restarting(low, "true"), many),
+        scenario("reconfigure-never", &restarting(low, "false"), many),
+        scenario("restart-lowered", "type: Restart", lowered),
+    ]
+}
+
+/// The spec was edited, members have read it, and the parameter waits for a restart.
+fn lower(cluster: &mut Cluster) {
+    let spec = "type: Reconfigure, configuration: {restart: 'false', applyConfig: {user.conf: max_connections = 50}}";
+    let mut run = Run::new("before", spec, 0);
+    assert_eq!(
+        run.run(cluster, CALM),
+        OpsRequestPhase::Successful,
+        "{:#?}",
+        run.log
+    );
+    cluster.now = run.now;
+}
+
+fn led_with(mut cluster: Cluster, leader: &str) -> Cluster {
+    cluster.leader = leader.into();
+    cluster
+}
+
+/// The members' containers get other resources.
+fn resizes() -> Vec<Scenario> {
+    let postgres = |section: &str| format!("type: VerticalScaling, verticalScaling: {{{section}}}");
+    let more = postgres(MORE);
+    let large: fn() -> Cluster = || {
+        Cluster::of(3, |spec| {
+            let resources = "{postgres: {requests: {cpu: 2, memory: 4Gi}, limits: {cpu: 2, memory: 4Gi}}}";
+            let resources: ResourceSettings = serde_yaml::from_str(resources).expect("resources");
+            resources.write(spec);
+        })
+    };
+    let monitored: fn() -> Cluster = || {
+        Cluster::of(3, |spec| {
+            spec.monitor = serde_yaml::from_str("{agent: prometheus.io}").expect("a monitor");
+        })
+    };
+    vec![
+        scenario("resize", &more, || Cluster::new(3)),
+        scenario("resize-1", &more, || Cluster::new(1)),
+        scenario("resize-with-tls", &more, || crate::with_tls(3)),
+        scenario("resize-down", &postgres(LESS), large),
+        scenario(
+            "resize-in-place",
+            &postgres(&format!("mode: InPlace, coordinator: {{}}, {MORE}")),
+            || led_by(3, "pg-1"),
+        ),
+        scenario(
+            "resize-exporter",
+            &postgres("exporter: {resources: {limits: {memory: 300Mi}}}"),
+            monitored,
+        ),
+    ]
+}
+
+/// Resources of the container `postgres` that are more than KubeDB's defaults.
+pub const MORE: &str =
+    "postgres: {resources: {requests: {cpu: 700m, memory: 2Gi}, limits: {cpu: 1, memory: 2Gi}}}";
+/// Resources that are less than 4Gi.
+const LESS: &str = "postgres: {resources: {requests: {memory: 1Gi}, limits: {memory: 1536Mi}}}";
 
 fn scenario(name: &str, spec: &str, cluster: fn() -> Cluster) -> Scenario {
     Scenario {

@@ -104,6 +104,17 @@ fn a_member_that_is_away_for_a_while_is_neither_restarted_nor_a_failure() {
     }
 }
 
+/// Members leave by a request of their own, which looks after the primary.
+#[test]
+fn a_restart_removes_no_member_that_an_edit_of_the_spec_would() {
+    let mut cluster = Cluster::new(3);
+    cluster.postgres.spec.replicas = Some(1);
+    let phase = Run::new("restart", "type: Restart", 0).run(&mut cluster, CALM);
+    assert_eq!(phase, OpsRequestPhase::Successful);
+    assert_eq!(cluster.uids().len(), 3);
+    assert_eq!(cluster.evictions.len(), 3);
+}
+
 #[test]
 fn a_rotation_that_is_deleted_after_the_commit_goes_on_with_the_new_certificates() {
     let mut cluster = with_tls(3);

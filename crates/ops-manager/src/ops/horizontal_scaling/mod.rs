@@ -17,7 +17,6 @@ use crate::admit::{self, Admission};
 use crate::moves::membership;
 use crate::operation::Operation;
 use crate::request_type::{self, Description, EndedSessions, Proposal, Reads, RequestType};
-use crate::section::Section;
 use crate::step::{Step, StepResult};
 use crate::world::World;
 use steps::{DOWN, DRAIN, FINISH, RESTORE, TRANSFER, UP};

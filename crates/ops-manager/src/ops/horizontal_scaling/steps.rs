@@ -8,7 +8,7 @@ use super::{plan_of, wanted};
 use crate::moves::failover;
 use crate::moves::membership::{self, Staying};
 use crate::operation::Operation;
-use crate::section::{self, Section};
+use crate::section;
 use crate::step::{EndsPods, Progress, Step, StepResult, SubCondition};
 use crate::world::World;
 

@@ -107,5 +107,5 @@ fn issuer_trouble(issuer: &IssuerRef, state: Option<&Observed<IssuerState>>) -> 
 
 /// A proposal that the blueprint refuses is refused before anything is touched.
 fn can_be_built(plan: &TlsPlan, world: &World) -> Result<(), Admission> {
-    admit::can_be_built(world, &children::with_tls(&plan.after))
+    admit::can_be_built(world, &children::with_tls(&plan.after)).map(drop)
 }

@@ -7,10 +7,10 @@ use api_types::ops_request::{
 use api_types::reported::ops_request::conditions;
 
 use crate::admit::Admission;
-use crate::moves::{children, rolling};
+use crate::moves::{children, in_place, rolling};
 use crate::operation::Operation;
 use crate::request_type::{Description, EndedSessions, Proposal, Reads, RequestType};
-use crate::step::{EndsPods, Step, StepResult};
+use crate::step::{EndsPods, Progress, Step, StepResult};
 use crate::world::{Member, World};
 
 const UPDATE: Step = Step::new(
@@ -28,8 +28,12 @@ const RESTART: Step = Step::new(
 .ending_pods(|_| EndsPods::Always)
 .with_sub_conditions(rolling::sub_conditions);
 
+/// Afterwards no parameter waits for a restart.
 fn restart(op: &Operation, world: &World) -> StepResult {
-    rolling::restart(op, world, &|_: &str, _: &Member| Ok(()))
+    in_place::lowered_first(world)?;
+    rolling::restart(op, world, &|_: &str, _: &Member| Ok(()))?.require_done()?;
+    in_place::restart_pending(world)?;
+    Ok(Progress::Done)
 }
 
 /// Restarts every member.

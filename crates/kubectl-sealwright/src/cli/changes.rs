@@ -1,0 +1,94 @@
+//! Commands that change a database, but for its TLS.
+
+use clap::{ArgGroup, Args};
+
+use super::{RequestArgs, Restart};
+
+/// `resize`.
+#[derive(Clone, Debug, Args)]
+#[command(group = ArgGroup::new("amounts").required(true).multiple(true).args(["requests", "limits"]))]
+pub struct ResizeArgs {
+    /// New requests, for example cpu=1,memory=2Gi. What is not named stays as it is.
+    #[arg(long, value_name = "AMOUNTS", value_delimiter = ',', value_parser = amount)]
+    pub requests: Vec<(String, String)>,
+    /// New limits, for example memory=2Gi.
+    #[arg(long, value_name = "AMOUNTS", value_delimiter = ',', value_parser = amount)]
+    pub limits: Vec<(String, String)>,
+    /// Whose.
+    #[arg(short, long, value_name = "NAME", default_value = "postgres", value_parser = ["postgres", "exporter"])]
+    pub container: String,
+    /// The request.
+    #[command(flatten)]
+    pub request: RequestArgs,
+}
+
+/// `reconfigure`.
+#[derive(Clone, Debug, Args)]
+#[command(group = ArgGroup::new("change").required(true).multiple(true).args(["set", "secret", "remove"]))]
+pub struct ReconfigureArgs {
+    /// A parameter and its value, for example max_connections=200; may be repeated.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parameter)]
+    pub set: Vec<(String, String)>,
+    /// Secret with the key user.conf.
+    #[arg(long, value_name = "NAME")]
+    pub secret: Option<String>,
+    /// Drop all parameters of the spec first.
+    #[arg(long)]
+    pub remove: bool,
+    /// Whether PostgreSQL restarts where a parameter needs it (auto), every Pod does (true), or nothing (false).
+    #[arg(long, value_enum)]
+    pub restart: Option<Restart>,
+    /// The request.
+    #[command(flatten)]
+    pub request: RequestArgs,
+}
+
+/// A resource and how much of it: `cpu=500m`.
+fn amount(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, amount)) if !name.is_empty() && !amount.is_empty() => {
+            Ok((name.to_owned(), amount.to_owned()))
+        }
+        _ => Err("write a resource and its amount, such as cpu=500m or memory=2Gi".to_owned()),
+    }
+}
+
+/// A parameter and its value, which may be empty.
+fn parameter(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => {
+            Ok((name.trim().to_owned(), value.trim().to_owned()))
+        }
+        _ => Err("write a parameter and its value, such as work_mem=8MB".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::super::{Cli, Command};
+
+    #[test]
+    fn a_resize_names_an_amount() {
+        let parse =
+            |line: &str| Cli::try_parse_from(["x", "resize", "db"].into_iter().chain(line.split(' ')));
+        for wrong in [
+            "--requests cpu",
+            "--limits =1",
+            "--container exporter",
+            "--limits cpu=1 -c other",
+        ] {
+            assert_eq!(parse(wrong).expect_err(wrong).exit_code(), 2, "{wrong}");
+        }
+        let Command::Resize(args) = parse("--requests cpu=1,memory=2Gi --limits memory=3Gi")
+            .expect("a resize")
+            .command
+        else {
+            panic!("another command");
+        };
+        let pair = |name: &str, amount: &str| (name.to_owned(), amount.to_owned());
+        assert_eq!(args.requests, [pair("cpu", "1"), pair("memory", "2Gi")]);
+        assert_eq!(args.limits, [pair("memory", "3Gi")]);
+    }
+}

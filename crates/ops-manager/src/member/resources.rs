@@ -1,0 +1,159 @@
+//! Resources of a member's containers: what its Pod asks for, what kubelet reports of the containers that run, and whether that
+//! is what is wanted.
+
+use std::collections::BTreeMap;
+
+use blueprint::thousandths;
+use k8s_openapi::api::core::v1::{PodSpec, PodStatus, ResourceRequirements};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+
+use crate::world::{ContainerResources, Member};
+
+/// How far a running container may be from what its Pod asks for, one part in this many: a node counts processor time in
+/// slices and memory in pages.
+const PRECISION: i64 = 50;
+
+type Amounts = Option<BTreeMap<String, Quantity>>;
+
+/// Those of the containers of a Pod, by name.
+pub fn of(spec: Option<&PodSpec>, status: Option<&PodStatus>) -> BTreeMap<String, ContainerResources> {
+    let running = |name: &str| {
+        let mut reported = status?.container_statuses.iter().flatten();
+        reported.find(|it| it.name == name)?.resources.clone()
+    };
+    let containers = spec.into_iter().flat_map(|spec| &spec.containers);
+    containers
+        .map(|container| {
+            let resources = ContainerResources {
+                asked: container.resources.clone().unwrap_or_default(),
+                running: running(&container.name),
+            };
+            (container.name.clone(), resources)
+        })
+        .collect()
+}
+
+/// Whether a container of a member has all these resources.
+///
+/// # Errors
+/// In a few words, what it has instead.
+pub fn check(member: &Member, container: &str, wanted: &ResourceRequirements) -> Result<(), String> {
+    let Some(has) = member.resources.get(container) else {
+        return Err(format!("it has no container {container}"));
+    };
+    for (what, wanted, asked, running) in sides(wanted, has) {
+        for (name, amount) in wanted.iter().flatten() {
+            let of = |amounts: &Amounts| amounts.as_ref().and_then(|all| all.get(name)).cloned();
+            let found = of(asked);
+            if !found.as_ref().is_some_and(|found| is_same(found, amount)) {
+                return Err(differs(container, name, what, found.as_ref(), amount));
+            }
+            if let Some(found) = running.and_then(of)
+                && !is_near(&found, amount)
+            {
+                return Err(differs(container, name, what, Some(&found), amount));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What it is, the amounts that are wanted, those of the Pod and those of the running container.
+fn sides<'a>(
+    wanted: &'a ResourceRequirements,
+    has: &'a ContainerResources,
+) -> [(&'static str, &'a Amounts, &'a Amounts, Option<&'a Amounts>); 2] {
+    let running = has.running.as_ref();
+    [
+        (
+            "request",
+            &wanted.requests,
+            &has.asked.requests,
+            running.map(|it| &it.requests),
+        ),
+        (
+            "limit",
+            &wanted.limits,
+            &has.asked.limits,
+            running.map(|it| &it.limits),
+        ),
+    ]
+}
+
+fn differs(container: &str, name: &str, what: &str, found: Option<&Quantity>, wanted: &Quantity) -> String {
+    let found = found.map_or("none", |found| found.0.as_str());
+    format!(
+        "the {what} of {name} of its container {container} is {found}, not {}",
+        wanted.0
+    )
+}
+
+/// Whether two amounts are the same, however they are written.
+pub fn is_same(one: &Quantity, other: &Quantity) -> bool {
+    one == other || thousandths(one).is_some() && thousandths(one) == thousandths(other)
+}
+
+fn is_near(found: &Quantity, wanted: &Quantity) -> bool {
+    match (thousandths(found), thousandths(wanted)) {
+        // The least processor time that a node gives is 10 thousandths.
+        (Some(found), Some(wanted)) => (found - wanted).abs() <= (wanted / PRECISION).max(10),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resources(yaml: &str) -> ResourceRequirements {
+        serde_yaml::from_str(yaml).expect("resources")
+    }
+
+    fn member(asked: &str, running: Option<&str>) -> Member {
+        let resources = ContainerResources {
+            asked: resources(asked),
+            running: running.map(resources),
+        };
+        Member {
+            resources: [("postgres".to_owned(), resources)].into(),
+            ..Member::default()
+        }
+    }
+
+    #[test]
+    fn what_is_wanted_is_looked_for_in_the_pod_and_in_what_runs() {
+        let wanted = resources("{requests: {cpu: '0.7', memory: 1Gi}, limits: {memory: 1024Mi}}");
+        let asked = "{requests: {cpu: 700m, memory: 1Gi, ephemeral-storage: 1Gi}, limits: {memory: 1Gi}}";
+        let table = [
+            (asked, None, ""),
+            (asked, Some(asked), ""),
+            // As a node counts.
+            (
+                asked,
+                Some("{requests: {cpu: 703m}, limits: {memory: '1073737728'}}"),
+                "",
+            ),
+            (
+                asked,
+                Some("{limits: {memory: 2Gi}}"),
+                "the limit of memory of its container postgres is 2Gi, not 1024Mi",
+            ),
+            (
+                "{requests: {cpu: 700m, memory: 1Gi}}",
+                None,
+                "the limit of memory of its container postgres is none, not 1024Mi",
+            ),
+            (
+                "{requests: {cpu: 500m, memory: 1Gi}}",
+                None,
+                "the request of cpu of its container postgres is 500m, not 0.7",
+            ),
+        ];
+        for (asked, running, expected) in table {
+            let found = check(&member(asked, running), "postgres", &wanted);
+            assert_eq!(found.err().unwrap_or_default(), expected, "{asked} {running:?}");
+        }
+        let lost = check(&member(asked, None), "exporter", &wanted);
+        assert_eq!(lost, Err("it has no container exporter".into()));
+    }
+}

@@ -1,0 +1,238 @@
+//! The steps of a change of parameters.
+
+use api_types::reported::ops_request::conditions;
+
+use super::follow::{self, Until};
+use super::request::{self, Restart};
+use super::states::{self, Target};
+use super::words;
+use crate::moves::{children, in_place, rolling};
+use crate::operation::Operation;
+use crate::section;
+use crate::step::{EndsPods, Progress, Step, StepResult, SubCondition};
+use crate::waiting::WaitingOn;
+use crate::world::{Member, World};
+
+/// The configuration is written.
+pub const UPDATE: Step = Step::new(
+    conditions::UPDATE_CONFIGURATION,
+    "Successfully updated the configuration: every parameter was examined",
+    |_, _| {
+        "every parameter is examined; then the members' configuration and what Patroni keeps for all members are written".into()
+    },
+    update,
+)
+.with_sub_conditions(ignored);
+/// Members have read it.
+pub const RELOAD: Step = Step::new(
+    conditions::RELOAD_PODS,
+    "Successfully reloaded all nodes: every member was seen to have read its parameters",
+    |_, _| "every member reads its configuration, and is seen to have read it".into(),
+    |op, world| {
+        let target = written(op, world)?;
+        follow::reload(world, &target)
+    },
+);
+/// PostgreSQL restarts where a parameter needs it.
+pub const RESTART_POSTGRES: Step = Step::new(
+    conditions::RESTART_POSTGRES,
+    "Successfully restarted PostgreSQL on every member that needed it",
+    |_, _| {
+        "PostgreSQL restarts in its Pod on members for which a parameter waits, one by one: the standbys, then the primary; the \
+         primary first if a parameter goes down that a standby must not have lower"
+            .into()
+    },
+    restart_postgres,
+);
+/// The template gets a mark.
+pub const MARK_TEMPLATE: Step = Step::new(
+    conditions::UPDATE_PET_SETS,
+    "Successfully updated petsets for reconfigure type",
+    |_, _| "the Pod template gets a mark, so that every Pod has to be recreated".into(),
+    children::restart_token,
+);
+/// Every Pod restarts.
+pub const RESTART_ALL: Step = Step::new(
+    conditions::RESTART_NODES,
+    "Successfully restarted all nodes",
+    rolling::describe,
+    restart_all,
+)
+.ending_pods(|_| EndsPods::Always)
+.with_sub_conditions(rolling::sub_conditions);
+/// The spec says the new parameters.
+pub const FINISH: Step = Step::new(
+    conditions::UPDATE_DATABASE,
+    "Successfully updated Postgres: every member was seen to have its parameters",
+    |_, _| {
+        "every member is seen to have its parameters; then they are written into the spec of the Postgres"
+            .into()
+    },
+    finish,
+)
+.committing()
+.with_sub_conditions(proven);
+/// After a failure: the parameters that the database had, or has by its committed spec.
+pub const RESTORE: Step = Step::new(
+    conditions::RESTORE_DATABASE,
+    "Successfully brought the parameters back",
+    |_, _| "the members get their former parameters".into(),
+    restore,
+);
+
+fn update(op: &Operation, world: &World) -> StepResult {
+    let target = states::target(op, world)?;
+    Ok(Progress::of(states::effects(world, &target)?))
+}
+
+/// The target, once its objects are as it wants them.
+fn written(op: &Operation, world: &World) -> StepResult<Target> {
+    let target = states::target(op, world)?;
+    Progress::of(states::effects(world, &target)?).require_done()?;
+    Ok(target)
+}
+
+fn restart_postgres(op: &Operation, world: &World) -> StepResult {
+    let target = written(op, world)?;
+    let waiting = in_place::pending(world);
+    if !waiting.is_empty() {
+        noted(op, world, &waiting)?;
+    }
+    in_place::restart_pending(world)?;
+    is_in_force(world, &target, Until::InForce)?;
+    Ok(Progress::Done)
+}
+
+/// Which members are restarted is written down before the first one is: a way back restarts no other.
+///
+/// # Errors
+/// The choice, until it is persisted.
+fn noted(op: &Operation, world: &World, members: &[(&str, &Member)]) -> StepResult<()> {
+    if !op.progress.pods.is_empty() {
+        return Ok(());
+    }
+    let mut progress = op.progress.clone();
+    let uid = |(pod, member): &(&str, &Member)| ((*pod).to_owned(), member.uid.clone());
+    progress.pods = members.iter().map(uid).collect();
+    progress.old_primary = world.leader().map(str::to_owned);
+    Err(Progress::Choose(Box::new(progress)))
+}
+
+fn restart_all(op: &Operation, world: &World) -> StepResult {
+    let target = written(op, world)?;
+    world.all_seen()?;
+    let all: Vec<_> = world
+        .members()
+        .iter()
+        .map(|(pod, member)| (pod.as_str(), member))
+        .collect();
+    noted(op, world, &all)?;
+    in_place::lowered_first(world)?;
+    rolling::restart(op, world, &|_: &str, member: &Member| {
+        follow::check(member, &target, Until::Read)
+    })?
+    .require_done()?;
+    in_place::restart_pending(world)?;
+    Ok(Progress::Done)
+}
+
+fn finish(op: &Operation, world: &World) -> StepResult {
+    let target = written(op, world)?;
+    let leader = world.leader().ok_or(WaitingOn::Primary)?;
+    for (pod, member) in world.members() {
+        if let Some(why) = member.unhealthy_reason(leader == pod) {
+            let pod = pod.clone();
+            return Err(WaitingOn::Member { pod, why }.into());
+        }
+    }
+    is_in_force(world, &target, until(op))?;
+    let plan = states::plan(op)?;
+    section::commit(world, &plan.found, &plan.after)?;
+    Ok(Progress::Done)
+}
+
+fn until(op: &Operation) -> Until {
+    if request::restart(&op.spec) == Restart::Never {
+        Until::Read
+    } else {
+        Until::InForce
+    }
+}
+
+fn is_in_force(world: &World, target: &Target, until: Until) -> Result<(), WaitingOn> {
+    world.all_seen()?;
+    let outdated = follow::outdated(world, target, until);
+    if outdated.is_empty() {
+        return Ok(());
+    }
+    Err(WaitingOn::Outdated(outdated))
+}
+
+/// PostgreSQL is restarted only where this operation did that: what waited before goes on waiting.
+fn restore(op: &Operation, world: &World) -> StepResult {
+    let target = states::way_back(op, world)?;
+    Progress::of(states::effects(world, &target)?).require_done()?;
+    follow::reload(world, &target)?.require_done()?;
+    if !op.progress.pods.is_empty() {
+        in_place::restart_pending(world)?;
+        is_in_force(world, &target, Until::InForce)?;
+    }
+    Ok(Progress::Done)
+}
+
+/// What the request asks for and nothing acts on.
+fn ignored(op: &Operation, _: &World) -> Vec<SubCondition> {
+    let ignored = request::not_acted_on(&op.spec).into_iter();
+    ignored
+        .map(|words| SubCondition {
+            type_: conditions::NOT_ACTED_ON.to_owned(),
+            message: words.to_owned(),
+            done: true,
+        })
+        .collect()
+}
+
+/// Which members have every parameter, and what waits for a restart that the request did not want.
+fn proven(op: &Operation, world: &World) -> Vec<SubCondition> {
+    let Ok(target) = states::target(op, world) else {
+        return Vec::new();
+    };
+    let mut parts: Vec<SubCondition> = world
+        .members()
+        .iter()
+        .map(|(pod, member)| {
+            let has_all = follow::check(member, &target, Until::InForce).is_ok();
+            SubCondition::of_pod(conditions::CHECK_PARAMETERS, "check parameters", pod, has_all)
+        })
+        .collect();
+    let waiting: Vec<(String, Vec<String>)> = in_place::pending(world)
+        .into_iter()
+        .map(|(pod, member)| (pod.to_owned(), names(member)))
+        .collect();
+    if until(op) == Until::Read && !waiting.is_empty() {
+        parts.push(SubCondition {
+            type_: conditions::PENDING_RESTART.to_owned(),
+            message: words::pending(&waiting),
+            done: true,
+        });
+    }
+    parts
+}
+
+/// The parameters that wait for a restart of this member.
+fn names(member: &Member) -> Vec<String> {
+    let by_patroni = member
+        .patroni
+        .present()
+        .into_iter()
+        .flat_map(|state| state.pending.keys());
+    let server = member
+        .server
+        .present()
+        .and_then(|server| server.parameters.as_ref());
+    let by_server = server.into_iter().flat_map(|parameters| &parameters.pending);
+    let mut all: Vec<String> = by_patroni.chain(by_server).cloned().collect();
+    all.sort();
+    all.dedup();
+    all
+}

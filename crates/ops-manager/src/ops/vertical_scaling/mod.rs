@@ -1,0 +1,172 @@
+//! `VerticalScaling`: the members' containers get other resources.
+//!
+//! The members are restarted one by one, standbys first; each is seen to have the resources and to be healthy before the next
+//! one goes. The spec is committed when all are. Until then the way back is the old template.
+
+mod request;
+mod steps;
+mod words;
+
+use api_types::Postgres;
+use api_types::ops_request::{
+    OperationProgress, OpsRequestType, PlannedMember, PlannedRestart, PostgresOpsRequestSpec,
+    ResourceSettings, ResourcesPlan,
+};
+use api_types::postgres::PostgresSpec;
+use api_types::vocabulary::{EXPORTER_CONTAINER, POSTGRES_CONTAINER};
+use blueprint::{MemoryNeed, Resolved, amount, container_resources, exporter_resources};
+
+use crate::admit::{self, Admission};
+use crate::moves::children;
+use crate::operation::Operation;
+use crate::request_type::{Description, EndedSessions, Proposal, Reads, RequestType};
+use crate::step::{Step, StepResult};
+use crate::world::World;
+use steps::{FINISH, RESTART, RESTORE, UPDATE};
+
+/// Gives members other resources.
+pub struct VerticalScaling;
+
+impl RequestType for VerticalScaling {
+    fn kind(&self) -> OpsRequestType {
+        OpsRequestType::VerticalScaling
+    }
+
+    fn begun(&self) -> &'static str {
+        "Postgres ops request is vertically scaling database"
+    }
+
+    fn succeeded(&self) -> &'static str {
+        "Successfully Vertically Scaled Database"
+    }
+
+    fn check(&self, spec: &PostgresOpsRequestSpec) -> Result<(), String> {
+        request::check(spec)
+    }
+
+    fn reads(&self, _: &Operation, _: &Postgres) -> Reads {
+        Reads::default()
+    }
+
+    fn plan(
+        &self,
+        op: &Operation,
+        proposal: &Proposal<'_>,
+        progress: &mut OperationProgress,
+    ) -> Result<(), Admission> {
+        let world = proposal.world;
+        let postgres = world.postgres.require("the Postgres").map_err(admit::wait_for)?;
+        let kept = children::as_followed(world).map_err(admit::wait_for)?;
+        let before = admit::can_be_built(world, &kept)?;
+        let found = ResourceSettings::of(&postgres.spec);
+        let after = request::target(&op.spec, &found, &before).map_err(Admission::Refuse)?;
+        let edit = |spec: &mut PostgresSpec| {
+            kept(spec);
+            after.write(spec);
+        };
+        let resolved = admit::can_be_built(world, &edit)?;
+        memory_suffices(&before, &resolved).map_err(Admission::Refuse)?;
+        if found == after && every_member_has(world, &resolved).map_err(admit::wait_for)? {
+            return Err(Admission::NothingToDo(
+                "Nothing to change: the members have these resources already".into(),
+            ));
+        }
+        progress.change.vertical_scaling = Some(ResourcesPlan { found, after });
+        Ok(())
+    }
+
+    fn recipe(&self, _: &Operation) -> Vec<Step> {
+        vec![UPDATE, RESTART, FINISH]
+    }
+
+    fn restore(&self) -> Option<Step> {
+        Some(RESTORE)
+    }
+
+    fn describe(&self, op: &Operation, world: &World) -> StepResult<Description> {
+        let plan = steps::plan(op)?;
+        let (before, after) = (
+            steps::state(world, &plan.found)?,
+            steps::state(world, &plan.after)?,
+        );
+        let is_new_template = !children::pet_set_effects(world, &after)?.is_empty();
+        let members = members(world, is_new_template)?;
+        let restarted: Vec<String> = members
+            .iter()
+            .filter(|member| member.restart == PlannedRestart::Always)
+            .map(|member| member.name.clone())
+            .collect();
+        let mut changes = words::changes(&before.resolved, &after.resolved);
+        let ignored = request::not_acted_on(&op.spec, after.resolved.monitor.is_some());
+        changes.extend((!ignored.is_empty()).then(|| words::not_acted_on(&ignored)));
+        Ok(Description {
+            aim: "would give the members other resources".into(),
+            changes,
+            members,
+            sessions: EndedSessions::all(&restarted),
+            ..Description::default()
+        })
+    }
+}
+
+/// What becomes of each member. One that was made from the template that there is has the resources already.
+fn members(world: &World, is_new_template: bool) -> StepResult<Vec<PlannedMember>> {
+    let status = world.pet_set.require("the PetSet")?.status.as_ref();
+    let revision = status.and_then(|status| status.update_revision.as_deref());
+    let member = |(pod, member): (&String, &crate::world::Member)| {
+        let is_outdated = is_new_template || Some(member.revision.as_str()) != revision;
+        let (restart, reason) = if is_outdated {
+            (
+                PlannedRestart::Always,
+                "its Pod is recreated with the new resources",
+            )
+        } else {
+            (PlannedRestart::Never, "it has the resources")
+        };
+        PlannedMember {
+            name: pod.clone(),
+            role: None,
+            restart,
+            reason: reason.into(),
+        }
+    };
+    world.all_seen()?;
+    Ok(world.members().iter().map(member).collect())
+}
+
+/// Whether the template has the resources, and every Pod was made from it, as the petset operator reports.
+fn every_member_has(world: &World, resolved: &Resolved) -> Result<bool, crate::waiting::WaitingOn> {
+    let pet_set = world.pet_set.require("the PetSet")?;
+    let has_postgres = container_resources(pet_set, POSTGRES_CONTAINER) == Some(&resolved.resources);
+    let exporter = exporter_resources(resolved);
+    let has_exporter = exporter.is_none_or(|wanted| {
+        container_resources(pet_set, EXPORTER_CONTAINER).is_some_and(|found| *found == wanted)
+    });
+    let updated = pet_set
+        .status
+        .as_ref()
+        .filter(|status| status.observed_generation == pet_set.metadata.generation)
+        .and_then(|status| status.updated_replicas);
+    Ok(has_postgres && has_exporter && updated.is_some() && updated == pet_set.spec.replicas)
+}
+
+/// A lower limit of memory must leave room for what the members are configured to use; a higher one is never refused.
+///
+/// # Errors
+/// The sentence that says what to write.
+fn memory_suffices(before: &Resolved, after: &Resolved) -> Result<(), String> {
+    let limit = |resolved: &Resolved| {
+        let limits = resolved.resources.limits.as_ref()?;
+        amount(limits.get("memory")?)
+    };
+    let need = MemoryNeed::of(after);
+    match (limit(before), limit(after)) {
+        (old, Some(new)) if new < need.bytes() && old.is_none_or(|old| new < old) => Err(format!(
+            "the memory limit of the container postgres would be {}Mi, which is too little: {need}. Write \
+             limits.memory: {}Mi or more, or lower shared_buffers or max_connections in spec.configuration first",
+            new / (1 << 20),
+            need.mebibytes()
+        )),
+        _ => Ok(()),
+    }
+}

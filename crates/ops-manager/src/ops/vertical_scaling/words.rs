@@ -1,0 +1,56 @@
+//! What a change of resources does, in the words of its plan.
+
+use std::collections::BTreeMap;
+
+use api_types::vocabulary::{EXPORTER_CONTAINER, POSTGRES_CONTAINER};
+use blueprint::{MemoryNeed, Resolved, exporter_resources};
+use k8s_openapi::api::core::v1::ResourceRequirements;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+
+/// What is different afterwards, one part for each container and one for `shared_buffers`.
+pub fn changes(before: &Resolved, after: &Resolved) -> Vec<String> {
+    let mut all = Vec::new();
+    all.extend(of_container(
+        POSTGRES_CONTAINER,
+        &before.resources,
+        &after.resources,
+    ));
+    if let (Some(before), Some(after)) = (exporter_resources(before), exporter_resources(after)) {
+        all.extend(of_container(EXPORTER_CONTAINER, &before, &after));
+    }
+    let (old, new) = (MemoryNeed::of(before), MemoryNeed::of(after));
+    if old.shared_buffers != new.shared_buffers {
+        all.push(format!(
+            "shared_buffers {} → {}",
+            old.shared_buffers, new.shared_buffers
+        ));
+    }
+    all
+}
+
+/// What the request asks for and nothing acts on.
+pub fn not_acted_on(all: &[String]) -> String {
+    format!("not acted on: {}", all.join(", "))
+}
+
+fn of_container(name: &str, before: &ResourceRequirements, after: &ResourceRequirements) -> Option<String> {
+    let mut all = amounts("requests", before.requests.as_ref(), after.requests.as_ref());
+    all.extend(amounts("limits", before.limits.as_ref(), after.limits.as_ref()));
+    (!all.is_empty()).then(|| format!("container {name}: {}", all.join(", ")))
+}
+
+fn amounts(
+    list: &str,
+    before: Option<&BTreeMap<String, Quantity>>,
+    after: Option<&BTreeMap<String, Quantity>>,
+) -> Vec<String> {
+    let old = |name: &String| before.and_then(|all| all.get(name));
+    let changed = after.into_iter().flatten();
+    changed
+        .filter(|(name, new)| old(name) != Some(new))
+        .map(|(name, new)| {
+            let old = old(name).map_or("none", |old| old.0.as_str());
+            format!("{list}.{name} {old} → {}", new.0)
+        })
+        .collect()
+}
