@@ -8,6 +8,7 @@ use api_types::ops_request::{
     PostgresOpsRequestSpec, ReconfigureRequest, ReconnectStandbyRequest, RestartRequest, TlsRequest,
     TlsRestart, VerticalScalingRequest,
 };
+use api_types::postgres::LocalRef;
 use api_types::tls::{CertificateSpec, IssuerRef, X509Subject};
 use api_types::vocabulary::{CERT_MANAGER_GROUP, EXPORTER_CONTAINER, USER_CONF};
 use k8s_openapi::api::core::v1::ResourceRequirements;

@@ -102,6 +102,9 @@ fn intermediate<'a>(name: &'a str, issuer: &'a Made) -> Order<'a> {
     }
 }
 
+/// What is different in an order.
+type Change = for<'x> fn(Order<'x>) -> Order<'x>;
+
 /// A leaf, its intermediate and its root.
 struct Three {
     root: Made,

@@ -10,9 +10,6 @@ const PSS: &[&str] = &[
 ];
 const LONG_SALT: &[&str] = &["-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:64"];
 
-/// What is different in an order.
-type Change = for<'x> fn(Order<'x>) -> Order<'x>;
-
 pub fn keys_and_signatures(lab: &Lab) -> Vec<Case> {
     let binding = NoLogin("no channel binding");
     let cannot = Stricter("of a kind that the operators can't verify");
