@@ -202,7 +202,7 @@ fn environment(resolved: &Resolved) -> Vec<EnvVar> {
         ),
     ];
     // Replication uses the superuser too: with the method `cert`, the one client certificate names it.
-    for user in ["SUPERUSER", "REPLICATION", "RESTAPI"] {
+    for user in ["SUPERUSER", "REPLICATION"] {
         variables.push(from_secret(
             &format!("PATRONI_{user}_USERNAME"),
             secret,

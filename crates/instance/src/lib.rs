@@ -23,7 +23,9 @@ pub use certificate::{
 };
 pub use handshake::{Answer, HandshakeError, Served, probe, probe_tcp};
 pub use observed::Observed;
-pub use patroni::{Cluster, Identity, Member, MemberStatus, Patroni, PatroniError, Switchover, Xlog};
+pub use patroni::{
+    Cluster, Identity, Member, MemberStatus, Patroni, PatroniError, PatroniTls, Switchover, Xlog,
+};
 pub use preflight::{Fault, Purpose, examine, examine_issued, examine_issuer};
 pub use secrecy::Password;
 pub use session::{Login, Session, SqlError};

@@ -6,8 +6,11 @@ pub mod sql;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use api_types::vocabulary::{FILES_TOKEN, PATRONI_PORT, POSTGRES_PORT, SERVES_READS, SERVES_READS_LABEL};
-use instance::{Cluster, MemberStatus, Password, Patroni, PatroniError, Session, Switchover};
+use api_types::names;
+use api_types::vocabulary::{
+    FILES_TOKEN, INSTANCE_LABEL, PATRONI_PORT, POSTGRES_PORT, SERVES_READS, SERVES_READS_LABEL,
+};
+use instance::{Cluster, MemberStatus, Password, Patroni, PatroniError, PatroniTls, Session, Switchover};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use runtime::error_chain;
@@ -32,7 +35,7 @@ const STREAMING: &str = "streaming";
 /// Patroni's words for a member that takes writes.
 const PRIMARY: [&str; 2] = ["primary", "master"];
 
-/// What members ask for before they obey.
+/// What PostgreSQL asks for.
 #[derive(Clone, Debug)]
 pub struct Credentials {
     /// The superuser.
@@ -44,20 +47,20 @@ pub struct Credentials {
 /// Connections to the members that were seen.
 pub struct Connections<'a> {
     seen: &'a Seen,
-    credentials: &'a Credentials,
+    patroni_tls: &'a PatroniTls,
 }
 
 impl<'a> Connections<'a> {
     /// The members, to be told something.
     ///
     /// # Errors
-    /// When the auth Secret was not read.
+    /// When the Secret with the operators' certificate was not read.
     pub fn new(seen: &'a Seen) -> Result<Self, Error> {
-        let credentials = seen
-            .credentials
-            .as_ref()
-            .ok_or_else(|| Error::Vanished("the auth Secret".into()))?;
-        Ok(Self { seen, credentials })
+        let patroni_tls = seen
+            .patroni_tls
+            .present()
+            .ok_or_else(|| Error::Vanished("the Secret with the operators' certificate".into()))?;
+        Ok(Self { seen, patroni_tls })
     }
 
     /// Asks every member, side by side; with the sessions in which they answered, by Pod name.
@@ -74,7 +77,7 @@ impl<'a> Connections<'a> {
             by_pod.insert(name, answer.member);
         }
         let forgets_slots = match leader.as_deref().and_then(|leader| seen.pod(leader)) {
-            Some(pod) if seen.reads.slot_retention => forgets_slots(pod).await,
+            Some(pod) if seen.reads.slot_retention => forgets_slots(seen, pod).await,
             _ => None,
         };
         let members = Members {
@@ -165,11 +168,10 @@ impl<'a> Connections<'a> {
     }
 
     fn patroni(&self, pod: &str) -> Result<Option<Patroni>, Error> {
-        self.seen
-            .pod(pod)
-            .and_then(address)
-            .map(|address| patroni(&address, pod, Some(self.credentials)))
-            .transpose()
+        match self.seen.pod(pod) {
+            Some(pod) => patroni(pod, self.patroni_tls),
+            None => Ok(None),
+        }
     }
 }
 
@@ -178,8 +180,10 @@ fn tolerant(action: &'static str, pod: &str, outcome: Result<(), PatroniError>) 
     match outcome {
         Err(
             source @ (PatroniError::Unauthorized { .. }
+            | PatroniError::Untrusted { .. }
             | PatroniError::Unexpected { .. }
-            | PatroniError::Client(_)),
+            | PatroniError::Client(_)
+            | PatroniError::Trust(_)),
         ) => Err(Error::Member {
             action,
             pod: pod.to_owned(),
@@ -198,17 +202,25 @@ fn tolerant(action: &'static str, pod: &str, outcome: Result<(), PatroniError>) 
     }
 }
 
-fn patroni(address: &str, pod: &str, credentials: Option<&Credentials>) -> Result<Patroni, Error> {
-    let (user, password) = match credentials {
-        Some(credentials) => (credentials.user.as_str(), credentials.password.clone()),
-        None => ("", Password::new("")),
+/// The Patroni of a member; `None` while its Pod has no address.
+fn patroni(pod: &Pod, tls: &PatroniTls) -> Result<Option<Patroni>, Error> {
+    let Some(address) = address(pod) else {
+        return Ok(None);
     };
     let port = u16::try_from(PATRONI_PORT).unwrap_or_default();
-    Patroni::new(address, port, user, password, ANSWER_WITHIN).map_err(|source| Error::Member {
+    let patroni = Patroni::new(&address, port, &host(pod), tls, ANSWER_WITHIN);
+    patroni.map(Some).map_err(|source| Error::Member {
         action: "reach",
-        pod: pod.to_owned(),
+        pod: pod.name_any(),
         source: source.into(),
     })
+}
+
+/// The name that a member's certificates have.
+fn host(pod: &Pod) -> String {
+    let database = pod.labels().get(INSTANCE_LABEL).map(String::as_str);
+    let namespace = pod.namespace().unwrap_or_default();
+    names::member_host(database.unwrap_or_default(), &namespace, &pod.name_any())
 }
 
 fn address(pod: &Pod) -> Option<String> {
@@ -237,7 +249,7 @@ async fn ask(seen: &Seen, pod: &Pod) -> Answer {
         .map_or("postgres", |credentials| credentials.user.as_str());
     let port = u16::try_from(POSTGRES_PORT).unwrap_or_default();
     let ((status, cluster), probe, server) = tokio::join!(
-        ask_patroni(&address, pod),
+        ask_patroni(seen, pod),
         probe::look(&address, port, user, ANSWER_WITHIN),
         sql::look(seen, &address, ANSWER_WITHIN),
     );
@@ -265,19 +277,28 @@ async fn ask(seen: &Seen, pod: &Pod) -> Answer {
 }
 
 /// Unknown when Patroni does not answer.
-async fn forgets_slots(pod: &Pod) -> Option<bool> {
-    let patroni = patroni(&address(pod)?, &pod.name_any(), None).ok()?;
+async fn forgets_slots(seen: &Seen, pod: &Pod) -> Option<bool> {
+    let patroni = patroni(pod, seen.patroni_tls.present()?).ok()??;
     let config = patroni.config().await.ok()?;
     Some(config.get(SLOT_RETENTION).and_then(serde_json::Value::as_i64) == Some(0))
 }
 
-async fn ask_patroni(address: &str, pod: &Pod) -> (Result<MemberStatus, String>, Option<Cluster>) {
-    let patroni = match patroni(address, &pod.name_any(), None) {
+async fn ask_patroni(seen: &Seen, pod: &Pod) -> (Result<MemberStatus, String>, Option<Cluster>) {
+    let patroni = match reach(seen, pod) {
         Ok(patroni) => patroni,
-        Err(error) => return (Err(error_chain(&error)), None),
+        Err(why) => return (Err(why), None),
     };
     let (status, cluster) = tokio::join!(patroni.status(), patroni.cluster());
     (status.map_err(|error| error_chain(&error)), cluster.ok())
+}
+
+fn reach(seen: &Seen, pod: &Pod) -> Result<Patroni, String> {
+    let tls = seen
+        .patroni_tls
+        .require("the Secret with the operators' certificate");
+    let tls = tls.map_err(|waiting| waiting.to_string())?;
+    let patroni = patroni(pod, tls).map_err(|error| error_chain(&error))?;
+    patroni.ok_or_else(|| "it has no address".to_owned())
 }
 
 fn state(status: &MemberStatus, cluster: Option<&Cluster>, pod: &str) -> PatroniState {

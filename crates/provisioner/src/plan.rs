@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::child::Child;
 use crate::health::Renewal;
+use crate::members_tls::Order;
 
 /// One write to the world. A closed list: `perform` interprets it, nothing else writes.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +25,8 @@ pub enum Action {
     NameAuthSecret(String),
     /// Make the auth Secret with a new random password.
     CreateAuthSecret(Box<Resolved>),
+    /// Issue certificates of members and operators, and write them into their Secret.
+    IssueMembersTls(Box<Order>),
     /// Take the ownership of this Postgres off its auth Secret, so that it survives.
     ReleaseAuthSecret(Box<Secret>),
     /// Apply a child.

@@ -74,6 +74,8 @@ pub enum Secrets {
 pub struct SecretFacts {
     /// The superuser's credentials.
     pub auth: Option<Secret>,
+    /// The internal CA and what it issued.
+    pub members_tls: Option<Secret>,
     /// The user's configuration.
     pub user_conf: UserConf,
     /// The certificates' Secrets, as far as they exist.

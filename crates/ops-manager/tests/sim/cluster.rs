@@ -24,7 +24,7 @@ use ops_manager::world::{
 use sha2::{Digest, Sha256};
 use testkit::authority::Authority;
 
-use crate::objects::{build, condition_of, issue, set_issuing};
+use crate::objects::{build, condition_of, issue, member_tls, set_issuing};
 
 /// The Secret of the client certificate.
 const CLIENT_SECRET: &str = "pg-client-cert";
@@ -156,6 +156,7 @@ impl Cluster {
             postgres: Observed::Present(self.postgres.clone()),
             version: Observed::Present(self.version.clone()),
             superuser: Observed::Present("postgres".into()),
+            member_tls: Observed::Present(member_tls()),
             config: Observed::Present(ConfigSecret {
                 meta: self.config.metadata.clone(),
                 trust: self.trust(),

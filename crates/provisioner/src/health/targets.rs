@@ -38,6 +38,8 @@ pub struct Targets {
     pub unsettled: bool,
     /// The mark of the parameters that members shall have read; none while somebody else cares for them.
     pub configuration: Option<String>,
+    /// How Patroni is called; none before the members' own certificate was issued.
+    pub patroni: Option<PatroniAccess>,
     /// A certificate that members shall serve and that they may have to be told about.
     pub renewal: Option<Renewal>,
 }
@@ -70,6 +72,17 @@ pub struct Login {
     pub trust: String,
     /// PEM client certificate and key, when there is one.
     pub client: Option<(String, String)>,
+}
+
+/// How Patroni is called. Not for logs, as [`Login`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct PatroniAccess {
+    /// PEM bundle of the CAs that are trusted.
+    pub ca: String,
+    /// PEM client certificate and its key.
+    pub identity: String,
+    /// SHA-256 of the certificate that members were given, in DER, hexadecimal.
+    pub served: Option<String>,
 }
 
 /// The certificate and the CAs that members are given, which they may have to be told about.
@@ -128,6 +141,7 @@ pub(crate) mod tests {
             write_check: true,
             unsettled: false,
             configuration: None,
+            patroni: None,
             renewal: None,
         }
     }

@@ -56,9 +56,11 @@ async fn facts(reader: &Reader<'_>, live: &[Child]) -> Result<(SecretFacts, Opti
         &reader.name,
         reader.postgres.metadata.uid.as_deref().unwrap_or_default(),
     );
-    let (auth, config, user_conf) = tokio::try_join!(
+    let members_tls_name = names::members_tls_secret(&reader.name);
+    let (auth, config, members_tls, user_conf) = tokio::try_join!(
         async { Ok::<_, Error>(reader.get::<Secret>(&auth_name).await?) },
         async { Ok(reader.get::<Secret>(&config_name).await?) },
+        async { Ok(reader.get::<Secret>(&members_tls_name).await?) },
         user_conf(reader),
     )?;
     let phase = config
@@ -74,6 +76,7 @@ async fn facts(reader: &Reader<'_>, live: &[Child]) -> Result<(SecretFacts, Opti
     Ok((
         SecretFacts {
             auth,
+            members_tls,
             user_conf,
             certificates,
             issuing_ca,
