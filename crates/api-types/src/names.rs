@@ -61,6 +61,11 @@ pub fn last_good_secret(db: &str) -> String {
     with_suffix(db, "tls-last-good")
 }
 
+/// The database's internal CA and what it issued: `<db>-members-tls`. No Pod mounts it.
+pub fn members_tls_secret(db: &str) -> String {
+    with_suffix(db, "members-tls")
+}
+
 /// The Certificate and, unless the user names another, its Secret: `<db>-<alias>-cert`.
 pub fn certificate(db: &str, alias: CertificateAlias) -> String {
     with_suffix(db, &format!("{}-cert", alias.as_str()))
@@ -69,6 +74,16 @@ pub fn certificate(db: &str, alias: CertificateAlias) -> String {
 /// A member's Pod: `<db>-<ordinal>`.
 pub fn pod(db: &str, ordinal: i32) -> String {
     format!("{db}-{ordinal}")
+}
+
+/// DNS domain of the members: `<db>-pods.<namespace>.svc`.
+pub fn members_domain(db: &str, namespace: &str) -> String {
+    format!("{}.{namespace}.svc", governing_service(db))
+}
+
+/// The host name of a member, which its certificates have: `<pod>.<db>-pods.<namespace>.svc`.
+pub fn member_host(db: &str, namespace: &str, pod: &str) -> String {
+    format!("{pod}.{}", members_domain(db, namespace))
 }
 
 /// A member's PersistentVolumeClaim: `data-<db>-<ordinal>`.

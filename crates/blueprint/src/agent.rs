@@ -9,6 +9,7 @@ use api_types::vocabulary as words;
 use k8s_openapi::api::core::v1::{Container, ExecAction, Lifecycle, LifecycleHandler, ResourceRequirements};
 
 use crate::containers::{adapted, field, security_context, users};
+use crate::members_tls::{MEMBER_FILES, MEMBER_KEYS};
 use crate::quantity::{amount_of as amount, with_defaults};
 use crate::resolved::Resolved;
 use crate::{material, paths, volumes};
@@ -85,6 +86,8 @@ fn files() -> Vec<String> {
                 .map(|((key, name), mode)| file(key, folder, name, mode)),
         );
     }
+    let members = MEMBER_KEYS.into_iter().zip(MEMBER_FILES).zip([MODE, KEY_MODE]);
+    arguments.extend(members.map(|((key, name), mode)| file(key, paths::MEMBERS_MOUNT, name, mode)));
     for key in [
         words::TRUST_CRT,
         words::USER_CONF,

@@ -14,12 +14,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use crate::credentials::{Credentials, PASSWORD, USERNAME, credentials};
 use crate::deployment_tools::prune_guards;
 use crate::labels;
-use crate::material::secret_text;
-
-/// Key of the name by which Patroni's REST API is used.
-pub(crate) const REST_USERNAME: &str = "restapi-username";
-/// Key of its password. It stays when the superuser's changes: a member that runs knows the one of its start.
-pub(crate) const REST_PASSWORD: &str = "restapi-password";
 
 /// What is in the Secret. `Debug` leaves the passwords out.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -28,8 +22,6 @@ pub struct AuthInForce<'a> {
     pub from: &'a str,
     /// The superuser's.
     pub superuser: Credentials<'a>,
-    /// Those of Patroni's REST API.
-    pub rest: Credentials<'a>,
     /// Counts the superuser's credentials, from 1.
     pub revision: i64,
 }
@@ -50,7 +42,6 @@ impl<'a> AuthInForce<'a> {
         Self {
             from,
             superuser: credentials,
-            rest: credentials,
             revision: 1,
         }
     }
@@ -61,10 +52,6 @@ impl<'a> AuthInForce<'a> {
         Some(Self {
             from: annotations.get(AUTH_FROM)?,
             superuser: credentials(secret)?,
-            rest: Credentials {
-                username: secret_text(secret, REST_USERNAME)?,
-                password: secret_text(secret, REST_PASSWORD)?,
-            },
             revision: annotations.get(AUTH_REVISION)?.parse().ok()?,
         })
     }
@@ -76,7 +63,6 @@ impl<'a> AuthInForce<'a> {
             from,
             superuser,
             revision: if is_same { self.revision } else { self.revision + 1 },
-            ..self
         }
     }
 
@@ -97,8 +83,6 @@ impl<'a> AuthInForce<'a> {
         let data = [
             (USERNAME, self.superuser.username),
             (PASSWORD, self.superuser.password),
-            (REST_USERNAME, self.rest.username),
-            (REST_PASSWORD, self.rest.password),
         ];
         let entry = |(key, value): (&str, &str)| (key.to_owned(), ByteString(value.as_bytes().to_vec()));
         Secret {
@@ -135,18 +119,18 @@ mod tests {
     }
 
     #[test]
-    fn another_password_counts_and_leaves_the_rest_api_alone() {
+    fn another_password_counts() {
         let first = AuthInForce::first("pg-auth", of("postgres", "one"));
         let renamed = first.followed_by("mine", of("postgres", "one"));
         assert_eq!((renamed.revision, renamed.from), (1, "mine"));
         let second = renamed.followed_by("mine", of("postgres", "two"));
-        assert_eq!((second.revision, second.rest.password), (2, "one"));
+        assert_eq!((second.revision, second.superuser.password), (2, "two"));
     }
 
     #[test]
     fn a_damaged_secret_is_none() {
         let mut secret = AuthInForce::first("pg-auth", of("postgres", "one")).secret("shop", "pg");
-        secret.data.get_or_insert_default().remove(REST_PASSWORD);
+        secret.data.get_or_insert_default().remove(PASSWORD);
         assert_eq!(AuthInForce::of_secret(&secret), None);
     }
 }

@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::material::Material;
+use crate::members_tls::MemberTls;
 use crate::pg::patroni;
 use crate::resolved::Resolved;
 use crate::tls::TlsPhase;
@@ -57,6 +58,7 @@ pub(crate) fn secret(resolved: &Resolved) -> Secret {
         entry(words::TRUST_CRT, resolved.tls.trust.to_pem()),
     ]);
     data.extend(resolved.tls.material.entries());
+    data.extend(resolved.member_tls.iter().flat_map(MemberTls::entries));
     Secret {
         metadata,
         type_: Some("Opaque".to_owned()),

@@ -7,7 +7,6 @@ use k8s_openapi::api::core::v1::{
     SeccompProfile, SecretKeySelector, SecurityContext,
 };
 
-use crate::auth_in_force::{REST_PASSWORD, REST_USERNAME};
 use crate::credentials::{PASSWORD, USERNAME};
 use crate::overlay::overlay;
 use crate::quantity::{amount_of, with_defaults};
@@ -217,14 +216,9 @@ fn environment(resolved: &Resolved) -> Vec<EnvVar> {
         ),
     ];
     // Replication uses the superuser too: with the method `cert`, the one client certificate names it.
-    let connections = [
-        ("SUPERUSER", USERNAME, PASSWORD),
-        ("REPLICATION", USERNAME, PASSWORD),
-        ("RESTAPI", REST_USERNAME, REST_PASSWORD),
-    ];
-    for (user, username, password) in connections {
-        variables.push(from_secret(&format!("PATRONI_{user}_USERNAME"), secret, username));
-        variables.push(from_secret(&format!("PATRONI_{user}_PASSWORD"), secret, password));
+    for user in ["SUPERUSER", "REPLICATION"] {
+        variables.push(from_secret(&format!("PATRONI_{user}_USERNAME"), secret, USERNAME));
+        variables.push(from_secret(&format!("PATRONI_{user}_PASSWORD"), secret, PASSWORD));
     }
     variables
 }

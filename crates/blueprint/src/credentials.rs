@@ -1,8 +1,8 @@
 //! The superuser's name and password in the auth Secret, and the forms of them that some reader would not take as they are.
 //!
 //! Readers are: the environment of a container (no NUL), `initdb` and Patroni (which puts the password into a `DO $$` block, and
-//! does not quote what is not ASCII), libpq's password file of a standby (one line, without a line break at its end), HTTP Basic
-//! authentication of Patroni's REST API (no colon in a name), drivers that prepare passwords as RFC 4013 says (no control
+//! does not quote what is not ASCII), libpq's password file of a standby (one line, without a line break at its end), connection
+//! URIs (no colon in a name), drivers that prepare passwords as RFC 4013 says (no control
 //! characters), the metrics exporter (no blank or quote in a name), the client certificate's common name, shells. A form that all
 //! of them take is accepted, so members, standbys, clients and operators use the same password.
 

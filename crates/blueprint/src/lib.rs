@@ -18,6 +18,7 @@ mod credentials;
 pub mod hash;
 pub mod labels;
 pub mod material;
+mod members_tls;
 pub mod paths;
 pub mod pg;
 pub mod resolve;
@@ -54,6 +55,7 @@ pub use credentials::{CredentialFault, Credentials, PASSWORD, USERNAME, credenti
 pub use deployment_tools::prune_guards;
 pub use hash::{hash_of, recorded_hash};
 pub use material::{KeyPair, Material, leaf_fingerprint, secret_text};
+pub use members_tls::{MemberTls, MembersTls};
 pub use paths as tls_names;
 pub use pet_set::followed_settings;
 pub use pg::dynamic::{DynamicChange, dynamic_change, goes_down_on_the_primary_first};

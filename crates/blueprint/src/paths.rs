@@ -14,6 +14,12 @@ pub const CLIENT_KEY: &str = "/tls/certs/client/client.key";
 pub const CLIENT_CA: &str = "/tls/certs/client/ca.crt";
 /// Exporter's certificate.
 pub const EXPORTER_CERT: &str = "/tls/certs/exporter/tls.crt";
+/// CAs of the certificates with which members and operators call Patroni.
+pub const MEMBERS_CA: &str = "/tls/certs/members/ca.crt";
+/// Certificate and private key of a member's Patroni.
+pub const MEMBER_IDENTITY: &str = "/tls/certs/members/member.pem";
+/// Folder of both.
+pub const MEMBERS_MOUNT: &str = "/tls/certs/members";
 /// Folder of the server's keys of the config Secret.
 pub const SERVER_MOUNT: &str = "/tls/certs/server";
 /// Folder of the client certificate's keys of the config Secret.

@@ -33,7 +33,8 @@ fn get(path: &str) -> HTTPGetAction {
     HTTPGetAction {
         path: Some(path.to_owned()),
         port: IntOrString::String(PATRONI_PORT_NAME.to_owned()),
-        scheme: Some("HTTP".to_owned()),
+        // kubelet checks no certificate and shows none, which Patroni asks for only where something is changed.
+        scheme: Some("HTTPS".to_owned()),
         ..HTTPGetAction::default()
     }
 }

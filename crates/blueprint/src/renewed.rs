@@ -13,12 +13,21 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use crate::ca_bundle::CaBundle;
 use crate::hash;
 use crate::material::Material;
+use crate::members_tls::MemberTls;
 
-/// The live config Secret, with these CAs to trust and these certificates.
-pub fn renewed_config(live: &Secret, trust: &CaBundle, material: &Material) -> Secret {
+/// The live config Secret, with these CAs to trust and these certificates where there are any, and with what members show on
+/// Patroni's REST API.
+pub fn renewed_config(
+    live: &Secret,
+    tls: Option<(&CaBundle, &Material)>,
+    member_tls: Option<&MemberTls>,
+) -> Secret {
     let mut data: BTreeMap<String, ByteString> = live.data.clone().unwrap_or_default();
-    data.insert(TRUST_CRT.to_owned(), ByteString(trust.to_pem().into_bytes()));
-    data.extend(material.entries());
+    if let Some((trust, material)) = tls {
+        data.insert(TRUST_CRT.to_owned(), ByteString(trust.to_pem().into_bytes()));
+        data.extend(material.entries());
+    }
+    data.extend(member_tls.into_iter().flat_map(MemberTls::entries));
     hash::seal(Secret {
         metadata: as_built(&live.metadata),
         type_: live.type_.clone(),
@@ -71,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_renewed_config_keeps_all_but_certificates_and_trust() {
-        let renewed = renewed_config(&live(), &CaBundle::default(), &Material::default());
+        let renewed = renewed_config(&live(), Some((&CaBundle::default(), &Material::default())), None);
         let data = renewed.data.as_ref().expect("data");
         assert_eq!(data["patroni.yml"].0, b"a");
         assert_eq!(data["trust.crt"].0, b"");
@@ -85,10 +94,20 @@ mod tests {
 
     #[test]
     fn renewing_twice_changes_nothing() {
-        let once = renewed_config(&live(), &CaBundle::default(), &Material::default());
-        assert_eq!(
-            renewed_config(&once, &CaBundle::default(), &Material::default()),
-            once
-        );
+        let (trust, material) = (CaBundle::default(), Material::default());
+        let members = MemberTls {
+            ca: "the CA".into(),
+            identity: "renewed".into(),
+        };
+        let renew = |live: &Secret| renewed_config(live, Some((&trust, &material)), Some(&members));
+        let once = renew(&live());
+        assert_eq!(MemberTls::of_config(&once), Some(members.clone()));
+        assert_eq!(renew(&once), once);
+    }
+
+    #[test]
+    fn a_database_without_tls_keeps_its_trust() {
+        let renewed = renewed_config(&live(), None, None);
+        assert_eq!(renewed.data, live().data);
     }
 }

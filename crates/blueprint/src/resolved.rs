@@ -14,6 +14,7 @@ use k8s_openapi::api::core::v1::{PersistentVolumeClaimSpec, ResourceRequirements
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
 use crate::labels;
+use crate::members_tls::MemberTls;
 use crate::pg::conf::Parameters;
 use crate::pg::wal::WalBudget;
 use crate::resolve::Invalid;
@@ -88,6 +89,8 @@ pub struct Resolved {
     pub wal_budget: WalBudget,
     /// The TLS switches.
     pub tls: TlsInputs,
+    /// What members show each other and the operators on Patroni's REST API; none before it was issued.
+    pub member_tls: Option<MemberTls>,
     /// The certificates; empty without `spec.tls`.
     pub certificates: Vec<ResolvedCertificate>,
     /// The metrics exporter.
@@ -267,12 +270,12 @@ impl Resolved {
 
     /// The host name by which a member is reached by the others and by the operators; the server certificate has it.
     pub fn pod_host(&self, pod: &str) -> String {
-        format!("{pod}.{}", self.governing_domain())
+        names::member_host(&self.name, &self.namespace, pod)
     }
 
     /// DNS domain of the members: `<db>-pods.<namespace>.svc`.
     pub fn governing_domain(&self) -> String {
-        format!("{}.{}.svc", names::governing_service(&self.name), self.namespace)
+        names::members_domain(&self.name, &self.namespace)
     }
 
     /// DNS names of the server certificate: KubeDB's, those that the members use, and the user's.

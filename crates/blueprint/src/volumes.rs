@@ -19,11 +19,12 @@ const CONFIG_SECRET: &str = "config-secret";
 const SERVER: &str = "tls-volume-server";
 const CLIENT: &str = "tls-volume-client";
 const EXPORTER: &str = "tls-volume-exporter";
+const MEMBERS: &str = "tls-volume-members";
 const SOCKET: &str = "socket";
 const TMP: &str = "tmp";
 
 /// Names that a user's volumes may not have: ours, and those that KubeDB reserves.
-pub const RESERVED_NAMES: [&str; 16] = [
+pub const RESERVED_NAMES: [&str; 17] = [
     "certs",
     CONFIG,
     CONFIG_SECRET,
@@ -36,6 +37,7 @@ pub const RESERVED_NAMES: [&str; 16] = [
     SOCKET,
     CLIENT,
     EXPORTER,
+    MEMBERS,
     SERVER,
     TMP,
     "tls-volume-metrics-exporter",
@@ -58,11 +60,12 @@ pub const RESERVED_PATHS: [&str; 11] = [
 ];
 
 /// Folders of files that the agent writes and the members read: the volume, and where it is mounted.
-const FOLDERS: [(&str, &str); 4] = [
+const FOLDERS: [(&str, &str); 5] = [
     (CONFIG, words::CONFIG_MOUNT),
     (SERVER, paths::SERVER_MOUNT),
     (CLIENT, paths::CLIENT_MOUNT),
     (EXPORTER, paths::EXPORTER_MOUNT),
+    (MEMBERS, paths::MEMBERS_MOUNT),
 ];
 
 /// Much more than certificates and configuration need, while there are two versions of them.

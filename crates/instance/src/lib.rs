@@ -24,7 +24,8 @@ pub use certificate::{
 pub use handshake::{Answer, HandshakeError, Served, probe, probe_tcp};
 pub use observed::Observed;
 pub use patroni::{
-    Cluster, Identity, Member, MemberStatus, Patroni, PatroniError, PendingChange, Switchover, Xlog,
+    Cluster, Identity, Member, MemberStatus, Patroni, PatroniError, PatroniTls, PendingChange, Switchover,
+    Xlog,
 };
 pub use preflight::{Fault, Purpose, examine, examine_issued, examine_issuer};
 pub use secrecy::Password;

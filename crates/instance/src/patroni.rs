@@ -1,22 +1,46 @@
-//! Patroni's REST API (4.1), plain HTTP inside the cluster network. Only calls that change something carry credentials.
+//! Patroni's REST API (4.1), over TLS of the database's internal CA. Calls that change something need a client certificate
+//! of that CA, so every call shows it.
+
+mod error;
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
+use reqwest::tls::TlsInfo;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::secrecy::Password;
+use crate::certificate::{self, CertificateError};
+pub use crate::patroni::error::PatroniError;
+use crate::tls::{ClientIdentity, Connector, TlsMode};
 
 /// A switchover is answered when the new leader is there; Patroni itself gives up after 20 s (two loops).
 const SWITCHOVER_DEADLINE: Duration = Duration::from_secs(30);
+
+/// What an operator needs to call Patroni: the CAs that it trusts, and who it is. `Debug` shows no key.
+#[derive(Clone, Debug)]
+pub struct PatroniTls {
+    ca: Vec<u8>,
+    identity: ClientIdentity,
+}
+
+impl PatroniTls {
+    /// The CAs (PEM), and a client certificate with its private key in one PEM text.
+    ///
+    /// # Errors
+    /// When the certificate or its key can't be read, or they do not belong together.
+    pub fn from_pem(ca: &[u8], identity: &[u8]) -> Result<Self, CertificateError> {
+        Ok(Self {
+            ca: ca.to_owned(),
+            identity: ClientIdentity::from_pem(identity, identity)?,
+        })
+    }
+}
 
 /// The Patroni of one member.
 #[derive(Clone)]
 pub struct Patroni {
     address: String,
-    user: String,
-    password: Password,
     deadline: Duration,
     http: Client,
 }
@@ -157,115 +181,67 @@ pub struct Switchover {
     pub candidate: String,
 }
 
-/// Patroni did not do it.
-#[derive(Debug, thiserror::Error)]
-pub enum PatroniError {
-    /// The HTTP client can't be made.
-    #[error("cannot make an HTTP client")]
-    Client(#[source] reqwest::Error),
-    /// No answer.
-    #[error("{doing} at {address}: Patroni cannot be reached; look at the Pod")]
-    Unreachable {
-        /// What we were doing.
-        doing: &'static str,
-        /// Where.
-        address: String,
-        /// Why not.
-        #[source]
-        source: reqwest::Error,
-    },
-    /// No answer in time: what was asked for may have happened or may still happen.
-    #[error("{doing} at {address}: no answer within {after:?}; look at the members before asking again")]
-    Deadline {
-        /// What we were doing.
-        doing: &'static str,
-        /// Where.
-        address: String,
-        /// The deadline.
-        after: Duration,
-    },
-    /// User or password is wrong.
-    #[error(
-        "{doing} at {address}: Patroni refused our credentials; its Pod may run with an older auth Secret"
-    )]
-    Unauthorized {
-        /// What we were doing.
-        doing: &'static str,
-        /// Where.
-        address: String,
-    },
-    /// It can't be done in the present state (412): wrong leader, no good candidate.
-    #[error("{doing} at {address}: not possible now: {why}; look at the cluster again")]
-    NotPossible {
-        /// What we were doing.
-        doing: &'static str,
-        /// Where.
-        address: String,
-        /// Patroni's words.
-        why: String,
-    },
-    /// Somebody else changed it at the same time (409).
-    #[error("{doing} at {address}: changed by somebody else at the same time; try again")]
-    Conflict {
-        /// What we were doing.
-        doing: &'static str,
-        /// Where.
-        address: String,
-    },
-    /// Patroni tried and did not succeed, or does not know (503).
-    #[error("{doing} at {address}: Patroni had no success: {why}; look at the cluster again")]
-    Failed {
-        /// What we were doing.
-        doing: &'static str,
-        /// Where.
-        address: String,
-        /// Patroni's words.
-        why: String,
-    },
-    /// An answer that we do not know.
-    #[error("{doing} at {address}: unexpected answer {status}: {body}")]
-    Unexpected {
-        /// What we were doing.
-        doing: &'static str,
-        /// Where.
-        address: String,
-        /// HTTP status.
-        status: u16,
-        /// The beginning of the body, or why it can't be read.
-        body: String,
-    },
-}
-
 impl Patroni {
-    /// The Patroni at `host:port`, with the credentials of the auth Secret. `deadline` is for each question.
+    /// The Patroni at an address and port, whose certificate must be for `host`. `deadline` is for each call.
     ///
     /// # Errors
     /// When no HTTP client can be made.
     pub fn new(
-        host: &str,
+        address: &str,
         port: u16,
-        user: &str,
-        password: Password,
+        host: &str,
+        tls: &PatroniTls,
         deadline: Duration,
     ) -> Result<Self, PatroniError> {
-        let http = Client::builder()
+        let mode = TlsMode::VerifyFull {
+            ca: tls.ca.clone(),
+            server_name: host.to_owned(),
+        };
+        let connector = Connector::new(&mode, Some(&tls.identity)).map_err(PatroniError::Trust)?;
+        let builder = Client::builder();
+        let builder = match connector {
+            Some(connector) => builder.use_preconfigured_tls((*connector.config).clone()),
+            None => builder,
+        };
+        let http = builder
+            .https_only(true)
+            .tls_info(true)
             // Members are reached directly, whatever the process' environment says about proxies.
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(PatroniError::Client)?;
-        let host = if host.contains(':') {
-            format!("[{host}]")
+        let address = if address.contains(':') {
+            format!("[{address}]:{port}")
         } else {
-            host.to_owned()
+            format!("{address}:{port}")
         };
         Ok(Self {
-            address: format!("{host}:{port}"),
-            user: user.to_owned(),
-            password,
+            address,
             deadline,
             http,
         })
+    }
+
+    /// The certificate that Patroni serves now: SHA-256 of its DER, lower-case hex.
+    ///
+    /// # Errors
+    /// [`PatroniError`].
+    pub async fn served_leaf(&self) -> Result<String, PatroniError> {
+        let doing = "reading its certificate";
+        // It needs neither PostgreSQL nor the API server.
+        let request = self.http.get(self.url("liveness")).timeout(self.deadline);
+        let sent = request.send().await;
+        let answer = sent.map_err(|error| self.no_answer(doing, error, self.deadline))?;
+        let info = answer.extensions().get::<TlsInfo>();
+        let leaf = info.and_then(TlsInfo::peer_certificate);
+        leaf.map(certificate::fingerprint)
+            .ok_or_else(|| PatroniError::Unexpected {
+                doing,
+                address: self.address.clone(),
+                status: answer.status().as_u16(),
+                body: "no certificate".to_owned(),
+            })
     }
 
     /// What the member says of itself.
@@ -368,13 +344,11 @@ impl Patroni {
     }
 
     fn url(&self, path: &str) -> String {
-        format!("http://{}/{path}", self.address)
+        format!("https://{}/{path}", self.address)
     }
 
     fn change(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http
-            .request(method, self.url(path))
-            .basic_auth(&self.user, Some(self.password.reveal()))
+        self.http.request(method, self.url(path))
     }
 
     async fn read<T: DeserializeOwned>(
@@ -425,11 +399,7 @@ impl Patroni {
     }
 
     fn unreachable(&self, doing: &'static str, source: reqwest::Error) -> PatroniError {
-        PatroniError::Unreachable {
-            doing,
-            address: self.address.clone(),
-            source,
-        }
+        PatroniError::of_connection(doing, self.address.clone(), source)
     }
 
     fn refused(&self, doing: &'static str, status: StatusCode, words: String) -> PatroniError {

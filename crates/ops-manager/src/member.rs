@@ -7,8 +7,11 @@ pub mod sql;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use api_types::vocabulary::{FILES_TOKEN, PATRONI_PORT, POSTGRES_PORT, SERVES_READS, SERVES_READS_LABEL};
-use instance::{Cluster, MemberStatus, Password, Patroni, PatroniError, Session, Switchover};
+use api_types::names;
+use api_types::vocabulary::{
+    FILES_TOKEN, INSTANCE_LABEL, PATRONI_PORT, POSTGRES_PORT, SERVES_READS, SERVES_READS_LABEL,
+};
+use instance::{Cluster, MemberStatus, Password, Patroni, PatroniError, PatroniTls, Session, Switchover};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use runtime::error_chain;
@@ -37,36 +40,32 @@ const STREAMING: &str = "streaming";
 /// Patroni's words for a member that takes writes.
 const PRIMARY: [&str; 2] = ["primary", "master"];
 
-/// What members ask for before they obey.
+/// What PostgreSQL asks for.
 #[derive(Clone, Debug)]
 pub struct Credentials {
     /// The superuser.
     pub user: String,
     /// Its password.
     pub password: Password,
-    /// Name for Patroni's REST API.
-    pub rest_user: String,
-    /// Its password.
-    pub rest_password: Password,
 }
 
 /// Connections to the members that were seen.
 pub struct Connections<'a> {
     seen: &'a Seen,
-    credentials: &'a Credentials,
+    patroni_tls: &'a PatroniTls,
 }
 
 impl<'a> Connections<'a> {
     /// The members, to be told something.
     ///
     /// # Errors
-    /// When the auth Secret was not read.
+    /// When the Secret with the operators' certificate was not read.
     pub fn new(seen: &'a Seen) -> Result<Self, Error> {
-        let credentials = seen
-            .credentials
-            .as_ref()
-            .ok_or_else(|| Error::Vanished("the auth Secret".into()))?;
-        Ok(Self { seen, credentials })
+        let patroni_tls = seen
+            .patroni_tls
+            .present()
+            .ok_or_else(|| Error::Vanished("the Secret with the operators' certificate".into()))?;
+        Ok(Self { seen, patroni_tls })
     }
 
     /// Asks every member, side by side; with the sessions in which they answered, by Pod name.
@@ -86,7 +85,7 @@ impl<'a> Connections<'a> {
         // Every Patroni reports the same.
         let any = leader.as_deref().and_then(|leader| seen.pod(leader));
         let dynamic = match any.or_else(|| seen.pods.values().next()) {
-            Some(pod) if asks_patroni => dynamic_configuration(pod).await,
+            Some(pod) if asks_patroni => dynamic_configuration(seen, pod).await,
             _ => None,
         };
         let members = Members {
@@ -219,11 +218,10 @@ impl<'a> Connections<'a> {
     }
 
     fn patroni(&self, pod: &str) -> Result<Option<Patroni>, Error> {
-        self.seen
-            .pod(pod)
-            .and_then(address)
-            .map(|address| patroni(&address, pod, Some(self.credentials)))
-            .transpose()
+        match self.seen.pod(pod) {
+            Some(pod) => patroni(pod, self.patroni_tls),
+            None => Ok(None),
+        }
     }
 }
 
@@ -232,8 +230,10 @@ fn tolerant(action: &'static str, pod: &str, outcome: Result<(), PatroniError>) 
     match outcome {
         Err(
             source @ (PatroniError::Unauthorized { .. }
+            | PatroniError::Untrusted { .. }
             | PatroniError::Unexpected { .. }
-            | PatroniError::Client(_)),
+            | PatroniError::Client(_)
+            | PatroniError::Trust(_)),
         ) => Err(Error::Member {
             action,
             pod: pod.to_owned(),
@@ -252,17 +252,25 @@ fn tolerant(action: &'static str, pod: &str, outcome: Result<(), PatroniError>) 
     }
 }
 
-fn patroni(address: &str, pod: &str, credentials: Option<&Credentials>) -> Result<Patroni, Error> {
-    let (user, password) = match credentials {
-        Some(credentials) => (credentials.rest_user.as_str(), credentials.rest_password.clone()),
-        None => ("", Password::new("")),
+/// The Patroni of a member; `None` while its Pod has no address.
+fn patroni(pod: &Pod, tls: &PatroniTls) -> Result<Option<Patroni>, Error> {
+    let Some(address) = address(pod) else {
+        return Ok(None);
     };
     let port = u16::try_from(PATRONI_PORT).unwrap_or_default();
-    Patroni::new(address, port, user, password, ANSWER_WITHIN).map_err(|source| Error::Member {
+    let patroni = Patroni::new(&address, port, &host(pod), tls, ANSWER_WITHIN);
+    patroni.map(Some).map_err(|source| Error::Member {
         action: "reach",
-        pod: pod.to_owned(),
+        pod: pod.name_any(),
         source: source.into(),
     })
+}
+
+/// The name that a member's certificates have.
+fn host(pod: &Pod) -> String {
+    let database = pod.labels().get(INSTANCE_LABEL).map(String::as_str);
+    let namespace = pod.namespace().unwrap_or_default();
+    names::member_host(database.unwrap_or_default(), &namespace, &pod.name_any())
 }
 
 fn address(pod: &Pod) -> Option<String> {
@@ -291,7 +299,7 @@ async fn ask(seen: &Seen, pod: &Pod) -> Answer {
         .map_or("postgres", |credentials| credentials.user.as_str());
     let port = u16::try_from(POSTGRES_PORT).unwrap_or_default();
     let ((status, cluster), probe, server) = tokio::join!(
-        ask_patroni(&address, pod),
+        ask_patroni(seen, pod),
         probe::look(&address, port, user, ANSWER_WITHIN),
         sql::look(seen, &address, ANSWER_WITHIN),
     );
@@ -319,8 +327,8 @@ async fn ask(seen: &Seen, pod: &Pod) -> Answer {
 }
 
 /// Unknown when Patroni does not answer.
-async fn dynamic_configuration(pod: &Pod) -> Option<serde_json::Value> {
-    let patroni = patroni(&address(pod)?, &pod.name_any(), None).ok()?;
+async fn dynamic_configuration(seen: &Seen, pod: &Pod) -> Option<serde_json::Value> {
+    let patroni = patroni(pod, seen.patroni_tls.present()?).ok()??;
     patroni.config().await.ok()
 }
 
@@ -328,13 +336,22 @@ fn forgets_slots(dynamic: &serde_json::Value) -> bool {
     dynamic.get(SLOT_RETENTION).and_then(serde_json::Value::as_i64) == Some(0)
 }
 
-async fn ask_patroni(address: &str, pod: &Pod) -> (Result<MemberStatus, String>, Option<Cluster>) {
-    let patroni = match patroni(address, &pod.name_any(), None) {
+async fn ask_patroni(seen: &Seen, pod: &Pod) -> (Result<MemberStatus, String>, Option<Cluster>) {
+    let patroni = match reach(seen, pod) {
         Ok(patroni) => patroni,
-        Err(error) => return (Err(error_chain(&error)), None),
+        Err(why) => return (Err(why), None),
     };
     let (status, cluster) = tokio::join!(patroni.status(), patroni.cluster());
     (status.map_err(|error| error_chain(&error)), cluster.ok())
+}
+
+fn reach(seen: &Seen, pod: &Pod) -> Result<Patroni, String> {
+    let tls = seen
+        .patroni_tls
+        .require("the Secret with the operators' certificate");
+    let tls = tls.map_err(|waiting| waiting.to_string())?;
+    let patroni = patroni(pod, tls).map_err(|error| error_chain(&error))?;
+    patroni.ok_or_else(|| "it has no address".to_owned())
 }
 
 fn state(status: &MemberStatus, cluster: Option<&Cluster>, pod: &str) -> PatroniState {

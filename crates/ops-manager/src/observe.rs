@@ -12,7 +12,7 @@ use api_types::tls::IssuerRef;
 use api_types::vocabulary::{INSTANCE_LABEL, NAME_LABEL, NAME_VALUE, TRUST_CRT};
 use api_types::{AppBinding, PauseHolder, PetSet, Postgres, PostgresOpsRequest, PostgresVersion, names};
 use blueprint::{CaBundle, Material, secret_text};
-use instance::Session;
+use instance::{PatroniTls, Session};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret, ServiceAccount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -36,6 +36,8 @@ pub struct Seen {
     pub pods: BTreeMap<String, Pod>,
     /// What members ask for before they obey; absent until the auth Secret was read.
     pub credentials: Option<Credentials>,
+    /// How Patroni is called.
+    pub patroni_tls: Observed<PatroniTls>,
     /// The sessions in which members answered, by Pod name.
     pub sessions: BTreeMap<String, Session>,
 }
@@ -125,11 +127,25 @@ pub async fn during(client: &kube::Client, op: &Operation) -> Seen {
     let reads = op.type_.reads(op, &postgres);
     let tls_reads = reads.tls.as_ref();
     let in_force_name = names::auth_in_force(db);
-    let (world, config, auth, in_force, user_conf, others, app_binding, pods, makes_account, tls) = tokio::join!(
+    let members_tls_name = names::members_tls_secret(db);
+    let (
+        world,
+        config,
+        auth,
+        in_force,
+        members_tls,
+        user_conf,
+        others,
+        app_binding,
+        pods,
+        makes_account,
+        tls,
+    ) = tokio::join!(
         surroundings(&reader, op, &reads, Observed::Present(postgres.clone())),
         reader.look::<Secret>(&config_name),
         reader.look::<Secret>(&auth_name),
         reader.look::<Secret>(&in_force_name),
+        reader.look::<Secret>(&members_tls_name),
         secrets::user_conf(&reader, &postgres),
         secrets::user_confs(&reader, &reads.user_confs),
         reader.look::<AppBinding>(db),
@@ -137,15 +153,18 @@ pub async fn during(client: &kube::Client, op: &Operation) -> Seen {
         makes_named_service_account(&reader, &postgres),
         tls::observe::observe(&reader, op, tls_reads),
     );
+    let members_tls = secrets::members_tls(members_tls, &postgres);
     let auth = secrets::in_force(in_force, auth);
     Seen {
         credentials: secrets::credentials(&auth),
+        patroni_tls: secrets::patroni_tls(&members_tls),
         reads,
         pods,
         sessions: BTreeMap::new(),
         world: World {
             config: config_facts(config),
             superuser: secrets::superuser(&auth),
+            member_tls: members_tls.map(|issued| issued.of_member()),
             user_conf,
             other_user_confs: others,
             app_binding: app_binding.map(|it| it.metadata),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use api_types::postgres::DatabasePhase;
 use api_types::tls::{CertificateAlias, IssuerRef};
 use api_types::{PauseHolder, PetSet, Postgres, PostgresVersion};
-use blueprint::{CaBundle, Material};
+use blueprint::{CaBundle, Material, MemberTls};
 use instance::{LoadedConfiguration, LoadedParameters, PendingChange, Replica, SslSessions};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ResourceRequirements;
@@ -80,6 +80,8 @@ pub struct World {
     pub other_user_confs: BTreeMap<String, Observed<String>>,
     /// The superuser's name in the auth Secret.
     pub superuser: Observed<String>,
+    /// What members show each other and the operators on Patroni's REST API, as the provisioner issued it.
+    pub member_tls: Observed<MemberTls>,
     /// The service account that the spec names is this database's own.
     pub makes_named_service_account: bool,
     /// The config Secret.

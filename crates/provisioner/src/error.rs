@@ -2,12 +2,17 @@
 
 use runtime::{ApplyError, ReconcileError, Retry};
 
+use crate::members_tls::IssueError;
+
 /// A pass over a database failed and will be tried again.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The API server did not let us read or write something.
     #[error(transparent)]
     Api(#[from] ApplyError),
+    /// The internal CA could not sign.
+    #[error(transparent)]
+    Issue(#[from] IssueError),
     /// The spec asks for TLS and nobody can issue certificates.
     #[error(
         "{postgres} has spec.tls, but the cluster has no cert-manager.io/v1 Certificates; install cert-manager"
@@ -22,13 +27,14 @@ impl ReconcileError for Error {
     fn category(&self) -> &'static str {
         match self {
             Self::Api(error) => error.category(),
+            Self::Issue(_) => "members_tls",
             Self::NoCertManager { .. } => "no_cert_manager",
         }
     }
 
     fn retry(&self) -> Retry {
         match self {
-            Self::Api(_) => Retry::Backoff,
+            Self::Api(_) | Self::Issue(_) => Retry::Backoff,
             Self::NoCertManager { .. } => Retry::After(std::time::Duration::from_secs(30)),
         }
     }
@@ -39,7 +45,7 @@ impl Error {
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Api(error) => error.is_refusal(),
-            Self::NoCertManager { .. } => true,
+            Self::Issue(_) | Self::NoCertManager { .. } => true,
         }
     }
 }

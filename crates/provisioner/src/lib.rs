@@ -12,6 +12,7 @@ pub mod decide;
 pub mod error;
 pub mod health;
 pub mod held;
+pub mod members_tls;
 pub mod metrics;
 pub mod observe;
 mod password;

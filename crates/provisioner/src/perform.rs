@@ -14,6 +14,7 @@ use crate::child::Child;
 use crate::controller::Context;
 use crate::error::Error;
 use crate::for_child;
+use crate::members_tls::{self, IssueError, Order};
 use crate::password;
 use crate::plan::Action;
 use crate::world::World;
@@ -69,6 +70,7 @@ impl Writer<'_> {
                     self.keep_credentials(&kept).await?;
                 }
             }
+            Action::IssueMembersTls(order) => self.issue_members_tls(order).await?,
             Action::KeepCredentials(secret) => self.keep_credentials(secret).await?,
             Action::ReleaseAuthSecret(secret) => {
                 let owners = secret.metadata.owner_references.clone().unwrap_or_default();
@@ -156,6 +158,20 @@ impl Writer<'_> {
         api.create(&params, &secret)
             .await
             .map_err(|source| ApplyError::new("create", id, source))?;
+        Ok(())
+    }
+
+    async fn issue_members_tls(&self, order: &Order) -> Result<(), Error> {
+        let name = names::members_tls_secret(self.world.name());
+        tracing::info!(name, ca = ?order.ca, "issuing the certificates of members and operators");
+        let issued = members_tls::issue(order, self.world.now);
+        let issued = issued.map_err(|source| IssueError { secret: name, source })?;
+        runtime::apply(
+            &self.context.client,
+            &issued.secret(&self.postgres),
+            CHILDREN_MANAGER,
+        )
+        .await?;
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::child::Child;
 use crate::health::Renewal;
+use crate::members_tls::Order;
 
 /// One write to the world. A closed list: `perform` interprets it, nothing else writes.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +26,8 @@ pub enum Action {
     NameAuthSecret(String),
     /// Make the auth Secret with a new random password, and the Secret with the credentials that open the database.
     CreateAuthSecret(Box<Resolved>),
+    /// Issue certificates of members and operators, and write them into their Secret.
+    IssueMembersTls(Box<Order>),
     /// Write the Secret with the credentials that open the database.
     KeepCredentials(Box<Secret>),
     /// Take the ownership of this Postgres off its auth Secret, so that it survives.

@@ -74,6 +74,8 @@ pub enum Secrets {
 pub struct SecretFacts {
     /// The superuser's credentials.
     pub auth: Option<Secret>,
+    /// The internal CA and what it issued.
+    pub members_tls: Option<Secret>,
     /// The credentials that open the database (`<db>-auth-in-force`).
     pub in_force: Option<Secret>,
     /// The user's configuration.

@@ -8,6 +8,7 @@ mod all_operations;
 mod bad_requests;
 mod deletion;
 mod edited;
+mod members_tls;
 mod metrics;
 mod mounted;
 mod pause;

@@ -30,6 +30,7 @@ struct Local<'a> {
     log: Log,
     kubernetes: Kubernetes,
     restapi: RestApi,
+    ctl: Client,
     bootstrap: Bootstrap,
     postgresql: LocalPostgresql,
 }
@@ -56,6 +57,20 @@ struct Kubernetes {
 #[derive(Serialize)]
 struct RestApi {
     listen: String,
+    /// Has the private key, too.
+    certfile: &'static str,
+    cafile: &'static str,
+    /// `optional`: whoever changes something shows a certificate of this CA, whoever only reads need not (Patroni 4.1,
+    /// `RestApiServer.check_access`).
+    verify_client: &'static str,
+}
+
+/// How Patroni and `patronictl` call other members. Patroni checks their CA, `patronictl` their names as well (Patroni 4.1,
+/// `PatroniRequest.reload_config`). Each connection reads the files again.
+#[derive(Serialize)]
+struct Client {
+    certfile: &'static str,
+    cacert: &'static str,
 }
 
 #[derive(Serialize)]
@@ -138,6 +153,13 @@ pub(crate) fn local_configuration(resolved: &Resolved) -> String {
         kubernetes: kubernetes(resolved),
         restapi: RestApi {
             listen: format!("0.0.0.0:{}", words::PATRONI_PORT),
+            certfile: paths::MEMBER_IDENTITY,
+            cafile: paths::MEMBERS_CA,
+            verify_client: "optional",
+        },
+        ctl: Client {
+            certfile: paths::MEMBER_IDENTITY,
+            cacert: paths::MEMBERS_CA,
         },
         bootstrap: Bootstrap {
             dcs: dynamic(resolved),

@@ -21,6 +21,7 @@ use api_types::{PetSet, Postgres, PostgresVersion};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaimSpec, Secret};
 
 use crate::material::secret_text;
+use crate::members_tls::MemberTls;
 use crate::quantity;
 use crate::resolved::Resolved;
 use crate::tls::TlsInputs;
@@ -64,6 +65,8 @@ pub struct LiveFacts {
     pub configuration: Option<RunningConfiguration>,
     /// What claims are made from: a volume keeps it until a request changes the volume, so an edit of the spec does not.
     pub storage: Option<Box<PersistentVolumeClaimSpec>>,
+    /// What members show each other and the operators on Patroni's REST API.
+    pub member_tls: Option<MemberTls>,
     /// The service account that the user names does not exist, or is already this Postgres' own: then it is ours to make.
     pub make_named_service_account: bool,
 }

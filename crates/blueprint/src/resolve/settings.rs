@@ -96,6 +96,7 @@ pub(super) fn answer(
         slot_limit: slot_limit(question, budget),
         wal_budget: budget,
         tls: question.inputs.tls.clone(),
+        member_tls: live.member_tls.clone(),
         certificates,
         monitor: monitor(question),
         restart_token: live.restart_token.clone(),

@@ -7,7 +7,9 @@ use api_types::tls::CertificateAlias;
 use api_types::{Postgres, PostgresVersion};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use blueprint::{CaBundle, Inputs, Invalid, KeyPair, LiveFacts, Material, Resolved, TlsInputs, TlsPhase};
+use blueprint::{
+    CaBundle, Inputs, Invalid, KeyPair, LiveFacts, Material, MemberTls, Resolved, TlsInputs, TlsPhase,
+};
 
 /// UID of every database in tests.
 pub const UID: &str = "0b3c1111-2222-4333-8444-55550aeba1da";
@@ -40,7 +42,10 @@ impl Scenario {
             version,
             user_conf: None,
             tls,
-            live: LiveFacts::default(),
+            live: LiveFacts {
+                member_tls: Some(member_tls()),
+                ..LiveFacts::default()
+            },
         }
     }
 
@@ -109,6 +114,14 @@ pub fn material() -> Material {
     };
     let all = CertificateAlias::ALL.into_iter();
     all.fold(Material::default(), |all, alias| all.with(alias, pair(alias)))
+}
+
+/// A stand-in for what the internal CA issued.
+pub fn member_tls() -> MemberTls {
+    MemberTls {
+        ca: ca("of the members").to_pem(),
+        identity: format!("{}key of a member\n", ca("member").to_pem()),
+    }
 }
 
 /// The catalog entry of this name, as far as it matters.

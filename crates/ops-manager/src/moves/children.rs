@@ -13,6 +13,9 @@ use crate::step::{Progress, StepResult};
 use crate::waiting::WaitingOn;
 use crate::world::{Observed, World};
 
+/// What Patroni could not start without; the provisioner issues it.
+const MEMBERS_TLS: &str = "the Secret with the certificates of members and operators";
+
 /// A database as some state of an operation wants it.
 pub struct RenderedState {
     /// Every question answered.
@@ -165,6 +168,8 @@ fn live_facts(world: &World) -> StepResult<LiveFacts> {
     let deployed = world.postgres.present().and_then(Postgres::deployed);
     live.auth = deployed.and_then(|deployed| deployed.auth.clone());
     live.make_named_service_account = world.makes_named_service_account;
+    let member_tls = world.member_tls.require(MEMBERS_TLS)?;
+    live.member_tls = Some(member_tls.clone());
     Ok(live)
 }
 

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use api_types::ops_request::ConfigurationSettings;
 use api_types::vocabulary::USER_CONF;
 use api_types::{Postgres, names};
-use blueprint::{AuthInForce, secret_text};
-use instance::Password;
+use blueprint::{AuthInForce, MembersTls, secret_text};
+use instance::{Password, PatroniTls};
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
+use runtime::error_chain;
 
-use super::Reader;
+use super::{Reader, is_owned_by};
 use crate::member::Credentials;
 use crate::world::Observed;
 
@@ -38,19 +39,46 @@ pub fn in_force(in_force: Observed<Secret>, auth: Observed<Secret>) -> Observed<
 /// What Patroni and PostgreSQL ask for.
 pub fn credentials(secret: &Observed<Secret>) -> Option<Credentials> {
     let secret = secret.present()?;
-    let (superuser, rest) = match AuthInForce::of_secret(secret) {
-        Some(in_force) => (in_force.superuser, in_force.rest),
-        None => {
-            let of_auth = blueprint::credentials(secret)?;
-            (of_auth, of_auth)
-        }
+    let superuser = match AuthInForce::of_secret(secret) {
+        Some(in_force) => in_force.superuser,
+        None => blueprint::credentials(secret)?,
     };
     Some(Credentials {
         user: superuser.username.to_owned(),
         password: Password::new(superuser.password),
-        rest_user: rest.username.to_owned(),
-        rest_password: Password::new(rest.password),
     })
+}
+
+/// The internal CA and what it issued. Somebody else's Secret of that name is not used.
+pub fn members_tls(secret: Observed<Secret>, postgres: &Postgres) -> Observed<MembersTls> {
+    let secret = match secret {
+        Observed::Present(secret) => secret,
+        Observed::Absent => return Observed::Absent,
+        Observed::Unknown(why) => return Observed::Unknown(why),
+    };
+    let name = secret.name_any();
+    if !is_owned_by(&secret.metadata, postgres) {
+        return Observed::Unknown(format!("Secret {name} is not this database's"));
+    }
+    match MembersTls::of_secret(&secret) {
+        Some(issued) => Observed::Present(issued),
+        None => Observed::Unknown(format!(
+            "Secret {name} lacks a key; the provisioner makes it again"
+        )),
+    }
+}
+
+/// The operators' certificate for Patroni.
+pub fn patroni_tls(issued: &Observed<MembersTls>) -> Observed<PatroniTls> {
+    let issued = match issued {
+        Observed::Present(issued) => issued,
+        Observed::Absent => return Observed::Absent,
+        Observed::Unknown(why) => return Observed::Unknown(why.clone()),
+    };
+    match PatroniTls::from_pem(issued.ca.as_bytes(), issued.operator.as_bytes()) {
+        Ok(tls) => Observed::Present(tls),
+        Err(error) => Observed::Unknown(error_chain(&error)),
+    }
 }
 
 /// The superuser's name.

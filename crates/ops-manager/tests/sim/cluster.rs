@@ -30,7 +30,7 @@ use testkit::authority::Authority;
 
 use serde_json::Value;
 
-use crate::objects::{build, condition_of, issue, set_issuing};
+use crate::objects::{build, condition_of, issue, member_tls, set_issuing};
 use crate::parameters::{self, Settings};
 
 /// The Secret of the client certificate.
@@ -230,6 +230,7 @@ impl Cluster {
             postgres: Observed::Present(self.postgres.clone()),
             version: Observed::Present(self.version.clone()),
             superuser: Observed::Present("postgres".into()),
+            member_tls: Observed::Present(member_tls()),
             user_conf: self
                 .user_conf()
                 .map_or(Observed::Absent, |text| Observed::Present(text.to_owned())),

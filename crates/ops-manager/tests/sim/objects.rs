@@ -3,7 +3,7 @@
 use api_types::cert_manager::{Certificate, IssuerCondition};
 use api_types::vocabulary::PAUSED_BY;
 use api_types::{PetSet, Postgres, PostgresVersion};
-use blueprint::{Children, Inputs, KeyPair, LiveFacts, TlsInputs};
+use blueprint::{Children, Inputs, KeyPair, LiveFacts, MemberTls, TlsInputs};
 use testkit::authority::Authority;
 
 pub fn build(
@@ -19,7 +19,8 @@ pub fn build(
         .annotations
         .get_or_insert_default()
         .remove(PAUSED_BY);
-    let live = LiveFacts::from_pet_set(pet_set).with_superuser(Some("postgres".into()));
+    let mut live = LiveFacts::from_pet_set(pet_set).with_superuser(Some("postgres".into()));
+    live.member_tls = Some(member_tls());
     let inputs = Inputs {
         postgres: &postgres,
         version,
@@ -28,6 +29,14 @@ pub fn build(
         live,
     };
     blueprint::build(&blueprint::resolve(&inputs).expect("a valid Postgres"))
+}
+
+/// What the internal CA issued for members.
+pub fn member_tls() -> MemberTls {
+    MemberTls {
+        ca: "the internal CA".into(),
+        identity: "a member's certificate and key".into(),
+    }
 }
 
 pub fn set_issuing(certificate: &mut Certificate) {

@@ -113,13 +113,14 @@ impl Run {
 
     /// One read of this look has failed.
     fn hide_something(&mut self, world: &mut World) {
-        let hide: [fn(&mut World); 9] = [
+        let hide: [fn(&mut World); 10] = [
             |world| world.claims = Observed::Unknown("timed out".into()),
             |world| world.postgres = Observed::Unknown("timed out".into()),
             |world| world.version = Observed::Unknown("timed out".into()),
             |world| world.config = Observed::Unknown("timed out".into()),
             |world| world.pet_set = Observed::Unknown("timed out".into()),
             |world| world.superuser = Observed::Unknown("timed out".into()),
+            |world| world.member_tls = Observed::Unknown("timed out".into()),
             |world| world.app_binding = Observed::Unknown("timed out".into()),
             |world| {
                 let members = world.members.iter_mut().flat_map(|it| it.by_pod.values_mut());

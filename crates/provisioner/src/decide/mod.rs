@@ -12,6 +12,7 @@ pub mod deployed;
 pub mod drift;
 pub mod halt;
 pub mod issuer;
+pub mod members_tls;
 pub mod names;
 pub mod outdated;
 pub mod parameters;
@@ -34,7 +35,7 @@ use api_types::postgres::conditions as types;
 use api_types::reported::postgres::reasons;
 
 use crate::plan::Plan;
-use crate::world::World;
+use crate::world::{Secrets, World};
 
 /// Something that the user has to change before anything is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,6 +120,9 @@ fn paused(world: &World, holder: &PauseHolder) -> Plan {
         checks_health: true,
         ..Plan::default()
     };
+    if let (Secrets::Read(secrets), false) = (&world.secrets, holder.is_person()) {
+        members_tls::choose(world, secrets).issue_what_is_lost(&mut plan);
+    }
     // The ops-manager edits the spec in its own pause, and carries it out.
     let waits = holder.is_person() && is_edited_since(world);
     if waits && !is_false(world.conditions(), types::SPEC_APPLIED) {

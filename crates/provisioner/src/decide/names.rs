@@ -69,7 +69,17 @@ pub fn taken(world: &World, secrets: &SecretFacts, wanted: &[Child]) -> Option<R
     let certificates = wanted
         .iter()
         .filter_map(|child| of_certificate(world, secrets, child));
-    let all: Vec<String> = children.chain(holders).chain(certificates).collect();
+    let internal = secrets.members_tls.iter().filter_map(|secret| {
+        match of_child(world, &Child::Secret(secret.clone())) {
+            Whose::Others(sentence) => Some(sentence),
+            Whose::Ours | Whose::Going(_) => None,
+        }
+    });
+    let all: Vec<String> = children
+        .chain(holders)
+        .chain(certificates)
+        .chain(internal)
+        .collect();
     (!all.is_empty()).then(|| Refusal::new(reasons::NAME_TAKEN, all.join(". ")))
 }
 

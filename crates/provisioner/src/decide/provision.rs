@@ -11,7 +11,8 @@ use blueprint::{Inputs, Invalid, LiveFacts, Resolved, TlsInputs};
 use crate::child::Child;
 use crate::decide::auth::{self, Auth};
 use crate::decide::{
-    Refusal, children, deployed, drift, names, outdated, parameters, patroni, renewal, services, tls, volumes,
+    Refusal, children, deployed, drift, members_tls, names, outdated, parameters, patroni, renewal, services,
+    tls, volumes,
 };
 use crate::plan::{Action, Plan};
 use crate::world::{SecretFacts, Secrets, UserConf, Version, World};
@@ -44,16 +45,32 @@ pub fn plan(world: &World) -> Plan {
         }
         return plan;
     };
-    match resolve(world, secrets) {
-        Ok((resolved, refused)) => provision(world, secrets, resolved, refused, &mut plan),
-        Err(refusal) => refuse(world, Some(secrets), refusal, &mut plan),
+    let members = members_tls::choose(world, secrets);
+    let known = Known { secrets, members };
+    match resolve(world, &known) {
+        Ok((resolved, refused)) => provision(world, &known, resolved, refused, &mut plan),
+        Err(refusal) => refuse(world, Some(&known), refusal, &mut plan),
     }
     plan
 }
 
+/// What the namespace's Secrets say, and what follows for the members' own certificate.
+struct Known<'a> {
+    secrets: &'a SecretFacts,
+    members: members_tls::Chosen,
+}
+
+impl Known<'_> {
+    /// Gives members that run what was renewed, and nothing else.
+    fn renew(&self, world: &World, plan: &mut Plan) -> Option<Refusal> {
+        renewal::plan_for_what_runs(world, self.secrets, self.members.given.as_ref(), plan)
+    }
+}
+
 /// Everything that the builders need, with what of the spec is held, and the certificate or the password that not every member
 /// can use; or what the user has to change.
-fn resolve(world: &World, secrets: &SecretFacts) -> Result<(Resolved, Option<Refusal>), Refusal> {
+fn resolve(world: &World, known: &Known<'_>) -> Result<(Resolved, Option<Refusal>), Refusal> {
+    let secrets = known.secrets;
     let version = match &world.version {
         Version::Found(version) => version,
         Version::Unknown { known } => return Err(unknown_version(world, known)),
@@ -80,7 +97,10 @@ fn resolve(world: &World, secrets: &SecretFacts) -> Result<(Resolved, Option<Ref
         version,
         user_conf: user_conf(world, &secrets.user_conf)?,
         tls: TlsInputs::default(),
-        live: live_facts(world, followed),
+        live: LiveFacts {
+            member_tls: known.members.given.clone(),
+            ..live_facts(world, followed)
+        },
     };
     let mut resolved = blueprint::resolve(&inputs).map_err(|invalid| invalid_spec(&invalid))?;
     let held = volumes::hold(world, &mut resolved)?;
@@ -143,10 +163,13 @@ fn invalid_spec(invalid: &[Invalid]) -> Refusal {
 }
 
 /// Nothing is changed but certificates that were renewed; the user is told what to change.
-fn refuse(world: &World, secrets: Option<&SecretFacts>, refusal: Refusal, plan: &mut Plan) {
+fn refuse(world: &World, known: Option<&Known<'_>>, refusal: Refusal, plan: &mut Plan) {
     let mut refusal = refusal;
     if drift::may_hold(world) {
-        refusal = refusal.and(secrets.and_then(|secrets| renewal::plan_for_what_runs(world, secrets, plan)));
+        if let Some(known) = known {
+            known.members.issue(plan);
+            refusal = refusal.and(known.renew(world, plan));
+        }
     } else {
         // A database that was ready once stays provisioned.
         let first = if world.is_provisioned() {
@@ -171,18 +194,19 @@ fn refuse(world: &World, secrets: Option<&SecretFacts>, refusal: Refusal, plan: 
 
 fn provision(
     world: &World,
-    secrets: &SecretFacts,
+    known: &Known<'_>,
     mut resolved: Resolved,
     refused: Option<Refusal>,
     plan: &mut Plan,
 ) {
+    let secrets = known.secrets;
     let leaving = drift::leaving(world, &resolved).map(|(running, refusal)| {
         resolved.replicas = running;
         refusal
     });
     let mut wanted = children::ordered(&resolved);
     let taken = match names::taken(world, secrets, &wanted) {
-        Some(taken) if world.is_unborn() => return refuse(world, Some(secrets), taken, plan),
+        Some(taken) if world.is_unborn() => return refuse(world, Some(known), taken, plan),
         taken => taken,
     };
     plan.acts_on_spec = true;
@@ -198,11 +222,14 @@ fn provision(
         message,
     );
     credentials(world, secrets, &resolved, plan);
+    known.members.issue(plan);
 
     let mut held = drift::held(world, &resolved);
     if let Some(refusal) = held.take() {
         wanted.retain(|child| !drift::holds(child));
-        held = Some(refusal.and(renewal::plan_for_what_runs(world, secrets, plan)));
+        held = Some(refusal.and(known.renew(world, plan)));
+    } else if known.members.given.is_none() {
+        wanted.retain(|child| !waits_for_certificates(world, child));
     } else if let Some(missing) = tls::missing(world, secrets, &resolved) {
         wanted.retain(|child| !waits_for_certificates(world, child));
         plan.wait(missing, CERTIFICATES_AGAIN);

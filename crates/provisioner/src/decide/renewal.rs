@@ -8,7 +8,7 @@ use api_types::reported::postgres::events;
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::{FILES_TOKEN, TRUST_CRT};
 use blueprint::{
-    CaBundle, KeyPair, Material, TlsInputs, TlsPhase, recorded_hash, recorded_phase, secret_text,
+    CaBundle, KeyPair, Material, MemberTls, TlsInputs, TlsPhase, recorded_hash, recorded_phase, secret_text,
 };
 use k8s_openapi::api::core::v1::{Pod, Secret};
 
@@ -90,35 +90,59 @@ fn is_given(config: &Secret, tls: &TlsInputs) -> bool {
 
 /// The same while the spec is not followed, whatever the reason: nobody's certificates may run out over an edit that waits.
 /// The live children get the certificates that were renewed, and nothing else. Returns why one is given to nobody.
-pub fn plan_for_what_runs(world: &World, secrets: &SecretFacts, plan: &mut Plan) -> Option<Refusal> {
+pub fn plan_for_what_runs(
+    world: &World,
+    secrets: &SecretFacts,
+    members: Option<&MemberTls>,
+    plan: &mut Plan,
+) -> Option<Refusal> {
     let config = world.config_secret()?;
+    let (tls, refused) = running_tls(world, secrets, config);
+    let inputs = tls.as_ref().map(|tls| (&tls.trust, &tls.material));
+    let renewed = blueprint::renewed_config(config, inputs, members);
+    let mut changed = Vec::new();
+    if renewed.data != config.data {
+        changed.push(Child::Secret(renewed));
+    }
+    if let Some(tls) = &tls {
+        changed.extend(app_binding(world, &tls.trust));
+        publish(secrets, &tls.trust, plan);
+    }
+    children::apply(world, &changed, plan);
+    if let Some(tls) = &tls {
+        self::plan(world, tls, plan);
+    }
+    refused
+}
+
+/// What members that have to use TLS are given; none where they need not. With why a certificate is given to nobody.
+fn running_tls(
+    world: &World,
+    secrets: &SecretFacts,
+    config: &Secret,
+) -> (Option<TlsInputs>, Option<Refusal>) {
     if recorded_phase(&config.metadata) != Some(TlsPhase::Enforce) {
-        return None;
+        return (None, None);
     }
     let chosen = match tls::choose(world, secrets, &running_certificates(world)) {
         Ok(chosen) => chosen,
-        Err(refusal) => return Some(refusal),
+        Err(refusal) => return (None, Some(refusal)),
     };
     let given = Material::of_config(config);
     let renewed = chosen
         .material
         .iter()
-        .fold(given.clone(), |all, (alias, pair)| all.with(alias, pair.clone()));
+        .fold(given, |all, (alias, pair)| all.with(alias, pair.clone()));
     let inputs = TlsInputs::of(TlsPhase::Enforce, chosen.trust, renewed);
-    let mut changed = Vec::new();
-    if given != inputs.material || secret_text(config, TRUST_CRT) != Some(&inputs.trust.to_pem()) {
-        let config = blueprint::renewed_config(config, &inputs.trust, &inputs.material);
-        changed.push(Child::Secret(config));
-    }
-    changed.extend(world.app_binding().and_then(|live| {
-        let wanted = blueprint::renewed_app_binding(live, &inputs.trust);
-        let is_same = live.spec.client_config.ca_bundle == wanted.spec.client_config.ca_bundle;
-        (!is_same).then(|| Child::AppBinding(Box::new(wanted)))
-    }));
-    publish(secrets, &inputs.trust, plan);
-    children::apply(world, &changed, plan);
-    self::plan(world, &inputs, plan);
-    chosen.refused
+    (Some(inputs), chosen.refused)
+}
+
+/// The live AppBinding with these CAs, if it has others.
+fn app_binding(world: &World, trust: &CaBundle) -> Option<Child> {
+    let live = world.app_binding()?;
+    let wanted = blueprint::renewed_app_binding(live, trust);
+    let is_same = live.spec.client_config.ca_bundle == wanted.spec.client_config.ca_bundle;
+    (!is_same).then(|| Child::AppBinding(Box::new(wanted)))
 }
 
 /// The Certificates that there are, whatever the spec says by now.

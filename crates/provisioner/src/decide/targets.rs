@@ -7,11 +7,14 @@ use api_types::postgres::conditions as types;
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::{ROLE_LABEL, ROLE_PRIMARY, TRUST_CRT};
 use blueprint::pg::parameters::recorded_mark;
-use blueprint::{AuthInForce, LiveFacts, Material, TlsPhase, postgres_port, recorded_phase, secret_text};
+use blueprint::{
+    AuthInForce, LiveFacts, Material, MemberTls, MembersTls, TlsPhase, postgres_port, recorded_phase,
+    secret_text,
+};
 use k8s_openapi::api::core::v1::Pod;
 
 use crate::decide::{auth, parameters};
-use crate::health::{Login, Target, Targets};
+use crate::health::{Login, PatroniAccess, Target, Targets};
 use crate::plan::Plan;
 use crate::world::{SecretFacts, Secrets, Version, World, is_ready};
 
@@ -58,6 +61,7 @@ pub fn targets(world: &World, plan: &Plan) -> Option<Targets> {
             .config_secret()
             .filter(|_| plan.acts_on_spec)
             .and_then(recorded_mark),
+        patroni: patroni(world, secrets),
         renewal: plan.renewal.clone(),
     })
 }
@@ -86,11 +90,7 @@ fn target(world: &World, pod: &Pod) -> Option<Target> {
         .as_ref()
         .and_then(|status| status.pod_ip.as_deref()?.parse().ok());
     Some(Target {
-        host: format!(
-            "{name}.{}.{}.svc",
-            names::governing_service(world.name()),
-            world.namespace()
-        ),
+        host: names::member_host(world.name(), world.namespace(), &name),
         address,
         is_labelled_primary: role.is_some_and(|role| role == ROLE_PRIMARY),
         is_ready: is_ready(pod),
@@ -98,14 +98,22 @@ fn target(world: &World, pod: &Pod) -> Option<Target> {
     })
 }
 
+/// The operators' certificate, and which one members were given: they read it again once they are asked.
+fn patroni(world: &World, secrets: &SecretFacts) -> Option<PatroniAccess> {
+    let issued = MembersTls::of_secret(secrets.members_tls.as_ref()?)?;
+    let given = world.config_secret().and_then(MemberTls::of_config);
+    Some(PatroniAccess {
+        ca: issued.ca,
+        identity: issued.operator,
+        served: given.and_then(|given| given.fingerprint()),
+    })
+}
+
 fn login(world: &World, secrets: &SecretFacts) -> Option<Login> {
     let kept = secrets.in_force.as_ref().and_then(AuthInForce::of_secret);
-    let (superuser, rest) = match kept {
-        Some(kept) => (kept.superuser, kept.rest),
-        None => {
-            let of_auth = blueprint::credentials(secrets.auth.as_ref()?)?;
-            (of_auth, of_auth)
-        }
+    let superuser = match kept {
+        Some(kept) => kept.superuser,
+        None => blueprint::credentials(secrets.auth.as_ref()?)?,
     };
     let config = world.config_secret()?;
     // What members are given, not what was issued since: they may not know its CA yet.
@@ -114,8 +122,6 @@ fn login(world: &World, secrets: &SecretFacts) -> Option<Login> {
     Some(Login {
         username: superuser.username.to_owned(),
         password: superuser.password.to_owned(),
-        rest_username: rest.username.to_owned(),
-        rest_password: rest.password.to_owned(),
         phase: recorded_phase(&config.metadata).unwrap_or(TlsPhase::Off),
         trust: secret_text(config, TRUST_CRT).unwrap_or_default().to_owned(),
         client: client.map(|pair| (pair.certificate.clone(), pair.key.clone())),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use api_types::vocabulary::{PATRONI_PORT, POSTGRES_PORT};
 use blueprint::pg::parameters::MARK;
 use blueprint::{CaBundle, TlsPhase};
-use instance::{ClientIdentity, OUR_SESSIONS, Password, Patroni, Role, Session, TlsMode};
+use instance::{ClientIdentity, OUR_SESSIONS, Password, Patroni, PatroniTls, Role, Session, TlsMode};
 use runtime::error_chain;
 use tokio::time::sleep;
 
@@ -269,12 +269,35 @@ pub async fn read_configuration(targets: &Targets, place: Place<'_>) {
 
 /// A new CA may change where Patroni points PostgreSQL to.
 async fn ask_patroni(targets: &Targets, place: Place<'_>) -> Result<(), String> {
-    let (host, login) = (place.address.to_string(), &targets.login);
-    let port = u16::try_from(PATRONI_PORT).unwrap_or_default();
-    let password = Password::new(login.rest_password.clone());
-    let patroni = Patroni::new(&host, port, &login.rest_username, password, targets.timeout);
-    let patroni = patroni.map_err(|error| error_chain(&error))?;
+    let patroni = patroni(targets, place)?;
     patroni.reload().await.map_err(|error| error_chain(&error))
+}
+
+fn patroni(targets: &Targets, place: Place<'_>) -> Result<Patroni, String> {
+    let access = targets.patroni.as_ref();
+    let access = access.ok_or("the certificates of members and operators were not issued yet")?;
+    let port = u16::try_from(PATRONI_PORT).unwrap_or_default();
+    let tls = PatroniTls::from_pem(access.ca.as_bytes(), access.identity.as_bytes());
+    let tls = tls.map_err(|error| error_chain(&error))?;
+    let address = place.address.to_string();
+    let patroni = Patroni::new(&address, port, place.host, &tls, targets.timeout);
+    patroni.map_err(|error| error_chain(&error))
+}
+
+/// Has a member's Patroni read the certificate that the member was given, if it serves another one. Returns what it serves.
+/// Patroni reads it together with its configuration; files that are still to come are read after the next check.
+pub async fn renew_patroni(targets: &Targets, place: Place<'_>, given: &str) -> Result<String, String> {
+    let patroni = patroni(targets, place)?;
+    let served = patroni.served_leaf().await.map_err(|error| error_chain(&error))?;
+    if served != given {
+        tracing::info!(
+            host = place.host,
+            given,
+            "asking Patroni to read its own certificate"
+        );
+        patroni.reload().await.map_err(|error| error_chain(&error))?;
+    }
+    Ok(served)
 }
 
 /// The port that every member has.

@@ -93,7 +93,14 @@ async fn ask(targets: &Targets, member: &Target, mut seen: Seen) -> (Result<Answ
         port: ask::port(),
     };
     let is_size_due = seen.is_size_due(Instant::now());
-    let mut answer = ask::member(targets, place, is_size_due, &mut seen).await;
+    let given = given(targets, &seen);
+    let (mut answer, served) = tokio::join!(
+        ask::member(targets, place, is_size_due, &mut seen),
+        renew_patroni(targets, place, given)
+    );
+    if let Some(served) = served {
+        seen.served(served);
+    }
     let has = answer
         .as_ref()
         .ok()
@@ -124,6 +131,21 @@ async fn opened_by(targets: &Targets) -> Option<Tried> {
         ..targets.login.clone()
     };
     ask::opens(targets, &login, place).await.then_some(tried)
+}
+
+/// The certificate that a member's Patroni was given and is not known to serve. One that was seen to serve it is not asked any
+/// more: it reads its files by itself when it starts again.
+fn given<'a>(targets: &'a Targets, seen: &Seen) -> Option<&'a str> {
+    let access = targets.patroni.as_ref()?;
+    access.served.as_deref().filter(|given| !seen.serves(given))
+}
+
+/// Returns what the member's Patroni serves, if it was asked and answered.
+async fn renew_patroni(targets: &Targets, place: Place<'_>, given: Option<&str>) -> Option<String> {
+    let served = ask::renew_patroni(targets, place, given?).await;
+    served
+        .inspect_err(|why| tracing::info!(host = place.host, why, "Patroni's own certificate is not known"))
+        .ok()
 }
 
 /// A primary Service without an address (headless by the user's template), or that leads elsewhere than to PostgreSQL (to a

@@ -14,5 +14,5 @@ pub mod watchers;
 
 pub use judge::{Failure, FailureKind};
 pub use report::{Member, Report, Served, Verdict};
-pub use targets::{Login, Renewal, Target, Targets, Tried};
+pub use targets::{Login, PatroniAccess, Renewal, Target, Targets, Tried};
 pub use watchers::Watchers;

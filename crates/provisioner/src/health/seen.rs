@@ -16,6 +16,8 @@ pub struct Seen {
     size: Option<(Option<u64>, Instant, Duration)>,
     /// Where its WAL ended at the latest check.
     position: Option<Lsn>,
+    /// The certificate that its Patroni served, by the SHA-256 of its DER.
+    served: Option<String>,
     /// The mark of the parameters that its Patroni was asked to read while PostgreSQL could not be asked.
     asked_for: Option<String>,
 }
@@ -46,6 +48,16 @@ impl Seen {
             Some(has) => has != wanted,
             None => self.asked_for.replace(wanted.to_owned()).as_deref() != Some(wanted),
         }
+    }
+
+    /// Whether its Patroni was seen to serve the certificate of this fingerprint.
+    pub fn serves(&self, fingerprint: &str) -> bool {
+        self.served.as_deref() == Some(fingerprint)
+    }
+
+    /// Takes down the certificate that its Patroni serves.
+    pub fn served(&mut self, fingerprint: String) {
+        self.served = Some(fingerprint);
     }
 
     /// Takes down where the member's WAL ends; returns whether that is where it ended before.

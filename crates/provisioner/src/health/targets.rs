@@ -42,6 +42,8 @@ pub struct Targets {
     pub unsettled: bool,
     /// The mark of the parameters that members shall have read; none while somebody else cares for them.
     pub configuration: Option<String>,
+    /// How Patroni is called; none before the members' own certificate was issued.
+    pub patroni: Option<PatroniAccess>,
     /// A certificate that members shall serve and that they may have to be told about.
     pub renewal: Option<Renewal>,
 }
@@ -68,16 +70,23 @@ pub struct Login {
     pub username: String,
     /// Its password.
     pub password: String,
-    /// Name for Patroni's REST API.
-    pub rest_username: String,
-    /// Its password.
-    pub rest_password: String,
     /// What the members were told about TLS.
     pub phase: TlsPhase,
     /// PEM bundle of the CAs that members trust.
     pub trust: String,
     /// PEM client certificate and key, when there is one.
     pub client: Option<(String, String)>,
+}
+
+/// How Patroni is called. Not for logs, as [`Login`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct PatroniAccess {
+    /// PEM bundle of the CAs that are trusted.
+    pub ca: String,
+    /// PEM client certificate and its key.
+    pub identity: String,
+    /// SHA-256 of the certificate that members were given, in DER, hexadecimal.
+    pub served: Option<String>,
 }
 
 /// Credentials that were tried, told apart by a number that is never shown.
@@ -145,8 +154,6 @@ pub(crate) mod tests {
             login: Login {
                 username: "postgres".into(),
                 password: String::new(),
-                rest_username: "postgres".into(),
-                rest_password: String::new(),
                 phase: TlsPhase::Off,
                 trust: String::new(),
                 client: None,
@@ -158,6 +165,7 @@ pub(crate) mod tests {
             write_check: true,
             unsettled: false,
             configuration: None,
+            patroni: None,
             renewal: None,
         }
     }

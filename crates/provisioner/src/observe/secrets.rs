@@ -57,10 +57,12 @@ async fn facts(reader: &Reader<'_>, live: &[Child]) -> Result<(SecretFacts, Opti
         reader.postgres.metadata.uid.as_deref().unwrap_or_default(),
     );
     let in_force_name = names::auth_in_force(&reader.name);
-    let (auth, in_force, config, user_conf) = tokio::try_join!(
+    let members_tls_name = names::members_tls_secret(&reader.name);
+    let (auth, in_force, config, members_tls, user_conf) = tokio::try_join!(
         async { Ok::<_, Error>(reader.get::<Secret>(&auth_name).await?) },
         async { Ok(reader.get::<Secret>(&in_force_name).await?) },
         async { Ok(reader.get::<Secret>(&config_name).await?) },
+        async { Ok(reader.get::<Secret>(&members_tls_name).await?) },
         user_conf(reader),
     )?;
     let phase = config
@@ -76,6 +78,7 @@ async fn facts(reader: &Reader<'_>, live: &[Child]) -> Result<(SecretFacts, Opti
     Ok((
         SecretFacts {
             auth,
+            members_tls,
             in_force,
             user_conf,
             certificates,

@@ -8,12 +8,14 @@ use api_types::cert_manager::CertificateSpec;
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::PAUSED_BY;
 use api_types::{Condition, Postgres, PostgresVersion, names};
+use blueprint::MembersTls;
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
 use provisioner::child::Child;
 use provisioner::decide::decide;
 use provisioner::health::{Report, Verdict};
+use provisioner::members_tls::{self, CaOrder, Order};
 use provisioner::plan::{Action, Change, Plan};
 use provisioner::world::{Leftovers, NameHolder, SecretFacts, Secrets, UserConf, Version, World};
 use serde_json::json;
@@ -45,11 +47,11 @@ pub fn fresh(more: serde_json::Value) -> World {
     }))
     .expect("a Postgres");
     World {
-        now: "2026-01-01T00:00:00Z".parse().expect("a time"),
-        postgres: Arc::new(postgres),
+        now: TODAY.parse().expect("a time"),
         version: Version::Found(Box::new(version("17.4", "17.12"))),
         secrets: Secrets::Read(Box::new(SecretFacts {
             auth: Some(auth()),
+            members_tls: Some(members_tls_secret(&postgres)),
             ..SecretFacts::default()
         })),
         live: Vec::new(),
@@ -60,7 +62,24 @@ pub fn fresh(more: serde_json::Value) -> World {
         leftovers: Leftovers::default(),
         former_templates: BTreeMap::new(),
         health: None,
+        postgres: Arc::new(postgres),
     }
+}
+
+/// The day on which everything here begins.
+pub const TODAY: &str = "2026-01-01T00:00:00Z";
+
+/// The internal CA's Secret as it was issued today.
+pub fn members_tls_secret(postgres: &Postgres) -> Secret {
+    static ISSUED: LazyLock<MembersTls> = LazyLock::new(|| {
+        let order = Order {
+            ca: CaOrder::New,
+            names: vec!["*.pg-pods.shop.svc".into(), "localhost".into()],
+            former: None,
+        };
+        members_tls::issue(&order, TODAY.parse().expect("a time")).expect("certificates")
+    });
+    ISSUED.secret(postgres)
 }
 
 /// The spec of a database with TLS.
@@ -113,6 +132,11 @@ pub fn applied(mut world: World, plan: &Plan) -> World {
             }
             Action::KeepCredentials(secret) => secrets_of(&mut world).in_force = Some((**secret).clone()),
             Action::Delete(child) => world.live.retain(|live| !live.is_same(child)),
+            Action::IssueMembersTls(order) => {
+                let issued = members_tls::issue(order, world.now).expect("certificates");
+                let secret = issued.secret(&world.postgres);
+                secrets_of(&mut world).members_tls = Some(secret);
+            }
             _ => {}
         }
     }
@@ -305,6 +329,7 @@ fn short(action: &Action) -> String {
         Action::GrantSecrets => "grant secrets".into(),
         Action::NameAuthSecret(name) => format!("name {name}"),
         Action::CreateAuthSecret(_) => "create auth".into(),
+        Action::IssueMembersTls(order) => format!("issue for members: {:?}", order.ca),
         Action::KeepCredentials(_) => "keep credentials".into(),
         Action::ReleaseAuthSecret(_) => "release auth".into(),
         Action::DeleteSecret(secret) if secret.metadata.name.as_deref() == Some("pg-auth-in-force") => {

@@ -163,6 +163,7 @@ fn secret_names(postgres: &Postgres) -> Vec<String> {
             names::auth_secret(&database),
             names::auth_in_force(&database),
             names::last_good_secret(&database),
+            names::members_tls_secret(&database),
             names::config_secret(&database, &postgres.uid().unwrap_or_default()),
         ])
         .filter(|name| !name.is_empty())
