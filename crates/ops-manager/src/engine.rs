@@ -201,7 +201,8 @@ impl<'a> Pass<'a> {
         if ![PAUSE.condition, RESUME.condition].contains(&step.condition) {
             pause::hold(&self.op, self.world)?.require_done()?;
         }
-        let progress = (step.advance)(&self.op, self.world)?;
+        // What has to be done first comes as an error of the step, and is checked too.
+        let progress = (step.advance)(&self.op, self.world).unwrap_or_else(|progress| progress);
         if let Progress::Act(effects) | Progress::ActOnce(_, effects) = &progress {
             data_guard::check(&self.op, self.world, effects)?;
         }

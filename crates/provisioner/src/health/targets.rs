@@ -104,7 +104,7 @@ impl Tried {
 
 impl fmt::Debug for Tried {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Tried")
+        f.write_str("(not shown)")
     }
 }
 
