@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::PROVISIONING;
 
 const DATABASE: &str = "ha-postgres";
-const RESIZED: Duration = Duration::from_secs(180);
+const RESIZED: Duration = Duration::from_secs(240);
 /// A switchover; tests run side by side.
 const LONGEST_GAP: Duration = Duration::from_secs(10);
 
@@ -116,7 +116,7 @@ async fn no_room(namespace: &TestNamespace) -> Result<()> {
     let spec = checks::at_peace(namespace, DATABASE).await?.spec;
     let too_much = json!({"postgres": {"resources": {"requests": {"memory": "2000Gi"}, "limits": {"memory": "2000Gi"}}}});
     let mut request = request("too-much", &too_much)?;
-    request.spec.timeout = Some("30s".into());
+    request.spec.timeout = Some("60s".into());
     requests::create_as_is(namespace, &request).await?;
     let ended = wait::request_ended(&namespace.api(), "too-much", RESIZED).await?;
     ensure!(
