@@ -335,7 +335,7 @@ async fn tls_settings(namespace: &TestNamespace, pod: &str, mode: ClientAuthMode
     let listing = ["sh", "-c", "cd /tls/certs && ls -d */*"];
     let files = shell::output_of(&namespace.pods(), pod, POSTGRES_CONTAINER, &listing).await?;
     let wanted = "client/ca.crt client/client.crt client/client.key exporter/ca.crt exporter/tls.crt \
-                  exporter/tls.key server/ca.crt server/server.crt server/server.key";
+                  exporter/tls.key members/ca.crt members/member.pem server/ca.crt server/server.crt server/server.key";
     let found: Vec<&str> = files.split_whitespace().collect();
     ensure!(
         found == wanted.split_whitespace().collect::<Vec<_>>(),

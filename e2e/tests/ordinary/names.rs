@@ -90,8 +90,8 @@ async fn marks(namespace: &TestNamespace) -> Result<()> {
 
     let other = format!("db-{}y", "x".repeat(57));
     standalone(namespace, &other, |_| ()).await?;
-    let why = reported(namespace, &other, "Ready", "False", "InvalidAuthSecret").await?;
-    ensure!(why.contains(&name), "the Secret of the first one: {why}");
+    let why = reported(namespace, &other, "Ready", "False", "NameTaken").await?;
+    ensure!(why.contains(&name), "a Secret of the first one: {why}");
     let first = namespace.api::<Postgres>().get(&name).await?;
     ensure!(wait::is_ready(&first), "the first one goes on");
     Ok(())
