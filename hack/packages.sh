@@ -8,11 +8,11 @@ set -euo pipefail
 . "$ROOT/hack/console.sh"
 
 # Node: container runtime, CNI plugins, what kubelet and kube-proxy call, pid 1.
-# Images: buildah without a daemon, mmdebstrap. Tests: shellcheck, Prometheus.
+# Images: buildah without a daemon, mmdebstrap. Tests: shellcheck, Prometheus, tcpdump.
 PACKAGES=(
     containerd runc containernetworking-plugins catatonit iptables iproute2 ipset conntrack ethtool socat
     buildah mmdebstrap debian-archive-keyring ca-certificates
-    build-essential git make openssl shellcheck prometheus
+    build-essential git make openssl shellcheck prometheus tcpdump
 )
 
 GO_NEEDED=1.26

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
-use anyhow::{Context, Result, bail};
-use tokio::io::AsyncWriteExt;
+use anyhow::{Context, Result, bail, ensure};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
 /// Exit code of the provider's scripts where it can't do what is asked.
@@ -72,4 +72,57 @@ impl Aimed {
 /// SIGKILL to the API server, which is started again and waited for.
 pub async fn restart_api_server() -> Result<bool> {
     run("apiserver.sh", &["restart"]).await
+}
+
+/// A capture of the Pods' traffic on every node, while it lives.
+pub struct Capture {
+    child: Child,
+    folder: PathBuf,
+}
+
+impl Capture {
+    /// Begins; returns when every node captures. `None` when this provider can't.
+    pub async fn begin(folder: &Path) -> Result<Option<Self>> {
+        std::fs::create_dir_all(folder)?;
+        let mut child = Command::new(script("capture.sh"))
+            .arg(folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("capture.sh")?;
+        let mut said = String::new();
+        let stdout = child.stdout.take().context("standard output of capture.sh")?;
+        BufReader::new(stdout).read_line(&mut said).await?;
+        if said.trim() == "capturing" {
+            let folder = folder.to_owned();
+            return Ok(Some(Self { child, folder }));
+        }
+        let can = judge("capture.sh", &[], &child.wait_with_output().await?)?;
+        ensure!(!can, "capture.sh ended at once");
+        Ok(None)
+    }
+
+    /// Ends it; how often each of these byte strings was on the network.
+    pub async fn end(mut self, wanted: &[&[u8]]) -> Result<Vec<usize>> {
+        drop(self.child.stdin.take());
+        self.child.wait().await?;
+        let mut counts = vec![0; wanted.len()];
+        for entry in std::fs::read_dir(&self.folder)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "pcap") {
+                let bytes = std::fs::read(&path)?;
+                ensure!(bytes.len() > 24, "{} has no packet", path.display());
+                for (count, wanted) in counts.iter_mut().zip(wanted) {
+                    *count += occurrences(&bytes, wanted);
+                }
+            }
+        }
+        std::fs::remove_dir_all(&self.folder)?;
+        Ok(counts)
+    }
+}
+
+fn occurrences(bytes: &[u8], wanted: &[u8]) -> usize {
+    memchr::memmem::find_iter(bytes, wanted).count()
 }

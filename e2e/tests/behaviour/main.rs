@@ -6,6 +6,7 @@ mod agent;
 mod all_commands;
 mod all_operations;
 mod bad_requests;
+mod capture;
 mod deletion;
 mod edited;
 mod members_tls;
