@@ -13,7 +13,10 @@ use serde_json::{Value, json};
 
 use crate::apply_error::{ApplyError, ObjectId};
 
-/// Makes `status` of the observed object what is wanted, by server-side apply as `manager`. Nothing is written when
+/// Path of an object's UID in a JSON patch.
+const UID: &str = "/metadata/uid";
+
+/// Makes `status` of the observed object what is wanted, as `manager`, the status's only writer. Nothing is written when
 /// only times of conditions differ; a condition whose status stays keeps its transition time. Returns whether it wrote.
 ///
 /// # Errors
@@ -62,18 +65,39 @@ where
         .uid
         .as_deref()
         .ok_or_else(|| lacking("metadata.uid"))?;
-    let body = json!({
-        "apiVersion": K::api_version(&()),
-        "kind": K::kind(&()),
-        // The UID is a precondition: an object made anew under the same name must not get the old one's status.
-        "metadata": {"name": name, "uid": uid},
-        "status": status,
-    });
     let api: Api<K> = Api::namespaced(client.clone(), namespace);
-    api.patch_status(name, &PatchParams::apply(manager).force(), &Patch::Apply(&body))
+    let params = PatchParams {
+        field_manager: Some(manager.to_owned()),
+        ..PatchParams::default()
+    };
+    let patch = replacement(uid, status)
+        .map_err(|source| ApplyError::new(action, id(), kube::Error::SerdeError(source)))?;
+    api.patch_status(name, &params, &Patch::Json::<()>(patch))
         .await
-        .map_err(|source| ApplyError::new(action, id(), source))?;
+        .map_err(|source| refused(action, id(), source))?;
     Ok(true)
+}
+
+/// The JSON patch (RFC 6902). Its test of the UID keeps the status of an object from another one that was created under the same
+/// name: the API server ignores the UID of a merge patch or of an applied configuration for the status subresource.
+fn replacement(uid: &str, status: Value) -> Result<json_patch::Patch, serde_json::Error> {
+    let patch = json!([
+        {"op": "test", "path": UID, "value": uid},
+        {"op": "add", "path": "/status", "value": status},
+    ]);
+    serde_json::from_value(patch)
+}
+
+/// A test that failed is a conflict: the object is another one by now.
+fn refused(action: &'static str, object: ObjectId, source: kube::Error) -> ApplyError {
+    match source {
+        kube::Error::Api(status) if status.message.contains(UID) => ApplyError::Conflict {
+            action,
+            object,
+            source: kube::Error::Api(status).into(),
+        },
+        other => ApplyError::new(action, object, other),
+    }
 }
 
 /// The status to write, with transition times of unchanged conditions kept; `None` when it says nothing new.
