@@ -51,7 +51,8 @@ async fn an_object_of_the_same_name_does_not_get_the_status_of_the_former_one() 
         .await
         .expect("another one");
     let written = runtime::patch_status(&server.client(), &former, &halted(), "test").await;
-    assert!(written.is_err_and(|error| error.is_conflict()), "a conflict");
+    let error = written.expect_err("nothing is written");
+    assert!(error.is_conflict(), "{error:?}");
     let seen = api.get("pg").await.expect("the other one");
     assert_eq!(seen.status.and_then(|status| status.phase), None);
 }

@@ -135,7 +135,11 @@ fn a_password_that_not_every_reader_takes_is_refused_with_secret_and_key() {
 /// Members and clients of a database that runs use the password as it is: it goes on, and the condition tells who can't.
 #[test]
 fn a_running_database_goes_on_and_reports_what_standbys_can_not_use() {
-    let world = with_password(running(json!({})), b"secret\n");
+    let mut world = with_password(running(json!({})), b"secret\n");
+    // It is the one that opens the database.
+    let in_force = secrets_of(&mut world).in_force.as_mut().expect("a Secret");
+    let data = in_force.data.get_or_insert_default();
+    data.insert("password".to_owned(), ByteString(b"secret\n".to_vec()));
     let scaled = edit(world, |spec| spec.replicas = Some(5));
     let plan = decide(&scaled);
     assert!(

@@ -147,6 +147,8 @@ mod tests {
 
     impl Probes {
         async fn get(&self, path: &str) -> (u16, String) {
+            // Every client of reqwest wants one, also for plain HTTP; another test may have set it.
+            let _ = rustls::crypto::ring::default_provider().install_default();
             let answer = reqwest::get(format!("http://{}{path}", self.address))
                 .await
                 .unwrap();

@@ -6,7 +6,7 @@ use k8s_openapi::NamespaceResourceScope;
 use kube::{
     Api, Client, Resource,
     api::{Patch, PatchParams},
-    core::object::HasStatus,
+    core::{Status, object::HasStatus, response::StatusDetails},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -91,13 +91,21 @@ fn replacement(uid: &str, status: Value) -> Result<json_patch::Patch, serde_json
 /// A test that failed is a conflict: the object is another one by now.
 fn refused(action: &'static str, object: ObjectId, source: kube::Error) -> ApplyError {
     match source {
-        kube::Error::Api(status) if status.message.contains(UID) => ApplyError::Conflict {
+        kube::Error::Api(status) if is_of_another(&status) => ApplyError::Conflict {
             action,
             object,
             source: kube::Error::Api(status).into(),
         },
         other => ApplyError::new(action, object, other),
     }
+}
+
+/// Whether the patch's test failed. The API server answers 422 without an object or a cause then; a status that the schema refuses
+/// is answered with both.
+fn is_of_another(status: &Status) -> bool {
+    const UNPROCESSABLE: u16 = 422;
+    let names_something = |details: &StatusDetails| !(details.kind.is_empty() && details.causes.is_empty());
+    status.code == UNPROCESSABLE && !status.details.as_ref().is_some_and(names_something)
 }
 
 /// The status to write, with transition times of unchanged conditions kept; `None` when it says nothing new.
