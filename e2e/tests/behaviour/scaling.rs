@@ -116,10 +116,6 @@ async fn in_container(namespace: &TestNamespace, pod: &str, command: &[&str]) ->
 /// The primary is the member that leaves first.
 async fn led_by_the_last(namespace: &TestNamespace, replicas: i32) -> Result<()> {
     let last = format!("{DATABASE}-{}", replicas - 1);
-    let leader = members::primary(namespace, DATABASE).await?;
-    if leader.name == last {
-        return Ok(());
-    }
     let switchover = [
         "patronictl",
         "-c",
@@ -129,8 +125,21 @@ async fn led_by_the_last(namespace: &TestNamespace, replicas: i32) -> Result<()>
         "--candidate",
         &last,
     ];
-    in_container(namespace, &leader.name, &switchover).await?;
-    failover::another_primary_than(namespace, DATABASE, &leader).await?;
+    // Patroni refuses a candidate that is not synchronous yet.
+    poll::until(
+        "the last member leads",
+        SCALED,
+        Duration::from_secs(3),
+        || async {
+            let leader = members::primary(namespace, DATABASE).await?;
+            if leader.name == last {
+                return Ok(Look::Found(()));
+            }
+            let said = shell::output_of(&namespace.pods(), &leader.name, "postgres", &switchover).await;
+            Ok(Look::NotYet(format!("{said:?}")))
+        },
+    )
+    .await?;
     all_stream(namespace, replicas).await?;
     wait::database_ready(&namespace.api::<Postgres>(), DATABASE, SCALED).await?;
     Ok(())
