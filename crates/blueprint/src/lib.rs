@@ -63,7 +63,7 @@ pub use pg::hba::lines as pg_hba;
 pub use pg::in_force::{
     ParameterChange, changes, dynamic_patch, in_force, is_same_value, mark, needs_restart,
 };
-pub use pg::memory::MemoryNeed;
+pub use pg::memory::{MemoryNeed, memory_limit};
 pub use pg::parameters::MARK;
 pub use pg::patroni::replication_ssl_mode;
 pub use quantity::{amount, thousandths};

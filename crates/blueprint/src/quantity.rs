@@ -27,6 +27,11 @@ pub fn amount(quantity: &Quantity) -> Option<i64> {
     bytes(quantity)
 }
 
+/// The memory limit in bytes; none when there is no limit, or it is no quantity.
+pub(crate) fn memory_limit(resources: &ResourceRequirements) -> Option<i64> {
+    bytes(resources.limits.as_ref()?.get("memory")?)
+}
+
 /// The amount in thousandths of a unit, as processors are counted; none when it is no quantity.
 pub fn thousandths(quantity: &Quantity) -> Option<i64> {
     whole((number(quantity)? * 1000.0).round())

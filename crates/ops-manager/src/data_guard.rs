@@ -2,7 +2,7 @@
 //! which steps end Pods and which effects do.
 
 use api_types::ops_plan::{PlannedDataLoss, PlannedMember, PlannedRestart};
-use api_types::vocabulary::{APPROVAL, DATA_VOLUME};
+use api_types::vocabulary::APPROVAL;
 use api_types::{PetSet, PostgresOpsRequest, names};
 use blueprint::storage_of;
 
@@ -115,8 +115,8 @@ fn vanishing_claims(op: &Operation, world: &World) -> Result<Vec<(String, String
         return Ok(Vec::new());
     }
     let claims = world.claims.require("the members' volume claims")?;
-    let pods = (0..world.replicas()).map(|ordinal| names::pod(&op.database, ordinal));
-    let named = pods.map(|pod| (format!("{DATA_VOLUME}-{pod}"), pod));
+    let db = &op.database;
+    let named = (0..world.replicas()).map(|it| (names::data_claim(db, it), names::pod(db, it)));
     let goes = |claim: &str| claims.iter().any(|it| it.name == claim && it.is_terminating);
     Ok(named.filter(|(claim, _)| goes(claim)).collect())
 }

@@ -2,7 +2,8 @@
 //! else in this operator knows a type.
 
 use api_types::ops_request::{
-    ApplyOption, OperationProgress, OpsRequestType, PlannedCertificate, PlannedMember, PostgresOpsRequestSpec,
+    ApplyOption, OperationProgress, OpsRequestType, PlannedCertificate, PlannedMember, PlannedRestart,
+    PostgresOpsRequestSpec,
 };
 use api_types::tls::IssuerRef;
 use api_types::{Postgres, PostgresOpsRequest};
@@ -29,7 +30,9 @@ pub trait RequestType: Send + Sync {
     ///
     /// # Errors
     /// A sentence that says what to change in the request.
-    fn check(&self, spec: &PostgresOpsRequestSpec) -> Result<(), String>;
+    fn check(&self, _spec: &PostgresOpsRequestSpec) -> Result<(), String> {
+        Ok(())
+    }
 
     /// The request that carries out an edit of the spec which the provisioner holds for this reason, if it is of this type.
     fn for_edit(&self, _postgres: &Postgres, _held: &str) -> Option<PostgresOpsRequestSpec> {
@@ -42,7 +45,9 @@ pub trait RequestType: Send + Sync {
     }
 
     /// What has to be read besides what every type needs.
-    fn reads(&self, op: &Operation, postgres: &Postgres) -> Reads;
+    fn reads(&self, _op: &Operation, _postgres: &Postgres) -> Reads {
+        Reads::default()
+    }
 
     /// Fixes what the operation changes into what, from the world before anything is touched.
     ///
@@ -58,8 +63,10 @@ pub trait RequestType: Send + Sync {
     /// The steps between pause and resume.
     fn recipe(&self, op: &Operation) -> Vec<Step>;
 
-    /// What brings the database back to what its spec says when the recipe can't be finished.
-    fn restore(&self) -> Option<Step>;
+    /// What brings the database back to what its spec says when the recipe can't be finished; none where it changes no settings.
+    fn restore(&self) -> Option<Step> {
+        None
+    }
 
     /// What the operation will do to members, sessions and certificates, from the same functions that do it.
     ///
@@ -152,6 +159,14 @@ pub struct EndedSessions {
 }
 
 impl EndedSessions {
+    /// All sessions of the members among these whose PostgreSQL restarts.
+    pub fn of_restarted(members: &[PlannedMember]) -> Self {
+        let restarted = members
+            .iter()
+            .filter(|member| member.restart != PlannedRestart::Never);
+        Self::all(&restarted.map(|member| member.name.clone()).collect::<Vec<_>>())
+    }
+
     /// All sessions of these Pods.
     pub fn all(pods: &[String]) -> Self {
         Self {

@@ -8,7 +8,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::effect::Effect;
+use crate::operation::Operation;
 use crate::step::{Progress, StepResult};
+use crate::waiting::WaitingOn;
 use crate::world::World;
 
 /// A group of fields of `Postgres.spec`.
@@ -136,6 +138,20 @@ pub fn commit<S: Section>(world: &World, found: &S, wanted: &S) -> StepResult<()
         "{} of the Postgres was edited during the operation; create a new request",
         S::FIELDS
     )))
+}
+
+/// Whether the spec says the wanted values by this operation: the operator may have been killed before it noted the commit.
+///
+/// # Errors
+/// Why it is not known.
+pub fn is_written<S: Section>(
+    op: &Operation,
+    world: &World,
+    found: &S,
+    wanted: &S,
+) -> Result<bool, WaitingOn> {
+    let now = S::of(&world.postgres.require("the Postgres")?.spec);
+    Ok(op.committed || (now == *wanted && now != *found))
 }
 
 /// The JSON merge patch that turns `old` into `new`; `None` when they are equal.

@@ -57,6 +57,18 @@ impl Progress {
     }
 }
 
+/// The plan that was fixed when the operation began.
+///
+/// # Errors
+/// [`Progress::Impossible`] when the status has lost it.
+pub fn planned<T>(plan: Option<&T>) -> StepResult<&T> {
+    plan.ok_or_else(|| {
+        Progress::Impossible(
+            "status.progress was emptied during the operation; create the request again".into(),
+        )
+    })
+}
+
 /// What ends the wait of a step before the next look at everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WakeOn {
@@ -190,6 +202,15 @@ pub struct SubCondition {
 }
 
 impl SubCondition {
+    /// Something to know, in words of its own.
+    pub fn note(type_: &str, message: String) -> Self {
+        Self {
+            type_: type_.to_owned(),
+            message,
+            done: true,
+        }
+    }
+
     /// A part that concerns one Pod.
     pub fn of_pod(type_: &str, words: &str, pod: &str, done: bool) -> Self {
         Self {

@@ -52,11 +52,25 @@ impl<T> Observed<T> {
         }
     }
 
-    /// The same observation of a part.
-    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Observed<U> {
+    /// The same observation, borrowed.
+    pub fn as_ref(&self) -> Observed<&T> {
         match self {
             Self::Absent => Observed::Absent,
-            Self::Present(value) => Observed::Present(f(value)),
+            Self::Present(value) => Observed::Present(value),
+            Self::Unknown(why) => Observed::Unknown(why.clone()),
+        }
+    }
+
+    /// The same observation of a part.
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Observed<U> {
+        self.and_then(|value| Observed::Present(f(value)))
+    }
+
+    /// The same observation of a part that may not be there, or not be of use.
+    pub fn and_then<U>(self, f: impl FnOnce(T) -> Observed<U>) -> Observed<U> {
+        match self {
+            Self::Absent => Observed::Absent,
+            Self::Present(value) => f(value),
             Self::Unknown(why) => Observed::Unknown(why),
         }
     }
@@ -316,6 +330,39 @@ impl World {
         let seen = self.members().len();
         if seen < wanted {
             return Err(WaitingOn::Pods { wanted, seen });
+        }
+        Ok(())
+    }
+
+    /// Every member was seen, is healthy and passes the proof; the primary.
+    ///
+    /// # Errors
+    /// What is waited for, if not.
+    pub fn all_pass(&self, proof: impl Fn(&str, &Member) -> Result<(), String>) -> Result<&str, WaitingOn> {
+        self.all_seen()?;
+        let leader = self.leader().ok_or(WaitingOn::Primary)?;
+        let members = self.members().iter().map(|(pod, member)| (pod.as_str(), member));
+        self.these_pass(members, proof)?;
+        Ok(leader)
+    }
+
+    /// Each of these members is healthy and passes the proof.
+    ///
+    /// # Errors
+    /// What is waited for, if not.
+    pub fn these_pass<'a>(
+        &self,
+        members: impl IntoIterator<Item = (&'a str, &'a Member)>,
+        proof: impl Fn(&str, &Member) -> Result<(), String>,
+    ) -> Result<(), WaitingOn> {
+        for (pod, member) in members {
+            let lacks = member
+                .unhealthy_reason(self.leader() == Some(pod))
+                .or_else(|| proof(pod, member).err());
+            if let Some(why) = lacks {
+                let pod = pod.to_owned();
+                return Err(WaitingOn::Member { pod, why });
+            }
         }
         Ok(())
     }

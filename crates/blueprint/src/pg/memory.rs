@@ -5,6 +5,7 @@ use std::fmt;
 use crate::pg::catalog::{Context, Kind, Parameter, Range};
 use crate::pg::parameters;
 use crate::pg::value::{self, Value};
+use crate::quantity;
 use crate::resolved::Resolved;
 
 /// Bytes in a mebibyte.
@@ -28,6 +29,11 @@ const SHARED_BUFFERS: Parameter = Parameter {
     }),
     context: Context::Start,
 };
+
+/// Memory limit of the container `postgres` in bytes; none when it has no limit.
+pub fn memory_limit(resolved: &Resolved) -> Option<i64> {
+    quantity::memory_limit(&resolved.resources)
+}
 
 /// The least memory with which members can serve all their connections.
 #[derive(Clone, Debug, PartialEq, Eq)]

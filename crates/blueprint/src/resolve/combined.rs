@@ -118,11 +118,8 @@ fn archive(combined: &mut Combined<'_>) {
 #[allow(clippy::cast_precision_loss, reason = "amounts of memory are far below 2^53")]
 fn memory(combined: &mut Combined<'_>) {
     let resources = settings::resources(combined.question);
+    let limit = quantity::memory_limit(&resources).map(|bytes| bytes as f64);
     let limits = resources.limits.unwrap_or_default();
-    let limit = limits
-        .get("memory")
-        .and_then(quantity::bytes)
-        .map(|bytes| bytes as f64);
     if let (Some(buffers), Some(limit)) = (combined.bytes("shared_buffers"), limit)
         && buffers >= limit
     {

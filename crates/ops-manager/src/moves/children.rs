@@ -9,6 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::effect::{Child, Effect};
 use crate::operation::Operation;
+use crate::section::Section;
 use crate::step::{Progress, StepResult};
 use crate::waiting::WaitingOn;
 use crate::world::{Observed, World};
@@ -43,6 +44,29 @@ pub fn as_followed(world: &World) -> Result<impl Fn(&mut PostgresSpec) + use<>, 
         settings.write(spec);
         spec.replicas = Some(count);
     })
+}
+
+/// The edit that writes these fields over what the members follow.
+///
+/// # Errors
+/// As [`as_followed`].
+pub fn followed_with<'a, S: Section>(
+    world: &World,
+    section: &'a S,
+) -> Result<impl Fn(&mut PostgresSpec) + use<'a, S>, WaitingOn> {
+    let kept = as_followed(world)?;
+    Ok(move |spec: &mut PostgresSpec| {
+        kept(spec);
+        section.write(spec);
+    })
+}
+
+/// The children with these fields of the spec, and with TLS as it is.
+///
+/// # Errors
+/// What is waited for, or why they can't be built.
+pub fn rendered_with<S: Section>(world: &World, section: &S) -> StepResult<RenderedState> {
+    render(world, &followed_with(world, section)?, tls_in_force(world)?, None)
 }
 
 /// The TLS switches as the config Secret has them: an operation that is not about TLS leaves them as they are.

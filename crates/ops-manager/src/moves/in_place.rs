@@ -33,7 +33,7 @@ fn is_pending(member: &Member) -> bool {
 /// # Errors
 /// What is next.
 pub fn restart_pending(world: &World) -> StepResult<()> {
-    let leader = all_healthy(world)?;
+    let leader = world.all_pass(|_, _| Ok(()))?;
     if is_lowered(world, leader) {
         return Err(restart(leader));
     }
@@ -64,18 +64,6 @@ pub fn lowered_first(world: &World) -> StepResult<()> {
         Some(leader) if is_lowered(world, leader) => Err(restart(leader)),
         _ => Ok(()),
     }
-}
-
-fn all_healthy(world: &World) -> Result<&str, WaitingOn> {
-    world.all_seen()?;
-    let leader = world.leader().ok_or(WaitingOn::Primary)?;
-    for (pod, member) in world.members() {
-        if let Some(why) = member.unhealthy_reason(leader == pod) {
-            let pod = pod.clone();
-            return Err(WaitingOn::Member { pod, why });
-        }
-    }
-    Ok(leader)
 }
 
 fn is_lowered(world: &World, leader: &str) -> bool {

@@ -3,8 +3,7 @@
 use std::ops::Range;
 
 use api_types::names;
-use api_types::ops_request::{PlannedMember, PlannedRestart};
-use api_types::postgres::PostgresSpec;
+use api_types::ops_request::{MemberCount, PlannedMember, PlannedRestart};
 use api_types::reported::ops_request::conditions;
 use blueprint::TlsInputs;
 use jiff::SignedDuration;
@@ -53,12 +52,10 @@ impl<'a> Staying<'a> {
     /// # Errors
     /// What is next.
     pub fn are_wanted(self, world: &World) -> StepResult<()> {
-        let settings = children::effective_settings(world)?;
-        let (tls, count) = (children::with_tls(&settings), self.count);
-        let edit = move |spec: &mut PostgresSpec| {
-            tls(spec);
-            spec.replicas = Some(count);
+        let count = MemberCount {
+            replicas: Some(self.count),
         };
+        let edit = children::followed_with(world, &count)?;
         let state = children::render(world, &edit, TlsInputs::default(), None)?;
         Progress::of(children::pet_set_effects(world, &state)?).require_done()?;
         Ok(children::template_is_observed(world)?)

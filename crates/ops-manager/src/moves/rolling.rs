@@ -71,7 +71,10 @@ pub fn take_back(
 }
 
 /// The revision of the PetSet's template.
-fn revision(world: &World) -> StepResult<&str> {
+///
+/// # Errors
+/// Why it is not known.
+pub fn revision(world: &World) -> StepResult<&str> {
     let status = world.pet_set.require("the PetSet")?.status.as_ref();
     Ok(status
         .and_then(|status| status.update_revision.as_deref())
@@ -101,7 +104,7 @@ impl<'a> Rollout<'a> {
 
     fn go_on(&self, op: &Operation, proof: &dyn Fn(&str, &Member) -> Result<(), String>) -> StepResult {
         self.world.all_seen()?;
-        self.all_finished(proof)?;
+        self.world.these_pass(self.new.iter().copied(), proof)?;
         Ok(self.next(op))
     }
 
@@ -122,20 +125,6 @@ impl<'a> Rollout<'a> {
             .collect();
         progress.old_primary = self.world.leader().map(str::to_owned);
         Some(Progress::Choose(Box::new(progress)))
-    }
-
-    /// Every restarted Pod is healthy and passes the proof.
-    fn all_finished(&self, proof: &dyn Fn(&str, &Member) -> Result<(), String>) -> Result<(), WaitingOn> {
-        for (pod, member) in &self.new {
-            let unhealthy = member
-                .unhealthy_reason(self.is_leader(pod))
-                .or_else(|| proof(pod, member).err());
-            if let Some(why) = unhealthy {
-                let pod = (*pod).to_owned();
-                return Err(WaitingOn::Member { pod, why });
-            }
-        }
-        Ok(())
     }
 
     /// The next Pod, when all new ones are finished.

@@ -1,6 +1,6 @@
 //! The steps of a change of the number of members.
 
-use api_types::ops_request::{MemberCount, ScalingPlan};
+use api_types::ops_request::ScalingPlan;
 use api_types::reported::ops_request::conditions;
 use jiff::SignedDuration;
 
@@ -9,7 +9,7 @@ use crate::moves::failover;
 use crate::moves::membership::{self, Staying};
 use crate::operation::Operation;
 use crate::section;
-use crate::step::{EndsPods, Progress, Step, StepResult, SubCondition};
+use crate::step::{self, EndsPods, Progress, Step, StepResult, SubCondition};
 use crate::world::World;
 
 /// How long sessions of clients on a member that leaves may go on.
@@ -68,11 +68,7 @@ pub const RESTORE: Step = Step::new(
 );
 
 fn plan(op: &Operation) -> StepResult<&ScalingPlan> {
-    plan_of(op).ok_or_else(|| {
-        Progress::Impossible(
-            "status.progress was emptied during the operation; create the request again".into(),
-        )
-    })
+    step::planned(plan_of(op))
 }
 
 fn staying(op: &Operation) -> StepResult<Staying<'_>> {
@@ -127,9 +123,7 @@ fn finish(op: &Operation, world: &World) -> StepResult {
 
 fn restore(op: &Operation, world: &World) -> StepResult {
     let plan = plan(op)?;
-    // The spec may have been written, and the operator killed before it noted that.
-    let spec = MemberCount::of(&world.postgres.require("the Postgres")?.spec);
-    let is_written = op.committed || (spec == plan.after && spec != plan.found);
+    let is_written = section::is_written(op, world, &plan.found, &plan.after)?;
     let count = if is_written { wanted(plan) } else { plan.before };
     let staying = Staying::first(op, count);
     if world.replicas() > count {

@@ -12,9 +12,8 @@ mod words;
 use api_types::Postgres;
 use api_types::ops_request::{
     ConfigurationPlan, ConfigurationSettings, OperationProgress, OpsRequestType, PlannedMember,
-    PlannedRestart, PostgresOpsRequestSpec,
+    PostgresOpsRequestSpec,
 };
-use api_types::postgres::PostgresSpec;
 
 use crate::admit::{self, Admission};
 use crate::moves::{children, in_place};
@@ -64,11 +63,10 @@ impl RequestType for Reconfigure {
         let found = ConfigurationSettings::of(&postgres.spec);
         let after = request::target(&op.spec, &found).map_err(Admission::Refuse)?;
         let kept = children::as_followed(world).map_err(admit::wait_for)?;
-        let edit = |spec: &mut PostgresSpec| {
-            kept(spec);
-            after.write(spec);
-        };
-        let resolved = admit::can_be_built(world, &edit)?;
+        let resolved = admit::can_be_built(
+            world,
+            &children::followed_with(world, &after).map_err(admit::wait_for)?,
+        )?;
         let before = admit::can_be_built(world, &kept).ok();
         states::is_acceptable(before.as_ref(), &resolved).map_err(Admission::Refuse)?;
         progress.change.configuration = Some(ConfigurationPlan { found, after });
@@ -103,11 +101,6 @@ impl RequestType for Reconfigure {
             }
         };
         let members: Vec<PlannedMember> = world.members().keys().map(member).collect();
-        let restarted: Vec<String> = members
-            .iter()
-            .filter(|member| member.restart != PlannedRestart::Never)
-            .map(|member| member.name.clone())
-            .collect();
         let mut changes = words::changes(&target.changes);
         if restart == Restart::Auto && target.is_lowered() {
             changes.push("the primary restarts first, because a standby can't have less than it".into());
@@ -116,8 +109,8 @@ impl RequestType for Reconfigure {
         Ok(Description {
             aim: "would change parameters of PostgreSQL".into(),
             changes,
+            sessions: EndedSessions::of_restarted(&members),
             members,
-            sessions: EndedSessions::all(&restarted),
             ..Description::default()
         })
     }

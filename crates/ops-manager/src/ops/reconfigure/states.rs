@@ -1,8 +1,7 @@
 //! The members' configuration before and after a change of parameters, and what is different.
 
 use api_types::ops_request::{ConfigurationPlan, ConfigurationSettings};
-use api_types::postgres::PostgresSpec;
-use blueprint::{MemoryNeed, ParameterChange, Resolved, amount, recorded_hash};
+use blueprint::{MemoryNeed, ParameterChange, Resolved, memory_limit, recorded_hash};
 use serde_json::Value;
 
 use super::plan_of;
@@ -10,7 +9,8 @@ use crate::effect::{Effect, MemberEffect};
 use crate::member::sql;
 use crate::moves::children::{self, RenderedState};
 use crate::operation::Operation;
-use crate::step::{Progress, StepResult};
+use crate::section;
+use crate::step::{self, Progress, StepResult};
 use crate::tls::verification::TargetConfig;
 use crate::waiting::WaitingOn;
 use crate::world::{Observed, World};
@@ -51,11 +51,7 @@ impl Target {
 /// # Errors
 /// [`Progress::Impossible`] when it is gone.
 pub fn plan(op: &Operation) -> StepResult<&ConfigurationPlan> {
-    plan_of(op).ok_or_else(|| {
-        Progress::Impossible(
-            "status.progress was emptied during the operation; create the request again".into(),
-        )
-    })
+    step::planned(plan_of(op))
 }
 
 /// What the request wants.
@@ -75,9 +71,7 @@ pub fn target(op: &Operation, world: &World) -> StepResult<Target> {
 /// As [`target`].
 pub fn way_back(op: &Operation, world: &World) -> StepResult<Target> {
     let plan = plan(op)?;
-    // The spec may have been written, and the operator killed before it noted that.
-    let spec = ConfigurationSettings::of(&world.postgres.require("the Postgres")?.spec);
-    if op.committed || spec == plan.after {
+    if section::is_written(op, world, &plan.found, &plan.after)? {
         return between(world, &plan.found, &plan.after);
     }
     between(world, &plan.after, &plan.found)
@@ -107,12 +101,7 @@ fn state(world: &World, settings: &ConfigurationSettings) -> StepResult<Rendered
             "the Secret {name} does not exist, or has no key user.conf; put the parameters there, then create the request again"
         )));
     }
-    let kept = children::as_followed(world)?;
-    let edit = |spec: &mut PostgresSpec| {
-        kept(spec);
-        settings.write(spec);
-    };
-    children::render(world, &edit, children::tls_in_force(world)?, None)
+    children::rendered_with(world, settings)
 }
 
 /// Parameters that are not the user's are refused here, where the provisioner only leaves them out; and so is what the memory
@@ -134,14 +123,9 @@ pub fn is_acceptable(before: Option<&Resolved>, after: &Resolved) -> Result<(), 
             new.join("; ")
         ));
     }
-    let limit = after
-        .resources
-        .limits
-        .as_ref()
-        .and_then(|limits| amount(limits.get("memory")?));
     let need = MemoryNeed::of(after);
     let grows = before.is_none_or(|before| MemoryNeed::of(before).bytes() < need.bytes());
-    match limit {
+    match memory_limit(after) {
         Some(limit) if grows && need.bytes() > limit => Err(format!(
             "the members have a memory limit of {}Mi, which is too little: {need}; write less, or give them more memory first by a \
              request of type VerticalScaling",

@@ -138,13 +138,7 @@ fn restart_all(op: &Operation, world: &World) -> StepResult {
 
 fn finish(op: &Operation, world: &World) -> StepResult {
     let target = written(op, world)?;
-    let leader = world.leader().ok_or(WaitingOn::Primary)?;
-    for (pod, member) in world.members() {
-        if let Some(why) = member.unhealthy_reason(leader == pod) {
-            let pod = pod.clone();
-            return Err(WaitingOn::Member { pod, why }.into());
-        }
-    }
+    world.all_pass(|_, _| Ok(()))?;
     is_in_force(world, &target, until(op))?;
     let plan = states::plan(op)?;
     section::commit(world, &plan.found, &plan.after)?;
@@ -184,11 +178,7 @@ fn restore(op: &Operation, world: &World) -> StepResult {
 fn ignored(op: &Operation, _: &World) -> Vec<SubCondition> {
     let ignored = request::not_acted_on(&op.spec).into_iter();
     ignored
-        .map(|words| SubCondition {
-            type_: conditions::NOT_ACTED_ON.to_owned(),
-            message: words.to_owned(),
-            done: true,
-        })
+        .map(|words| SubCondition::note(conditions::NOT_ACTED_ON, words.to_owned()))
         .collect()
 }
 
@@ -210,11 +200,10 @@ fn proven(op: &Operation, world: &World) -> Vec<SubCondition> {
         .map(|(pod, member)| (pod.to_owned(), names(member)))
         .collect();
     if until(op) == Until::Read && !waiting.is_empty() {
-        parts.push(SubCondition {
-            type_: conditions::PENDING_RESTART.to_owned(),
-            message: words::pending(&waiting),
-            done: true,
-        });
+        parts.push(SubCondition::note(
+            conditions::PENDING_RESTART,
+            words::pending(&waiting),
+        ));
     }
     parts
 }

@@ -11,7 +11,7 @@ use crate::moves::children::{self, RenderedState};
 use crate::moves::rolling;
 use crate::operation::Operation;
 use crate::section;
-use crate::step::{EndsPods, Progress, Step, StepResult, WakeOn};
+use crate::step::{self, EndsPods, Progress, Step, StepResult, WakeOn};
 use crate::tls::certificates::Which;
 use crate::tls::verification::{self, ExpectedTrust};
 use crate::tls::world as tls_world;
@@ -137,11 +137,7 @@ const STANDBYS_FIRST: SignedDuration = SignedDuration::from_secs(8);
 const RELOAD_TIMEOUT: SignedDuration = SignedDuration::from_secs(20);
 
 fn tls_plan(op: &Operation) -> StepResult<&TlsPlan> {
-    op.progress.change.tls.as_ref().ok_or_else(|| {
-        Progress::Impossible(
-            "status.progress was emptied during the operation; create the request again".into(),
-        )
-    })
+    step::planned(op.progress.change.tls.as_ref())
 }
 
 fn issue(op: &Operation, world: &World) -> StepResult {
@@ -255,10 +251,11 @@ fn keep(op: &Operation, world: &World, resolved: &Resolved) -> StepResult<Vec<Ef
 /// Every member gets a configuration that suits clients of both settings and the new certificates, and shows that it has
 /// read it. What was issued since they were examined goes to nobody before it is examined too.
 fn reload(op: &Operation, world: &World) -> StepResult {
-    reload_these(op, world, first(tls_plan(op)?))
+    Ok(reload_these(op, world, first(tls_plan(op)?))?.1)
 }
 
-fn reload_these(op: &Operation, world: &World, which: Which) -> StepResult {
+/// The state that members are brought to, and how far they are.
+fn reload_these(op: &Operation, world: &World, which: Which) -> StepResult<(RenderedState, Progress)> {
     let plan = tls_plan(op)?;
     certificates::these_synced(op, world, &plan.after, which)?.require_done()?;
     let state = states::overlap_window(world, plan, which)?;
@@ -270,13 +267,14 @@ fn reload_these(op: &Operation, world: &World, which: Which) -> StepResult {
     effects.extend(children::config_effects(world, &state)?);
     Progress::of(effects).require_done()?;
     let expected = states::expected_in_overlap_window(plan, &state);
-    verification::reload(world, &states::target(&state), &expected)
+    let progress = verification::reload(world, &states::target(&state), &expected)?;
+    Ok((state, progress))
 }
 
 /// libpq reads the client certificate's file for every new connection, so a member that has the file uses it.
 fn reload_clients(op: &Operation, world: &World) -> StepResult {
-    reload_these(op, world, Which::All)?.require_done()?;
-    let state = states::overlap_window(world, tls_plan(op)?, Which::All)?;
+    let (state, progress) = reload_these(op, world, Which::All)?;
+    progress.require_done()?;
     verification::have_files(world, &states::target(&state))
 }
 

@@ -5,15 +5,12 @@
 
 mod steps;
 
-use api_types::Postgres;
-use api_types::ops_request::{
-    OperationProgress, OpsRequestType, PlannedMember, PlannedRestart, PostgresOpsRequestSpec,
-};
+use api_types::ops_request::{OperationProgress, OpsRequestType, PlannedMember, PlannedRestart};
 use jiff::SignedDuration;
 
 use crate::admit::Admission;
 use crate::operation::Operation;
-use crate::request_type::{Description, EndedSessions, Proposal, Reads, RequestType};
+use crate::request_type::{Description, EndedSessions, Proposal, RequestType};
 use crate::step::{Step, StepResult};
 use crate::world::World;
 use steps::{FIND, REBUILD, RESTART};
@@ -38,16 +35,8 @@ impl RequestType for ReconnectStandby {
         "Successfully Reconnected Standbys"
     }
 
-    fn check(&self, _: &PostgresOpsRequestSpec) -> Result<(), String> {
-        Ok(())
-    }
-
     fn repairs(&self) -> bool {
         true
-    }
-
-    fn reads(&self, _: &Operation, _: &Postgres) -> Reads {
-        Reads::default()
     }
 
     fn plan(
@@ -67,10 +56,6 @@ impl RequestType for ReconnectStandby {
 
     fn recipe(&self, _: &Operation) -> Vec<Step> {
         vec![FIND, RESTART, REBUILD]
-    }
-
-    fn restore(&self) -> Option<Step> {
-        None
     }
 
     fn describe(&self, _: &Operation, world: &World) -> StepResult<Description> {

@@ -1,15 +1,12 @@
 //! `Restart`: every Pod is restarted, standbys first, the old primary last.
 
-use api_types::Postgres;
-use api_types::ops_request::{
-    OperationProgress, OpsRequestType, PlannedMember, PlannedRestart, PostgresOpsRequestSpec, TlsSettings,
-};
+use api_types::ops_request::{OperationProgress, OpsRequestType, PlannedMember, PlannedRestart, TlsSettings};
 use api_types::reported::ops_request::conditions;
 
 use crate::admit::Admission;
 use crate::moves::{children, in_place, rolling};
 use crate::operation::Operation;
-use crate::request_type::{Description, EndedSessions, Proposal, Reads, RequestType};
+use crate::request_type::{Description, EndedSessions, Proposal, RequestType};
 use crate::step::{EndsPods, Progress, Step, StepResult};
 use crate::world::{Member, World};
 
@@ -52,24 +49,12 @@ impl RequestType for Restart {
         "Successfully completed the modification process."
     }
 
-    fn check(&self, _: &PostgresOpsRequestSpec) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn reads(&self, _: &Operation, _: &Postgres) -> Reads {
-        Reads::default()
-    }
-
     fn plan(&self, _: &Operation, _: &Proposal<'_>, _: &mut OperationProgress) -> Result<(), Admission> {
         Ok(())
     }
 
     fn recipe(&self, _: &Operation) -> Vec<Step> {
         vec![UPDATE, RESTART]
-    }
-
-    fn restore(&self) -> Option<Step> {
-        None
     }
 
     fn describe(&self, _: &Operation, world: &World) -> StepResult<Description> {

@@ -1,11 +1,10 @@
 //! `SetRaftKeyPair`: KubeDB's coordinator has a key-value store in its Raft log; Patroni has none, so the request is skipped.
 
-use api_types::Postgres;
-use api_types::ops_request::{OperationProgress, OpsRequestType, PostgresOpsRequestSpec};
+use api_types::ops_request::{OperationProgress, OpsRequestType};
 
 use crate::admit::Admission;
 use crate::operation::Operation;
-use crate::request_type::{Description, Proposal, Reads, RequestType};
+use crate::request_type::{Description, Proposal, RequestType};
 use crate::step::{Step, StepResult};
 use crate::world::World;
 
@@ -25,16 +24,8 @@ impl RequestType for SetRaftKeyPair {
         "Nothing was set"
     }
 
-    fn check(&self, _: &PostgresOpsRequestSpec) -> Result<(), String> {
-        Ok(())
-    }
-
     fn repairs(&self) -> bool {
         true
-    }
-
-    fn reads(&self, _: &Operation, _: &Postgres) -> Reads {
-        Reads::default()
     }
 
     fn plan(&self, op: &Operation, _: &Proposal<'_>, _: &mut OperationProgress) -> Result<(), Admission> {
@@ -47,10 +38,6 @@ impl RequestType for SetRaftKeyPair {
 
     fn recipe(&self, _: &Operation) -> Vec<Step> {
         Vec::new()
-    }
-
-    fn restore(&self) -> Option<Step> {
-        None
     }
 
     fn describe(&self, _: &Operation, _: &World) -> StepResult<Description> {

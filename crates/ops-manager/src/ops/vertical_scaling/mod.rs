@@ -7,19 +7,17 @@ mod request;
 mod steps;
 mod words;
 
-use api_types::Postgres;
 use api_types::ops_request::{
     OperationProgress, OpsRequestType, PlannedMember, PlannedRestart, PostgresOpsRequestSpec,
     ResourceSettings, ResourcesPlan,
 };
-use api_types::postgres::PostgresSpec;
 use api_types::vocabulary::{EXPORTER_CONTAINER, POSTGRES_CONTAINER};
-use blueprint::{MemoryNeed, Resolved, amount, container_resources, exporter_resources};
+use blueprint::{MemoryNeed, Resolved, container_resources, exporter_resources, memory_limit};
 
 use crate::admit::{self, Admission};
-use crate::moves::children;
+use crate::moves::{children, rolling};
 use crate::operation::Operation;
-use crate::request_type::{Description, EndedSessions, Proposal, Reads, RequestType};
+use crate::request_type::{Description, EndedSessions, Proposal, RequestType};
 use crate::step::{Step, StepResult};
 use crate::world::World;
 use steps::{FINISH, RESTART, RESTORE, UPDATE};
@@ -44,10 +42,6 @@ impl RequestType for VerticalScaling {
         request::check(spec)
     }
 
-    fn reads(&self, _: &Operation, _: &Postgres) -> Reads {
-        Reads::default()
-    }
-
     fn plan(
         &self,
         op: &Operation,
@@ -60,11 +54,10 @@ impl RequestType for VerticalScaling {
         let before = admit::can_be_built(world, &kept)?;
         let found = ResourceSettings::of(&postgres.spec);
         let after = request::target(&op.spec, &found, &before).map_err(Admission::Refuse)?;
-        let edit = |spec: &mut PostgresSpec| {
-            kept(spec);
-            after.write(spec);
-        };
-        let resolved = admit::can_be_built(world, &edit)?;
+        let resolved = admit::can_be_built(
+            world,
+            &children::followed_with(world, &after).map_err(admit::wait_for)?,
+        )?;
         memory_suffices(&before, &resolved).map_err(Admission::Refuse)?;
         if found == after && every_member_has(world, &resolved).map_err(admit::wait_for)? {
             return Err(Admission::NothingToDo(
@@ -85,25 +78,18 @@ impl RequestType for VerticalScaling {
 
     fn describe(&self, op: &Operation, world: &World) -> StepResult<Description> {
         let plan = steps::plan(op)?;
-        let (before, after) = (
-            steps::state(world, &plan.found)?,
-            steps::state(world, &plan.after)?,
-        );
+        let before = children::rendered_with(world, &plan.found)?;
+        let after = children::rendered_with(world, &plan.after)?;
         let is_new_template = !children::pet_set_effects(world, &after)?.is_empty();
         let members = members(world, is_new_template)?;
-        let restarted: Vec<String> = members
-            .iter()
-            .filter(|member| member.restart == PlannedRestart::Always)
-            .map(|member| member.name.clone())
-            .collect();
         let mut changes = words::changes(&before.resolved, &after.resolved);
         let ignored = request::not_acted_on(&op.spec, after.resolved.monitor.is_some());
         changes.extend((!ignored.is_empty()).then(|| words::not_acted_on(&ignored)));
         Ok(Description {
             aim: "would give the members other resources".into(),
             changes,
+            sessions: EndedSessions::of_restarted(&members),
             members,
-            sessions: EndedSessions::all(&restarted),
             ..Description::default()
         })
     }
@@ -111,10 +97,9 @@ impl RequestType for VerticalScaling {
 
 /// What becomes of each member. One that was made from the template that there is has the resources already.
 fn members(world: &World, is_new_template: bool) -> StepResult<Vec<PlannedMember>> {
-    let status = world.pet_set.require("the PetSet")?.status.as_ref();
-    let revision = status.and_then(|status| status.update_revision.as_deref());
+    let revision = rolling::revision(world)?;
     let member = |(pod, member): (&String, &crate::world::Member)| {
-        let is_outdated = is_new_template || Some(member.revision.as_str()) != revision;
+        let is_outdated = is_new_template || member.revision != revision;
         let (restart, reason) = if is_outdated {
             (
                 PlannedRestart::Always,
@@ -155,12 +140,8 @@ fn every_member_has(world: &World, resolved: &Resolved) -> Result<bool, crate::w
 /// # Errors
 /// The sentence that says what to write.
 fn memory_suffices(before: &Resolved, after: &Resolved) -> Result<(), String> {
-    let limit = |resolved: &Resolved| {
-        let limits = resolved.resources.limits.as_ref()?;
-        amount(limits.get("memory")?)
-    };
     let need = MemoryNeed::of(after);
-    match (limit(before), limit(after)) {
+    match (memory_limit(before), memory_limit(after)) {
         (old, Some(new)) if new < need.bytes() && old.is_none_or(|old| new < old) => Err(format!(
             "the memory limit of the container postgres would be {}Mi, which is too little: {need}. Write \
              limits.memory: {}Mi or more, or lower shared_buffers or max_connections in spec.configuration first",

@@ -1,7 +1,6 @@
 //! The steps of a change of resources.
 
-use api_types::ops_request::{ResourceSettings, ResourcesPlan};
-use api_types::postgres::PostgresSpec;
+use api_types::ops_request::ResourcesPlan;
 use api_types::reported::ops_request::conditions;
 use api_types::vocabulary::{EXPORTER_CONTAINER, POSTGRES_CONTAINER};
 use blueprint::{Resolved, exporter_resources};
@@ -12,8 +11,7 @@ use crate::moves::children::{self, RenderedState};
 use crate::moves::rolling;
 use crate::operation::Operation;
 use crate::section;
-use crate::step::{EndsPods, Progress, Step, StepResult, SubCondition};
-use crate::waiting::WaitingOn;
+use crate::step::{self, EndsPods, Progress, Step, StepResult, SubCondition};
 use crate::world::{Member, World};
 
 /// The template has the new resources.
@@ -60,24 +58,7 @@ pub const RESTORE: Step = Step::new(
 /// # Errors
 /// [`Progress::Impossible`] when it is gone.
 pub fn plan(op: &Operation) -> StepResult<&ResourcesPlan> {
-    op.progress.change.vertical_scaling.as_ref().ok_or_else(|| {
-        Progress::Impossible(
-            "status.progress was emptied during the operation; create the request again".into(),
-        )
-    })
-}
-
-/// The children with these resources.
-///
-/// # Errors
-/// What is waited for, or why they can't be built.
-pub fn state(world: &World, resources: &ResourceSettings) -> StepResult<RenderedState> {
-    let kept = children::as_followed(world)?;
-    let edit = |spec: &mut PostgresSpec| {
-        kept(spec);
-        resources.write(spec);
-    };
-    children::render(world, &edit, children::tls_in_force(world)?, None)
+    step::planned(op.progress.change.vertical_scaling.as_ref())
 }
 
 /// The configuration is written first: a new Pod with less memory must not start with the old `shared_buffers`.
@@ -93,14 +74,15 @@ fn children_are(world: &World, state: &RenderedState) -> StepResult<()> {
 /// The user's Secret with parameters is read here for the first time, so the memory is reckoned again.
 fn update(op: &Operation, world: &World) -> StepResult {
     let plan = plan(op)?;
-    let (before, after) = (state(world, &plan.found)?, state(world, &plan.after)?);
+    let before = children::rendered_with(world, &plan.found)?;
+    let after = children::rendered_with(world, &plan.after)?;
     super::memory_suffices(&before.resolved, &after.resolved).map_err(Progress::Impossible)?;
     children_are(world, &after)?;
     Ok(Progress::Done)
 }
 
 fn restart(op: &Operation, world: &World) -> StepResult {
-    let state = state(world, &plan(op)?.after)?;
+    let state = children::rendered_with(world, &plan(op)?.after)?;
     children_are(world, &state)?;
     rolling::restart(op, world, &|_: &str, member: &Member| {
         has_resources(member, &state.resolved)
@@ -109,18 +91,8 @@ fn restart(op: &Operation, world: &World) -> StepResult {
 
 fn finish(op: &Operation, world: &World) -> StepResult {
     let plan = plan(op)?;
-    let state = state(world, &plan.after)?;
-    world.all_seen()?;
-    let leader = world.leader().ok_or(WaitingOn::Primary)?;
-    for (pod, member) in world.members() {
-        let lacks = member
-            .unhealthy_reason(leader == pod)
-            .or_else(|| has_resources(member, &state.resolved).err());
-        if let Some(why) = lacks {
-            let pod = pod.clone();
-            return Err(WaitingOn::Member { pod, why }.into());
-        }
-    }
+    let state = children::rendered_with(world, &plan.after)?;
+    world.all_pass(|_, member| has_resources(member, &state.resolved))?;
     section::commit(world, &plan.found, &plan.after)?;
     Ok(Progress::Done)
 }
@@ -128,14 +100,12 @@ fn finish(op: &Operation, world: &World) -> StepResult {
 /// Only Pods that this operation made are made again: a member that was behind its template before stays as it is.
 fn restore(op: &Operation, world: &World) -> StepResult {
     let plan = plan(op)?;
-    // The spec may have been written, and the operator killed before it noted that.
-    let spec = ResourceSettings::of(&world.postgres.require("the Postgres")?.spec);
-    let wanted = if op.committed || spec == plan.after {
+    let wanted = if section::is_written(op, world, &plan.found, &plan.after)? {
         &plan.after
     } else {
         &plan.found
     };
-    let state = state(world, wanted)?;
+    let state = children::rendered_with(world, wanted)?;
     children_are(world, &state)?;
     rolling::take_back(op, world, &|_: &str, member: &Member| {
         has_resources(member, &state.resolved)
@@ -159,16 +129,15 @@ fn ignored(op: &Operation, world: &World) -> Vec<SubCondition> {
     if ignored.is_empty() {
         return Vec::new();
     }
-    vec![SubCondition {
-        type_: conditions::NOT_ACTED_ON.to_owned(),
-        message: words::not_acted_on(&ignored),
-        done: true,
-    }]
+    vec![SubCondition::note(
+        conditions::NOT_ACTED_ON,
+        words::not_acted_on(&ignored),
+    )]
 }
 
 fn restarted(op: &Operation, world: &World) -> Vec<SubCondition> {
     let mut parts = rolling::sub_conditions(op, world);
-    let Ok(state) = plan(op).and_then(|plan| state(world, &plan.after)) else {
+    let Ok(state) = plan(op).and_then(|plan| children::rendered_with(world, &plan.after)) else {
         return parts;
     };
     for (pod, old_uid) in &op.progress.pods {
