@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use api_types::ops_request::ConfigurationSettings;
 use api_types::vocabulary::USER_CONF;
 use api_types::{Postgres, names};
-use blueprint::{AuthInForce, MembersTls, secret_text};
+use blueprint::{MembersTls, USERNAME, secret_text};
 use instance::{Password, PatroniTls};
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
@@ -38,11 +38,7 @@ pub fn in_force(in_force: Observed<Secret>, auth: Observed<Secret>) -> Observed<
 
 /// What Patroni and PostgreSQL ask for.
 pub fn credentials(secret: &Observed<Secret>) -> Option<Credentials> {
-    let secret = secret.present()?;
-    let superuser = match AuthInForce::of_secret(secret) {
-        Some(in_force) => in_force.superuser,
-        None => blueprint::credentials(secret)?,
-    };
+    let superuser = blueprint::credentials(secret.present()?)?;
     Some(Credentials {
         user: superuser.username.to_owned(),
         password: Password::new(superuser.password),
@@ -51,45 +47,34 @@ pub fn credentials(secret: &Observed<Secret>) -> Option<Credentials> {
 
 /// The internal CA and what it issued. Somebody else's Secret of that name is not used.
 pub fn members_tls(secret: Observed<Secret>, postgres: &Postgres) -> Observed<MembersTls> {
-    let secret = match secret {
-        Observed::Present(secret) => secret,
-        Observed::Absent => return Observed::Absent,
-        Observed::Unknown(why) => return Observed::Unknown(why),
-    };
-    let name = secret.name_any();
-    if !is_owned_by(&secret.metadata, postgres) {
-        return Observed::Unknown(format!("Secret {name} is not this database's"));
-    }
-    match MembersTls::of_secret(&secret) {
-        Some(issued) => Observed::Present(issued),
-        None => Observed::Unknown(format!(
-            "Secret {name} lacks a key; the provisioner makes it again"
-        )),
-    }
+    secret.and_then(|secret| {
+        let name = secret.name_any();
+        if !is_owned_by(&secret.metadata, postgres) {
+            return Observed::Unknown(format!("Secret {name} is not this database's"));
+        }
+        match MembersTls::of_secret(&secret) {
+            Some(issued) => Observed::Present(issued),
+            None => Observed::Unknown(format!(
+                "Secret {name} lacks a key; the provisioner makes it again"
+            )),
+        }
+    })
 }
 
 /// The operators' certificate for Patroni.
 pub fn patroni_tls(issued: &Observed<MembersTls>) -> Observed<PatroniTls> {
-    let issued = match issued {
-        Observed::Present(issued) => issued,
-        Observed::Absent => return Observed::Absent,
-        Observed::Unknown(why) => return Observed::Unknown(why.clone()),
-    };
-    match PatroniTls::from_pem(issued.ca.as_bytes(), issued.operator.as_bytes()) {
-        Ok(tls) => Observed::Present(tls),
-        Err(error) => Observed::Unknown(error_chain(&error)),
-    }
+    issued.as_ref().and_then(|issued| {
+        match PatroniTls::from_pem(issued.ca.as_bytes(), issued.operator.as_bytes()) {
+            Ok(tls) => Observed::Present(tls),
+            Err(error) => Observed::Unknown(error_chain(&error)),
+        }
+    })
 }
 
 /// The superuser's name.
 pub fn superuser(auth: &Observed<Secret>) -> Observed<String> {
-    match auth {
-        Observed::Absent => Observed::Absent,
-        Observed::Unknown(why) => Observed::Unknown(why.clone()),
-        Observed::Present(secret) => {
-            Observed::Present(secret_text(secret, "username").unwrap_or_default().to_owned())
-        }
-    }
+    let name = |secret| secret_text(secret, USERNAME).unwrap_or_default().to_owned();
+    auth.as_ref().map(name)
 }
 
 /// `user.conf` of the user's own Secret.
@@ -116,12 +101,9 @@ pub async fn user_confs(reader: &Reader<'_>, names: &[String]) -> BTreeMap<Strin
 }
 
 async fn user_conf_of(reader: &Reader<'_>, name: &str) -> Observed<String> {
-    match reader.look::<Secret>(name).await {
-        Observed::Present(secret) => match secret_text(&secret, USER_CONF) {
-            Some(content) => Observed::Present(content.to_owned()),
-            None => Observed::Absent,
-        },
-        Observed::Absent => Observed::Absent,
-        Observed::Unknown(why) => Observed::Unknown(why),
-    }
+    let secret = reader.look::<Secret>(name).await;
+    secret.and_then(|secret| match secret_text(&secret, USER_CONF) {
+        Some(content) => Observed::Present(content.to_owned()),
+        None => Observed::Absent,
+    })
 }
