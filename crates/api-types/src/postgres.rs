@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{PersistentVolumeClaimSpec, ResourceRequirements, Toleration};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::{CustomResource, KubeSchema};
+use kube::{CustomResource, KubeSchema, ResourceExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::legacy::Coordinator;
 use crate::pod_template::PodTemplate;
-use crate::rules;
 use crate::tls::{ClientAuthMode, SslMode, TlsConfig};
+use crate::{names, rules};
 
 pub use crate::allowed::*;
 pub use crate::configuration::*;
@@ -284,6 +284,15 @@ impl Default for AuthSecret {
             active_from: None,
             externally_managed: None,
         }
+    }
+}
+
+impl Postgres {
+    /// Name of the auth Secret that the spec means: the one that it names, or the database's own.
+    pub fn auth_secret_name(&self) -> String {
+        let named = self.spec.auth_secret.as_ref().map(|secret| secret.name.as_str());
+        let named = named.filter(|name| !name.is_empty());
+        named.map_or_else(|| names::auth_secret(&self.name_any()), str::to_owned)
     }
 }
 

@@ -123,7 +123,7 @@ pub async fn during(client: &kube::Client, op: &Operation) -> Seen {
     };
     let db = op.database.as_str();
     let config_name = names::config_secret(db, postgres.metadata.uid.as_deref().unwrap_or_default());
-    let auth_name = secrets::auth_name(&postgres);
+    let auth_name = postgres.auth_secret_name();
     let reads = op.type_.reads(op, &postgres);
     let tls_reads = reads.tls.as_ref();
     let in_force_name = names::auth_in_force(db);

@@ -10,7 +10,7 @@ use api_types::condition::is_true;
 use api_types::postgres::{DeletionPolicy, StorageType, conditions as types};
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::FINALIZER;
-use api_types::{AppBinding, Condition, PauseHolder, PetSet, Postgres, PostgresVersion, names};
+use api_types::{AppBinding, Condition, PauseHolder, PetSet, Postgres, PostgresVersion};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, PodTemplateSpec, Secret, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -247,15 +247,7 @@ impl World {
 
     /// Name of the auth Secret: the spec's, or the one that we make.
     pub fn auth_secret_name(&self) -> String {
-        let named = self
-            .postgres
-            .spec
-            .auth_secret
-            .as_ref()
-            .map(|secret| secret.name.as_str());
-        named
-            .filter(|name| !name.is_empty())
-            .map_or_else(|| names::auth_secret(self.name()), str::to_owned)
+        self.postgres.auth_secret_name()
     }
 
     /// The conditions in the status.

@@ -1,5 +1,6 @@
 //! The user's PostgreSQL parameters: from a Secret, and inline.
 
+use api_types::ops_request::ConfigurationSettings;
 use api_types::vocabulary::USER_CONF;
 
 use super::parameters::{self, Written};
@@ -83,20 +84,9 @@ fn merged(texts: [(&'static str, Option<&str>); 2], findings: &mut Findings) -> 
     written
 }
 
-/// Name of the Secret with the user's configuration: `spec.configuration.secretName`, or the old `spec.configSecret`.
-fn secret_name<'a>(question: &'a Question<'_>) -> Option<&'a str> {
-    let configuration = question.spec.configuration.as_ref();
-    let current = configuration.and_then(|configuration| configuration.secret_name.as_deref());
-    let old = question
-        .spec
-        .config_secret
-        .as_ref()
-        .map(|secret| secret.name.as_str());
-    current.or(old).filter(|name| !name.is_empty())
-}
-
 fn from_secret(question: &Question<'_>, findings: &mut Findings) -> Option<String> {
-    let name = secret_name(question)?;
+    let settings = ConfigurationSettings::of(&question.spec);
+    let name = settings.secret()?;
     let Some(text) = question.inputs.user_conf else {
         findings.add(
             "spec.configuration.secretName",

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use api_types::names;
 use api_types::ops_request::TlsSettings;
 use api_types::postgres::{
     CommitLevel, DeletionPolicy, StandbyMode, StorageType, StreamingMode, SyncMode, WalLimitPolicy,
@@ -38,10 +37,7 @@ fn auth_secret(question: &Question<'_>) -> String {
     if let Some(followed) = &question.inputs.live.auth {
         return followed.secret_name.clone();
     }
-    let named = question.spec.auth_secret.as_ref().map(|auth| auth.name.clone());
-    named
-        .filter(|name| !name.is_empty())
-        .unwrap_or_else(|| names::auth_secret(question.name()))
+    question.inputs.postgres.auth_secret_name()
 }
 
 pub(super) fn answer(

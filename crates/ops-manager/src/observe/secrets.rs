@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use api_types::Postgres;
 use api_types::ops_request::ConfigurationSettings;
 use api_types::vocabulary::USER_CONF;
-use api_types::{Postgres, names};
 use blueprint::{MembersTls, USERNAME, secret_text};
 use instance::{Password, PatroniTls};
 use k8s_openapi::api::core::v1::Secret;
@@ -14,18 +14,6 @@ use runtime::error_chain;
 use super::{Reader, is_owned_by};
 use crate::member::Credentials;
 use crate::world::Observed;
-
-/// Name of the Secret with the superuser's credentials.
-pub fn auth_name(postgres: &Postgres) -> String {
-    let named = postgres
-        .spec
-        .auth_secret
-        .as_ref()
-        .map(|secret| secret.name.clone());
-    named
-        .filter(|name| !name.is_empty())
-        .unwrap_or_else(|| names::auth_secret(&postgres.name_any()))
-}
 
 /// The Secret with the credentials that open the database; the auth Secret, which may have been edited since, where the
 /// provisioner has not written it yet.

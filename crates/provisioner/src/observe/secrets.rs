@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use api_types::cert_manager::Issuer;
+use api_types::ops_request::ConfigurationSettings;
 use api_types::postgres::DeletionPolicy;
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::{CERT_MANAGER_GROUP, USER_CONF};
@@ -51,7 +52,7 @@ async fn is_going(reader: &Reader<'_>) -> Result<bool, Error> {
 }
 
 async fn facts(reader: &Reader<'_>, live: &[Child]) -> Result<(SecretFacts, Option<Secret>), Error> {
-    let auth_name = auth_name(reader.postgres);
+    let auth_name = reader.postgres.auth_secret_name();
     let config_name = names::config_secret(
         &reader.name,
         reader.postgres.metadata.uid.as_deref().unwrap_or_default(),
@@ -89,37 +90,17 @@ async fn facts(reader: &Reader<'_>, live: &[Child]) -> Result<(SecretFacts, Opti
     ))
 }
 
-fn auth_name(postgres: &Postgres) -> String {
-    let named = postgres
-        .spec
-        .auth_secret
-        .as_ref()
-        .map(|secret| secret.name.clone());
-    named
-        .filter(|name| !name.is_empty())
-        .unwrap_or_else(|| names::auth_secret(&postgres.name_any()))
-}
-
 async fn user_conf(reader: &Reader<'_>) -> Result<UserConf, Error> {
-    let spec = &reader.postgres.spec;
-    let configured = spec
-        .configuration
-        .as_ref()
-        .and_then(|configuration| configuration.secret_name.clone());
-    let old_spelling = || {
-        spec.config_secret
-            .as_ref()
-            .map(|reference| reference.name.clone())
-    };
-    let Some(name) = configured.or_else(old_spelling).filter(|name| !name.is_empty()) else {
+    let settings = ConfigurationSettings::of(&reader.postgres.spec);
+    let Some(name) = settings.secret() else {
         return Ok(UserConf::NotNamed);
     };
-    let Some(secret) = reader.get::<Secret>(&name).await? else {
-        return Ok(UserConf::Missing(name));
+    let Some(secret) = reader.get::<Secret>(name).await? else {
+        return Ok(UserConf::Missing(name.to_owned()));
     };
     Ok(match secret_text(&secret, USER_CONF) {
         Some(text) => UserConf::Content(text.to_owned()),
-        None => UserConf::WithoutKey(name),
+        None => UserConf::WithoutKey(name.to_owned()),
     })
 }
 
@@ -182,5 +163,5 @@ async fn is_shared(reader: &Reader<'_>, auth_name: &str) -> Result<bool, Error> 
     let peers = found.map_err(|source| reader.unreadable::<Postgres>("*", source))?;
     Ok(peers
         .iter()
-        .any(|peer| peer.name_any() != reader.name && self::auth_name(peer) == auth_name))
+        .any(|peer| peer.name_any() != reader.name && peer.auth_secret_name() == auth_name))
 }
