@@ -5,12 +5,12 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use api_types::version::PostgresVersion;
 use api_types::{Postgres, names};
-use k8s_openapi::api::core::v1::Pod;
-use kube::api::PostParams;
+use k8s_openapi::api::core::v1::{ConfigMap, EnvVar, Pod};
+use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
-use crate::cluster::TestNamespace;
+use crate::cluster::{FIELD_MANAGER, TestNamespace};
 use crate::wait;
 
 /// Container of every Pod made here.
@@ -25,6 +25,26 @@ pub async fn image_of(namespace: &TestNamespace, database: &str) -> Result<Strin
         .await
         .context("the catalog has no such version")?;
     Ok(version.spec.db.image)
+}
+
+/// Keeps these files in a ConfigMap; returns the volume `script` that has them.
+pub async fn scripts(namespace: &TestNamespace, name: &str, files: Value) -> Result<Value> {
+    let map = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name }, "data": files,
+    });
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    let maps = namespace.api::<ConfigMap>();
+    maps.patch(name, &params, &Patch::Apply(map)).await?;
+    Ok(json!({ "name": "script", "configMap": { "name": name } }))
+}
+
+/// Adds variables to the environment of a Pod made here.
+pub fn with_environment(mut pod: Pod, variables: Value) -> Result<Pod> {
+    let containers = pod.spec.iter_mut().flat_map(|spec| &mut spec.containers);
+    let container = containers.into_iter().next().context("no container")?;
+    let variables: Vec<EnvVar> = serde_json::from_value(variables)?;
+    container.env.get_or_insert_default().extend(variables);
+    Ok(pod)
 }
 
 /// Creates a Pod; returns when it runs.

@@ -7,6 +7,7 @@ use api_types::PostgresOpsRequest;
 use k8s_openapi::api::core::v1::Event;
 use kube::ResourceExt;
 use kube::api::{ListParams, PostParams};
+use serde_json::{Value, json};
 
 use crate::cluster::TestNamespace;
 use crate::{manifests, wait};
@@ -22,6 +23,19 @@ pub async fn create(
     request.metadata.name = Some(name.to_owned());
     request.spec.database_ref.name = database.to_owned();
     create_as_is(namespace, &request).await
+}
+
+/// A request of this type, with these fields beside its type and its database.
+pub fn of(name: &str, database: &str, type_: &str, fields: &Value) -> Result<PostgresOpsRequest> {
+    let mut spec = fields.clone();
+    spec["type"] = json!(type_);
+    spec["databaseRef"] = json!({ "name": database });
+    let request = json!({
+        "apiVersion": "ops.kubedb.com/v1alpha1", "kind": "PostgresOpsRequest",
+        "metadata": { "name": name },
+        "spec": spec,
+    });
+    Ok(serde_json::from_value(request)?)
 }
 
 /// Creates a request.

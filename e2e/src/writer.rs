@@ -12,8 +12,8 @@ use api_types::AppBinding;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use futures::{StreamExt, TryStreamExt, stream};
-use k8s_openapi::api::core::v1::{ConfigMap, EnvVar, Secret, Service};
-use kube::api::{DeleteParams, Patch, PatchParams};
+use k8s_openapi::api::core::v1::{Secret, Service};
+use kube::api::DeleteParams;
 use kube::runtime::utils::Backoff;
 use kube::runtime::{WatchStreamExt, watcher};
 use serde_json::json;
@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::attempts::{Attempts, Probes};
-use crate::cluster::{FIELD_MANAGER, TestNamespace};
+use crate::cluster::TestNamespace;
 use crate::poll::{self, Look};
 use crate::{members, pods, shell};
 
@@ -255,19 +255,9 @@ impl Writer {
 }
 
 async fn make_pod(namespace: &TestNamespace, database: &str, name: &str, choice: Choice<'_>) -> Result<()> {
-    let script = json!({
-        "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name },
-        "data": { "writer.py": SCRIPT, "application.py": COMPANIONS, "connecting.py": SHARED },
-    });
-    let api = namespace.api::<ConfigMap>();
-    api.patch(
-        name,
-        &PatchParams::apply(FIELD_MANAGER).force(),
-        &Patch::Apply(script),
-    )
-    .await?;
+    let files = json!({ "writer.py": SCRIPT, "application.py": COMPANIONS, "connecting.py": SHARED });
+    let volume = pods::scripts(namespace, name, files).await?;
     let image = pods::image_of(namespace, database).await?;
-    let volume = json!({ "name": "script", "configMap": { "name": name } });
     let run = "until [ -e /run/writer/tls/candidates.json ]; do read -t 0.1 _ <> /run/writer/wait || true; done; \
                [ -z \"$PRIMARY\" ] || python3 /script/application.py & exec python3 /script/writer.py";
     let run = format!("mkfifo /run/writer/wait; {run}");
@@ -275,12 +265,6 @@ async fn make_pod(namespace: &TestNamespace, database: &str, name: &str, choice:
     if let (Some(spec), Some(node)) = (&mut pod.spec, choice.node) {
         spec.node_name = Some(node.to_owned());
     }
-    let container = pod
-        .spec
-        .iter_mut()
-        .flat_map(|s| &mut s.containers)
-        .next()
-        .context("no container")?;
     let mut environment = json!([
         { "name": "SECONDS_TO_RUN", "value": LIFETIME_SECONDS },
         { "name": "CADENCE", "value": choice.cadence.as_secs_f64().to_string() },
@@ -292,9 +276,12 @@ async fn make_pod(namespace: &TestNamespace, database: &str, name: &str, choice:
             .map(|(name, value)| json!({ "name": name, "value": value }));
         environment.as_array_mut().context("a list")?.extend(more);
     }
-    let environment: Vec<EnvVar> = serde_json::from_value(environment)?;
-    container.env.get_or_insert_default().extend(environment);
-    pods::start(namespace, &pod, START_DEADLINE).await
+    pods::start(
+        namespace,
+        &pods::with_environment(pod, environment)?,
+        START_DEADLINE,
+    )
+    .await
 }
 
 /// The Services that the companions use, by the variable that names each.

@@ -4,33 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
 use e2e::markdown::{anchors, blocks, links};
-use e2e::reference::root;
+use e2e::reference::{files, read, root};
 
 /// Pages whose commands are shown again from pages that are run.
 const RETOLD: [&str; 1] = ["docs/quick-start.md"];
 /// What makes the order in which pages are run.
 const RUNNER: &str = "e2e/tests/behaviour/all_commands.rs";
-
-fn read(path: &str) -> String {
-    std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
-
-/// Files below a folder whose names end so, by their path from the root.
-fn files(folder: &str, endings: &[&str]) -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(root().join(folder)).expect("a folder") {
-        let entry = entry.expect("an entry");
-        let name = entry.file_name().into_string().expect("a name");
-        let path = format!("{folder}/{name}");
-        if entry.file_type().expect("a type").is_dir() {
-            found.extend(files(&path, endings));
-        } else if endings.iter().any(|ending| name.ends_with(ending)) {
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
-}
 
 /// Every page of ours: path and text.
 fn pages() -> BTreeMap<String, String> {

@@ -1,9 +1,8 @@
 //! Every promise of `docs/promises.md` is held by tests that exist and run.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
-use e2e::reference::root;
+use e2e::reference::{files, read};
 
 const PAGE: &str = "docs/promises.md";
 /// Folders of tests on a real cluster.
@@ -14,16 +13,9 @@ const ON_A_CLUSTER: [&str; 3] = [
 ];
 
 /// Names of the tests in the Rust files below a folder. A test that is ignored holds nothing.
-fn tests_below(folder: &Path, found: &mut BTreeSet<String>) {
-    for entry in std::fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            tests_below(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = std::fs::read_to_string(&path).expect("a file");
-            found.extend(tests_in(&text));
-        }
-    }
+fn tests_below(folder: &str) -> BTreeSet<String> {
+    let files = files(folder, &[".rs"]);
+    files.iter().flat_map(|path| tests_in(&read(path))).collect()
 }
 
 fn tests_in(text: &str) -> Vec<String> {
@@ -65,7 +57,7 @@ fn named(row: &str) -> Vec<(String, bool)> {
 }
 
 fn promises() -> Vec<String> {
-    let page = std::fs::read_to_string(root().join(PAGE)).expect("the page");
+    let page = read(PAGE);
     let rows = page
         .lines()
         .filter(|line| line.starts_with("| ") && !line.starts_with("| Promise"));
@@ -74,13 +66,10 @@ fn promises() -> Vec<String> {
 
 #[test]
 fn every_promise_is_held_by_tests_that_run() {
-    let (mut on_a_cluster, mut all) = (BTreeSet::new(), BTreeSet::new());
-    for folder in ON_A_CLUSTER {
-        tests_below(&root().join(folder), &mut on_a_cluster);
-    }
-    for folder in ["crates", "e2e"] {
-        tests_below(&root().join(folder), &mut all);
-    }
+    let below = |folders: &[&str]| -> BTreeSet<String> {
+        folders.iter().flat_map(|folder| tests_below(folder)).collect()
+    };
+    let (on_a_cluster, all) = (below(&ON_A_CLUSTER), below(&["crates", "e2e"]));
     let promises = promises();
     assert!(promises.len() > 15, "the page was not read");
     for row in promises {

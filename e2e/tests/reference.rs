@@ -1,7 +1,6 @@
 //! The reference is current, operators have no words of their own, and whatever means trouble is in the page about it.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use api_types::reported;
 use e2e::reference;
@@ -75,26 +74,15 @@ fn read(path: &str) -> String {
 fn sources() -> Vec<(String, String)> {
     let mut found = Vec::new();
     for krate in ["provisioner", "ops-manager", "petset", "runtime"] {
-        collect(
-            &reference::root().join("crates").join(krate).join("src"),
-            &mut found,
-        );
+        let paths = reference::files(&format!("crates/{krate}/src"), &[".rs"]);
+        for path in paths.into_iter().filter(|path| !path.ends_with("/tests.rs")) {
+            let text = reference::read(&path);
+            let product = text.split("#[cfg(test)]\nmod").next().unwrap_or_default();
+            found.push((path, product.to_owned()));
+        }
     }
     assert!(found.len() > 60, "sources were not found");
     found
-}
-
-fn collect(folder: &Path, found: &mut Vec<(String, String)>) {
-    for entry in std::fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            collect(&path, found);
-        } else if path.extension().is_some_and(|it| it == "rs") && !path.ends_with("tests.rs") {
-            let text = std::fs::read_to_string(&path).expect("a text");
-            let product = text.split("#[cfg(test)]\nmod").next().unwrap_or_default();
-            found.push((path.display().to_string(), product.to_owned()));
-        }
-    }
 }
 
 /// Strings of letters that begin with a capital and have a small one, outside of comments.

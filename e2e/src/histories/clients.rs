@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use k8s_openapi::api::core::v1::{ConfigMap, EnvVar};
-use kube::api::{DeleteParams, Patch, PatchParams};
+use anyhow::Result;
+use kube::api::DeleteParams;
 use serde_json::json;
 
-use crate::cluster::{FIELD_MANAGER, TestNamespace};
+use crate::cluster::TestNamespace;
 use crate::poll::{self, Look};
 use crate::{members, pods, shell};
 
@@ -97,24 +96,20 @@ impl Clients {
 }
 
 async fn make_pod(namespace: &TestNamespace, database: &str, seed: u64) -> Result<()> {
-    let script = json!({
-        "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": POD }, "data": { "registers.py": SCRIPT },
-    });
-    let params = PatchParams::apply(FIELD_MANAGER).force();
-    let maps = namespace.api::<ConfigMap>();
-    maps.patch(POD, &params, &Patch::Apply(script)).await?;
+    let volume = pods::scripts(namespace, POD, json!({ "registers.py": SCRIPT })).await?;
     let image = pods::image_of(namespace, database).await?;
-    let volume = json!({ "name": "script", "configMap": { "name": POD } });
     let command = ["python3", "/script/registers.py"];
-    let mut pod = pods::restricted(POD, &image, database, &command, vec![volume])?;
-    let containers = pod.spec.iter_mut().flat_map(|spec| &mut spec.containers);
-    let container = containers.into_iter().next().context("no container")?;
-    let environment: Vec<EnvVar> = serde_json::from_value(json!([
+    let pod = pods::restricted(POD, &image, database, &command, vec![volume])?;
+    let environment = json!([
         { "name": "PGHOST", "value": database },
         { "name": "CLIENTS", "value": CLIENTS },
         { "name": "KEYS", "value": KEYS },
         { "name": "SEED", "value": seed.to_string() },
-    ]))?;
-    container.env.get_or_insert_default().extend(environment);
-    pods::start(namespace, &pod, START_DEADLINE).await
+    ]);
+    pods::start(
+        namespace,
+        &pods::with_environment(pod, environment)?,
+        START_DEADLINE,
+    )
+    .await
 }

@@ -18,12 +18,8 @@ const RECONFIGURED: Duration = Duration::from_secs(120);
 const LONGEST_GAP: Duration = Duration::from_secs(10);
 
 fn request(name: &str, configuration: &Value) -> Result<PostgresOpsRequest> {
-    let request = json!({
-        "apiVersion": "ops.kubedb.com/v1alpha1", "kind": "PostgresOpsRequest",
-        "metadata": {"name": name},
-        "spec": {"type": "Reconfigure", "databaseRef": {"name": DATABASE}, "configuration": configuration},
-    });
-    Ok(serde_json::from_value(request)?)
+    let fields = json!({"configuration": configuration});
+    requests::of(name, DATABASE, "Reconfigure", &fields)
 }
 
 async fn succeed(namespace: &TestNamespace, name: &str, configuration: &Value) -> Result<PostgresOpsRequest> {

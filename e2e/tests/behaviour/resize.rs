@@ -20,12 +20,8 @@ const RESIZED: Duration = Duration::from_secs(240);
 const LONGEST_GAP: Duration = Duration::from_secs(10);
 
 fn request(name: &str, section: &Value) -> Result<PostgresOpsRequest> {
-    let request = json!({
-        "apiVersion": "ops.kubedb.com/v1alpha1", "kind": "PostgresOpsRequest",
-        "metadata": {"name": name},
-        "spec": {"type": "VerticalScaling", "databaseRef": {"name": DATABASE}, "verticalScaling": section},
-    });
-    Ok(serde_json::from_value(request)?)
+    let fields = json!({"verticalScaling": section});
+    requests::of(name, DATABASE, "VerticalScaling", &fields)
 }
 
 #[tokio::test(flavor = "multi_thread")]

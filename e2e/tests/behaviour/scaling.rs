@@ -17,15 +17,8 @@ const DATABASE: &str = "ha-postgres";
 const SCALED: Duration = Duration::from_secs(180);
 
 fn request(name: &str, replicas: i32) -> Result<PostgresOpsRequest> {
-    let request = json!({
-        "apiVersion": "ops.kubedb.com/v1alpha1", "kind": "PostgresOpsRequest",
-        "metadata": {"name": name},
-        "spec": {
-            "type": "HorizontalScaling", "databaseRef": {"name": DATABASE},
-            "horizontalScaling": {"replicas": replicas},
-        },
-    });
-    Ok(serde_json::from_value(request)?)
+    let fields = json!({"horizontalScaling": {"replicas": replicas}});
+    requests::of(name, DATABASE, "HorizontalScaling", &fields)
 }
 
 async fn scaled(namespace: &TestNamespace, name: &str, replicas: i32) -> Result<()> {

@@ -1,19 +1,23 @@
 //! What the members were born with: another major version and other credentials are held, and the way back always works.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use api_types::postgres::{AuthSecret, DeletionPolicy};
 use api_types::vocabulary::ROLE_STANDBY;
 use api_types::{Postgres, PostgresVersion};
 use e2e::cluster::{TestNamespace, in_namespace};
+use e2e::poll::{self, Look};
 use e2e::{manifests, members, pki, wait};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::{PROVISIONING, REPORTED, reported};
+use crate::{PROVISIONING, REPORTED, edit, reported};
 
 const DATABASE: &str = "pg";
+const OFTEN: Duration = Duration::from_millis(500);
 
 /// Two versions of different majors that the catalog has, the older one first.
 async fn two_majors(namespace: &TestNamespace) -> Result<(String, String)> {
@@ -41,15 +45,6 @@ async fn standalone(namespace: &TestNamespace, version: Option<&str>) -> Result<
         }
     })
     .await?;
-    Ok(())
-}
-
-async fn edit(namespace: &TestNamespace, spec: Value) -> Result<()> {
-    let patch = Patch::Merge(json!({ "spec": spec }));
-    namespace
-        .api::<Postgres>()
-        .patch(DATABASE, &PatchParams::default(), &patch)
-        .await?;
     Ok(())
 }
 
@@ -88,24 +83,24 @@ async fn majors(namespace: &TestNamespace) -> Result<()> {
     wait::database_ready(&api, DATABASE, PROVISIONING).await?;
     members::sql_on_primary(namespace, DATABASE, "create table kept as select 42 as answer").await?;
 
-    edit(namespace, json!({"version": new})).await?;
+    edit(namespace, DATABASE, json!({"version": new})).await?;
     says_old(namespace, &old).await?;
     answer(namespace).await?;
-    edit(namespace, json!({"version": old, "halted": true})).await?;
+    edit(namespace, DATABASE, json!({"version": old, "halted": true})).await?;
     let is_halted = |postgres: &Postgres| {
         postgres.status.as_ref().and_then(|status| status.phase)
             == Some(api_types::postgres::DatabasePhase::Halted)
     };
     wait::until(&api, DATABASE, "Halted", PROVISIONING, is_halted).await?;
-    edit(namespace, json!({"version": new})).await?;
+    edit(namespace, DATABASE, json!({"version": new})).await?;
     says_old(namespace, &old).await?;
-    edit(namespace, json!({"halted": false})).await?;
+    edit(namespace, DATABASE, json!({"halted": false})).await?;
     reported(namespace, DATABASE, "Ready", "False", "UpdateVersionNeeded").await?;
     ensure!(
         namespace.pods().get_opt("pg-0").await?.is_none(),
         "a member was started"
     );
-    edit(namespace, json!({"version": old})).await?;
+    edit(namespace, DATABASE, json!({"version": old})).await?;
     wait::database_ready(&api, DATABASE, PROVISIONING).await?;
     answer(namespace).await?;
 
@@ -119,7 +114,7 @@ async fn majors(namespace: &TestNamespace) -> Result<()> {
         namespace.pods().get_opt("pg-0").await?.is_none(),
         "a member was started"
     );
-    edit(namespace, json!({"version": old})).await?;
+    edit(namespace, DATABASE, json!({"version": old})).await?;
     wait::database_ready(&api, DATABASE, PROVISIONING).await?;
     answer(namespace).await
 }
@@ -164,23 +159,23 @@ async fn edited(namespace: &TestNamespace) -> Result<()> {
         .pods()
         .delete(&standby.name, &DeleteParams::default())
         .await?;
-    tokio::time::timeout(PROVISIONING, async {
-        loop {
-            let streaming = "select count(*) from pg_stat_replication where state = 'streaming'";
-            let there = namespace
-                .pods()
-                .get_opt(&standby.name)
-                .await?
-                .and_then(|pod| pod.uid());
-            let is_new = there.is_some_and(|uid| uid != standby.uid);
-            if is_new && members::sql_on_primary(namespace, DATABASE, streaming).await? == "2" {
-                return Ok::<_, anyhow::Error>(());
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    poll::until("the new standby streams", PROVISIONING, OFTEN, || async {
+        let pod = namespace.pods().get_opt(&standby.name).await?;
+        let is_new = pod
+            .and_then(|pod| pod.uid())
+            .is_some_and(|uid| uid != standby.uid);
+        if !is_new {
+            return Ok(Look::NotYet("no new Pod".to_owned()));
         }
+        let streaming = "select count(*) from pg_stat_replication where state = 'streaming'";
+        let count = members::sql_on_primary(namespace, DATABASE, streaming).await?;
+        Ok(if count == "2" {
+            Look::Found(())
+        } else {
+            Look::NotYet(format!("{count} standbys stream"))
+        })
     })
-    .await
-    .context("the new standby does not stream")??;
+    .await?;
     set_password(namespace, "pg-auth", &first).await?;
     applied(namespace).await?;
 
@@ -189,10 +184,10 @@ async fn edited(namespace: &TestNamespace) -> Result<()> {
         json!({"metadata": {"name": "mine"}, "stringData": {"username": "postgres", "password": "another"}});
     let other: Secret = serde_json::from_value(other)?;
     namespace.api().create(&PostParams::default(), &other).await?;
-    edit(namespace, json!({"authSecret": {"name": "mine"}})).await?;
+    edit(namespace, DATABASE, json!({"authSecret": {"name": "mine"}})).await?;
     let why = reported(namespace, DATABASE, "SpecApplied", "False", "RotateAuthNeeded").await?;
     ensure!(why.contains("Secret \"mine\" has another key password"), "{why}");
-    edit(namespace, json!({"authSecret": {"name": "pg-auth"}})).await?;
+    edit(namespace, DATABASE, json!({"authSecret": {"name": "pg-auth"}})).await?;
     applied(namespace).await
 }
 
@@ -240,7 +235,7 @@ async fn a_secret_of_another_name_with_the_same_credentials_is_followed() -> Res
             name: "mine".to_owned(),
             ..AuthSecret::default()
         };
-        edit(&namespace, json!({"authSecret": named})).await?;
+        edit(&namespace, DATABASE, json!({"authSecret": named})).await?;
         let is_followed = |postgres: &Postgres| {
             postgres
                 .deployed()

@@ -18,6 +18,8 @@ use anyhow::Result;
 use api_types::{Postgres, condition};
 use e2e::cluster::TestNamespace;
 use e2e::wait;
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
 
 /// Longest time until a database is Ready.
 const PROVISIONING: Duration = Duration::from_secs(180);
@@ -48,6 +50,16 @@ async fn reported(
     let message = found(&postgres).unwrap_or_default();
     table::said(&what, &message, began.elapsed())?;
     Ok(message)
+}
+
+/// Edits fields of the spec of a Postgres, as `kubectl edit` does.
+async fn edit(namespace: &TestNamespace, database: &str, spec: Value) -> Result<()> {
+    let patch = Patch::Merge(json!({ "spec": spec }));
+    namespace
+        .api::<Postgres>()
+        .patch(database, &PatchParams::default(), &patch)
+        .await?;
+    Ok(())
 }
 
 /// Waits until a database is Ready that was not, after its cause was mended.

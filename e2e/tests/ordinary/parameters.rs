@@ -5,10 +5,9 @@ use api_types::ops_request::{OpsRequestType, PostgresOpsRequestSpec, ReconnectSt
 use api_types::{PetSet, Postgres, PostgresOpsRequest, condition};
 use e2e::cluster::{TestNamespace, in_namespace};
 use e2e::{manifests, members, requests, wait};
-use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
-use crate::{PROVISIONING, reported};
+use crate::{PROVISIONING, edit, reported};
 
 const DATABASE: &str = "standalone";
 const POD: &str = "standalone-0";
@@ -16,16 +15,6 @@ const POD: &str = "standalone-0";
 fn with_conf(postgres: &mut Postgres, lines: &str) {
     let configuration = json!({"inline": {"user.conf": lines}});
     postgres.spec.configuration = serde_json::from_value(configuration).expect("a configuration");
-}
-
-async fn edit(namespace: &TestNamespace, database: &str, spec: serde_json::Value) -> Result<()> {
-    let edit = json!({"spec": spec});
-    let params = PatchParams::default();
-    namespace
-        .api::<Postgres>()
-        .patch(database, &params, &Patch::Merge(edit))
-        .await?;
-    Ok(())
 }
 
 fn conf(lines: &str) -> serde_json::Value {

@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::{PROVISIONING, REPORTED, healed, reported, table};
+use crate::{PROVISIONING, REPORTED, edit, healed, reported, table};
 
 const DATABASE: &str = "standalone";
 
@@ -38,15 +38,6 @@ fn laid_over(base: &mut Value, more: &Value) {
         }
         (base, more) => *base = more.clone(),
     }
-}
-
-async fn edit(namespace: &TestNamespace, name: &str, spec: Value) -> Result<()> {
-    let patch = Patch::Merge(json!({ "spec": spec }));
-    namespace
-        .api::<Postgres>()
-        .patch(name, &PatchParams::default(), &patch)
-        .await?;
-    Ok(())
 }
 
 async fn make<K>(namespace: &TestNamespace, object: Value) -> Result<K>

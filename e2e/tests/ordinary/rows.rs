@@ -13,7 +13,7 @@ use kube::ResourceExt;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
-use crate::{PROVISIONING, REPORTED, reported};
+use crate::{PROVISIONING, REPORTED, edit, reported};
 
 const DATABASE: &str = "standalone";
 const POD: &str = "standalone-0";
@@ -28,6 +28,18 @@ async fn with_rows(namespace: &TestNamespace, storage: StorageType) -> Result<()
     wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
     let write = "create table kept as select generate_series(1, 1000)";
     members::sql(namespace, POD, write).await?;
+    Ok(())
+}
+
+/// The Pod is the former one, nobody ends it, and every row is there.
+async fn goes_on_with_its_rows(namespace: &TestNamespace, former: Option<&str>) -> Result<()> {
+    let pod = namespace.pods().get(POD).await?;
+    ensure!(
+        pod.metadata.uid.as_deref() == former && pod.metadata.deletion_timestamp.is_none(),
+        "the Pod was ended"
+    );
+    let rows = members::sql(namespace, POD, "select count(*) from kept").await?;
+    ensure!(rows == "1000", "{rows} rows of 1000");
     Ok(())
 }
 
@@ -56,20 +68,9 @@ async fn a_deleted_claim_is_said_and_a_halt_waits() -> Result<()> {
         for part in [CLAIM, POD, "all data of the database is lost"] {
             ensure!(message.contains(part), "{message}");
         }
-        let halt = Patch::Merge(json!({"spec": {"halted": true}}));
-        namespace
-            .api::<Postgres>()
-            .patch(DATABASE, &PatchParams::default(), &halt)
-            .await?;
+        edit(&namespace, DATABASE, json!({"halted": true})).await?;
         reported(&namespace, DATABASE, "SpecApplied", "False", "ClaimTerminating").await?;
-        let pod = namespace.pods().get(POD).await?;
-        ensure!(
-            pod.uid() == former && pod.metadata.deletion_timestamp.is_none(),
-            "the Pod was ended"
-        );
-        let rows = members::sql(&namespace, POD, "select count(*) from kept").await?;
-        ensure!(rows == "1000", "{rows} rows of 1000");
-        Ok(())
+        goes_on_with_its_rows(&namespace, former.as_deref()).await
     })
     .await
 }
@@ -152,13 +153,7 @@ async fn a_restart_is_refused_while_a_claim_is_being_deleted() -> Result<()> {
         let former = namespace.pods().get(POD).await?.uid();
         prune_claim(&namespace).await?;
         refused(&namespace, CLAIM).await?;
-        ensure!(
-            namespace.pods().get(POD).await?.uid() == former,
-            "the Pod was ended"
-        );
-        let rows = members::sql(&namespace, POD, "select count(*) from kept").await?;
-        ensure!(rows == "1000", "{rows} rows of 1000");
-        Ok(())
+        goes_on_with_its_rows(&namespace, former.as_deref()).await
     })
     .await
 }
@@ -170,10 +165,7 @@ async fn a_restart_that_loses_all_data_needs_an_explicit_yes() -> Result<()> {
         with_rows(&namespace, StorageType::Ephemeral).await?;
         let former = namespace.pods().get(POD).await?.uid();
         refused(&namespace, "all data of the database would be lost").await?;
-        ensure!(
-            namespace.pods().get(POD).await?.uid() == former,
-            "the Pod was ended"
-        );
+        goes_on_with_its_rows(&namespace, former.as_deref()).await?;
 
         let mut request: PostgresOpsRequest = manifests::parse(manifests::RESTART)?;
         request.metadata.name = Some("approved".to_owned());
