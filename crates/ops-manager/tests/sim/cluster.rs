@@ -1,5 +1,6 @@
 //! A small world: what provisioner, petset, cert-manager, kubelet and Patroni do, without any of them.
 
+mod members;
 mod others;
 mod perform;
 
@@ -90,7 +91,7 @@ pub struct Cluster {
     counter: u32,
     pub now: Timestamp,
     /// A Pod that does not follow reloads.
-    pub stubborn: Option<String>,
+    pub keeps_old_files: Option<String>,
     answers: BTreeMap<String, IssuerCaAnswer>,
     /// Applications' sessions on every member.
     pub sessions: SslSessions,
@@ -185,7 +186,7 @@ impl Cluster {
                 .map(|name| (name.to_owned(), Authority::new(name)))
                 .into(),
             counter: 0,
-            stubborn: None,
+            keeps_old_files: None,
             answers: BTreeMap::new(),
             sessions: SslSessions::default(),
             sessions_come_back: false,
@@ -479,28 +480,6 @@ impl Cluster {
             changed.push("ca.crt of the client's Secret");
         }
         changed
-    }
-
-    /// Leaves that the members serve.
-    pub fn served(&self) -> BTreeSet<Option<String>> {
-        self.pods.values().map(|pod| pod.loaded.leaf.clone()).collect()
-    }
-
-    /// Requests of memory and limits of memory that Pods have, each once.
-    pub fn memory(&self) -> BTreeSet<(String, String)> {
-        let of = |amounts: &Option<BTreeMap<String, Quantity>>| {
-            let amount = amounts.as_ref().and_then(|all| all.get("memory"));
-            amount.map(|amount| amount.0.clone()).unwrap_or_default()
-        };
-        let asked = self.pods.values().map(|pod| &pod.resources["postgres"].asked);
-        asked
-            .map(|asked| (of(&asked.requests), of(&asked.limits)))
-            .collect()
-    }
-
-    /// Phases that the members are in.
-    pub fn phases(&self) -> BTreeSet<TlsPhase> {
-        self.pods.values().map(|pod| pod.loaded.phase).collect()
     }
 }
 

@@ -132,7 +132,7 @@ fn the_only_member_without_a_volume_is_restarted_with_an_explicit_yes_only() {
 fn a_restart_that_turns_out_to_be_needed_is_no_yes() {
     let mut cluster = Cluster::ephemeral(1);
     let before = cluster.uids();
-    cluster.stubborn = Some("pg-0".into());
+    cluster.keeps_old_files = Some("pg-0".into());
     let mut run = Run::new("add", &crate::by_reload(crate::OPERATIONS[0].1, "auto"), 0);
     run.request.spec.timeout = Some("40s".into());
     let phase = run.run(&mut cluster, CALM);

@@ -207,7 +207,9 @@ fn only_a_member_that_does_not_follow_is_restarted() {
         let mut cluster = Cluster::new(3);
         // Plaintext is accepted on the plateau and refused afterwards: a member that does not follow then shows it.
         let mut run = Run::new("add", &by_reload(OPERATIONS[0].1, restart), 0);
-        run.then = Some(("ReloadTLS", |cluster| cluster.stubborn = Some("pg-1".into())));
+        run.then = Some(("ReloadTLS", |cluster| {
+            cluster.keeps_old_files = Some("pg-1".into())
+        }));
         run.request.spec.timeout = Some("60s".into());
         let phase = run.run(&mut cluster, CALM);
         assert_eq!(phase, expected, "{:#?}", run.log);
@@ -262,7 +264,7 @@ fn a_member_that_never_takes_up_a_certificate_is_left_with_the_last_good_one() {
     let add = Run::new("add", &by_reload(OPERATIONS[0].1, "auto"), 0).run(&mut cluster, CALM);
     assert_eq!(add, OpsRequestPhase::Successful);
     let before = cluster.served();
-    cluster.stubborn = Some("pg-1".into());
+    cluster.keeps_old_files = Some("pg-1".into());
     let mut run = Run::new("rotate", &by_reload("{rotateCertificates: true}", "auto"), 0);
     run.request.spec.timeout = Some("30s".into());
     assert_eq!(

@@ -68,7 +68,7 @@ impl Cluster {
                 pod, configuration, ..
             } => {
                 assert!(self.clients_find_what_members_trust(), "{pod} is reloaded first");
-                let follows = self.stubborn.as_ref() != Some(pod);
+                let follows = self.keeps_old_files.as_ref() != Some(pod);
                 let name = pod.clone();
                 let pod = self.pods.get_mut(pod).expect("a Pod");
                 if pod.starting == 0 && follows {
@@ -85,7 +85,7 @@ impl Cluster {
             MemberEffect::Evict { pod, uid } => {
                 if self.pods.get(pod).is_some_and(|live| live.uid == *uid) {
                     self.evictions.push(pod.clone());
-                    self.stubborn = self.stubborn.take().filter(|stubborn| stubborn != pod);
+                    self.keeps_old_files = self.keeps_old_files.take().filter(|it| it != pod);
                     self.pods.remove(pod);
                     self.cure(pod, Cure::Restart);
                 }
