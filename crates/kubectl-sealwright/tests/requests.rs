@@ -53,7 +53,7 @@ const CASES: [(&str, &str); 14] = [
     ),
     (
         "reconfigure-secret",
-        "reconfigure ha-postgres --remove --secret pg-configuration --name anew",
+        "reconfigure ha-postgres --remove --secret pg-configuration --name fresh",
     ),
 ];
 

@@ -37,7 +37,7 @@ fn facts(pem: &str) -> CertificateFacts {
     facts_of_pem(pem.as_bytes()).expect("a certificate")
 }
 
-/// Whether whoever trusts these CAs accepts the certificate as a member's.
+/// Whether a client that trusts these CAs accepts the certificate as a member's.
 fn accepts_member(ca: &str, identity: &str, now: Timestamp) -> bool {
     let chain = chain_of_pem(identity.as_bytes()).expect("a chain");
     let judged = judge_server(&chain, ca.as_bytes(), Some(HOST), now).expect("PEM");

@@ -26,10 +26,10 @@ pub struct TlsRequest {
     #[schemars(length(max = 32))]
     #[x_kube(validation = Rule::new(rules::ALIAS_ONCE).message(rules::ALIAS_ONCE_MESSAGE))]
     pub certificates: Vec<CertificateSpec>,
-    /// Issue every certificate anew.
+    /// Reissue every certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotate_certificates: Option<bool>,
-    /// Issue KubeDB's coordinator certificates anew; this database has none.
+    /// Reissue the certificates of KubeDB's coordinator; this database has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotate_grpc_certificates: Option<bool>,
     /// Take TLS away.

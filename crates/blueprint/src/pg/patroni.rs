@@ -60,7 +60,7 @@ struct RestApi {
     /// Has the private key, too.
     certfile: &'static str,
     cafile: &'static str,
-    /// `optional`: whoever changes something shows a certificate of this CA, whoever only reads need not (Patroni 4.1,
+    /// `optional`: a client that changes something shows a certificate of this CA, one that only reads need not (Patroni 4.1,
     /// `RestApiServer.check_access`).
     verify_client: &'static str,
 }

@@ -44,7 +44,7 @@ pub enum PatroniError {
         /// Where.
         address: String,
     },
-    /// The certificate of whoever answers is not for this member, or not from the database's internal CA.
+    /// The server certificate is not for this member, or not from the database's internal CA.
     #[error(
         "{doing} at {address}: the certificate that is served there is not this member's; its Pod may not have read the present one yet"
     )]

@@ -188,7 +188,7 @@ async fn the_handshake_proves_what_a_reload_did() {
     );
 }
 
-/// Whoever looks for a fault would drown in them.
+/// Such lines would hide those of a fault.
 #[tokio::test]
 async fn a_handshake_leaves_no_line_in_the_log() {
     let Some(postgres) = Postgres::prepare("quiet") else {
