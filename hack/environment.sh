@@ -21,10 +21,10 @@ API_PORT=${SEALWRIGHT_API_PORT:-16443}
 
 # The modules in hack/tools, and one key over all their pins. local-path and helm pin what they have in common with
 # kubernetes to the same versions, so that it is compiled once.
-TOOL_MODULES=(kubernetes cert-manager coredns local-path helm)
+TOOL_MODULES=(kubernetes cert-manager coredns local-path storage registrar helm)
 tools_key() {
     (cd "$ROOT/hack/tools" && cat -- "${TOOL_MODULES[@]/%//go.mod}" "${TOOL_MODULES[@]/%//go.sum}" \
-        cert-manager/main.go coredns/main.go | sha256sum | cut -c1-12)
+        cert-manager/main.go coredns/main.go registrar/main.go | sha256sum | cut -c1-12)
 }
 TOOLS=$CACHE/tools/$(tools_key)/bin
 IMAGES=$CACHE/images

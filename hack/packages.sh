@@ -7,10 +7,11 @@ set -euo pipefail
 # shellcheck source=hack/console.sh
 . "$ROOT/hack/console.sh"
 
-# Node: container runtime, CNI plugins, what kubelet and kube-proxy call, pid 1.
+# Node: container runtime, CNI plugins, what kubelet and kube-proxy call, pid 1; file systems of volumes.
 # Images: buildah without a daemon, mmdebstrap. Tests: shellcheck, Prometheus, tcpdump.
 PACKAGES=(
     containerd runc containernetworking-plugins catatonit iptables iproute2 ipset conntrack ethtool socat
+    mount xfsprogs
     buildah mmdebstrap debian-archive-keyring ca-certificates
     build-essential git make openssl shellcheck prometheus tcpdump
 )

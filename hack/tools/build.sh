@@ -1,6 +1,6 @@
 #!/bin/bash
-# Builds the Go programs of the local cluster (Kubernetes, etcd, cert-manager,
-# CoreDNS, local-path-provisioner, helm) into the cache, skipping what is there.
+# Builds the Go programs of the local cluster (Kubernetes, etcd, cert-manager, CoreDNS,
+# local-path-provisioner, the CSI sidecars, helm) into the cache, skipping what is there.
 set -euo pipefail
 cd -- "$(dirname -- "$0")"
 # shellcheck source=hack/environment.sh
@@ -13,6 +13,7 @@ programs() {
     case $1 in
     kubernetes) echo kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl etcd ;;
     local-path) echo local-path-provisioner ;;
+    storage) echo csi-provisioner csi-resizer ;;
     *) echo "$1" ;;
     esac
 }

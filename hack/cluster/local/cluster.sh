@@ -4,7 +4,7 @@
 . "$(dirname -- "${BASH_SOURCE[0]}")/../../environment.sh"
 # shellcheck source=hack/console.sh
 . "$ROOT/hack/console.sh"
-for part in layout processes machines network host-settings pki images preload control-plane worker addons; do
+for part in layout processes machines network host-settings pki images preload control-plane worker volumes addons; do
     # shellcheck source=/dev/null
     . "$ROOT/hack/cluster/local/$part.sh"
 done

@@ -28,4 +28,5 @@ step "processes ended" end_machines
 step "network removed" remove_network
 step "cgroups removed" wait_until 20 "empty cgroups" remove_cgroups
 step "sysctls put back" restore_sysctls
+step "loop devices released" release_loop_devices
 step "files removed" remove_files

@@ -50,11 +50,13 @@ make_pki() {
     issue controller-manager /CN=system:kube-controller-manager
     issue scheduler /CN=system:kube-scheduler
     issue proxy /CN=system:kube-proxy
+    issue storage /CN=sealwright:storage
     for worker in "${WORKERS[@]}"; do
         issue "$worker" "/O=system:nodes/CN=system:node:$worker" "DNS:$worker,IP:$(machine_address "$worker")"
         write_kubeconfig "$worker" "$inside" "$PKI/$worker.kubeconfig"
     done
     write_kubeconfig proxy "$inside" "$PKI/proxy.kubeconfig"
+    write_kubeconfig storage https://127.0.0.1:6443 "$PKI/storage.kubeconfig"
     write_kubeconfig controller-manager https://127.0.0.1:6443 "$PKI/controller-manager.kubeconfig"
     write_kubeconfig scheduler https://127.0.0.1:6443 "$PKI/scheduler.kubeconfig"
     write_kubeconfig admin "https://127.0.0.1:$API_PORT" "$STATE/kubeconfig"

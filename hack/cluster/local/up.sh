@@ -29,6 +29,7 @@ need_root
 # Images are built before anything is started: mapfile hides a failure, so it is looked for.
 mapfile -t archives < <("$ROOT/hack/images/archives.sh" || echo failed)
 [[ ${archives[-1]} != failed ]] || fail "the images could not be made (see above)"
+step "volume driver compiled" compile_volume_driver
 take_lock
 trap interrupted INT TERM
 
@@ -45,6 +46,7 @@ step "API server" start_control_plane
 step "containerd and the images on every node" wait $nodes
 step "kubelets and kube-proxies" in_parallel start_kubelet "${WORKERS[@]}"
 step "DNS, storage and cert-manager applied" apply_addons
+step "volume driver and its sidecars" start_volumes
 step "nodes registered" wait_until 60 "registration of the nodes" nodes_registered
 step "nodes, DNS, storage and cert-manager ready" wait_for_addons
 say "the cluster is up: export KUBECONFIG=$KUBECONFIG PATH=$TOOLS:\$PATH"
