@@ -32,7 +32,23 @@ pub struct Asked {
 
 /// The request of a `tls` command.
 pub fn tls(command: &TlsCommand) -> Asked {
-    let (change, mut tls, args) = match command {
+    let (change, mut tls, args) = tls_change(command);
+    tls.restart = args.restart.map(restart_word);
+    tls.drain = drain(args);
+    tls.ca_overlap.clone_from(&args.ca_overlap);
+    let spec = PostgresOpsRequestSpec {
+        tls: Some(tls),
+        ..spec(&args.request, OpsRequestType::ReconfigureTLS)
+    };
+    Asked {
+        request: named(&args.request, change.word(), spec),
+        change,
+    }
+}
+
+/// What is changed, the section of the request that does it, and the options of the command.
+fn tls_change(command: &TlsCommand) -> (Change, TlsRequest, &TlsRequestArgs) {
+    match command {
         TlsCommand::Add {
             issuer,
             modes,
@@ -85,17 +101,6 @@ pub fn tls(command: &TlsCommand) -> Asked {
             };
             (change, tls, request)
         }
-    };
-    tls.restart = args.restart.map(restart_word);
-    tls.drain = drain(args);
-    tls.ca_overlap.clone_from(&args.ca_overlap);
-    let spec = PostgresOpsRequestSpec {
-        tls: Some(tls),
-        ..spec(&args.request, OpsRequestType::ReconfigureTLS)
-    };
-    Asked {
-        request: named(&args.request, change.word(), spec),
-        change,
     }
 }
 

@@ -4,6 +4,7 @@
 use api_types::cert_manager::Certificate;
 use api_types::condition;
 use api_types::postgres::{DatabasePhase, PostgresStatus, conditions as types};
+use api_types::reported;
 use api_types::tls::CertificateAlias;
 use blueprint::KeyPair;
 use kube::ResourceExt;
@@ -35,9 +36,44 @@ pub struct DatabaseMetrics {
     matches: Series,
     sessions: Series,
     issuer_ca_changed: Series,
-    volume: Series,
+    bad: Series,
+    volumes: VolumeMetrics,
+}
+
+/// Gauges per member: its volume.
+#[derive(Clone)]
+struct VolumeMetrics {
+    size: Series,
     used: Series,
     wal: Series,
+}
+
+impl VolumeMetrics {
+    fn register(metrics: &Metrics) -> Result<Self, prometheus::Error> {
+        let gauge =
+            |name: &str, help: &str| Series::new(metrics, name, help, &["namespace", "database", "member"]);
+        Ok(Self {
+            size: gauge(
+                "sealwright_volume_size_bytes",
+                "Size of a member's volume, as its claim asks for it.",
+            )?,
+            used: gauge(
+                "sealwright_volume_used_bytes",
+                "Bytes of a member's volume that its data, WAL and log files take.",
+            )?,
+            wal: gauge("sealwright_wal_bytes", "Size of a member's WAL.")?,
+        })
+    }
+
+    fn observe(&self, world: &World) {
+        let bytes = |bytes: Option<u64>| bytes.and_then(|bytes| i64::try_from(bytes).ok()).map(exact);
+        let size = |member: &Member| known(member, bytes(member.volume_bytes));
+        self.size.replace(&world.key(), of_members(world, size));
+        let used = |member: &Member| known(member, bytes(member.used_bytes()));
+        self.used.replace(&world.key(), of_members(world, used));
+        let wal = |member: &Member| known(member, bytes(member.wal.as_ref().map(|wal| wal.bytes)));
+        self.wal.replace(&world.key(), of_members(world, wal));
+    }
 }
 
 impl DatabaseMetrics {
@@ -86,17 +122,12 @@ impl DatabaseMetrics {
                 "Sessions of applications over TCP that a member has, with and without TLS.",
                 &["member", "tls"],
             )?,
-            volume: gauge(
-                "sealwright_volume_size_bytes",
-                "Size of a member's volume, as its claim asks for it.",
-                &["member"],
+            bad: gauge(
+                "sealwright_database_condition_bad",
+                "1 for each condition of a database whose status means that something is wrong, with its reason.",
+                &["condition", "reason"],
             )?,
-            used: gauge(
-                "sealwright_volume_used_bytes",
-                "Bytes of a member's volume that its data, WAL and log files take.",
-                &["member"],
-            )?,
-            wal: gauge("sealwright_wal_bytes", "Size of a member's WAL.", &["member"])?,
+            volumes: VolumeMetrics::register(metrics)?,
             issuer_ca_changed: gauge(
                 "sealwright_issuer_ca_changed",
                 "1 while the issuer of a database signs with another CA than that of its server certificate.",
@@ -133,16 +164,11 @@ impl DatabaseMetrics {
         };
         self.matches.replace(&world.key(), of_members(world, matches));
         self.sessions.replace(&world.key(), sessions(world));
-        let bytes = |bytes: Option<u64>| bytes.and_then(|bytes| i64::try_from(bytes).ok()).map(exact);
-        let volume = |member: &Member| known(member, bytes(member.volume_bytes));
-        self.volume.replace(&world.key(), of_members(world, volume));
-        let used = |member: &Member| known(member, bytes(member.used_bytes()));
-        self.used.replace(&world.key(), of_members(world, used));
-        let wal = |member: &Member| known(member, bytes(member.wal.as_ref().map(|wal| wal.bytes)));
-        self.wal.replace(&world.key(), of_members(world, wal));
+        self.volumes.observe(world);
         let changed = f64::from(condition::is_true(&status.conditions, types::ISSUER_CA_CHANGED));
         self.issuer_ca_changed
             .replace(&world.key(), [sample(world, None, Some(changed))]);
+        self.bad.replace(&world.key(), bad_conditions(world, status));
     }
 
     /// Forgets a database that is gone.
@@ -156,9 +182,10 @@ impl DatabaseMetrics {
             &self.matches,
             &self.sessions,
             &self.issuer_ca_changed,
-            &self.volume,
-            &self.used,
-            &self.wal,
+            &self.bad,
+            &self.volumes.size,
+            &self.volumes.used,
+            &self.volumes.wal,
         ] {
             series.replace(&world.key(), []);
         }
@@ -174,6 +201,17 @@ fn sample<'a>(world: &'a World, labels: impl IntoIterator<Item = &'a str>, value
 fn paused_since(world: &World, status: &PostgresStatus) -> Option<Sample> {
     let since = status.paused_by.as_ref()?.since.0;
     Some(sample(world, None, Some(unix_seconds(since))))
+}
+
+/// As the table of conditions says (`api_types::reported`), so that a new condition needs no rule of its own.
+fn bad_conditions(world: &World, status: &PostgresStatus) -> Vec<Sample> {
+    let conditions = status.conditions.iter();
+    let bad = conditions.filter(|it| reported::POSTGRES.is_bad(&it.type_, &it.status));
+    bad.map(|it| {
+        let labels = [it.type_.as_str(), it.reason.as_deref().unwrap_or_default()];
+        sample(world, labels, Some(1.0))
+    })
+    .collect()
 }
 
 fn issued(world: &World) -> Vec<Sample> {

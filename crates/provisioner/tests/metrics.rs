@@ -9,6 +9,7 @@ use provisioner::decide::decide;
 use provisioner::health::{Member, Report, Served};
 use provisioner::metrics::DatabaseMetrics;
 use provisioner::world::World;
+use serde_json::json;
 use world::*;
 
 struct Exporter {
@@ -132,4 +133,23 @@ fn a_pause_has_a_beginning_and_a_database_that_is_gone_has_no_series() {
     exporter.databases.forget(&world);
     let text = exporter.process.text().expect("text");
     assert!(!text.contains(r#"database="pg""#), "{text}");
+}
+
+#[test]
+fn a_bad_condition_is_a_series_with_its_reason_until_it_is_good_again() {
+    const BAD: &str = "sealwright_database_condition_bad";
+    let exporter = Exporter::new();
+    let good = running(tls());
+    exporter.look(&good);
+    assert!(exporter.series(BAD).is_empty(), "{:?}", exporter.series(BAD));
+    let held = edit(good.clone(), |spec| {
+        spec.configuration = serde_json::from_value(json!({"inline": {"user.conf": "work_mem = lots"}})).ok();
+    });
+    exporter.look(&held);
+    assert_eq!(
+        exporter.series(BAD),
+        [r#"condition="SpecApplied" reason="ParametersRefused" 1"#]
+    );
+    exporter.look(&good);
+    assert!(exporter.series(BAD).is_empty());
 }

@@ -222,21 +222,8 @@ pub fn status(input: &Input, now: Timestamp) -> Status {
         earliest_expiry: earliest(&certificates, &members),
         certificates,
         members,
-        operation: mine
-            .iter()
-            .filter(|request| !request.has_ended())
-            .min_by_key(|request| {
-                (
-                    request.phase() != Some(OpsRequestPhase::Progressing),
-                    age(request),
-                )
-            })
-            .map(|request| operation(request)),
-        last_operation: mine
-            .iter()
-            .filter(|request| request.has_ended())
-            .max_by_key(|request| (ended_at(request), age(request)))
-            .map(|request| operation(request)),
+        operation: under_way(&mine).map(operation),
+        last_operation: last_ended(&mine).map(operation),
         pause: postgres.pause_holder().map(|holder| pause(postgres, &holder)),
         problems: problems(
             report
@@ -245,6 +232,21 @@ pub fn status(input: &Input, now: Timestamp) -> Status {
         ),
         unknown: unknown(input),
     }
+}
+
+/// The request that is carried out, or else the one that waits for longest.
+fn under_way<'a>(requests: &[&'a PostgresOpsRequest]) -> Option<&'a PostgresOpsRequest> {
+    let open = requests.iter().copied().filter(|request| !request.has_ended());
+    open.min_by_key(|request| {
+        let waits = request.phase() != Some(OpsRequestPhase::Progressing);
+        (waits, age(request))
+    })
+}
+
+/// The request that ended last.
+fn last_ended<'a>(requests: &[&'a PostgresOpsRequest]) -> Option<&'a PostgresOpsRequest> {
+    let ended = requests.iter().copied().filter(|request| request.has_ended());
+    ended.max_by_key(|request| (ended_at(request), age(request)))
 }
 
 fn tls(postgres: &Postgres) -> Option<Tls> {
