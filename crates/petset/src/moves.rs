@@ -166,27 +166,13 @@ impl fmt::Display for Move {
                 seen,
                 owners,
                 change,
-            } => {
-                let verb = match change {
-                    OwnershipChange::Adopt => "adopt",
-                    OwnershipChange::Release => "release",
-                    OwnershipChange::Retention => "set owners of",
-                };
-                write!(f, "{verb} {kind} {}", seen.name)?;
-                if *change == OwnershipChange::Retention {
-                    let all: Vec<String> = owners.iter().map(|o| format!("{} {}", o.kind, o.name)).collect();
-                    write!(
-                        f,
-                        ": {}",
-                        if all.is_empty() {
-                            "none".to_owned()
-                        } else {
-                            all.join(", ")
-                        }
-                    )?;
+            } => match change {
+                OwnershipChange::Adopt => write!(f, "adopt {kind} {}", seen.name),
+                OwnershipChange::Release => write!(f, "release {kind} {}", seen.name),
+                OwnershipChange::Retention => {
+                    write!(f, "set owners of {kind} {}: {}", seen.name, names_of(owners))
                 }
-                Ok(())
-            }
+            },
             Self::LabelPod { seen, .. } => write!(f, "label Pod {}", seen.name),
             Self::GuardClaim { seen, .. } => {
                 write!(
@@ -213,6 +199,15 @@ impl fmt::Display for Move {
             }
             Self::DeletePod { name, reason, .. } => write!(f, "delete Pod {name}: {reason}"),
         }
+    }
+}
+
+fn names_of(owners: &[OwnerReference]) -> String {
+    let all: Vec<String> = owners.iter().map(|o| format!("{} {}", o.kind, o.name)).collect();
+    if all.is_empty() {
+        "none".to_owned()
+    } else {
+        all.join(", ")
     }
 }
 

@@ -5,7 +5,7 @@ use api_types::vocabulary::PETSET_CONTROLLER;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client, Resource, ResourceExt};
 use runtime::{ApplyError, ObjectId, Process};
@@ -130,13 +130,7 @@ async fn carry_out(client: &Client, pet_set: &PetSet, step: &Move) -> Result<boo
     match step {
         Move::CreateRevision(wanted) => create_revision(client, wanted).await,
         Move::RenumberRevision { name, revision } => {
-            let api: Api<ControllerRevision> = Api::namespaced(client.clone(), &namespace);
-            let patch = Patch::Merge(json!({ "revision": revision }));
-            let id = id_of::<ControllerRevision>(&namespace, name);
-            api.patch(name, &params(), &patch)
-                .await
-                .map_err(|e| ApplyError::new("renumber", id, e))?;
-            Ok(true)
+            renumber_revision(client, &namespace, name, *revision).await
         }
         Move::DeleteRevision { name, uid } => {
             delete(
@@ -150,18 +144,7 @@ async fn carry_out(client: &Client, pet_set: &PetSet, step: &Move) -> Result<boo
         }
         Move::SetOwners {
             kind, seen, owners, ..
-        } => {
-            let patch = json!({ "metadata": { "ownerReferences": owners } });
-            match kind {
-                OwnedKind::Pod => patch_seen::<Pod>(client, &namespace, seen, patch).await,
-                OwnedKind::Revision => {
-                    patch_seen::<ControllerRevision>(client, &namespace, seen, patch).await
-                }
-                OwnedKind::Claim => {
-                    patch_seen::<PersistentVolumeClaim>(client, &namespace, seen, patch).await
-                }
-            }
-        }
+        } => set_owners(client, &namespace, *kind, seen, owners).await,
         Move::LabelPod { seen, labels } => {
             let patch = json!({ "metadata": { "labels": map(labels) } });
             patch_seen::<Pod>(client, &namespace, seen, patch).await
@@ -187,6 +170,36 @@ async fn carry_out(client: &Client, pet_set: &PetSet, step: &Move) -> Result<boo
             )
             .await
         }
+    }
+}
+
+async fn renumber_revision(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    revision: i64,
+) -> Result<bool, Error> {
+    let api: Api<ControllerRevision> = Api::namespaced(client.clone(), namespace);
+    let patch = Patch::Merge(json!({ "revision": revision }));
+    let id = id_of::<ControllerRevision>(namespace, name);
+    api.patch(name, &params(), &patch)
+        .await
+        .map_err(|e| ApplyError::new("renumber", id, e))?;
+    Ok(true)
+}
+
+async fn set_owners(
+    client: &Client,
+    namespace: &str,
+    kind: OwnedKind,
+    seen: &Seen,
+    owners: &[OwnerReference],
+) -> Result<bool, Error> {
+    let patch = json!({ "metadata": { "ownerReferences": owners } });
+    match kind {
+        OwnedKind::Pod => patch_seen::<Pod>(client, namespace, seen, patch).await,
+        OwnedKind::Revision => patch_seen::<ControllerRevision>(client, namespace, seen, patch).await,
+        OwnedKind::Claim => patch_seen::<PersistentVolumeClaim>(client, namespace, seen, patch).await,
     }
 }
 
