@@ -11,6 +11,10 @@ set -euo pipefail
 cd "$ROOT"
 trap where_the_time_went EXIT
 
+# No other PostgreSQL than the one that the story runs.
+POSTGRES_VERSIONS=$(sed -n 's/^ *version: "\(.*\)"/\1/p' e2e/manifests/ha-postgres.yaml)
+export POSTGRES_VERSIONS
+
 stage "packages, pinned tools, images" hack/prepare.sh
 stage "cluster" hack/cluster/up.sh
 stage "operators: compile, images, load" hack/images/operators.sh --load

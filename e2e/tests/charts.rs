@@ -121,6 +121,55 @@ fn images_come_from_the_registry_that_is_given_with_its_secrets() {
     assert_eq!(the(&crds, "Pod")["spec"]["imagePullSecrets"], secrets);
 }
 
+/// What the image builds make, in the words of `hack/pins.sh`.
+fn built_versions() -> BTreeSet<String> {
+    let pins = std::fs::read_to_string(install::charts().join("../hack/pins.sh")).expect("the pins");
+    let (_, list) = pins.split_once("POSTGRES_IMAGES=(").expect("a list of images");
+    let (list, _) = list.split_once(')').expect("its end");
+    let entry = |line: &str| line.trim().trim_matches('"').split(' ').next().map(str::to_owned);
+    list.lines().filter_map(entry).filter(|it| !it.is_empty()).collect()
+}
+
+#[test]
+fn every_name_of_the_catalog_runs_exactly_that_version_and_its_image_is_built_here() {
+    let catalog = render("catalog", &json!({}));
+    let mut images = BTreeSet::new();
+    for version in of_kind(&catalog, "PostgresVersion") {
+        let name = version["metadata"]["name"].as_str().unwrap();
+        assert_eq!(version["spec"]["version"], name);
+        assert_eq!(version["spec"]["db"]["image"], format!("docker.io/sealwright/postgres:{name}"));
+        images.insert(name.to_owned());
+    }
+    assert_eq!(images, built_versions());
+    let majors: BTreeSet<&str> = images.iter().filter_map(|it| it.split('.').next()).collect();
+    assert_eq!(majors, BTreeSet::from(["14", "15", "16", "17", "18"]));
+}
+
+#[test]
+fn examples_and_test_manifests_name_versions_of_the_catalog() {
+    let root = install::charts().join("..");
+    for folder in ["docs/examples", "e2e/manifests"] {
+        for file in std::fs::read_dir(root.join(folder)).expect(folder) {
+            let path = file.expect(folder).path();
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            for line in text.lines().map(str::trim) {
+                let version = ["version: ", "targetVersion: "].iter().find_map(|it| line.strip_prefix(it));
+                if let Some(version) = version {
+                    let version = version.trim_matches(['"', '\'']);
+                    assert!(built_versions().contains(version), "{}: {line}", path.display());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_name_of_another_major_version_than_the_image_is_refused() {
+    let image = json!([{"version": "17.9", "baseOS": "trixie", "names": ["17.9", "16.13"]}]);
+    let error = try_render("catalog", &json!({"postgres": image})).unwrap_err();
+    assert!(error.contains("16.13 cannot run PostgreSQL 17.9"), "{error}");
+}
+
 #[test]
 fn scheduling_arguments_and_environment_reach_the_pods() {
     let given = json!({

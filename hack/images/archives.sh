@@ -1,6 +1,7 @@
 #!/bin/bash
 # Prints the image archives of the named groups (addons, databases; all by default),
-# one path a line, after building those that the cache doesn't have.
+# one path a line, after building those that the cache doesn't have. POSTGRES_VERSIONS names the versions of PostgreSQL that
+# are wanted, with spaces between them (default: all).
 set -euo pipefail
 # shellcheck source=hack/environment.sh
 . "$(dirname -- "$0")/../environment.sh"
@@ -46,10 +47,14 @@ make_plain() { # name, archive, reference
     build_archive "$2" "$3" "$FILES/$1.Containerfile" "$FILES"
 }
 
-make_postgres() { # major, version, suite, archive, reference
-    debian_base "$3"
-    build_archive "$4" "$5" "$FILES/postgres.Containerfile" "$FILES" \
-        --build-arg SUITE="$3" --build-arg PG_MAJOR="$1" --build-arg PG_VERSION="$2"
+# What every PostgreSQL version's image is made from.
+PATRONI_FILES=("$FILES/patroni.Containerfile" "$FILES/patroni-requirements.txt" "$FILES/patroni-launcher.py" "$FILES/pg_service.conf")
+
+make_postgres() { # version, sha256, archive, reference
+    base_image pip "$POSTGRES_SUITE" "$FILES/pip.Containerfile"
+    base_image patroni "$POSTGRES_SUITE" "${PATRONI_FILES[@]}" "$FILES/pip.Containerfile"
+    build_archive "$3" "$4" "$FILES/postgres.Containerfile" "$FILES" \
+        --build-arg SUITE="$POSTGRES_SUITE" --build-arg PG_VERSION="$1" --build-arg PG_SHA256="$2"
 }
 
 make_exporter() { # archive, reference
@@ -72,13 +77,14 @@ addons() {
 }
 
 databases() {
-    local entry major version suite
+    local entry version sha256
     for entry in "${POSTGRES_IMAGES[@]}"; do
-        read -r major version suite <<<"$entry"
+        read -r version sha256 <<<"$entry"
+        [[ -z ${POSTGRES_VERSIONS:-} || " $POSTGRES_VERSIONS " == *" $version "* ]] || continue
         ensure postgres "$version" \
-            "$(key_of "$FILES/postgres.Containerfile" "$FILES/patroni-requirements.txt" "$FILES/patroni-launcher.py" \
-                "$FILES/pg_service.conf" "$FILES/debian.Containerfile")" \
-            make_postgres "$major" "$version" "$suite"
+            "$(key_of "$FILES/postgres.Containerfile" "${PATRONI_FILES[@]}" "$FILES/pip.Containerfile" "$FILES/debian.Containerfile" \
+                <(echo "$POSTGRES_SUITE $sha256"))" \
+            make_postgres "$version" "$sha256"
     done
     ensure postgres-exporter "$EXPORTER_VERSION" \
         "$(key_of "$FILES/postgres-exporter.Containerfile" "$FILES/debian.Containerfile")" make_exporter

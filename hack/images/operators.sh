@@ -19,17 +19,6 @@ compile() {
     (cd "$ROOT" && cargo build --locked --profile image --workspace "${OPERATORS[@]/#/--bin=}" >&2)
 }
 
-glibc_base() {
-    local key mark
-    key=$(key_of "$ROOT/images/glibc.Containerfile" "$ROOT/images/debian.Containerfile")
-    mark=$STORE/glibc-$key
-    if [[ ! -e $mark ]] || ! buildah_here inspect --type image docker.io/sealwright/glibc:bookworm >/dev/null 2>&1; then
-        debian_base bookworm
-        build_image docker.io/sealwright/glibc:bookworm "$ROOT/images/glibc.Containerfile" "$ROOT/images"
-        : >"$mark"
-    fi
-}
-
 containerfile() { # operator
     local own=$ROOT/images/$1.Containerfile
     [[ -e $own ]] && echo "$own" || echo "$ROOT/images/operators.Containerfile"
@@ -68,7 +57,7 @@ for operator in "${OPERATORS[@]}"; do
         "$ROOT/images/glibc.Containerfile").tar
     if [[ ! -s $archive ]]; then
         rm -f -- "$IMAGES/$operator-"*.tar
-        glibc_base >&2
+        base_image glibc bookworm "$ROOT/images/glibc.Containerfile" >&2
         step "image $operator:$SEALWRIGHT_VERSION" make_image "$operator" "$archive" >&2
     fi
     archives+=("$archive")

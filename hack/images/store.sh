@@ -69,6 +69,19 @@ build_image() {
         "$@" --file "$file" --tag "$reference" "$context" >"$log" 2>&1 || { tail -30 "$log" >&2; return 1; }
 }
 
+# base_image <name> <Debian release> <Containerfile> [what else it is made from...]: an image that others are made from. It
+# stays in the store, and is made again when one of its files changes.
+base_image() {
+    local name=$1 suite=$2 reference=docker.io/sealwright/$1:$2 mark
+    mark=$STORE/$name-$suite-$(key_of "${@:3}" "$ROOT/images/debian.Containerfile")
+    if [[ ! -e $mark ]] || ! buildah_here inspect --type image "$reference" >/dev/null 2>&1; then
+        debian_base "$suite"
+        step "image $name:$suite" build_image "$reference" "$3" "$ROOT/images" --build-arg SUITE="$suite"
+        rm -f -- "$STORE/$name-$suite-"*
+        : >"$mark"
+    fi
+}
+
 save_image() { # reference, archive
     rm -f -- "$2.partial"
     buildah_here push --quiet "$1" "docker-archive:$2.partial:$1"

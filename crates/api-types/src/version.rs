@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct PostgresVersionSpec {
-    /// The real PostgreSQL version, for example `17.12`; the part before the first dot is the major version.
+    /// The real PostgreSQL version, for example `17.9`; the part before the first dot is the major version.
     pub version: String,
     /// No longer supported by its makers.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -35,7 +35,7 @@ pub struct Resolved {
     pub annotations: BTreeMap<String, String>,
     /// Name of the PostgresVersion (`spec.version`).
     pub version_name: String,
-    /// PostgreSQL's own version, for example `17.12`.
+    /// PostgreSQL's own version, for example `17.9`.
     pub version: String,
     /// Major version, for example 17.
     pub major: u32,

@@ -194,7 +194,7 @@ async fn not_ready(namespace: &TestNamespace) -> Result<()> {
         conditions.iter().any(|c| {
             c.message
                 .as_deref()
-                .is_some_and(|m| m.contains("1.0") && m.contains("17.4"))
+                .is_some_and(|m| m.contains("1.0") && m.contains("17.9"))
         })
     };
     wait::until(
