@@ -127,7 +127,10 @@ fn built_versions() -> BTreeSet<String> {
     let (_, list) = pins.split_once("POSTGRES_IMAGES=(").expect("a list of images");
     let (list, _) = list.split_once(')').expect("its end");
     let entry = |line: &str| line.trim().trim_matches('"').split(' ').next().map(str::to_owned);
-    list.lines().filter_map(entry).filter(|it| !it.is_empty()).collect()
+    list.lines()
+        .filter_map(entry)
+        .filter(|it| !it.is_empty())
+        .collect()
 }
 
 #[test]
@@ -137,7 +140,10 @@ fn every_name_of_the_catalog_runs_exactly_that_version_and_its_image_is_built_he
     for version in of_kind(&catalog, "PostgresVersion") {
         let name = version["metadata"]["name"].as_str().unwrap();
         assert_eq!(version["spec"]["version"], name);
-        assert_eq!(version["spec"]["db"]["image"], format!("docker.io/sealwright/postgres:{name}"));
+        assert_eq!(
+            version["spec"]["db"]["image"],
+            format!("docker.io/sealwright/postgres:{name}")
+        );
         images.insert(name.to_owned());
     }
     assert_eq!(images, built_versions());
@@ -153,7 +159,9 @@ fn examples_and_test_manifests_name_versions_of_the_catalog() {
             let path = file.expect(folder).path();
             let text = std::fs::read_to_string(&path).unwrap_or_default();
             for line in text.lines().map(str::trim) {
-                let version = ["version: ", "targetVersion: "].iter().find_map(|it| line.strip_prefix(it));
+                let version = ["version: ", "targetVersion: "]
+                    .iter()
+                    .find_map(|it| line.strip_prefix(it));
                 if let Some(version) = version {
                     let version = version.trim_matches(['"', '\'']);
                     assert!(built_versions().contains(version), "{}: {line}", path.display());
