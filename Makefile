@@ -68,7 +68,7 @@ unit: prepare ## All tests that need no cluster; they start an API server of the
 e2e: cluster operators ## Tests on the real cluster
 	@$(ENV) cargo test --workspace --features e2e/cluster --test behaviour --test disruption --test ordinary -- --test-threads=3
 
-ordinary: cluster operators ## Ordinary inputs on the real cluster, and a table of what the object said; ONLY=<test> runs one
+ordinary: cluster operators ## Ordinary inputs on the real cluster, and a table of what the object said; ONLY=<test> runs one, SEED and PAIRS choose pairs
 	@hack/ordinary.sh
 
 test: ## All tests, the real cluster included
@@ -83,7 +83,7 @@ bench: cluster operators ## Measure operations on the real cluster
 survive: cluster operators ## Faults during operations on the real cluster, and a table of what they cost; ONLY=<fault> runs one
 	@$(ENV) cargo run --quiet --profile image --bin survive
 
-histories: cluster operators ## What clients see while faults happen, judged by Porcupine, and a table; RUNS, MEMBERS, LENGTH choose
+histories: cluster operators ## What clients see while faults happen, judged by Porcupine, and a table; MODE, MEMBERS, RUNS, LENGTH choose
 	@hack/histories.sh
 
 clean-cache: ## Remove cached tools and images (they take minutes to make again)

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Clients and faults on the cluster, judged by Porcupine; one table. RUNS, MEMBERS, LENGTH (seconds of faults in a run) and SEALWRIGHT_E2E_SEED choose.
+# Clients and faults on the cluster, judged by Porcupine; one table. MODE (synchronous,asynchronous), RUNS, MEMBERS, LENGTH (seconds of faults in a run) and SEALWRIGHT_E2E_SEED choose.
 set -euo pipefail
 # shellcheck source=hack/environment.sh
 . "$(dirname -- "$0")/environment.sh"

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Ordinary inputs on the cluster, and one table: input (the test), seconds, what the object said. ONLY=<test> runs one.
+# Ordinary inputs on the cluster, and one table: input (the test, or a pair of inputs), seconds, what the object said.
+# ONLY=<test> runs one. PAIRS=<number> pairs of inputs are chosen by SEED=<number>.
 set -euo pipefail
 # shellcheck source=hack/environment.sh
 . "$(dirname -- "$0")/environment.sh"
@@ -7,6 +8,8 @@ cd "$ROOT"
 
 notes=${CARGO_TARGET_DIR:-target}/tmp/ordinary.tsv
 rm -f -- "$notes"
+export SEED=${SEED:-$RANDOM} PAIRS=${PAIRS:-20}
+echo "SEED=$SEED PAIRS=$PAIRS repeats the pairs of inputs"
 status=0
 cargo test --locked --workspace --features e2e/cluster --test ordinary --no-fail-fast -- \
     --test-threads=3 ${ONLY:+"$ONLY"} || status=$?

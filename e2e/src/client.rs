@@ -68,7 +68,7 @@ pub async fn connect(
             )
         })
         .collect();
-    let image = pods::image_of(namespace, database).await?;
+    let target = pods::target(namespace, database).await?;
     let name = format!("client-{:08x}", rand::random::<u32>());
     let secret = json!({ "name": "tls", "secret": {
         "secretName": names::certificate(database, CertificateAlias::Client),
@@ -76,8 +76,7 @@ pub async fn connect(
     }});
     let pod = pods::restricted(
         &name,
-        &image,
-        database,
+        &target,
         &["sh", "-c", &script, "sh", statement],
         vec![secret],
     )?;

@@ -61,6 +61,18 @@ pub fn with_restart(yaml: &str, restart: &str) -> String {
     yaml.replace("\n  tls:\n", &format!("\n  tls:\n    restart: \"{restart}\"\n"))
 }
 
+/// Lays a manifest over another one: maps are merged, everything else is replaced.
+pub fn laid_over(base: &mut Value, more: &Value) {
+    match (base, more) {
+        (Value::Object(base), Value::Object(more)) => {
+            for (key, value) in more {
+                laid_over(base.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (base, more) => *base = more.clone(),
+    }
+}
+
 /// Applies every document, in order, into the namespace (a document that names its own goes there).
 pub async fn apply(namespace: &TestNamespace, yaml: &str) -> Result<Vec<DynamicObject>> {
     let mut applied = Vec::new();

@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result};
 use api_types::cert_manager::{Certificate, IssuerCondition};
-use api_types::names;
 use api_types::tls::CertificateAlias;
+use api_types::{Postgres, names};
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
@@ -53,7 +53,8 @@ pub async fn certificate(
 
 /// The superuser's name and password.
 pub async fn password(namespace: &TestNamespace, database: &str) -> Result<(String, String)> {
-    let name = names::auth_secret(database);
+    let postgres: Postgres = namespace.api().get(database).await?;
+    let name = postgres.auth_secret_name();
     let secret: Secret = namespace.api().get(&name).await?;
     let data = secret.data.unwrap_or_default();
     let key = |key: &str| -> Result<String> {

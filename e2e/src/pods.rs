@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use api_types::Postgres;
 use api_types::version::PostgresVersion;
-use api_types::{Postgres, names};
 use k8s_openapi::api::core::v1::{ConfigMap, EnvVar, Pod};
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
@@ -16,15 +16,27 @@ use crate::wait;
 /// Container of every Pod made here.
 pub const CONTAINER: &str = "client";
 
-/// The image of a database: it has `psql` and Python with a PostgreSQL driver.
-pub async fn image_of(namespace: &TestNamespace, database: &str) -> Result<String> {
+/// What a client of a database needs of it.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The database's image: it has `psql` and Python with a PostgreSQL driver.
+    pub image: String,
+    /// Name of the Secret with the superuser's name and password.
+    pub auth_secret: String,
+}
+
+/// Reads it from the Postgres.
+pub async fn target(namespace: &TestNamespace, database: &str) -> Result<Target> {
     let postgres: Postgres = namespace.api().get(database).await?;
     let versions: Api<PostgresVersion> = Api::all(namespace.client.clone());
     let version = versions
         .get(&postgres.spec.version)
         .await
         .context("the catalog has no such version")?;
-    Ok(version.spec.db.image)
+    Ok(Target {
+        image: version.spec.db.image,
+        auth_secret: postgres.auth_secret_name(),
+    })
 }
 
 /// Keeps these files in a ConfigMap; returns the volume `script` that has them.
@@ -58,13 +70,7 @@ pub async fn start(namespace: &TestNamespace, pod: &Pod, deadline: Duration) -> 
 
 /// A Pod that Pod Security `restricted` admits, with the superuser's password in `PGPASSWORD`, an empty folder at
 /// `/run/writer`, and the volumes given (each mounted at `/<name>`).
-pub fn restricted(
-    name: &str,
-    image: &str,
-    database: &str,
-    command: &[&str],
-    volumes: Vec<Value>,
-) -> Result<Pod> {
+pub fn restricted(name: &str, target: &Target, command: &[&str], volumes: Vec<Value>) -> Result<Pod> {
     let mounts: Vec<Value> = volumes
         .iter()
         .map(|v| json!({ "name": v["name"], "mountPath": format!("/{}", v["name"].as_str().unwrap_or_default()) }))
@@ -74,7 +80,7 @@ pub fn restricted(
         .into_iter()
         .chain([json!({ "name": "run", "emptyDir": {} })])
         .collect();
-    let secret = |key: &str| json!({ "secretKeyRef": { "name": names::auth_secret(database), "key": key } });
+    let secret = |key: &str| json!({ "secretKeyRef": { "name": target.auth_secret, "key": key } });
     let pod = json!({
         "metadata": { "name": name, "labels": { "app": name } },
         "spec": {
@@ -86,7 +92,7 @@ pub fn restricted(
                 "seccompProfile": { "type": "RuntimeDefault" },
             },
             "containers": [{
-                "name": CONTAINER, "image": image, "imagePullPolicy": "IfNotPresent", "command": command,
+                "name": CONTAINER, "image": target.image, "imagePullPolicy": "IfNotPresent", "command": command,
                 "securityContext": {
                     "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true,
                     "capabilities": { "drop": ["ALL"] },

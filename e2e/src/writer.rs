@@ -257,11 +257,11 @@ impl Writer {
 async fn make_pod(namespace: &TestNamespace, database: &str, name: &str, choice: Choice<'_>) -> Result<()> {
     let files = json!({ "writer.py": SCRIPT, "application.py": COMPANIONS, "connecting.py": SHARED });
     let volume = pods::scripts(namespace, name, files).await?;
-    let image = pods::image_of(namespace, database).await?;
+    let target = pods::target(namespace, database).await?;
     let run = "until [ -e /run/writer/tls/candidates.json ]; do read -t 0.1 _ <> /run/writer/wait || true; done; \
                [ -z \"$PRIMARY\" ] || python3 /script/application.py & exec python3 /script/writer.py";
     let run = format!("mkfifo /run/writer/wait; {run}");
-    let mut pod = pods::restricted(name, &image, database, &["bash", "-c", &run], vec![volume])?;
+    let mut pod = pods::restricted(name, &target, &["bash", "-c", &run], vec![volume])?;
     if let (Some(spec), Some(node)) = (&mut pod.spec, choice.node) {
         spec.node_name = Some(node.to_owned());
     }

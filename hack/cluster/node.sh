@@ -1,5 +1,6 @@
 #!/bin/bash
-# Cuts a node off the network, or puts it back: node.sh cut|heal <node>. Exit code 3: the provider can't.
+# Cuts a node off the network, in one direction or both, or puts it back: node.sh cut|cut-in|cut-out|heal <node>.
+# Exit code 3: the provider can't.
 # Kills, freezes or wakes the process of a container: node.sh kill|pause|resume <node> <id>; kill waits for
 # a line on its standard input.
 set -euo pipefail

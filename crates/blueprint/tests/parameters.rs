@@ -197,6 +197,21 @@ fn parameters_that_no_member_would_have_are_refused_by_name() {
         ("17.4", "shared_buffers = 8GB", "shared_buffers", "memory limit"),
         ("17.4", "huge_pages = on", "huge_pages", "huge_pages = try"),
         ("17.4", "max_stack_depth = 8MB", "max_stack_depth", "7680kB"),
+        (
+            "17.4",
+            "maintenance_work_mem = 512kB",
+            "maintenance_work_mem",
+            "write 1MB or more",
+        ),
+        ("17.4", r"log_line_prefix = '%m\n'", "log_line_prefix", "one line"),
+        ("17.4", r"my_app.text = 'a\012b'", "my_app.text", "one line"),
+        ("13.9", r"archive_command = 'a\nb'", "archive_command", "one line"),
+        (
+            "17.4",
+            r"application_name = 'a\0b'",
+            "application_name",
+            "one line",
+        ),
     ] {
         let said = refusal(version, "", lines);
         let begin = format!("spec.configuration.inline: user.conf, {name}: ");
@@ -244,11 +259,15 @@ fn what_postgres_takes_is_taken() {
 
 #[test]
 fn patroni_is_given_names_and_words_that_it_knows() {
-    let parameters = resolved("17.4", "sort_mem = 8MB\njit = f\nfsync = TRUE").user_parameters;
+    let lines =
+        "sort_mem = 8MB\njit = f\nfsync = TRUE\nrandom_page_cost = 2.\nmaintenance_work_mem = '0X800'";
+    let parameters = resolved("17.4", lines).user_parameters;
+    assert_eq!(parameters["random_page_cost"], "2");
+    assert_eq!(parameters["maintenance_work_mem"], "2048");
     assert_eq!(parameters["work_mem"], "8MB");
     assert_eq!(parameters["jit"], "off");
     assert_eq!(parameters["fsync"], "TRUE");
-    assert_eq!(parameters.len(), 3);
+    assert_eq!(parameters.len(), 5);
 }
 
 #[test]

@@ -18,12 +18,16 @@ use crate::world::{
 const USUAL_START: i64 = 5;
 /// Seconds that a Pod may wait for a volume that is on its way. A volume that does not come has a trouble of its own sooner.
 const USUAL_BINDING: i64 = 15;
+/// Seconds until a scheduler, a kubelet or a provisioner says a first word of what is theirs, if it runs.
+const USUAL_SILENCE: i64 = 15;
 /// What the scheduler reports of it.
 const UNBOUND: &str = "unbound immediate PersistentVolumeClaims";
 /// Seconds after its grace period that a Pod may need to go.
 const USUAL_END: i64 = 30;
 /// Seconds for which an Event speaks of a Pod whose containers run.
 const RECENT: i64 = 120;
+/// The scheduler of a Pod that names none.
+const DEFAULT_SCHEDULER: &str = "default-scheduler";
 /// Longest sentence of the platform that is repeated, in characters.
 const LONGEST: usize = 600;
 
@@ -33,8 +37,10 @@ const ON_THE_WAY: [&str; 2] = ["ContainerCreating", "PodInitializing"];
 const BACK_OFF: &str = "CrashLoopBackOff";
 /// Warnings about a Pod that its status says better.
 const SAID_BY_STATUS: [&str; 4] = ["BackOff", "Failed", "FailedScheduling", "Unhealthy"];
-/// The only Normal Event that tells why a claim gets no volume.
+/// The only Normal Event that tells at once why a claim gets no volume.
 const FAILED_BINDING: &str = "FailedBinding";
+/// The Normal Event that names the provisioner that a claim waits for: when it lasts, the provisioner does not run.
+const EXTERNAL_PROVISIONING: &str = "ExternalProvisioning";
 
 /// Why a Pod or a claim does not come up.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -143,7 +149,10 @@ pub fn of_claim(claim: &PersistentVolumeClaim, events: &[PlatformEvent], now: Ti
         }
         Some("Pending") if age(&claim.metadata, now) >= USUAL_START => {
             let tells = |event: &&PlatformEvent| event.is_warning || event.reason == FAILED_BINDING;
-            let event = newest(events.iter().filter(tells))?;
+            let is_late = age(&claim.metadata, now) >= USUAL_SILENCE;
+            let waits = |event: &&PlatformEvent| is_late && event.reason == EXTERNAL_PROVISIONING;
+            let event =
+                newest(events.iter().filter(tells)).or_else(|| newest(events.iter().filter(waits)))?;
             Some(Trouble::new(
                 reasons::CLAIM_NOT_BOUND,
                 "is not bound",
@@ -177,6 +186,38 @@ pub fn of_pod(pod: &Pod, events: &[PlatformEvent], now: Timestamp) -> Option<Tro
         .or_else(|| containers(pod))
         .or_else(|| gates(pod))
         .or_else(|| reported(pod, events, now))
+        .or_else(|| unseen(pod, now))
+}
+
+/// Of a Pod that nobody looks at there is no condition, no status and no Event.
+fn unseen(pod: &Pod, now: Timestamp) -> Option<Trouble> {
+    let status = pod.status.as_ref()?;
+    if !is_pending(pod) || status.start_time.is_some() || age(&pod.metadata, now) < USUAL_SILENCE {
+        return None;
+    }
+    let is_touched = status.container_statuses.is_some() || status.init_container_statuses.is_some();
+    let spec = pod.spec.as_ref()?;
+    match (&spec.node_name, condition(pod, "PodScheduled")) {
+        (None, None) => {
+            let scheduler = spec.scheduler_name.as_deref().unwrap_or(DEFAULT_SCHEDULER);
+            let sentence =
+                format!("scheduler {scheduler} says nothing of it; it may not run, or wait for a volume");
+            Some(Trouble::new(
+                reasons::POD_NOT_SCHEDULED,
+                "is not scheduled",
+                &sentence,
+            ))
+        }
+        (Some(node), _) if !is_touched => {
+            let sentence = format!("node {node} says nothing of it; its kubelet may not run");
+            Some(Trouble::new(
+                reasons::POD_NOT_STARTED,
+                "does not start",
+                &sentence,
+            ))
+        }
+        _ => None,
+    }
 }
 
 /// The API server sets the time of deletion to the end of the grace period.

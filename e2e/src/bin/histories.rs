@@ -7,15 +7,18 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Parser;
 use e2e::cluster::Cluster;
-use e2e::histories::{self, Outcome, Plan};
-use e2e::{install, survive};
+use e2e::histories::{self, Mode, Outcome, Plan};
+use e2e::install;
 
-/// Disturb a database in synchronous mode, and check what its clients saw.
+/// Disturb a database, and check what its clients saw.
 #[derive(Parser)]
 struct Arguments {
     /// The checker's program.
     #[arg(long, env = "CHECKER")]
     checker: PathBuf,
+    /// Whether commits wait for a standby.
+    #[arg(long, env = "MODE", value_delimiter = ',', default_value = "synchronous")]
+    mode: Vec<Mode>,
     /// Runs for each number of members.
     #[arg(long, env = "RUNS", default_value_t = 17)]
     runs: u32,
@@ -51,28 +54,32 @@ async fn main() -> ExitCode {
     }
 }
 
+fn modes_and_members(arguments: &Arguments) -> impl Iterator<Item = (Mode, i32)> {
+    let of_mode = |mode: &Mode| {
+        arguments
+            .members
+            .iter()
+            .map(|members| (*mode, *members))
+            .collect::<Vec<_>>()
+    };
+    arguments.mode.iter().flat_map(of_mode)
+}
+
 async fn run(arguments: &Arguments) -> Result<Vec<Outcome>> {
     let seed = arguments.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
     println!("SEALWRIGHT_E2E_SEED={seed} repeats what this run chooses at random");
     let cluster = Cluster::connect().await?;
     install::once(&cluster).await?;
     let mut outcomes = Vec::new();
-    for members in &arguments.members {
+    for (mode, members) in modes_and_members(arguments) {
         let plan = Plan {
-            members: *members,
+            mode,
+            members,
             runs: arguments.runs,
             long: Duration::from_secs(arguments.seconds),
             seed,
         };
-        let namespace = cluster
-            .namespace(&format!("histories-{members}-{seed:x}"))
-            .await?;
-        let outcome = histories::run(&namespace, &plan, &arguments.checker).await;
-        let restored = survive::restore(&cluster).await;
-        let outcome = outcome?;
-        restored?;
-        namespace.remove().await?;
-        outcomes.push(outcome);
+        outcomes.push(histories::run(&cluster, &plan, &arguments.checker).await?);
     }
     Ok(outcomes)
 }

@@ -1,4 +1,4 @@
-//! Clients of registers, in a Pod, and the history that they write down.
+//! Clients in a Pod, and the history that they write down.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use crate::cluster::TestNamespace;
 use crate::poll::{self, Look};
 use crate::{members, pods, shell};
 
-const SCRIPT: &str = include_str!("../registers.py");
-const POD: &str = "registers";
+const RECORDING: &str = include_str!("../recording.py");
+const POD: &str = "clients";
 const FOLDER: &str = "/run/writer";
 const CLIENTS: &str = "6";
 const KEYS: &str = "5";
@@ -19,6 +19,40 @@ const START_DEADLINE: Duration = Duration::from_secs(60);
 /// A client ends after its operation, which it gives up after seconds.
 const END_DEADLINE: Duration = Duration::from_secs(60);
 const OFTEN: Duration = Duration::from_millis(300);
+
+/// What clients do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// They write and read registers.
+    Registers,
+    /// They append rows.
+    Appending,
+}
+
+impl Work {
+    fn script(self) -> &'static str {
+        match self {
+            Self::Registers => include_str!("../registers.py"),
+            Self::Appending => include_str!("../appending.py"),
+        }
+    }
+
+    fn table(self) -> &'static str {
+        match self {
+            Self::Registers => "register (key text primary key, value text not null)",
+            Self::Appending => "appended (id text primary key)",
+        }
+    }
+
+    fn statements(self) -> [String; 2] {
+        let table = self.table();
+        let name = table.split(' ').next().unwrap_or(table);
+        [
+            format!("create table if not exists {table}"),
+            format!("truncate {name}"),
+        ]
+    }
+}
 
 /// What the clients saw.
 #[derive(Clone, Debug)]
@@ -37,12 +71,12 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// Empties the registers and starts the clients; returns when an operation was answered.
-    pub async fn start(namespace: &TestNamespace, database: &str, seed: u64) -> Result<Self> {
-        let table = "create table if not exists register (key text primary key, value text not null)";
-        members::sql_on_primary(namespace, database, table).await?;
-        members::sql_on_primary(namespace, database, "truncate register").await?;
-        make_pod(namespace, database, seed).await?;
+    /// Empties their table and starts the clients; returns when an operation was answered.
+    pub async fn start(namespace: &TestNamespace, database: &str, work: Work, seed: u64) -> Result<Self> {
+        for statement in work.statements() {
+            members::sql_on_primary(namespace, database, &statement).await?;
+        }
+        make_pod(namespace, database, work, seed).await?;
         let clients = Self {
             namespace: namespace.clone(),
         };
@@ -95,11 +129,12 @@ impl Clients {
     }
 }
 
-async fn make_pod(namespace: &TestNamespace, database: &str, seed: u64) -> Result<()> {
-    let volume = pods::scripts(namespace, POD, json!({ "registers.py": SCRIPT })).await?;
-    let image = pods::image_of(namespace, database).await?;
-    let command = ["python3", "/script/registers.py"];
-    let pod = pods::restricted(POD, &image, database, &command, vec![volume])?;
+async fn make_pod(namespace: &TestNamespace, database: &str, work: Work, seed: u64) -> Result<()> {
+    let files = json!({ "client.py": work.script(), "recording.py": RECORDING });
+    let volume = pods::scripts(namespace, POD, files).await?;
+    let target = pods::target(namespace, database).await?;
+    let command = ["python3", "/script/client.py"];
+    let pod = pods::restricted(POD, &target, &command, vec![volume])?;
     let environment = json!([
         { "name": "PGHOST", "value": database },
         { "name": "CLIENTS", "value": CLIENTS },

@@ -15,7 +15,7 @@ use super::members::a_standby;
 use super::row::{End, Row};
 use super::scene::{Operation, Scene, Shape};
 use super::{Fault, Stage};
-use crate::cluster::FIELD_MANAGER;
+use crate::cluster::{FIELD_MANAGER, TestNamespace};
 use crate::{members, provider, shell, wait};
 
 /// This family.
@@ -32,23 +32,15 @@ const FULL_FOR: Duration = Duration::from_secs(15);
 const GIVEN_UP: Duration = Duration::from_secs(120);
 
 async fn disk_full(stage: Stage) -> Result<Vec<Row>> {
-    let disks = Disks {
-        client: stage.namespace.client.clone(),
-        name: stage.namespace.name.clone(),
-    };
-    if !provider::run("disk.sh", &["make", &disks.name, MEBIBYTES]).await? {
+    let Some(disks) = Disks::make(&stage.namespace, 1).await? else {
         let why = End::NotRun("this cluster's provider can't make small disks".to_owned());
         return Ok(vec![Row::bare(
             "disk full",
             Operation::Add.title(),
             &why.to_string(),
         )]);
-    }
-    let rows = async {
-        disks.offer().await?;
-        filled(&stage, &disks.name).await
-    }
-    .await;
+    };
+    let rows = filled(&stage, disks.class()).await;
     // The disks can only go when nobody uses them any more.
     let removed = stage.namespace.remove().await;
     disks.remove().await?;
@@ -125,12 +117,38 @@ impl Full {
 }
 
 /// The small disks of one namespace as volumes that can be claimed.
-struct Disks {
+pub struct Disks {
     client: Client,
     name: String,
+    each: usize,
 }
 
 impl Disks {
+    /// Makes so many disks on each node, and the class that claims name; `None` when this provider can't. A claim of any size up
+    /// to 1Gi gets one.
+    ///
+    /// # Errors
+    /// A disk or a volume can't be made.
+    pub async fn make(namespace: &TestNamespace, each: usize) -> Result<Option<Self>> {
+        let disks = Self {
+            client: namespace.client.clone(),
+            name: namespace.name.clone(),
+            each,
+        };
+        for number in 0..each {
+            if !provider::run("disk.sh", &["make", &disks.disk(number), MEBIBYTES]).await? {
+                return Ok(None);
+            }
+        }
+        disks.offer().await?;
+        Ok(Some(disks))
+    }
+
+    /// Name of the StorageClass.
+    pub fn class(&self) -> &str {
+        &self.name
+    }
+
     async fn offer(&self) -> Result<()> {
         let class = json!({
             "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": { "name": self.name },
@@ -139,15 +157,15 @@ impl Disks {
         let params = PatchParams::apply(FIELD_MANAGER).force();
         let classes: Api<StorageClass> = Api::all(self.client.clone());
         classes.patch(&self.name, &params, &Patch::Apply(class)).await?;
-        for node in self.nodes().await? {
-            let name = self.volume(&node);
+        for (node, number) in self.places().await? {
+            let name = self.volume(&node, number);
             let is_node = json!({ "key": "kubernetes.io/hostname", "operator": "In", "values": [node] });
             let volume = json!({
                 "apiVersion": "v1", "kind": "PersistentVolume", "metadata": { "name": name },
                 "spec": {
                     "capacity": { "storage": "1Gi" }, "accessModes": ["ReadWriteOnce"],
                     "persistentVolumeReclaimPolicy": "Retain", "storageClassName": self.name,
-                    "local": { "path": format!("/var/lib/small-disks/{}", self.name) },
+                    "local": { "path": format!("/var/lib/small-disks/{}", self.disk(number)) },
                     "nodeAffinity": { "required": { "nodeSelectorTerms": [{ "matchExpressions": [is_node] }] } },
                 },
             });
@@ -158,9 +176,13 @@ impl Disks {
         Ok(())
     }
 
-    async fn remove(&self) -> Result<()> {
-        for node in self.nodes().await? {
-            let name = self.volume(&node);
+    /// Removes the disks, when no Pod uses them any more.
+    ///
+    /// # Errors
+    /// One is in use.
+    pub async fn remove(&self) -> Result<()> {
+        for (node, number) in self.places().await? {
+            let name = self.volume(&node, number);
             if self.volumes().get_opt(&name).await?.is_some() {
                 self.volumes().delete(&name, &DeleteParams::default()).await?;
             }
@@ -169,20 +191,29 @@ impl Disks {
         if classes.get_opt(&self.name).await?.is_some() {
             classes.delete(&self.name, &DeleteParams::default()).await?;
         }
-        provider::run("disk.sh", &["remove", &self.name])
-            .await
-            .map(|_| ())
-            .context("small disks")
+        for number in 0..self.each {
+            provider::run("disk.sh", &["remove", &self.disk(number)])
+                .await
+                .context("small disks")?;
+        }
+        Ok(())
     }
 
-    async fn nodes(&self) -> Result<Vec<String>> {
+    /// Every node, with the number of each of its disks.
+    async fn places(&self) -> Result<Vec<(String, usize)>> {
         let nodes: Api<Node> = Api::all(self.client.clone());
         let all = nodes.list(&ListParams::default()).await?;
-        Ok(all.items.iter().map(ResourceExt::name_any).collect())
+        let names = all.items.iter().map(ResourceExt::name_any);
+        let places = names.flat_map(|node| (0..self.each).map(move |number| (node.clone(), number)));
+        Ok(places.collect())
     }
 
-    fn volume(&self, node: &str) -> String {
-        format!("{}-{node}", self.name)
+    fn disk(&self, number: usize) -> String {
+        format!("{}-{number}", self.name)
+    }
+
+    fn volume(&self, node: &str, number: usize) -> String {
+        format!("{}-{node}-{number}", self.name)
     }
 
     fn volumes(&self) -> Api<PersistentVolume> {

@@ -4,6 +4,7 @@
 
 pub mod certificates;
 pub mod disks;
+pub mod drivers;
 pub mod issuers;
 pub mod members;
 pub mod operators;
@@ -69,6 +70,7 @@ pub fn faults() -> Vec<Fault> {
         operators::FAULTS,
         platform::FAULTS,
         disks::FAULTS,
+        drivers::FAULTS,
         simulated::FAULTS,
     ]
     .concat()

@@ -72,7 +72,7 @@ impl Operation {
         }
     }
 
-    fn manifest(self) -> &'static str {
+    pub(super) fn manifest(self) -> &'static str {
         match self {
             Self::Add => manifests::ADD_TLS,
             Self::Rotate => manifests::ROTATE_TLS,

@@ -72,9 +72,9 @@ async fn story(namespace: &TestNamespace) -> Result<()> {
 
 /// Starts the client; returns when it has connected.
 async fn start(namespace: &TestNamespace) -> Result<()> {
-    let image = pods::image_of(namespace, DATABASE).await?;
+    let target = pods::target(namespace, DATABASE).await?;
     let volume = json!({ "name": "tls", "secret": { "secretName": SECRET, "defaultMode": 0o440 } });
-    let mut pod = pods::restricted(CLIENT, &image, DATABASE, &["python3", "-c", SCRIPT], vec![volume])?;
+    let mut pod = pods::restricted(CLIENT, &target, &["python3", "-c", SCRIPT], vec![volume])?;
     let container = &mut pod.spec.get_or_insert_default().containers[0];
     let host = json!({ "name": "PGHOST", "value": format!("{DATABASE}.{}.svc", namespace.name) });
     container

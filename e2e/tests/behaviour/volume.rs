@@ -67,10 +67,10 @@ async fn story(namespace: &TestNamespace) -> Result<()> {
 
 /// Starts the holder, and returns when it waits for the member to let go of the volume.
 async fn queue_for_the_volume(namespace: &TestNamespace) -> Result<()> {
-    let image = pods::image_of(namespace, DATABASE).await?;
+    let target = pods::target(namespace, DATABASE).await?;
     let volume =
         json!({ "name": "data", "persistentVolumeClaim": { "claimName": names::data_claim(DATABASE, 0) } });
-    let pod = pods::restricted(HOLDER, &image, DATABASE, &["sh", "-c", HOLD], vec![volume])?;
+    let pod = pods::restricted(HOLDER, &target, &["sh", "-c", HOLD], vec![volume])?;
     pods::start(namespace, &pod, SOON).await?;
     poll::until("the holder waits", SOON, OFTEN, || async {
         let said = members::log(namespace, HOLDER, pods::CONTAINER).await?;

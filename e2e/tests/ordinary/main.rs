@@ -5,6 +5,7 @@
 mod born;
 mod certificates;
 mod checks;
+mod combinations;
 mod credentials;
 mod names;
 mod parameters;

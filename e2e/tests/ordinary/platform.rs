@@ -6,6 +6,7 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use api_types::{Postgres, condition};
 use e2e::cluster::{TestNamespace, in_namespace};
+use e2e::manifests::laid_over;
 use e2e::{manifests, members, requests, wait};
 use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::{LimitRange, PersistentVolumeClaim, Pod, ResourceQuota};
@@ -27,17 +28,6 @@ async fn create(namespace: &TestNamespace, name: &str, more: &Value) -> Result<(
     let postgres: Postgres = serde_json::from_value(postgres)?;
     namespace.api().create(&PostParams::default(), &postgres).await?;
     Ok(())
-}
-
-fn laid_over(base: &mut Value, more: &Value) {
-    match (base, more) {
-        (Value::Object(base), Value::Object(more)) => {
-            for (key, value) in more {
-                laid_over(base.entry(key.clone()).or_insert(Value::Null), value);
-            }
-        }
-        (base, more) => *base = more.clone(),
-    }
 }
 
 async fn make<K>(namespace: &TestNamespace, object: Value) -> Result<K>

@@ -105,6 +105,26 @@ const UNKNOWN_TO_PATRONI: [(&str, u32); 4] = [
     ("restrict_nonsystem_relation_kind", 16),
 ];
 
+/// Parameters of which Patroni gives members more than is written, in these major versions and before, because its own list has
+/// a larger minimum than PostgreSQL: in the parameter's unit (Patroni 4, `available_parameters`).
+const RAISED_BY_PATRONI: [(&str, u32, f64, &str); 1] = [("maintenance_work_mem", 17, 1024.0, "1MB")];
+
+/// Refuses a value that Patroni would raise.
+///
+/// # Errors
+/// What to write instead.
+pub(crate) fn least_of_patroni(name: &str, major: u32, number: Option<f64>) -> Result<(), String> {
+    let is_raised = |(raised, till, least, _): &&(&str, u32, f64, &str)| {
+        *raised == name && major <= *till && number.is_some_and(|number| number < *least)
+    };
+    match RAISED_BY_PATRONI.iter().find(is_raised) {
+        Some((_, _, _, least)) => Err(format!(
+            "Patroni gives PostgreSQL {major} no less than {least}; write {least} or more"
+        )),
+        None => Ok(()),
+    }
+}
+
 /// Whether Patroni would leave a parameter out although PostgreSQL has it.
 pub(crate) fn is_unknown_to_patroni(name: &str, major: u32) -> bool {
     UNKNOWN_TO_PATRONI

@@ -54,15 +54,38 @@ pub(crate) fn read(parameter: &Parameter, text: &str) -> Result<Value, String> {
 }
 
 /// The same value in words that Patroni does not drop; `None` when it already is.
-pub(crate) fn in_patronis_words(parameter: &Parameter, text: &str) -> Option<&'static str> {
-    let is_bool = match &parameter.kind {
-        Kind::Bool => true,
-        Kind::Enum { values, takes_bool } => *takes_bool && !is_listed(values, text),
-        _ => false,
-    };
-    let yes = is_bool.then(|| read_bool(text)).flatten()?;
+pub(crate) fn in_patronis_words(parameter: &Parameter, text: &str) -> Option<String> {
+    match &parameter.kind {
+        Kind::Bool => in_a_word(text),
+        Kind::Enum { values, takes_bool } if *takes_bool && !is_listed(values, text) => in_a_word(text),
+        Kind::Integer(_) => in_digits(text, true),
+        Kind::Real(_) => in_digits(text, false),
+        _ => None,
+    }
+}
+
+/// A number whose form Patroni can't read (`strtol`, `strtod` in its `utils.py`), with the unit that it has.
+fn in_digits(text: &str, whole: bool) -> Option<String> {
+    let (digits, unit) = split_number(text.trim_matches(is_space));
+    let bare = digits.trim_start_matches(['+', '-']);
+    let has_bare_point = bare
+        .split_once('.')
+        .is_some_and(|(_, rest)| !rest.starts_with(|c: char| c.is_ascii_digit()));
+    let is_hexadecimal = bare.starts_with("0X") || !whole && bare.starts_with("0x");
+    if !has_bare_point && !is_hexadecimal {
+        return None;
+    }
+    Some(format!(
+        "{}{}",
+        parse_number(digits)?,
+        unit.trim_matches(is_space)
+    ))
+}
+
+fn in_a_word(text: &str) -> Option<String> {
+    let yes = read_bool(text)?;
     let (word, known) = if yes { ("on", YES) } else { ("off", NO) };
-    (!known.contains(&text.to_ascii_lowercase().as_str())).then_some(word)
+    (!known.contains(&text.to_ascii_lowercase().as_str())).then(|| word.to_owned())
 }
 
 /// A truth value: any beginning of `true`, `false`, `yes`, `no`, `on`, `off` that is not ambiguous, `1` or `0`.
@@ -333,8 +356,20 @@ mod tests {
             ("huge_pages", "try", None),
             ("synchronous_commit", "local", None),
             ("work_mem", "1", None),
+            ("work_mem", "0x400kB", None),
+            ("work_mem", "0.5 MB", None),
+            ("work_mem", "0X400", Some("1024")),
+            ("work_mem", "5. MB", Some("5MB")),
+            ("max_connections", "1.e2", Some("100")),
+            ("max_connections", "+100.", Some("100")),
+            ("random_page_cost", "1.e0", Some("1")),
+            ("random_page_cost", "0x2", Some("2")),
+            ("random_page_cost", ".5", None),
+            ("vacuum_cost_delay", "0x5ms", Some("5ms")),
+            ("log_min_duration_statement", "-1", None),
         ] {
-            assert_eq!(in_patronis_words(&table[name], text), word, "{name} = {text}");
+            let found = in_patronis_words(&table[name], text);
+            assert_eq!(found.as_deref(), word, "{name} = {text}");
         }
     }
 

@@ -49,8 +49,17 @@ pub(super) fn judge(question: &Question<'_>, written: &Written, findings: &mut F
     judged
 }
 
+/// Patroni writes a value as it is between quotes, and a quoted value of PostgreSQL ends with its line at the latest: no member
+/// could read its file.
+const ENDS_THE_VALUE: [char; 2] = ['\n', '\0'];
+
 /// The name and the value that Patroni is given.
 fn examine(major: u32, name: &str, value: &str) -> Result<(String, String), String> {
+    if value.contains(ENDS_THE_VALUE) {
+        return Err(
+            "Patroni can't give members a value with a line break or a NUL; write one line".to_owned(),
+        );
+    }
     let Some(table) = catalog::table(major) else {
         return at_least(name, value.parse().ok()).map(|()| (name.to_owned(), value.to_owned()));
     };
@@ -72,9 +81,10 @@ fn examine(major: u32, name: &str, value: &str) -> Result<(String, String), Stri
         _ => None,
     };
     at_least(name, number)?;
+    owned::least_of_patroni(name, major, number)?;
     words::check(name, value, major)?;
-    let value = value::in_patronis_words(parameter, value).unwrap_or(value);
-    Ok((name.to_owned(), value.to_owned()))
+    let value = value::in_patronis_words(parameter, value).unwrap_or_else(|| value.to_owned());
+    Ok((name.to_owned(), value))
 }
 
 /// A name that the version's table does not have. Extensions have parameters of their own, with a dot.

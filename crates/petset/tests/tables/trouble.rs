@@ -176,6 +176,7 @@ fn volumes_networks_and_names_are_told_by_events() {
 fn a_claim_without_a_volume_in_its_provisioners_words() {
     let class = "storageclass.storage.k8s.io \"fast\" not found";
     let none = "no persistent volumes available for this claim and no storage class is set";
+    let nobody = "Waiting for a volume to be created either by the external provisioner 'disks' or manually by the system administrator.";
     let quota = "failed to provision volume with StorageClass \"fast\": rpc error: code = ResourceExhausted desc = quota exceeded";
     let table = [
         ("bound", json!({}), vec![], None),
@@ -215,6 +216,27 @@ fn a_claim_without_a_volume_in_its_provisioners_words() {
                 ),
             ],
             Some(("ClaimNotBound", quota)),
+        ),
+        (
+            "a provisioner that nobody runs",
+            all(&[
+                unbound(),
+                json!({"metadata": {"creationTimestamp": "2026-01-01T00:59:40Z"}}),
+            ]),
+            vec![
+                event("ExternalProvisioning", nobody, false, NOW),
+                event("WaitForFirstConsumer", "waiting for first consumer", false, NOW),
+            ],
+            Some(("ClaimNotBound", nobody)),
+        ),
+        (
+            "a provisioner at work",
+            all(&[
+                unbound(),
+                json!({"metadata": {"creationTimestamp": "2026-01-01T00:59:50Z"}}),
+            ]),
+            vec![event("ExternalProvisioning", nobody, false, NOW)],
+            None,
         ),
         (
             "lost",

@@ -2,6 +2,18 @@
 
 use super::*;
 
+/// No scheduler has looked at it.
+fn unseen(scheduler: &str, created: &str) -> Value {
+    json!({"metadata": {"creationTimestamp": created}, "spec": {"nodeName": null, "schedulerName": scheduler},
+           "status": {"phase": "Pending", "conditions": []}})
+}
+
+/// It has a node, and no kubelet has looked at it.
+fn untouched(created: &str) -> Value {
+    json!({"metadata": {"creationTimestamp": created}, "status": {"phase": "Pending", "conditions": [
+        {"type": "PodScheduled", "status": "True"}]}})
+}
+
 /// Sentences of Kubernetes 1.34: the state of a Pod, the reason, what the message ends with.
 #[allow(clippy::type_complexity, reason = "a table")]
 pub fn pods() -> Vec<(&'static str, Value, Option<(&'static str, &'static str)>)> {
@@ -45,6 +57,25 @@ pub fn pods() -> Vec<(&'static str, Value, Option<(&'static str, &'static str)>)
             gated,
             Some(("PodNotScheduled", "non-empty scheduling gates")),
         ),
+        (
+            "a scheduler that nobody runs",
+            unseen("mine", "2026-01-01T00:59:40Z"),
+            Some((
+                "PodNotScheduled",
+                "is not scheduled: scheduler mine says nothing of it",
+            )),
+        ),
+        (
+            "a scheduler at work",
+            unseen("mine", "2026-01-01T00:59:50Z"),
+            None,
+        ),
+        (
+            "a kubelet that is not there",
+            untouched("2026-01-01T00:59:40Z"),
+            Some(("PodNotStarted", "does not start: node node1 says nothing of it")),
+        ),
+        ("a kubelet at work", untouched("2026-01-01T00:59:50Z"), None),
         (
             "image",
             containers(&waiting(
