@@ -22,6 +22,9 @@ pub struct Deployed {
     /// The members' volumes; absent when the data is in the Pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage: Option<DeployedStorage>,
+    /// How many members have the data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<i32>,
     /// Numeric user that PostgreSQL runs as, the owner of the files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_as_user: Option<i64>,

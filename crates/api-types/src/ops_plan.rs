@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ops_status::PlannedChange;
+use crate::slots::PlannedSlotLoss;
 use crate::tls::IssuerRef;
 
 /// What an operation will do: written for `spec.dryRun`, and for a request that waits for approval. Not part of KubeDB's
@@ -32,6 +33,9 @@ pub struct OperationPlan {
     /// Which data goes with Pods that end; absent when it is on volumes, or no Pod ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_loss: Option<PlannedDataLoss>,
+    /// Replication slots that users made and that are lost when the primary role moves, as it does in this operation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost_slots: Vec<PlannedSlotLoss>,
     /// What becomes of every certificate.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub certificates: Vec<PlannedCertificate>,

@@ -203,7 +203,7 @@ impl OpsRequestType {
             Self::ReconfigureTLS => crate::reported::ops_request::conditions::RECONFIGURE_TLS,
             Self::RotateAuth => "RotateAuth",
             Self::ReconnectStandby => crate::reported::ops_request::conditions::RECONNECT_STANDBY,
-            Self::ForceFailOver => "ForceFailOver",
+            Self::ForceFailOver => crate::reported::ops_request::conditions::FORCE_FAIL_OVER,
             Self::SetRaftKeyPair => "SetRaftKeyPair",
             Self::StorageMigration => "StorageMigration",
         }

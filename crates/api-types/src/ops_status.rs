@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::PostgresOpsRequest;
 use crate::condition::Condition;
 use crate::ops_configuration::ConfigurationPlan;
+use crate::ops_failover::FailoverPlan;
 use crate::ops_plan::OperationPlan;
 use crate::ops_resources::ResourcesPlan;
 use crate::postgres::PostgresSpec;
@@ -133,6 +134,9 @@ pub struct PlannedChange {
     /// For `Reconfigure`: the user's parameters, before and after.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configuration: Option<ConfigurationPlan>,
+    /// For `ForceFailOver`: who may be promoted, and what each lacks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failover: Option<FailoverPlan>,
 }
 
 /// What a `HorizontalScaling` changes, fixed when it begins. Not part of KubeDB's API.

@@ -8,6 +8,8 @@ use crate::Postgres;
 use crate::condition::Condition;
 use crate::deployed::Deployed;
 use crate::pause::PausedBy;
+use crate::rows::{LastPrimary, LostWal, StaleStandby};
+use crate::slots::ReplicationSlot;
 
 pub use crate::reported::postgres::conditions;
 
@@ -42,6 +44,19 @@ pub struct PostgresStatus {
     /// KubeDB's API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployed: Option<Deployed>,
+    /// Replication slots that Sealwright did not make, and whether each is there after a change of the primary. Not part of KubeDB's
+    /// API.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replication_slots: Vec<ReplicationSlot>,
+    /// Standbys that are known not to stream from the primary. Not part of KubeDB's API.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stale_standbys: Vec<StaleStandby>,
+    /// The last primary that was known. Not part of KubeDB's API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_primary: Option<LastPrimary>,
+    /// WAL that changes of the primary have lost, the latest last. Not part of KubeDB's API.
+    #[serde(rename = "lostWAL", default, skip_serializing_if = "Vec::is_empty")]
+    pub lost_wal: Vec<LostWal>,
 }
 
 /// How the members of a database serve TLS. Not part of KubeDB's API.

@@ -58,7 +58,7 @@ pub use material::{KeyPair, Material, leaf_fingerprint, secret_text};
 pub use members_tls::{MemberTls, MembersTls};
 pub use paths as tls_names;
 pub use pet_set::followed_settings;
-pub use pg::dynamic::{DynamicChange, dynamic_change, goes_down_on_the_primary_first};
+pub use pg::dynamic::{DynamicChange, dynamic_change, goes_down_on_the_primary_first, slots_change};
 pub use pg::hba::lines as pg_hba;
 pub use pg::in_force::{
     ParameterChange, changes, dynamic_patch, in_force, is_same_value, mark, needs_restart,
@@ -66,6 +66,7 @@ pub use pg::in_force::{
 pub use pg::memory::{MemoryNeed, memory_limit};
 pub use pg::parameters::MARK;
 pub use pg::patroni::replication_ssl_mode;
+pub use pg::slots::{UserSlots, is_of_a_member};
 pub use quantity::{amount, thousandths};
 pub use rbac::operator_role_binding;
 pub use renewed::{renewed_app_binding, renewed_config};

@@ -2,14 +2,14 @@
 
 mod scenario;
 
-use blueprint::{DynamicChange, dynamic_change};
+use blueprint::{DynamicChange, UserSlots, dynamic_change, slots_change};
 use k8s_openapi::api::core::v1::ConfigMap;
 use scenario::Scenario;
 use serde_json::{Value, json};
 
 const SPEC: &str = "version: '17.4'\nreplicas: 3\nstorage: {resources: {requests: {storage: 1Gi}}}\n";
 const BORN: &str = r#"{"ttl":20,"loop_wait":3,"retry_timeout":8,"maximum_lag_on_failover":67108864,
-    "failsafe_mode":true,"synchronous_mode":"off","synchronous_node_count":1,"pause":false,
+    "failsafe_mode":true,"ignore_slots":[{"type":"logical"}],"synchronous_mode":"off","synchronous_node_count":1,"pause":false,
     "postgresql":{"use_pg_rewind":true,"use_slots":false,"parameters":{"max_replication_slots":"90",
     "max_wal_senders":"90","wal_keep_size":"128MB","wal_level":"replica","wal_log_hints":"on"}}}"#;
 
@@ -27,7 +27,7 @@ fn change(map: &ConfigMap, more: &str, user_conf: &str) -> Option<DynamicChange>
     };
     let mut scenario = Scenario::new(&format!("{SPEC}{more}\n{named}"));
     scenario.user_conf = (!user_conf.is_empty()).then(|| user_conf.to_owned());
-    dynamic_change(&scenario.resolved(), map)
+    dynamic_change(&scenario.resolved(), map, &UserSlots::default())
 }
 
 fn patched(map: &ConfigMap, change: &DynamicChange) -> ConfigMap {
@@ -138,4 +138,50 @@ fn what_can_not_be_read_is_left_alone() {
             "{config}"
         );
     }
+}
+
+fn user_slots(physical: &[&str], has_failover: bool) -> UserSlots {
+    UserSlots {
+        physical: physical.iter().map(|name| (*name).to_owned()).collect(),
+        has_failover,
+    }
+}
+
+#[test]
+fn slots_that_users_made_are_left_alone_and_come_and_go() {
+    let born = map(BORN);
+    assert_eq!(slots_change(&born, &user_slots(&[], false)), None);
+
+    let made = slots_change(&born, &user_slots(&["archiver"], true)).expect("a change");
+    assert!(!made.needs_restart, "{made:?}");
+    let with_slots = patched(&born, &made);
+    let now = config(&with_slots);
+    let ignored = json!([{"type": "logical"}, {"name": "archiver", "type": "physical"}]);
+    assert_eq!(now["ignore_slots"], ignored);
+    assert_eq!(now["postgresql"]["use_slots"], true);
+    assert_eq!(now["postgresql"]["parameters"]["sync_replication_slots"], "on");
+    assert_eq!(now["postgresql"]["parameters"]["hot_standby_feedback"], "on");
+    assert_eq!(UserSlots::recorded(&with_slots), user_slots(&["archiver"], true));
+
+    let scenario = Scenario::new(SPEC);
+    let kept = dynamic_change(
+        &scenario.resolved(),
+        &with_slots,
+        &user_slots(&["archiver"], true),
+    );
+    let kept = kept.map_or(with_slots.clone(), |change| patched(&with_slots, &change));
+    assert_eq!(config(&kept), now, "the spec changes nothing of it");
+
+    let gone = dynamic_change(&scenario.resolved(), &kept, &user_slots(&[], false)).expect("a change");
+    assert_eq!(config(&patched(&kept, &gone)), config(&born));
+}
+
+/// A person may have put parameters there, too.
+#[test]
+fn parameters_of_somebody_else_stay_when_no_slot_needs_them() {
+    let feedback = BORN.replace(r#""wal_level""#, r#""hot_standby_feedback":"on","wal_level""#);
+    let before = map(&feedback);
+    let scenario = Scenario::new(SPEC);
+    let change = dynamic_change(&scenario.resolved(), &before, &user_slots(&[], false)).expect("the record");
+    assert_eq!(config(&patched(&before, &change)), config(&before));
 }

@@ -13,6 +13,7 @@ mod preflight;
 pub mod rows;
 mod secrecy;
 mod session;
+mod slots;
 mod sql;
 mod storage;
 mod tls;
@@ -30,9 +31,10 @@ pub use patroni::{
 pub use preflight::{Fault, Purpose, examine, examine_issued, examine_issuer};
 pub use secrecy::Password;
 pub use session::{Login, Session, SqlError};
+pub use slots::{Slot, SlotKind};
 pub use sql::{
     Lag, LoadedConfiguration, LoadedParameters, OUR_SESSIONS, Replica, Role, SslSessions, WalReceiver,
 };
-pub use storage::{Lsn, Slot, Wal};
+pub use storage::{Lsn, Wal, lsn_of_text, lsn_text};
 pub use tls::{ClientIdentity, TlsMode};
 pub use trust::{Distrust, judge_client, judge_server, unambiguous};

@@ -106,6 +106,9 @@ pub struct Xlog {
     /// Replayed by a standby.
     #[serde(default)]
     pub replayed_location: Option<u64>,
+    /// When the last transaction was committed that a standby has replayed, as PostgreSQL writes a time.
+    #[serde(default)]
+    pub replayed_timestamp: Option<String>,
     /// Whether replay is paused.
     #[serde(default)]
     pub paused: bool,
@@ -295,8 +298,11 @@ impl Patroni {
     /// # Errors
     /// [`PatroniError`]; after [`PatroniError::Deadline`] and [`PatroniError::Failed`] look who leads.
     pub async fn switchover(&self, switchover: &Switchover) -> Result<String, PatroniError> {
-        let doing = "the switchover";
         let request = self.change(Method::POST, "switchover").json(switchover);
+        self.take_over("the switchover", request).await
+    }
+
+    async fn take_over(&self, doing: &'static str, request: RequestBuilder) -> Result<String, PatroniError> {
         let answer = self
             .send(doing, request, self.deadline.max(SWITCHOVER_DEADLINE))
             .await?;
@@ -304,6 +310,17 @@ impl Patroni {
             .text()
             .await
             .map_err(|error| self.unreachable(doing, error))
+    }
+
+    /// Gives the leadership to this member while nobody has it, whatever the member lacks (Patroni, "Manual failover"); returns
+    /// Patroni's words.
+    ///
+    /// # Errors
+    /// [`PatroniError`]; after [`PatroniError::Deadline`] and [`PatroniError::Failed`] look who leads.
+    pub async fn failover(&self, candidate: &str) -> Result<String, PatroniError> {
+        let body = serde_json::json!({"candidate": candidate});
+        let request = self.change(Method::POST, "failover").json(&body);
+        self.take_over("the failover", request).await
     }
 
     /// Restarts PostgreSQL in place, without its Pod; `only_if_pending` leaves it alone if no parameter waits for that.

@@ -136,31 +136,6 @@ impl Session {
             .collect()
     }
 
-    /// Its physical replication slots by name, with whether each is in use (PostgreSQL manual, `pg_replication_slots`).
-    ///
-    /// # Errors
-    /// [`SqlError`].
-    pub async fn physical_slots(&self) -> Result<BTreeMap<String, bool>, SqlError> {
-        let doing = "the list of replication slots";
-        let rows = self.ask(doing, self.client.query(PHYSICAL_SLOTS, &[])).await?;
-        rows.iter()
-            .map(|row| Ok((self.field(doing, row, 0)?, self.field(doing, row, 1)?)))
-            .collect()
-    }
-
-    /// Drops these physical replication slots, unless they are in use.
-    ///
-    /// # Errors
-    /// [`SqlError`].
-    pub async fn drop_slots(&self, names: &[String]) -> Result<(), SqlError> {
-        self.ask(
-            "dropping replication slots",
-            self.client.query(DROP_SLOTS, &[&names]),
-        )
-        .await?;
-        Ok(())
-    }
-
     /// How far this standby is behind what it has received; zero on a primary.
     ///
     /// # Errors
@@ -375,10 +350,6 @@ impl Session {
 /// A message in the WAL that nobody reads: logical decoding passes it on to who asks for messages of this prefix only.
 const WRITE_CHECK: &str = "SELECT pg_catalog.pg_logical_emit_message(true, 'sealwright', 'write check')";
 
-const PHYSICAL_SLOTS: &str =
-    "select slot_name::text, active from pg_catalog.pg_replication_slots where slot_type = 'physical'";
-const DROP_SLOTS: &str = "select pg_catalog.pg_drop_replication_slot(slot_name) from pg_catalog.pg_replication_slots \
-    where slot_type = 'physical' and not active and slot_name::text = any($1)";
 const REPLICAS: &str = "SELECT
         coalesce(r.application_name, ''), coalesce(r.state, ''), coalesce(r.sync_state, ''),
         pg_catalog.pg_wal_lsn_diff(

@@ -9,7 +9,7 @@ use api_types::tls::{ClientAuthMode, SslMode};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use changes::{ReconfigureArgs, ResizeArgs};
+pub use changes::{FailoverArgs, ReconfigureArgs, ResizeArgs};
 
 /// Look at a Sealwright database, verify its TLS on the wire, and run operations on it.
 #[derive(Clone, Debug, Parser)]
@@ -59,6 +59,8 @@ pub enum Command {
     Reconfigure(ReconfigureArgs),
     /// Bring back standbys that do not stream: by a restart, or by a copy of the primary's data.
     Reconnect(ReconnectArgs),
+    /// Promote a member although it may lack rows, when no member that has them can be the primary.
+    Failover(FailoverArgs),
     /// Keep the operators off a database.
     Pause(PauseArgs),
     /// Take a person's pause away; that of an operation is left alone.

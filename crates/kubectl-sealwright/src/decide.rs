@@ -24,6 +24,8 @@ pub enum Change {
     Restart,
     /// Brings standbys back.
     Reconnect,
+    /// Promotes a member that may lack rows.
+    Failover,
     /// Gives their containers other resources.
     Resize,
     /// Changes parameters of PostgreSQL.
@@ -41,6 +43,7 @@ impl Change {
             Self::Remove { .. } => "remove-tls",
             Self::Restart => "restart",
             Self::Reconnect => "reconnect",
+            Self::Failover => "failover",
             Self::Resize => "resize",
             Self::Reconfigure => "reconfigure",
         }

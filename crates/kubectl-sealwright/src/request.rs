@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use api_types::PostgresOpsRequest;
 use api_types::ops_request::{
-    ApplyOption, ContainerResources, Drain, DrainPolicy, OpsRequestType, PodResources,
+    ApplyOption, ContainerResources, Drain, DrainPolicy, ForceFailOverRequest, OpsRequestType, PodResources,
     PostgresOpsRequestSpec, ReconfigureRequest, ReconnectStandbyRequest, RestartRequest, TlsRequest,
     TlsRestart, VerticalScalingRequest,
 };
@@ -16,8 +16,8 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::api::ObjectMeta;
 
 use crate::cli::{
-    self, CertificateArgs, IssuerArgs, ModeArgs, ReconfigureArgs, ReconnectArgs, RequestArgs, ResizeArgs,
-    TlsCommand, TlsRequestArgs,
+    self, CertificateArgs, FailoverArgs, IssuerArgs, ModeArgs, ReconfigureArgs, ReconnectArgs, RequestArgs,
+    ResizeArgs, TlsCommand, TlsRequestArgs,
 };
 use crate::decide::Change;
 
@@ -204,6 +204,21 @@ pub fn reconnect(args: &ReconnectArgs) -> Asked {
     Asked {
         change: Change::Reconnect,
         request: named(&args.request, Change::Reconnect.word(), spec),
+    }
+}
+
+/// The request of `failover`.
+pub fn failover(args: &FailoverArgs) -> Asked {
+    let section = ForceFailOverRequest {
+        candidates: args.candidates.clone(),
+    };
+    let spec = PostgresOpsRequestSpec {
+        force_fail_over: Some(section),
+        ..spec(&args.request, OpsRequestType::ForceFailOver)
+    };
+    Asked {
+        change: Change::Failover,
+        request: named(&args.request, Change::Failover.word(), spec),
     }
 }
 

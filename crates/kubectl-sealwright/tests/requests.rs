@@ -10,7 +10,7 @@ use kubectl_sealwright::request;
 use testkit::apiserver;
 
 /// Command lines, and the golden file of their request.
-const CASES: [(&str, &str); 14] = [
+const CASES: [(&str, &str); 15] = [
     ("add", "tls add ha-postgres --issuer pg-issuer"),
     (
         "add-everything",
@@ -40,6 +40,10 @@ const CASES: [(&str, &str); 14] = [
     ("restart", "restart ha-postgres --name nightly --apply IfReady"),
     ("reconnect", "reconnect ha-postgres --ready-timeout 30s"),
     (
+        "failover",
+        "failover ha-postgres --candidate ha-postgres-2 --candidate ha-postgres-1",
+    ),
+    (
         "resize",
         "resize ha-postgres --requests cpu=1,memory=2Gi --limits memory=2Gi",
     ),
@@ -63,6 +67,7 @@ fn request(line: &str) -> PostgresOpsRequest {
         Command::Tls(command) => request::tls(&command).request,
         Command::Restart(args) => request::restart(&args.request).request,
         Command::Reconnect(args) => request::reconnect(&args).request,
+        Command::Failover(args) => request::failover(&args).request,
         Command::Resize(args) => request::resize(&args).request,
         Command::Reconfigure(args) => request::reconfigure(&args).request,
         other => panic!("{other:?} writes no request"),

@@ -96,7 +96,7 @@ fn planned(
         }
     };
     let is_young = now.duration_since(created(request, now)) < ANSWER_GRACE;
-    if let Some(why) = missing(&plan).filter(|_| is_young) {
+    if let Some(why) = missing(&plan).filter(|_| is_young && !op.type_.makes_a_primary()) {
         return unless_asked(request, not_known(why));
     }
     if is_dry_run(request) {

@@ -71,6 +71,11 @@ pub enum MemberEffect {
         /// The standby that is to take over.
         to: String,
     },
+    /// Make the member the primary although it may lack rows, unless another one leads.
+    Promote {
+        /// The Pod.
+        pod: String,
+    },
     /// Let the Service for reads have the Pod, if it still has this UID, or not. Sessions that are open go on.
     ServeReads {
         /// The Pod.
@@ -195,6 +200,7 @@ impl fmt::Display for MemberEffect {
             Self::Evict { pod, .. } => write!(f, "evict {pod}"),
             Self::Rebuild { pod } => write!(f, "rebuild {pod} from the primary"),
             Self::Switchover { from, to } => write!(f, "switch over from {from} to {to}"),
+            Self::Promote { pod } => write!(f, "promote {pod}"),
             Self::ServeReads { pod, serve: true, .. } => write!(f, "put {pod} into the Service for reads"),
             Self::ServeReads { pod, .. } => write!(f, "take {pod} out of the Service for reads"),
             Self::RestartPostgres { pod } => write!(f, "restart PostgreSQL of {pod} in its Pod"),

@@ -24,6 +24,7 @@ pub mod reload_debounce;
 pub mod report;
 pub mod request_type;
 pub mod section;
+pub mod slots_guard;
 pub mod spec_edits;
 pub mod step;
 pub mod tls;

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use api_types::names;
 use api_types::vocabulary::{
-    FILES_TOKEN, INSTANCE_LABEL, PATRONI_PORT, POSTGRES_PORT, SERVES_READS, SERVES_READS_LABEL,
+    FILES_TOKEN, INSTANCE_LABEL, PATRONI_PORT, POSTGRES_CONTAINER, POSTGRES_PORT, SERVES_READS,
+    SERVES_READS_LABEL,
 };
 use instance::{Cluster, MemberStatus, Password, Patroni, PatroniError, PatroniTls, Session, Switchover};
 use k8s_openapi::api::core::v1::Pod;
@@ -157,6 +158,17 @@ impl<'a> Connections<'a> {
             candidate: to.to_owned(),
         };
         tolerant("switchover", from, patroni.switchover(&wish).await.map(drop))
+    }
+
+    /// Lets Patroni make this member the primary, whatever it lacks. Patroni does nothing while another member leads.
+    ///
+    /// # Errors
+    /// [`Error::Member`]; a member that can't be reached now is no error.
+    pub async fn promote(&self, pod: &str) -> Result<(), Error> {
+        let Some(patroni) = self.patroni(pod)? else {
+            return Ok(());
+        };
+        tolerant("promote", pod, patroni.failover(pod).await.map(drop))
     }
 
     /// Lets Patroni replace the data of a standby by a copy of the primary's. Patroni itself refuses that for a primary.
@@ -360,6 +372,10 @@ fn state(status: &MemberStatus, cluster: Option<&Cluster>, pod: &str) -> Patroni
         primary: PRIMARY.contains(&status.role.as_str()),
         cloning: status.state == CLONING,
         streaming: status.replication_state.as_deref() == Some(STREAMING),
+        timeline: status.timeline.and_then(|it| u32::try_from(it).ok()),
+        received: status.xlog.received_location,
+        replayed: status.xlog.replayed_location,
+        replayed_at: status.xlog.replayed_timestamp.clone(),
         lag: cluster
             .and_then(|cluster| cluster.member(pod))
             .and_then(|member| member.lag),
@@ -379,6 +395,7 @@ fn of_pod(pod: &Pod) -> Member {
             .flatten()
             .any(|c| c.type_ == "Ready" && c.status == "True"),
         terminating: pod.metadata.deletion_timestamp.is_some(),
+        has_started: has_started(pod),
         serves_reads: pod
             .labels()
             .get(SERVES_READS_LABEL)
@@ -387,6 +404,19 @@ fn of_pod(pod: &Pod) -> Member {
         files_token: pod.annotations().get(FILES_TOKEN).cloned(),
         ..Member::default()
     }
+}
+
+/// Whether its PostgreSQL may run: kubelet has reported that its container does, and nothing else since.
+fn has_started(pod: &Pod) -> bool {
+    let statuses = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.container_statuses.as_ref());
+    let mut postgres = statuses
+        .into_iter()
+        .flatten()
+        .filter(|it| it.name == POSTGRES_CONTAINER);
+    postgres.any(|it| it.state.as_ref().is_some_and(|state| state.running.is_some()))
 }
 
 fn is_alive(pod: &Pod) -> bool {

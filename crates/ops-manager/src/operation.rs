@@ -148,8 +148,8 @@ mod tests {
 
     #[test]
     fn a_type_that_is_to_come_is_refused_with_the_ones_there_are() {
-        let error = parse(&request("{databaseRef: {name: pg}, type: ForceFailOver}")).unwrap_err();
-        assert!(error.contains("ForceFailOver is not supported yet"), "{error}");
+        let error = parse(&request("{databaseRef: {name: pg}, type: StorageMigration}")).unwrap_err();
+        assert!(error.contains("StorageMigration is not supported yet"), "{error}");
         for known in ops::REQUEST_TYPES {
             assert!(error.contains(known.kind().as_str()), "{error}");
         }

@@ -81,6 +81,7 @@ async fn perform_member(
         MemberEffect::Evict { pod, uid } => evict_pod(client, seen, pod, uid).await,
         MemberEffect::Rebuild { pod } => Connections::new(seen)?.rebuild(pod).await,
         MemberEffect::Switchover { from, to } => Connections::new(seen)?.switch_over(from, to).await,
+        MemberEffect::Promote { pod } => Connections::new(seen)?.promote(pod).await,
         MemberEffect::ServeReads { pod, uid, serve } => serve_reads(client, seen, pod, uid, *serve).await,
         MemberEffect::RestartPostgres { pod } => Connections::new(seen)?.restart_postgres(pod).await,
         MemberEffect::ConfigurePatroni { pod, patch } => Connections::new(seen)?.configure(pod, patch).await,

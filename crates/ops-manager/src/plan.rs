@@ -11,6 +11,7 @@ use crate::engine;
 use crate::member_status::{role, whole_seconds};
 use crate::operation::Operation;
 use crate::request_type::{Description, EndedSessions};
+use crate::slots_guard;
 use crate::step::StepResult;
 use crate::world::{Observed, World};
 
@@ -29,6 +30,7 @@ pub fn plan(op: &Operation, world: &World) -> StepResult<OperationPlan> {
         members: members(world, &description.members),
         sessions,
         certificates: description.certificates.clone(),
+        lost_slots: slots_guard::planned_loss(world, &description.members),
         data_loss: data_guard::planned_loss(world, &description.members),
         change: op.progress.change.clone(),
     };
@@ -115,6 +117,7 @@ fn summary(description: &Description, plan: &OperationPlan) -> String {
         plan.data_loss
             .map(|loss| data_guard::loss_in_words(loss).to_owned()),
     );
+    parts.extend(slots_guard::loss_in_words(&plan.lost_slots));
     parts.extend(in_place(&plan.members));
     parts.extend(ended(&description.sessions, &plan.sessions));
     parts.join("; ")

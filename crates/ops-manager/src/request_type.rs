@@ -44,6 +44,11 @@ pub trait RequestType: Send + Sync {
         false
     }
 
+    /// Whether its plan is complete while no member is the primary.
+    fn makes_a_primary(&self) -> bool {
+        false
+    }
+
     /// What has to be read besides what every type needs.
     fn reads(&self, _op: &Operation, _postgres: &Postgres) -> Reads {
         Reads::default()

@@ -63,6 +63,8 @@ pub enum WaitingOn {
     },
     /// Members that do not answer as expected yet, with what is different.
     Outdated(Vec<(String, String)>),
+    /// A Pod is terminating whose PostgreSQL may take writes: its node does not report that it has ended.
+    Fence(String),
     /// No member is the primary.
     Primary,
     /// No member that stays can take over; with what each lacks.
@@ -188,6 +190,11 @@ impl fmt::Display for WaitingOn {
                 write!(f, "{next} is next; waits for {other}: {why}")
             }
             Self::Outdated(members) => f.write_str(&joined(members)),
+            Self::Fence(pod) => write!(
+                f,
+                "waits for the node of {pod} to report that the Pod has ended: until then {pod} may take writes. When the node is lost for good, say so: \
+                 kubectl delete node NODE, or the taint node.kubernetes.io/out-of-service"
+            ),
             Self::Primary => f.write_str("waits for a primary"),
             Self::Candidate(lacks) if lacks.is_empty() => {
                 f.write_str("waits for a standby that can take over")

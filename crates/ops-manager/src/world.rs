@@ -6,7 +6,7 @@ use api_types::postgres::DatabasePhase;
 use api_types::tls::{CertificateAlias, IssuerRef};
 use api_types::{PauseHolder, PetSet, Postgres, PostgresVersion};
 use blueprint::{CaBundle, Material, MemberTls};
-use instance::{LoadedConfiguration, LoadedParameters, PendingChange, Replica, SslSessions};
+use instance::{LoadedConfiguration, LoadedParameters, Lsn, PendingChange, Replica, Slot, SslSessions};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -168,6 +168,8 @@ pub struct Member {
     pub ready: bool,
     /// It is being deleted.
     pub terminating: bool,
+    /// Its containers run, or may run.
+    pub has_started: bool,
     /// The Service for reads has it while it is a standby.
     pub serves_reads: bool,
     /// Resources of its containers, by name.
@@ -202,8 +204,10 @@ pub struct ServerState {
     pub sessions: SslSessions,
     /// Those that replicate from it.
     pub replicas: Vec<Replica>,
-    /// Names of its physical replication slots, with whether each is in use.
-    pub slots: BTreeMap<String, bool>,
+    /// It takes writes: it is not in recovery.
+    pub takes_writes: bool,
+    /// Its replication slots, by name.
+    pub slots: BTreeMap<String, Slot>,
     /// Parameters as it has them; none when this type of request did not ask for any.
     pub parameters: Option<LoadedParameters>,
 }
@@ -230,6 +234,14 @@ pub struct PatroniState {
     pub cloning: bool,
     /// It receives WAL from the primary as a stream.
     pub streaming: bool,
+    /// The timeline that it writes, or follows.
+    pub timeline: Option<u32>,
+    /// Where the WAL ends that it has received as a standby.
+    pub received: Option<Lsn>,
+    /// Where the WAL ends that it has replayed as a standby.
+    pub replayed: Option<Lsn>,
+    /// When the last transaction was committed that it has replayed, as PostgreSQL writes a time.
+    pub replayed_at: Option<String>,
     /// Bytes of WAL that it has yet to replay.
     pub lag: Option<i64>,
     /// PostgreSQL has to restart for a parameter.

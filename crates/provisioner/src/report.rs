@@ -14,6 +14,8 @@ use crate::controller::Context;
 use crate::decide::deployed;
 use crate::decide::issuer;
 use crate::decide::phase::phase;
+use crate::decide::rows;
+use crate::decide::slots;
 use crate::decide::targets::targets;
 use crate::decide::tls_status;
 use crate::error::Error;
@@ -74,6 +76,10 @@ pub fn status(world: &World, plan: &Plan, now: Timestamp) -> PostgresStatus {
         tls: tls_status::observed(world),
         issuer_ca: issuer::other_ca(world),
         deployed: deployed::recorded(world, plan),
+        replication_slots: slots::recorded(world),
+        stale_standbys: rows::stale(world),
+        last_primary: rows::last_primary(world).or(old.last_primary),
+        lost_wal: rows::lost(world),
         paused_by: world
             .kept_pause()
             .map(|holder| acknowledged(old.paused_by, &holder, now)),

@@ -11,6 +11,8 @@ mod names;
 mod parameters;
 mod platform;
 mod rows;
+mod slots;
+mod stale;
 mod table;
 
 use std::time::{Duration, Instant};

@@ -26,6 +26,8 @@ pub mod conditions {
         /// The request of this type has begun.
         RECONNECT_STANDBY = "ReconnectStandby" in "";
         /// The request of this type has begun.
+        FORCE_FAIL_OVER = "ForceFailOver" in "";
+        /// The request of this type has begun.
         VERTICAL_SCALING = "VerticalScaling" in "";
         /// Names what the request asks for and nothing acts on. For information.
         NOT_ACTED_ON = "NotActedOn" in "";
@@ -87,6 +89,18 @@ pub mod conditions {
         STANDBY_READY_CHECK = "StandbyReadyCheck" in "";
         /// Standbys that a restart did not help have a copy of the primary's data.
         RECONNECT_STANDBY_WITH_BASE_BACKUP = "ReconnectStandbyWithBaseBackup" in "", trouble;
+        /// The member that is promoted is written down, with what it lacks.
+        CHOOSE_CANDIDATE = "ChooseCandidate" in "", trouble;
+        /// No other member takes writes.
+        FENCE_PRIMARY = "FencePrimary" in "", trouble;
+        /// The candidate is the primary, and the only member that takes writes.
+        TRANSITION_CANDIDATE_TO_LEADER = "TransitionCandidateToLeader" in "", trouble;
+        /// A part of it: what the promoted member lacks. The Postgres has in `status.lostWAL` what was lost.
+        ACCEPTED_LOSS = "AcceptedLoss" in "";
+        /// The other members had time to follow the new primary.
+        FOLLOW_NEW_PRIMARY = "FollowNewPrimary" in "", trouble;
+        /// A part of it: names the members that do not follow the new primary, and the command that replaces their data.
+        NOT_FOLLOWING = "NotFollowing" in "";
         /// The new members stream from the primary.
         SCALING_UP = "ScalingUp" in "", trouble;
         /// The primary is a member that stays.

@@ -31,8 +31,10 @@ pub mod conditions {
         /// A claim of a member is being deleted, or is gone: its volume goes when the member's Pod ends. The message says what is
         /// lost then.
         CLAIM_TERMINATING = "ClaimTerminating" in "", trouble, bad_when_true;
-        /// No member has the data that the database is known to have had.
+        /// Data that the database is known to have had is gone: no member has it, or a member was promoted that lacked some of it.
         DATA_LOST = "DataLost" in "", trouble, bad_when_true;
+        /// No member is the primary, and one that lacks rows waits for those that may have them.
+        FAILOVER_HELD = "FailoverHeld" in "", trouble, bad_when_true;
         /// Health checks are paused. The phase follows it; Sealwright does not set it.
         HEALTH_CHECK_PAUSED = "HealthCheckPaused" in "";
         /// A restore has begun. The phase follows it; Sealwright does not set it.
@@ -108,6 +110,13 @@ pub mod reasons {
         HEALTH_CHECK_NOT_POSSIBLE = "HealthCheckNotPossible" in "`AcceptingConnection` or `Ready` is `Unknown`", trouble;
         /// A standby needs WAL that the primary has removed; the message has the cause, and the request that replaces its data.
         STANDBY_LEFT_BEHIND = "StandbyLeftBehind" in "`Ready` is `False`", trouble;
+        /// A standby has WAL that the primary never had; the message has the place, and the request that replaces its data.
+        STANDBY_DIVERGED = "StandbyDiverged" in "`Ready` is `False`", trouble;
+        /// No member is the primary, and a member that is known to lack rows is not promoted; the message names it, and the request
+        /// that promotes it anyway.
+        STALE_STANDBY_NOT_PROMOTED = "StaleStandbyNotPromoted" in "`FailoverHeld` is `True`", trouble;
+        /// A member was promoted that lacked WAL of the former primary; `status.lostWAL` has the range. It stays for a day.
+        WAL_LOST = "WALLost" in "`DataLost` is `True`", trouble;
         /// Less than a fifth of a member's volume is free; the message says what fills it, and what to do.
         VOLUME_FILLS_UP = "VolumeFillsUp" in "`StorageAtRisk` is `True`", trouble;
         /// The amounts of WAL that the spec asks for leave too little of the volume for the data.
@@ -137,6 +146,12 @@ pub mod events {
         VERSION_CHANGED = "VersionChanged" in "Normal";
         /// The platform refuses a member's Pod or volume, or does not bring it up; the message has the platform's sentence.
         MEMBERS_NOT_STARTED = "MembersNotStarted" in "Warning", trouble;
+        /// Another member has become the primary, and does not have a replication slot of the former one; the message names the slot.
+        REPLICATION_SLOT_LOST = "ReplicationSlotLost" in "Warning", trouble;
+        /// A logical replication slot was made that is lost when another member becomes the primary; the message says why.
+        REPLICATION_SLOT_NOT_KEPT = "ReplicationSlotNotKept" in "Warning", trouble;
+        /// A standby has not streamed from the primary for half a minute; while it does not, it is not promoted.
+        STANDBY_STALE = "StandbyStale" in "Warning", trouble;
         /// Patroni was given other settings that all members share; the message has them, and whether members must start anew.
         DYNAMIC_CONFIGURATION_CHANGED = "DynamicConfigurationChanged" in "Normal";
         /// Members are given certificates that were issued anew without a request: renewed, or for an edit of `spec.tls.certificates`, or

@@ -11,13 +11,16 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::{Map, Value, json};
 
 use crate::pg::patroni::dynamic;
+use crate::pg::slots::{self, UserSlots};
 use crate::resolved::Resolved;
 
 /// Patroni's annotation with the dynamic configuration, JSON.
 const CONFIG: &str = "config";
 /// Parameters that members take up without a restart.
-const RELOADED: [&str; 4] = [
+const RELOADED: [&str; 6] = [
+    "hot_standby_feedback",
     "max_slot_wal_keep_size",
+    "sync_replication_slots",
     "synchronous_commit",
     "wal_keep_segments",
     "wal_keep_size",
@@ -57,28 +60,59 @@ pub fn goes_down_on_the_primary_first(parameter: &str, old: Option<&Value>, new:
     AT_LEAST_AS_THE_PRIMARY.contains(&parameter) && goes_down
 }
 
-/// What has to change in Patroni's ConfigMap for the spec to be followed. `None` when nothing has, and when there is no
-/// configuration in it that could be read.
-pub fn dynamic_change(resolved: &Resolved, map: &ConfigMap) -> Option<DynamicChange> {
-    let annotations = map.metadata.annotations.as_ref()?;
-    let Ok(Value::Object(now)) = serde_json::from_str(annotations.get(CONFIG)?) else {
-        return None;
-    };
+/// What has to change in Patroni's ConfigMap for the spec to be followed, and for replication slots that users made to stay.
+/// `None` when nothing has, and when there is no configuration in it that could be read.
+pub fn dynamic_change(resolved: &Resolved, map: &ConfigMap, user_slots: &UserSlots) -> Option<DynamicChange> {
+    let now = configuration(map)?;
     let wanted = serde_json::to_value(dynamic(resolved)).expect("maps with string keys are always JSON");
-    let ours = parameters_of(wanted.as_object()?);
-    let recorded = annotations.get(DYNAMIC_PARAMETERS).map_or("", String::as_str);
+    let ours = parameters_of(wanted.as_object()?).clone();
+    let recorded = record(map);
     let withdrawn: BTreeSet<&str> = recorded
         .split(',')
         .filter(|name| !name.is_empty() && !ours.contains_key(*name))
         .collect();
+    let names: Vec<&str> = ours.keys().map(String::as_str).collect();
+    let wanted = [wanted, slots::settings(user_slots, map)];
+    change(now, &wanted, &withdrawn, recorded, &names.join(","))
+}
 
+/// As [`dynamic_change`], for the replication slots alone.
+pub fn slots_change(map: &ConfigMap, user_slots: &UserSlots) -> Option<DynamicChange> {
+    let wanted = [slots::settings(user_slots, map)];
+    let recorded = record(map);
+    change(configuration(map)?, &wanted, &BTreeSet::new(), recorded, recorded)
+}
+
+/// The dynamic configuration in Patroni's ConfigMap.
+pub(super) fn configuration(map: &ConfigMap) -> Option<Map<String, Value>> {
+    let annotations = map.metadata.annotations.as_ref()?;
+    match serde_json::from_str(annotations.get(CONFIG)?) {
+        Ok(Value::Object(now)) => Some(now),
+        _ => None,
+    }
+}
+
+/// Names of the parameters there that come of the spec.
+fn record(map: &ConfigMap) -> &str {
+    let annotations = map.metadata.annotations.as_ref();
+    let recorded = annotations.and_then(|all| all.get(DYNAMIC_PARAMETERS));
+    recorded.map_or("", String::as_str)
+}
+
+fn change(
+    now: Map<String, Value>,
+    wanted: &[Value],
+    withdrawn: &BTreeSet<&str>,
+    recorded: &str,
+    record: &str,
+) -> Option<DynamicChange> {
     let mut next = Value::Object(now.clone());
-    json_patch::merge(&mut next, &wanted);
+    for patch in wanted {
+        json_patch::merge(&mut next, patch);
+    }
     if let Some(Value::Object(all)) = next.pointer_mut("/postgresql/parameters") {
         all.retain(|name, _| !withdrawn.contains(name.as_str()));
     }
-    let names: Vec<&str> = ours.keys().map(String::as_str).collect();
-    let record = names.join(",");
     let Value::Object(next) = next else { return None };
     if next == now && record == recorded {
         return None;

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::paths;
 use crate::pg::conf::Parameters;
+use crate::pg::slots::{self, UserSlots};
 use crate::pg::{hba, parameters};
 use crate::resolved::{Resolved, Streaming, WalRetention};
 use crate::tls::TlsPhase;
@@ -95,6 +96,7 @@ pub(super) struct Dynamic {
     maximum_lag_on_failover: i64,
     /// A primary that reaches every other member goes on while the API server is away.
     failsafe_mode: bool,
+    ignore_slots: serde_json::Value,
     synchronous_mode: &'static str,
     synchronous_node_count: i32,
     postgresql: DynamicPostgresql,
@@ -201,6 +203,7 @@ pub(super) fn dynamic(resolved: &Resolved) -> Dynamic {
         retry_timeout: RETRY_TIMEOUT,
         maximum_lag_on_failover: resolved.maximum_lag,
         failsafe_mode: true,
+        ignore_slots: slots::ignored(&UserSlots::default()),
         synchronous_mode,
         synchronous_node_count,
         postgresql: DynamicPostgresql {

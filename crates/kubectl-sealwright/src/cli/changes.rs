@@ -22,6 +22,17 @@ pub struct ResizeArgs {
     pub request: RequestArgs,
 }
 
+/// `failover`.
+#[derive(Clone, Debug, Args)]
+pub struct FailoverArgs {
+    /// A Pod that may be promoted; may be repeated, and they are tried in this order [default: the one with most WAL].
+    #[arg(long = "candidate", value_name = "POD")]
+    pub candidates: Vec<String>,
+    /// The request.
+    #[command(flatten)]
+    pub request: RequestArgs,
+}
+
 /// `reconfigure`.
 #[derive(Clone, Debug, Args)]
 #[command(group = ArgGroup::new("change").required(true).multiple(true).args(["set", "secret", "remove"]))]

@@ -26,6 +26,7 @@ pub async fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Restart(args) => {
             operation::run(&connection, request::restart(&args.request), &args.request).await
         }
+        Command::Failover(args) => operation::run(&connection, request::failover(&args), &args.request).await,
         Command::Reconnect(args) => {
             operation::run(&connection, request::reconnect(&args), &args.request).await
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::{PATRONI_YML, POSTGRES_PORT, TRUST_CRT};
 use blueprint::{MARK, TlsPhase, leaf_fingerprint, recorded_phase, tls_names};
-use instance::{ClientIdentity, Login, OUR_SESSIONS, Session, TlsMode};
+use instance::{ClientIdentity, Login, OUR_SESSIONS, Role, Session, TlsMode};
 use runtime::error_chain;
 use sha2::{Digest, Sha256};
 
@@ -102,12 +102,13 @@ fn login(seen: &Seen, tls: TlsMode) -> Result<Login, String> {
 /// In a few words, why nothing is known.
 pub async fn look(seen: &Seen, address: &str, within: Duration) -> Result<(ServerState, Session), String> {
     let session = session(seen, address, within).await?;
-    let (files, configuration, sessions, replicas, slots, parameters) = tokio::join!(
+    let (role, files, configuration, sessions, replicas, slots, parameters) = tokio::join!(
+        session.role(),
         files(&session),
         session.configuration(),
         session.application_sessions(),
         session.replicas(),
-        session.physical_slots(),
+        session.slots(),
         parameters(seen, &session),
     );
     let said = |error: instance::SqlError| error_chain(&error);
@@ -117,6 +118,7 @@ pub async fn look(seen: &Seen, address: &str, within: Duration) -> Result<(Serve
         sessions: sessions.map_err(said)?,
         replicas: replicas.map_err(said)?,
         slots: slots.map_err(said)?,
+        takes_writes: role.map_err(said)? == Role::Primary,
         parameters: parameters.map_err(said)?,
     };
     Ok((server, session))

@@ -1,5 +1,6 @@
 //! The types of requests: one folder each, and one line in [`REQUEST_TYPES`].
 
+pub mod force_fail_over;
 pub mod horizontal_scaling;
 pub mod reconfigure;
 pub mod reconfigure_tls;
@@ -14,6 +15,7 @@ use crate::request_type::RequestType;
 
 /// Every type of request that this operator carries out. Nothing else in this crate names one.
 pub const REQUEST_TYPES: &[&dyn RequestType] = &[
+    &force_fail_over::ForceFailOver,
     &horizontal_scaling::HorizontalScaling,
     &reconfigure::Reconfigure,
     &reconfigure_tls::ReconfigureTls,

@@ -13,7 +13,7 @@ use api_types::tls::CertificateAlias;
 use api_types::vocabulary::{PAUSED_BY, TRUST_CRT};
 use api_types::{PauseHolder, PetSet, Postgres, PostgresVersion};
 use blueprint::{CaBundle, KeyPair, Material, TlsInputs, TlsPhase};
-use instance::{LoadedConfiguration, LoadedParameters, Replica, SslSessions};
+use instance::{LoadedConfiguration, LoadedParameters, Replica, Slot, SslSessions};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -99,16 +99,24 @@ pub struct Cluster {
     pub sessions_come_back: bool,
     /// A Pod that answers neither on the wire nor in SQL until then.
     pub unreachable: Option<(&'static str, Timestamp)>,
+    /// A Pod whose Patroni answers nobody; its Pod does not come up again once it has ended.
+    pub silent: Option<&'static str>,
     /// What is issued is valid from the begin of 2026.
     pub issues_from_2026: bool,
     /// Replication slots of members, on every member that runs; Patroni keeps those of members that are gone.
     slots: BTreeSet<String>,
+    /// Bytes of the last primary's WAL that a member lacks.
+    pub lacks: BTreeMap<String, u64>,
+    /// Slots that users made, by member.
+    pub user_slots: BTreeMap<String, Vec<Slot>>,
     /// Patroni drops them at once.
     forgets_slots: bool,
     /// A Pod whose PostgreSQL does not run.
     pub broken: Option<&'static str>,
     /// What brings it back.
     pub cure: Cure,
+    /// Pods that were promoted whatever they lacked.
+    pub promotions: Vec<String>,
     /// Pods whose data was replaced.
     pub rebuilt: Vec<String>,
     /// The CA of every leaf that was issued, by the leaf's fingerprint.
@@ -191,11 +199,15 @@ impl Cluster {
             sessions: SslSessions::default(),
             sessions_come_back: false,
             unreachable: None,
+            silent: None,
             issues_from_2026: false,
             slots: BTreeSet::new(),
+            lacks: BTreeMap::new(),
+            user_slots: BTreeMap::new(),
             forgets_slots: false,
             broken: None,
             cure: Cure::Nothing,
+            promotions: Vec::new(),
             rebuilt: Vec::new(),
             issued_by: BTreeMap::new(),
             lost_reads: Vec::new(),
@@ -278,27 +290,12 @@ impl Cluster {
                     .iter()
                     .map(|(name, pod)| (name.clone(), self.member(name, pod)))
                     .collect(),
-                leader: Some(self.leader.clone()).filter(|leader| {
-                    self.pods
-                        .get(leader)
-                        .is_some_and(|p| p.starting == 0 && self.runs(leader, p))
-                }),
+                leader: self.leader_that_answers(),
                 forgets_slots: Some(self.forgets_slots),
                 dynamic_configuration: Some(self.dynamic.clone()),
             }),
             ..World::default()
         }
-    }
-
-    fn claims(&self) -> Vec<Claim> {
-        let claim = |pod: &String| {
-            let name = format!("data-{pod}");
-            Claim {
-                is_terminating: self.terminating.contains(name.as_str()),
-                name,
-            }
-        };
-        self.pods.keys().map(claim).collect()
     }
 
     fn member(&self, name: &str, pod: &Pod) -> Member {
@@ -323,6 +320,10 @@ impl Cluster {
             running: runs,
             primary: is_leader,
             cloning: false,
+            timeline: Some(1),
+            received: Some(self.received(name)),
+            replayed: Some(self.received(name)),
+            replayed_at: None,
             streaming: !is_leader && runs,
             lag: Some(0),
             pending_restart: !pending.is_empty(),
@@ -334,10 +335,11 @@ impl Cluster {
             uid: pod.uid.clone(),
             revision: pod.revision.clone(),
             ready: ready && runs,
+            has_started: ready,
             serves_reads: pod.serves_reads,
             resources: pod.resources.clone(),
             files_token: pod.token.clone(),
-            patroni: said(ready, patroni),
+            patroni: said(ready && self.silent != Some(name), patroni),
             probe: said(answers, probe),
             server: said(answers, self.server(name, pod)),
             ..Member::default()
@@ -375,7 +377,8 @@ impl Cluster {
             },
             sessions: self.sessions,
             replicas: replicas.map(replica).collect(),
-            slots: self.slots.iter().map(|slot| (slot.clone(), false)).collect(),
+            slots: self.slots_of(name),
+            takes_writes: self.leader == name,
             parameters: Some(LoadedParameters {
                 values: pod.parameters.clone(),
                 pending: self.pending(pod).into_keys().collect(),

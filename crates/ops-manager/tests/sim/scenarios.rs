@@ -1,6 +1,7 @@
 //! Requests of every type, for the suite that all types go through.
 
 use api_types::ops_request::{ConfigurationSettings, OpsRequestPhase, ResourceSettings};
+use api_types::rows::LastPrimary;
 
 use crate::cluster::{Cluster, Cure};
 use crate::run::{CALM, Run};
@@ -52,6 +53,11 @@ pub fn all() -> Vec<Scenario> {
     all.push(scenario("reconnect-by-restart", reconnect, || {
         broken(Cure::Restart)
     }));
+    let force =
+        |candidates: &str| format!("type: ForceFailOver, forceFailOver: {{candidates: [{candidates}]}}");
+    all.push(scenario("force-best", "type: ForceFailOver", without_primary));
+    all.push(scenario("force-named", &force("pg-1"), without_primary));
+    all.push(scenario("force-next", &force("pg-0, pg-2"), without_primary));
     all.extend(resizes());
     all.extend(reconfigurations());
     all
@@ -62,6 +68,19 @@ pub fn broken(cure: Cure) -> Cluster {
     let mut cluster = Cluster::new(3);
     cluster.broken = Some("pg-1");
     cluster.cure = cure;
+    cluster
+}
+
+/// The primary does not run any more, and its standbys lack some of what it wrote.
+pub fn without_primary() -> Cluster {
+    let mut cluster = broken(Cure::Nothing);
+    cluster.broken = Some("pg-0");
+    cluster.lacks = [("pg-1".to_owned(), 300), ("pg-2".to_owned(), 100)].into();
+    cluster.postgres.status.get_or_insert_default().last_primary = Some(LastPrimary {
+        pod: "pg-0".into(),
+        timeline: 1,
+        position: Some(instance::lsn_text(1000)),
+    });
     cluster
 }
 

@@ -127,6 +127,7 @@ pub fn follow(world: &World, resolved: &Resolved, wanted: &[Child], is_held: boo
         version,
         auth,
         storage: storage(world, resolved),
+        replicas: Some(resolved.replicas),
         run_as_user: context.and_then(|it| it.run_as_user),
         run_as_group: context.and_then(|it| it.run_as_group),
     });
@@ -193,6 +194,7 @@ pub fn recorded(world: &World, plan: &Plan) -> Option<Deployed> {
             version: version(world)?,
             auth: in_force.map(blueprint::AuthInForce::deployed),
             storage: None,
+            replicas: world.pet_set().and_then(|pet_set| pet_set.spec.replicas),
             run_as_user: None,
             run_as_group: None,
         })

@@ -28,14 +28,23 @@ pub fn held(world: &World, resolved: &Resolved) -> Option<Refusal> {
 /// Members that the spec no longer asks for and that run: how many run, and what is reported. One that leaves may be the
 /// primary, or the only one with the latest rows, so an operation looks at that. Nothing else in the spec waits for it.
 pub fn leaving(world: &World, resolved: &Resolved) -> Option<(i32, Refusal)> {
-    let running = world.pet_set()?.spec.replicas?;
-    let wanted = resolved.replicas;
+    let (running, wanted) = (with_data(world)?, resolved.replicas);
     (world.is_provisioned() && wanted < running).then(|| {
         let message = format!(
             "spec.replicas asks for {wanted} members, {running} run. ops-manager makes a PostgresOpsRequest of type HorizontalScaling for it, which moves the primary to a member that stays before others leave; if that request failed, it says why, and the members go on as they are",
         );
         (running, Refusal::new(reasons::HORIZONTAL_SCALING_NEEDED, message))
     })
+}
+
+/// How many members have the data, also while the database is down: when it was taken down, any of them may have been the
+/// primary, or the only one with the latest rows.
+fn with_data(world: &World) -> Option<i32> {
+    match world.pet_set() {
+        Some(pet_set) => pet_set.spec.replicas,
+        None if deployed::has_data(world) => world.postgres.deployed()?.replicas,
+        None => None,
+    }
 }
 
 /// Whether a child is left alone while something is held: all that tell members and clients about TLS or version.

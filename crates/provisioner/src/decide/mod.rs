@@ -21,7 +21,9 @@ pub mod phase;
 pub mod platform;
 pub mod provision;
 pub mod renewal;
+pub mod rows;
 pub mod services;
+pub mod slots;
 pub mod status;
 pub mod storage;
 pub mod targets;
@@ -81,9 +83,11 @@ pub fn decide(world: &World) -> Plan {
     let mut plan = pass(world);
     if !world.is_deleting() || world.is_deletion_held() {
         if plan.checks_health {
+            rows::observed(world, &mut plan);
             data::plan(world, &mut plan);
         }
         claims::observed(world, &mut plan);
+        slots::observed(world, &mut plan);
     }
     conditions::observed(world, &mut plan);
     status::observed(world, &mut plan);
@@ -122,6 +126,7 @@ fn paused(world: &World, holder: &PauseHolder) -> Plan {
     };
     if let (Secrets::Read(secrets), false) = (&world.secrets, holder.is_person()) {
         members_tls::choose(world, secrets).issue_what_is_lost(&mut plan);
+        patroni::keep_slots(world, &mut plan);
     }
     // The ops-manager edits the spec in its own pause, and carries it out.
     let waits = holder.is_person() && is_edited_since(world);

@@ -3,11 +3,11 @@
 
 use api_types::reported::postgres::events;
 use api_types::vocabulary::PRUNE_GUARDS;
-use blueprint::Resolved;
+use blueprint::{DynamicChange, Resolved};
 use k8s_openapi::api::core::v1::ConfigMap;
 
 use crate::child::is_labelled_for;
-use crate::decide::parameters;
+use crate::decide::{parameters, slots};
 use crate::plan::{Action, Plan};
 use crate::world::World;
 
@@ -17,7 +17,11 @@ pub fn plan(world: &World, resolved: &Resolved, plan: &mut Plan) {
     // A ConfigMap of that name without Patroni's labels is somebody else's.
     let is_its = |map: &&ConfigMap| world.is_provisioned() && is_labelled_for(&map.metadata, world.name());
     if let Some(map) = world.patroni.as_ref().filter(is_its) {
-        configure(map, resolved, plan);
+        configure(
+            map,
+            blueprint::dynamic_change(resolved, map, &slots::wanted(world, map)),
+            plan,
+        );
     }
     // Last, because the settings are written only if nobody has changed the ConfigMap since.
     let maps = world.patroni.iter().chain(&world.patroni_state);
@@ -26,10 +30,21 @@ pub fn plan(world: &World, resolved: &Resolved, plan: &mut Plan) {
     }
 }
 
-fn configure(map: &ConfigMap, resolved: &Resolved, plan: &mut Plan) {
-    let Some(change) = blueprint::dynamic_change(resolved, map) else {
-        return;
-    };
+/// Users' replication slots are kept while a request holds the pause, too: it may end the primary's Pod.
+pub fn keep_slots(world: &World, plan: &mut Plan) {
+    let map = world.patroni.as_ref();
+    let is_its = |map: &&ConfigMap| world.is_provisioned() && is_labelled_for(&map.metadata, world.name());
+    if let Some(map) = map.filter(is_its) {
+        configure(
+            map,
+            blueprint::slots_change(map, &slots::wanted(world, map)),
+            plan,
+        );
+    }
+}
+
+fn configure(map: &ConfigMap, change: Option<DynamicChange>, plan: &mut Plan) {
+    let Some(change) = change else { return };
     if !change.changes.is_empty() {
         let mut note = format!("Patroni was given {}", change.changes.join(", "));
         if change.needs_restart {

@@ -11,8 +11,8 @@ use blueprint::{Inputs, Invalid, LiveFacts, Resolved, TlsInputs};
 use crate::child::Child;
 use crate::decide::auth::{self, Auth};
 use crate::decide::{
-    Refusal, children, deployed, drift, members_tls, names, outdated, parameters, patroni, renewal, services,
-    tls, volumes,
+    Refusal, children, deployed, drift, members_tls, names, outdated, parameters, patroni, renewal, rows,
+    services, tls, volumes,
 };
 use crate::plan::{Action, Plan};
 use crate::world::{SecretFacts, Secrets, UserConf, Version, World};
@@ -104,6 +104,7 @@ fn resolve(world: &World, known: &Known<'_>) -> Result<(Resolved, Option<Refusal
     };
     let mut resolved = blueprint::resolve(&inputs).map_err(|invalid| invalid_spec(&invalid))?;
     let held = volumes::hold(world, &mut resolved)?;
+    rows::limit(world, &mut resolved);
     let chosen = tls::choose(world, secrets, &blueprint::certificates(&resolved))?;
     resolved.tls = TlsInputs::steady(&world.postgres.spec, chosen.trust, chosen.material);
     let refused = Refusal::join([held, unusable, chosen.refused]);

@@ -161,6 +161,10 @@ fn not_ready_because(world: &World, failure: &Failure, message: &str, plan: &mut
             plan.set(types::READY, false, reasons::STANDBY_LEFT_BEHIND, message);
             plan.tell(true, reasons::STANDBY_LEFT_BEHIND, message);
         }
+        FailureKind::Diverged => {
+            plan.set(types::READY, false, reasons::STANDBY_DIVERGED, message);
+            plan.tell(true, reasons::STANDBY_DIVERGED, message);
+        }
         FailureKind::Broken => plan.set(types::READY, false, reasons::READINESS_CHECK_FAILED, message),
     }
 }

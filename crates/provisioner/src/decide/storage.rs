@@ -130,8 +130,8 @@ mod tests {
                 .map(|(name, is_active, held)| Slot {
                     name: (*name).to_owned(),
                     is_active: *is_active,
-                    is_lost: false,
                     held_bytes: held * MB,
+                    ..Slot::default()
                 })
                 .collect(),
             ..Wal::default()

@@ -13,7 +13,7 @@ use blueprint::{
 };
 use k8s_openapi::api::core::v1::Pod;
 
-use crate::decide::{auth, parameters};
+use crate::decide::{auth, parameters, slots};
 use crate::health::{Login, PatroniAccess, Target, Targets};
 use crate::plan::Plan;
 use crate::world::{SecretFacts, Secrets, Version, World, is_ready};
@@ -62,6 +62,8 @@ pub fn targets(world: &World, plan: &Plan) -> Option<Targets> {
             .filter(|_| plan.acts_on_spec)
             .and_then(recorded_mark),
         patroni: patroni(world, secrets),
+        kept_slots: slots::kept(world),
+        left_slots: slots::left(world),
         renewal: plan.renewal.clone(),
     })
 }

@@ -12,6 +12,7 @@ use tokio::time::sleep;
 
 use crate::health::judge::Answer;
 use crate::health::seen::Seen;
+use crate::health::slots::Upkeep;
 use crate::health::{Failure, Login, Renewal, Served, Targets};
 
 /// Where a conversation goes to.
@@ -298,6 +299,34 @@ pub async fn renew_patroni(targets: &Targets, place: Place<'_>, given: &str) -> 
         patroni.reload().await.map_err(|error| error_chain(&error))?;
     }
     Ok(served)
+}
+
+/// Does what is due on the replication slots of a standby. What fails is due again at the next check.
+pub async fn keep_slots(targets: &Targets, place: Place<'_>, due: &[Upkeep]) {
+    let host = place.host;
+    let session = match get_in(targets, &targets.login, place).await {
+        Ok(session) => session,
+        Err(failure) => {
+            tracing::info!(host, why = failure.why, "no session to keep replication slots");
+            return;
+        }
+    };
+    for upkeep in due {
+        tracing::info!(host, ?upkeep, "keeping a replication slot of a standby");
+        let done = match upkeep {
+            Upkeep::Make(name) => session.make_physical_slot(name).await,
+            Upkeep::Advance(name, to) => session.advance_slot(name, *to).await,
+            Upkeep::Drop(name) => session.drop_slots(std::slice::from_ref(name)).await,
+        };
+        if let Err(error) = done {
+            tracing::warn!(
+                host,
+                ?upkeep,
+                why = error_chain(&error),
+                "a replication slot was not kept"
+            );
+        }
+    }
 }
 
 /// The port that every member has.

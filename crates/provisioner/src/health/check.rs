@@ -7,7 +7,7 @@ use crate::health::ask::{self, Place};
 use crate::health::judge::{self, Answer, Answers, Failure};
 use crate::health::report::Streak;
 use crate::health::seen::Seen;
-use crate::health::{Login, Member, Report, Target, Targets, Tried};
+use crate::health::{Login, Member, Position, Report, Target, Targets, Tried, slots};
 
 /// Checks one database again and again; remembers how many failures came in a row, and what takes long to find out.
 #[derive(Default)]
@@ -39,6 +39,7 @@ impl Checker {
             self.seen.insert(pod.clone(), seen);
             answers.insert(pod, answer);
         }
+        keep_slots(targets, &answers).await;
         Report {
             opened_by,
             ..self.judge(targets, &answers, &service)
@@ -46,6 +47,19 @@ impl Checker {
     }
 
     fn judge(&mut self, targets: &Targets, answers: &Answers, service: &Result<(), Failure>) -> Report {
+        let primary = judge::primary(targets, answers).ok();
+        let (position, former_position) = self.positions(primary, answers);
+        let members = answers.iter().map(|(pod, answer)| {
+            let streams = judge::streams(answers, primary, pod);
+            let seen = self.seen.entry(pod.clone()).or_default();
+            let member = Member {
+                streams,
+                is_stale: seen.is_stale(streams, Instant::now()),
+                ..member(targets, answer)
+            };
+            (pod.clone(), member)
+        });
+        let members = members.collect();
         let accepting = judge::accepting(targets, answers, service);
         let ready = accepting.clone().and_then(|()| judge::complete(targets, answers));
         let report = Report {
@@ -53,14 +67,33 @@ impl Checker {
                 .accepting
                 .judge(accepting, targets.threshold, &self.last.accepting),
             ready: self.ready.judge(ready, targets.threshold, &self.last.ready),
-            members: answers
-                .iter()
-                .map(|(pod, answer)| (pod.clone(), member(targets, answer)))
-                .collect(),
+            members,
+            primary: primary.map(str::to_owned),
+            position,
+            former_position,
             opened_by: None,
         };
         self.last = report.clone();
         report
+    }
+}
+
+impl Checker {
+    /// Where the primary's WAL ends, or ended when it was seen last, and where that of the timeline before did.
+    fn positions(&self, primary: Option<&str>, answers: &Answers) -> (Option<Position>, Option<Position>) {
+        let (last, former) = (self.last.position.clone(), self.last.former_position.clone());
+        let now = primary.and_then(|pod| {
+            let wal = answers.get(pod)?.as_ref().ok()?.wal.as_ref()?;
+            Some(Position {
+                pod: pod.to_owned(),
+                timeline: wal.timeline,
+                end: wal.position,
+            })
+        });
+        match (now, last) {
+            (Some(now), Some(last)) if now.timeline > last.timeline => (Some(now), Some(last)),
+            (now, last) => (now.or(last), former),
+        }
     }
 }
 
@@ -72,9 +105,14 @@ fn member(targets: &Targets, answer: &Result<Answer, Failure>) -> Member {
             problem: answer.write_problem.as_ref().map(|problem| problem.why.clone()),
             sessions: answer.sessions,
             configuration: answer.configuration.clone(),
+            slots: answer
+                .wal
+                .as_ref()
+                .map(|wal| slots::of_users(targets.name(), &wal.slots)),
             wal: answer.wal.clone(),
             data_bytes: answer.data_bytes,
             volume_bytes: targets.volume_bytes,
+            ..Member::default()
         },
         Err(failure) => Member {
             problem: Some(failure.why.clone()),
@@ -113,6 +151,21 @@ async fn ask(targets: &Targets, member: &Target, mut seen: Seen) -> (Result<Answ
         answer.stands_still = seen.stands_still(answer.wal.as_ref().map(|wal| wal.position));
     }
     (answer, seen)
+}
+
+/// Has standbys the replication slots that they shall have after a change of the primary.
+async fn keep_slots(targets: &Targets, answers: &Answers) {
+    let mut due = slots::due(targets, answers);
+    let kept = targets.members.iter().filter_map(|member| {
+        let place = Place {
+            address: member.address?,
+            host: &member.host,
+            port: ask::port(),
+        };
+        let due = due.remove(&member.pod)?;
+        Some(async move { ask::keep_slots(targets, place, &due).await })
+    });
+    futures::future::join_all(kept).await;
 }
 
 /// The credentials that may open the database by now, if they do: the primary knows.

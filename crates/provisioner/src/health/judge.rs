@@ -6,7 +6,7 @@ use blueprint::CaBundle;
 use instance::{SqlError, SslSessions, Wal};
 use runtime::error_chain;
 
-use crate::health::{Served, Targets, left_behind};
+use crate::health::{Served, Targets, diverged, left_behind};
 
 /// What one member said.
 pub type Answers = BTreeMap<String, Result<Answer, Failure>>;
@@ -27,6 +27,8 @@ pub enum FailureKind {
     Broken,
     /// A standby needs WAL that no member has any more.
     LeftBehind,
+    /// A standby has WAL that the primary never had.
+    Diverged,
     /// It could not be checked, for a reason that says nothing about what clients get.
     NotChecked,
 }
@@ -104,7 +106,11 @@ pub fn accepting(targets: &Targets, answers: &Answers, service: &Result<(), Fail
     service.clone()
 }
 
-fn primary<'a>(targets: &'a Targets, answers: &Answers) -> Result<&'a str, Failure> {
+/// The one member that Patroni labels primary, and that takes writes by its own answer.
+///
+/// # Errors
+/// Why there is none, or more than one.
+pub fn primary<'a>(targets: &'a Targets, answers: &Answers) -> Result<&'a str, Failure> {
     let labelled: Vec<_> = targets
         .members
         .iter()
@@ -129,6 +135,13 @@ fn primary<'a>(targets: &'a Targets, answers: &Answers) -> Result<&'a str, Failu
             several.join(", ")
         ))),
     }
+}
+
+/// Whether a standby streams from the primary, as the primary says; none when that is not known, and for the primary itself.
+pub fn streams(answers: &Answers, primary: Option<&str>, pod: &str) -> Option<bool> {
+    let primary = primary.filter(|primary| *primary != pod)?;
+    let leader = answers.get(primary)?.as_ref().ok()?;
+    Some(leader.streaming.iter().any(|standby| standby == pod))
 }
 
 /// Whether every member does its part: all answer, one is primary, the others stream from it. What is broken counts more
@@ -172,15 +185,18 @@ fn not_streaming(targets: &Targets, answers: &Answers, primary: &str) -> Option<
     let mut silent = answers
         .iter()
         .filter(|(pod, _)| pod.as_str() != primary && !leader.streaming.contains(pod));
-    let behind = silent.clone().find_map(|(pod, answer)| {
+    let cannot = silent.clone().find_map(|(pod, answer)| {
         let standby = answer.as_ref().ok().filter(|standby| standby.stands_still)?;
-        left_behind::sentence(targets, primary, leader.wal.as_ref()?, pod, standby.wal.as_ref()?)
+        let (leader, standby) = (leader.wal.as_ref()?, standby.wal.as_ref()?);
+        let of = |kind| move |why| Failure { kind, why };
+        let diverged = diverged::sentence(targets, primary, leader, pod, standby);
+        let behind = || left_behind::sentence(targets, primary, leader, pod, standby);
+        diverged
+            .map(of(FailureKind::Diverged))
+            .or_else(|| behind().map(of(FailureKind::LeftBehind)))
     });
-    if let Some(why) = behind {
-        return Some(Failure {
-            kind: FailureKind::LeftBehind,
-            why,
-        });
+    if cannot.is_some() {
+        return cannot;
     }
     let (pod, _) = silent.next()?;
     Some(Failure::broken(format!("{pod} does not stream from {primary}.")))

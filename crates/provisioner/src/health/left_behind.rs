@@ -1,7 +1,7 @@
 //! A standby that needs WAL which its primary has removed: it asks for it for ever, and only a new copy helps.
 
 use api_types::names::replication_slot;
-use instance::{Lsn, Slot, Wal};
+use instance::{Slot, Wal, lsn_text};
 
 use crate::health::Targets;
 
@@ -18,8 +18,8 @@ pub fn sentence(targets: &Targets, primary: &str, leader: &Wal, pod: &str, stand
         "{pod} does not stream from {primary} and can't any more: it needs WAL from {} on, and {primary} has removed what is before {} ({}). \
          Create a PostgresOpsRequest of type ReconnectStandby, which replaces the data of {pod} by a copy of the primary's: \
          kubectl sealwright reconnect {database} -n {namespace}",
-        lsn(standby.position),
-        lsn(oldest),
+        lsn_text(standby.position),
+        lsn_text(oldest),
         cause(leader, pod),
     ))
 }
@@ -36,13 +36,10 @@ fn cause(leader: &Wal, pod: &str) -> String {
     )
 }
 
-/// As PostgreSQL writes it.
-fn lsn(lsn: Lsn) -> String {
-    format!("{:X}/{:X}", lsn >> 32, lsn & 0xFFFF_FFFF)
-}
-
 #[cfg(test)]
 mod tests {
+    use instance::Lsn;
+
     use super::*;
     use crate::health::targets::tests::targets;
 

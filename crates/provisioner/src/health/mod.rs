@@ -5,14 +5,17 @@
 
 pub mod ask;
 pub mod check;
+pub mod diverged;
 pub mod judge;
 pub mod left_behind;
 pub mod report;
 pub mod seen;
+pub mod slots;
 pub mod targets;
 pub mod watchers;
 
 pub use judge::{Failure, FailureKind};
-pub use report::{Member, Report, Served, Verdict};
+pub use report::{Member, Position, Report, Served, Verdict};
+pub use slots::UserSlot;
 pub use targets::{Login, PatroniAccess, Renewal, Target, Targets, Tried};
 pub use watchers::Watchers;

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use blueprint::CaBundle;
-use instance::{SslSessions, Wal};
+use instance::{Lsn, SslSessions, Wal};
 use jiff::Timestamp;
 
-use crate::health::{Failure, Tried};
+use crate::health::{Failure, Tried, UserSlot};
 
 /// Result of the latest check of a database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +15,12 @@ pub struct Report {
     pub accepting: Verdict,
     /// Whether a client can connect and every member does its part.
     pub ready: Verdict,
+    /// The member that is the primary, if one is known to be.
+    pub primary: Option<String>,
+    /// Where the last known primary's WAL ended when it was seen last.
+    pub position: Option<Position>,
+    /// Where that of the primary before it ended, on the timeline before.
+    pub former_position: Option<Position>,
     /// What each member that was asked said, by Pod name.
     pub members: BTreeMap<String, Member>,
     /// The credentials of [`crate::health::Targets::candidate`], when a login with them has succeeded.
@@ -40,12 +46,18 @@ pub struct Member {
     pub served: Option<Served>,
     /// The CAs that it has loaded to judge client certificates by; none when that is not known or it speaks plaintext.
     pub trusted: Option<CaBundle>,
+    /// Whether it streams from the primary; none when that is not known, and for the primary.
+    pub streams: Option<bool>,
+    /// Whether it was seen not to stream for so long that it is not promoted.
+    pub is_stale: bool,
     /// What is wrong with it.
     pub problem: Option<String>,
     /// Sessions of applications that came over TCP; none when they are not known.
     pub sessions: Option<SslSessions>,
     /// The mark of the parameters that it has read; none when that is not known, empty when they have none.
     pub configuration: Option<String>,
+    /// Replication slots that users made; none when they are not known.
+    pub slots: Option<Vec<UserSlot>>,
     /// Its WAL; none when that is not known.
     pub wal: Option<Wal>,
     /// Bytes of its data; none when they are not known.
@@ -67,6 +79,17 @@ impl Member {
     }
 }
 
+/// A place in the WAL that a member wrote as the primary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The member.
+    pub pod: String,
+    /// The timeline.
+    pub timeline: u32,
+    /// Where it ended.
+    pub end: Lsn,
+}
+
 /// Steps from an empty volume to a full one.
 const STEPS: u64 = 50;
 
@@ -79,7 +102,10 @@ impl Report {
 
     fn what_decides(&self) -> (Self, Vec<Option<u64>>) {
         let fullness = self.members.values().map(Member::fullness).collect();
-        let mut report = self.clone();
+        let mut report = Self {
+            position: None,
+            ..self.clone()
+        };
         for member in report.members.values_mut() {
             member.sessions = None;
             member.wal = None;

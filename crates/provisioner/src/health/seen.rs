@@ -6,6 +6,8 @@ use instance::Lsn;
 
 /// Shortest time between two looks at the size of a member's data.
 const BETWEEN_SIZES: Duration = Duration::from_secs(20);
+/// How long a standby that runs may take to stream again, for example after a restart.
+const STALE_AFTER: Duration = Duration::from_secs(30);
 /// A look at the size takes this part of the time at most: it walks through all files.
 const PART: u32 = 50;
 
@@ -16,6 +18,8 @@ pub struct Seen {
     size: Option<(Option<u64>, Instant, Duration)>,
     /// Where its WAL ended at the latest check.
     position: Option<Lsn>,
+    /// Since when it was seen not to stream from the primary.
+    silent_since: Option<Instant>,
     /// The certificate that its Patroni served, by the SHA-256 of its DER.
     served: Option<String>,
     /// The mark of the parameters that its Patroni was asked to read while PostgreSQL could not be asked.
@@ -23,6 +27,18 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// Takes down whether the member streams from the primary; what is not known changes nothing. Returns whether it has not
+    /// streamed for so long that it is not promoted.
+    pub fn is_stale(&mut self, streams: Option<bool>, now: Instant) -> bool {
+        match streams {
+            Some(true) => self.silent_since = None,
+            Some(false) => _ = self.silent_since.get_or_insert(now),
+            None => {}
+        }
+        self.silent_since
+            .is_some_and(|since| now.saturating_duration_since(since) >= STALE_AFTER)
+    }
+
     /// Whether the size of the data is to be looked at again.
     pub fn is_size_due(&self, now: Instant) -> bool {
         self.size.is_none_or(|(_, since, took)| {
@@ -97,6 +113,19 @@ mod tests {
         assert!(seen.is_to_read(None, Some("a")));
         assert!(!seen.is_to_read(None, Some("a")), "once");
         assert!(seen.is_to_read(None, Some("c")), "once for each");
+    }
+
+    #[test]
+    fn a_member_is_stale_when_it_was_long_seen_not_to_stream() {
+        let begin = Instant::now();
+        let after = |seconds| begin + Duration::from_secs(seconds);
+        let mut seen = Seen::default();
+        assert!(!seen.is_stale(None, begin), "not known");
+        assert!(!seen.is_stale(Some(false), begin));
+        assert!(!seen.is_stale(Some(false), after(29)));
+        assert!(seen.is_stale(None, after(30)), "not known is not streaming");
+        assert!(!seen.is_stale(Some(true), after(31)));
+        assert!(!seen.is_stale(Some(false), after(40)));
     }
 
     #[test]

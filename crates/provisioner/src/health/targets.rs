@@ -1,5 +1,6 @@
 //! What a health check is told: whom to ask, how to get in, what to expect.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
@@ -44,8 +45,20 @@ pub struct Targets {
     pub configuration: Option<String>,
     /// How Patroni is called; none before the members' own certificate was issued.
     pub patroni: Option<PatroniAccess>,
+    /// Names of users' physical replication slots that Patroni leaves alone.
+    pub kept_slots: BTreeSet<String>,
+    /// Logical replication slots, by Pod and name, that were made while the Pod was the primary, which it is no more.
+    pub left_slots: BTreeSet<(String, String)>,
     /// A certificate that members shall serve and that they may have to be told about.
     pub renewal: Option<Renewal>,
+}
+
+impl Targets {
+    /// Name of the database.
+    pub fn name(&self) -> &str {
+        let parts = self.database.split_once('/');
+        parts.map_or(self.database.as_str(), |(_, name)| name)
+    }
 }
 
 /// One member's Pod.
@@ -166,6 +179,8 @@ pub(crate) mod tests {
             unsettled: false,
             configuration: None,
             patroni: None,
+            kept_slots: BTreeSet::new(),
+            left_slots: BTreeSet::new(),
             renewal: None,
         }
     }

@@ -24,4 +24,45 @@ impl Cluster {
     pub fn phases(&self) -> BTreeSet<TlsPhase> {
         self.pods.values().map(|pod| pod.loaded.phase).collect()
     }
+
+    /// Replication slots of this member.
+    pub(super) fn slots_of(&self, pod: &str) -> BTreeMap<String, Slot> {
+        let of_member = |name: &String| Slot {
+            name: name.clone(),
+            ..Slot::default()
+        };
+        let of_users = self.user_slots.get(pod).into_iter().flatten().cloned();
+        self.slots
+            .iter()
+            .map(of_member)
+            .chain(of_users)
+            .map(|slot| (slot.name.clone(), slot))
+            .collect()
+    }
+
+    /// Where the WAL of a member ends: the last primary wrote a thousand bytes.
+    pub(super) fn received(&self, pod: &str) -> u64 {
+        1000 - self.lacks.get(pod).copied().unwrap_or_default()
+    }
+
+    pub(super) fn claims(&self) -> Vec<Claim> {
+        let claim = |pod: &String| {
+            let name = format!("data-{pod}");
+            Claim {
+                is_terminating: self.terminating.contains(name.as_str()),
+                name,
+            }
+        };
+        self.pods.keys().map(claim).collect()
+    }
+
+    /// The primary, if its Patroni says so.
+    pub(super) fn leader_that_answers(&self) -> Option<String> {
+        let answers = |leader: &String| {
+            let pod = self.pods.get(leader);
+            self.silent != Some(leader.as_str())
+                && pod.is_some_and(|pod| pod.starting == 0 && self.runs(leader, pod))
+        };
+        Some(self.leader.clone()).filter(answers)
+    }
 }

@@ -88,6 +88,9 @@ impl Cluster {
                     self.keeps_old_files = self.keeps_old_files.take().filter(|it| it != pod);
                     self.pods.remove(pod);
                     self.cure(pod, Cure::Restart);
+                    if self.silent == Some(pod.as_str()) {
+                        self.broken = self.silent.take();
+                    }
                 }
             }
             MemberEffect::Rebuild { pod } => {
@@ -100,6 +103,12 @@ impl Cluster {
                 self.switchovers += 1;
             }
             MemberEffect::Switchover { .. } => {}
+            MemberEffect::Promote { pod } => {
+                if self.world().leader().is_none() {
+                    self.leader.clone_from(pod);
+                    self.promotions.push(pod.clone());
+                }
+            }
             MemberEffect::ServeReads { pod, uid, serve } => {
                 let pod = self.pods.get_mut(pod).filter(|live| live.uid == *uid);
                 if let Some(pod) = pod {

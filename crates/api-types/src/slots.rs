@@ -1,0 +1,60 @@
+//! Replication slots that Sealwright did not make, and what becomes of them when another member becomes the primary.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A replication slot that Sealwright did not make. Not part of KubeDB's API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReplicationSlot {
+    /// Its name.
+    pub name: String,
+    /// What reads from it.
+    #[serde(rename = "type")]
+    pub type_: ReplicationSlotType,
+    /// The database of a logical slot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
+    /// The Pod that was the primary when the slot was found on it.
+    pub pod: String,
+    /// What becomes of it when another member becomes the primary.
+    pub failover: SlotFailover,
+}
+
+/// What reads from a replication slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ReplicationSlotType {
+    /// A reader of WAL: a standby, a WAL archiver.
+    Physical,
+    /// A reader of changes of rows: a subscription, change data capture.
+    Logical,
+}
+
+/// What becomes of a replication slot when another member becomes the primary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum SlotFailover {
+    /// A standby has a copy of it; or the database has one member, which stays the primary.
+    Kept,
+    /// It is logical and was made without `failover => true`, or PostgreSQL is older than 17: no standby has a copy.
+    NotKept,
+    /// No standby has a copy yet.
+    NotCopied,
+    /// Another member has become the primary since: what is left of the slot on its Pod holds WAL until it is dropped.
+    LeftBehind,
+}
+
+/// A replication slot that is lost when another member becomes the primary. Not part of KubeDB's API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PlannedSlotLoss {
+    /// Its name.
+    pub name: String,
+    /// What reads from it.
+    #[serde(rename = "type")]
+    pub type_: ReplicationSlotType,
+    /// The database of a logical slot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
+    /// Why it is lost.
+    pub cause: SlotFailover,
+}

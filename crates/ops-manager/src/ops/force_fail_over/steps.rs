@@ -1,0 +1,260 @@
+//! The steps of a forced failover.
+
+use api_types::ops_failover::FailoverPlan;
+use api_types::reported::ops_request::conditions;
+use jiff::SignedDuration;
+
+use super::candidates;
+use crate::effect::{Effect, MemberEffect};
+use crate::operation::Operation;
+use crate::step::{EndsPods, Progress, Step, StepResult, SubCondition, planned};
+use crate::waiting::WaitingOn;
+use crate::world::{Member, Observed, World};
+
+/// How long the other members may take to follow the new primary before the request ends without them.
+const REJOIN_TIMEOUT: SignedDuration = SignedDuration::from_mins(2);
+
+/// How long a member is asked whether it takes writes before its Pod is ended: one answer may get lost.
+const DOUBT: SignedDuration = SignedDuration::from_secs(5);
+
+/// Who is promoted, and what is lost, is written down.
+pub const CHOOSE: Step = Step::new(
+    conditions::CHOOSE_CANDIDATE,
+    "Successfully chose the member that is promoted",
+    |_, _| "the member that is promoted is written down, with what it lacks".into(),
+    choose,
+);
+/// No other member takes writes.
+pub const FENCE: Step = Step::new(
+    conditions::FENCE_PRIMARY,
+    "Successfully made sure that no other member takes writes",
+    |_, _| "a member that does not report that it takes no writes loses its Pod; its volume is kept".into(),
+    fence,
+)
+.ending_pods(|_| EndsPods::IfNeeded);
+/// It is promoted.
+pub const PROMOTE: Step = Step::new(
+    conditions::TRANSITION_CANDIDATE_TO_LEADER,
+    "Successfully promoted the candidate: exactly one member takes writes",
+    |_, _| "Patroni promotes it, whatever it lacks; exactly one member is seen to take writes".into(),
+    promote,
+)
+.ending_pods(|_| EndsPods::IfNeeded)
+.with_sub_conditions(promoted);
+/// The others follow.
+pub const REJOIN: Step = Step::new(
+    conditions::FOLLOW_NEW_PRIMARY,
+    "Successfully looked at the members that follow the new primary",
+    |_, _| "the other members are rewound by Patroni and stream from it; one that does not is named".into(),
+    rejoin,
+)
+.granting(|_| REJOIN_TIMEOUT)
+.with_sub_conditions(left_out);
+
+/// That there is no primary which clients can use.
+///
+/// # Errors
+/// Its name, and what to do instead.
+pub fn no_healthy_primary(world: &World) -> Result<(), String> {
+    let healthy = world
+        .leader()
+        .filter(|leader| world.members()[*leader].unhealthy_reason(true).is_none());
+    match healthy {
+        None => Ok(()),
+        Some(leader) => Err(format!(
+            "{leader} is the primary and healthy, and has every acknowledged row; nothing is promoted. To move the primary role without loss, \
+             create a PostgresOpsRequest of type Restart"
+        )),
+    }
+}
+
+/// Whether it is not known that a member takes no writes.
+pub fn may_take_writes(member: &Member) -> bool {
+    match &member.patroni {
+        Observed::Present(state) => state.primary && state.running,
+        Observed::Absent | Observed::Unknown(_) => member.has_started,
+    }
+}
+
+fn choose(op: &Operation, world: &World) -> StepResult {
+    if op.progress.candidate.is_some() {
+        return Ok(Progress::Done);
+    }
+    no_healthy_primary(world).map_err(Progress::Impossible)?;
+    let plan = candidates::plan(op, world);
+    no_more_is_lost(op.progress.change.failover.as_ref(), &plan).map_err(Progress::Impossible)?;
+    let first = fit(&plan)?;
+    let mut progress = op.progress.clone();
+    progress.candidate = Some(first);
+    progress.old_primary.clone_from(&plan.former_primary);
+    progress.change.failover = Some(plan);
+    Ok(Progress::Choose(Box::new(progress)))
+}
+
+fn fit(plan: &FailoverPlan) -> StepResult<String> {
+    if let Some(first) = plan.first_fit() {
+        return Ok(first.pod.clone());
+    }
+    let lacks = plan.candidates.iter();
+    let lacks = lacks.map(|it| (it.pod.clone(), it.unfit.clone().unwrap_or_default()));
+    Err(WaitingOn::Candidate(lacks.collect()).into())
+}
+
+/// What was approved is what is lost: another candidate, or a greater loss, needs another approval.
+fn no_more_is_lost(approved: Option<&FailoverPlan>, now: &FailoverPlan) -> Result<(), String> {
+    let (Some(before), Some(now)) = (approved.and_then(FailoverPlan::first_fit), now.first_fit()) else {
+        return Ok(());
+    };
+    let is_as_told = before.pod == now.pod && now.lost_bytes <= before.lost_bytes;
+    is_as_told.then_some(()).ok_or_else(|| {
+        format!(
+            "the plan named {} with a loss of {:?} bytes of WAL, and now it would be {} with {:?}; create the request again",
+            before.pod, before.lost_bytes, now.pod, now.lost_bytes
+        )
+    })
+}
+
+fn fence(op: &Operation, world: &World) -> StepResult {
+    let candidate = planned(op.progress.candidate.as_ref())?;
+    is_not_leading(world, candidate)?;
+    fenced(op, world, candidate)?;
+    Ok(Progress::Done)
+}
+
+/// Another member has become the primary by itself: it has what it has without anybody's order.
+fn is_not_leading(world: &World, candidate: &str) -> StepResult<()> {
+    if world.leader() == Some(candidate) {
+        return Ok(());
+    }
+    no_healthy_primary(world).map_err(|why| Progress::Impossible(format!("meanwhile {why}")))
+}
+
+/// A Pod that has ended takes no writes, and one that was never on a node. A node that is lost does not report that a Pod has
+/// ended: then a person has to say so, by the Node.
+fn fenced(op: &Operation, world: &World, candidate: &str) -> StepResult<()> {
+    let others = world.members().iter().filter(|(pod, _)| *pod != candidate);
+    let doubtful: Vec<_> = others.filter(|(_, member)| may_take_writes(member)).collect();
+    if let Some((pod, _)) = doubtful.iter().find(|(_, member)| member.terminating) {
+        return Err(WaitingOn::Fence((*pod).clone()).into());
+    }
+    if let Some((pod, _)) = doubtful.first().filter(|_| op.step_age(world.now) < DOUBT) {
+        let why = "it does not report that it takes no writes".to_owned();
+        let pod = (*pod).clone();
+        return Err(WaitingOn::Member { pod, why }.into());
+    }
+    let evict = |(pod, member): (&String, &Member)| -> Effect {
+        let (pod, uid) = (pod.clone(), member.uid.clone());
+        MemberEffect::Evict { pod, uid }.into()
+    };
+    Progress::of(doubtful.into_iter().map(evict).collect()).require_done()
+}
+
+fn promote(op: &Operation, world: &World) -> StepResult {
+    let candidate = planned(op.progress.candidate.as_ref())?;
+    if world.leader() == Some(candidate.as_str()) {
+        return only_writer(world, candidate);
+    }
+    is_not_leading(world, candidate)?;
+    fenced(op, world, candidate)?;
+    if candidates::unfit(world.members().get(candidate)).is_some() {
+        return another(op, world, candidate);
+    }
+    let pod = candidate.clone();
+    Ok(Progress::Act(vec![MemberEffect::Promote { pod }.into()]))
+}
+
+/// The next of the candidates; the first one again, when it comes back and no other one can be promoted.
+fn another(op: &Operation, world: &World, candidate: &str) -> StepResult {
+    let plan = candidates::plan(op, world);
+    let next = fit(&plan)?;
+    let mut progress = op.progress.clone();
+    if next == candidate {
+        return Err(WaitingOn::Primary.into());
+    }
+    progress.candidate = Some(next);
+    progress.change.failover = Some(plan);
+    Ok(Progress::Choose(Box::new(progress)))
+}
+
+/// The new primary takes writes by its own answer, and no other member does.
+fn only_writer(world: &World, candidate: &str) -> StepResult {
+    let waits = |pod: &str, why: String| WaitingOn::Member {
+        pod: pod.to_owned(),
+        why,
+    };
+    let leader = &world.members()[candidate];
+    if let Some(why) = leader.unhealthy_reason(true) {
+        return Err(waits(candidate, why).into());
+    }
+    match &leader.server {
+        Observed::Present(server) if server.takes_writes => {}
+        Observed::Present(_) => return Err(waits(candidate, "it is still in recovery".into()).into()),
+        Observed::Absent => return Err(waits(candidate, "it was not asked".into()).into()),
+        Observed::Unknown(why) => return Err(waits(candidate, why.clone()).into()),
+    }
+    let other = world.members().iter().find(|(pod, member)| {
+        let writes = member.server.present().is_some_and(|server| server.takes_writes);
+        *pod != candidate && (writes || may_take_writes(member))
+    });
+    match other {
+        None => Ok(Progress::Done),
+        Some((pod, _)) => Err(waits(pod, "it may take writes beside the new primary".into()).into()),
+    }
+}
+
+fn promoted(op: &Operation, world: &World) -> Vec<SubCondition> {
+    let (Some(candidate), Some(plan)) = (&op.progress.candidate, &op.progress.change.failover) else {
+        return Vec::new();
+    };
+    if world.leader() != Some(candidate.as_str()) {
+        return Vec::new();
+    }
+    let chosen = plan.candidates.iter().find(|it| it.pod == *candidate);
+    let note =
+        chosen.map(|it| SubCondition::note(conditions::ACCEPTED_LOSS, candidates::loss_in_words(it, plan)));
+    note.into_iter().collect()
+}
+
+/// Each other member that does not follow the new primary, and why.
+fn not_following<'a>(op: &'a Operation, world: &'a World) -> impl Iterator<Item = (&'a String, String)> {
+    let primary = op.progress.candidate.as_deref();
+    let others = world
+        .members()
+        .iter()
+        .filter(move |(pod, _)| Some(pod.as_str()) != primary);
+    others.filter_map(|(pod, member)| Some((pod, member.unhealthy_reason(false)?)))
+}
+
+fn rejoin(op: &Operation, world: &World) -> StepResult {
+    if op.step_age(world.now) >= REJOIN_TIMEOUT {
+        return Ok(Progress::Done);
+    }
+    world.all_seen()?;
+    match not_following(op, world).next() {
+        None => Ok(Progress::Done),
+        Some((pod, why)) => Err(WaitingOn::Member {
+            pod: pod.clone(),
+            why,
+        }
+        .into()),
+    }
+}
+
+fn left_out(op: &Operation, world: &World) -> Vec<SubCondition> {
+    if op.step_age(world.now) < REJOIN_TIMEOUT {
+        return Vec::new();
+    }
+    let named: Vec<String> = not_following(op, world)
+        .map(|(pod, why)| format!("{pod}: {why}"))
+        .collect();
+    if named.is_empty() {
+        return Vec::new();
+    }
+    let message = format!(
+        "{}. When the new primary has every row that matters: kubectl sealwright reconnect {} -n {}",
+        named.join("; "),
+        op.database,
+        op.namespace
+    );
+    vec![SubCondition::note(conditions::NOT_FOLLOWING, message)]
+}
