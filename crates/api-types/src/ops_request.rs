@@ -96,10 +96,15 @@ pub struct PostgresOpsRequestSpec {
     /// How memory is resized in place; kept, and not acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_policy: Option<String>,
-    /// How often a failed operation is tried again; kept, and not acted on (`spec.timeout` is the time for trying). Default 1.
+    /// How many times the operation is tried: one that a step was too late in is undone, and begun again while this number
+    /// allows it. Default 1: once, so that what is not done within `spec.timeout` fails (as KubeDB documents `timeout`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = 1))]
     pub max_retries: Option<i32>,
+    /// The requests that this one replaces; written by the operator that merges them. An extension of Sealwright.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256))]
+    pub merged_from: Vec<MergedRequest>,
     /// Only say in `status.plan` what would be done, and end `Successful` without doing any of it. Default `false`. An
     /// extension of Sealwright.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -155,6 +160,7 @@ impl PostgresOpsRequestSpec {
             mode: None,
             memory_policy: None,
             max_retries: None,
+            merged_from: Vec::new(),
             dry_run: None,
             tls: None,
             restart: None,
@@ -170,6 +176,15 @@ impl PostgresOpsRequestSpec {
             migration: None,
         }
     }
+}
+
+/// A request that was merged into another one. Not part of KubeDB's API.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MergedRequest {
+    /// Its name.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
 }
 
 /// The kinds of operation that KubeDB's API names.

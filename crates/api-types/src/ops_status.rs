@@ -92,6 +92,12 @@ pub struct OperationProgress {
     /// UID of the Postgres when the operation began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database_uid: Option<String>,
+    /// Attempts that failed and were undone. Default 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub failed_attempts: i32,
+    /// A step of this attempt was not done in time, which may be otherwise the next time. Default `false`.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub timed_out: bool,
     /// Revision of each Certificate before the operation, by alias; rotation is done when it is greater.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub certificate_revisions: BTreeMap<String, i64>,
@@ -116,6 +122,14 @@ pub struct OperationProgress {
     /// What is changed into what.
     #[serde(flatten)]
     pub change: PlannedChange,
+}
+
+fn is_zero(number: &i32) -> bool {
+    *number == 0
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// What an operation changes into what, in the field of its type. Not part of KubeDB's API.

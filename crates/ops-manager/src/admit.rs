@@ -2,17 +2,17 @@
 
 use api_types::PostgresOpsRequest;
 use api_types::condition;
-use api_types::ops_request::{ApplyOption, OperationPlan, OperationProgress, OpsRequestPhase};
+use api_types::ops_request::{ApplyOption, OperationPlan, OperationProgress};
 use api_types::postgres::DatabasePhase;
 use api_types::reported::postgres;
 use blueprint::Resolved;
 use jiff::Timestamp;
-use kube::ResourceExt;
 
-use crate::approval::{Question, is_not_queued};
+use crate::approval::Question;
 use crate::data_guard;
 use crate::moves::children;
-use crate::operation::{self, Operation};
+use crate::operation::Operation;
+use crate::queue;
 use crate::request_type::Proposal;
 use crate::step::Progress;
 use crate::waiting::WaitingOn;
@@ -29,6 +29,15 @@ pub enum Admission {
     Wait(Waiting),
     /// A newer request does the same.
     Skip(String),
+    /// What it asks for is in this request.
+    Merged {
+        /// KubeDB's reason.
+        reason: &'static str,
+        /// The sentence that names the merged request.
+        message: String,
+    },
+    /// It and others that wait become this request, which is to be created.
+    Merge(Box<PostgresOpsRequest>),
     /// It can't be done; the sentence says what to change.
     Refuse(String),
     /// It was only asked what would be done: this.
@@ -58,10 +67,12 @@ pub mod reasons {
     pub const DATABASE_READY: &str = conditions::DATABASE_READY;
     /// Somebody else holds the pause.
     pub const PAUSED: &str = conditions::PAUSED_BY_ANOTHER;
+    /// Requests that were merged into this one have not ended yet.
+    pub const ORIGINALS: &str = conditions::ORIGINAL_OPS_SKIPPED;
     /// An issuer is not Ready yet, or something could not be read.
     pub const DEPENDENCY: &str = conditions::DEPENDENCY_READY;
 
-    /// All of them; a request that begins leaves them behind.
+    /// Those that a request leaves behind when it begins.
     pub const ALL: [&str; 4] = [QUEUED, DATABASE_READY, PAUSED, DEPENDENCY];
 }
 
@@ -99,7 +110,7 @@ pub fn admit(
     world: &World,
     now: Timestamp,
 ) -> Admission {
-    if let Some(admission) = queue(request, others) {
+    if let Some(admission) = queue::place(request, others) {
         return admission;
     }
     let postgres = match &world.postgres {
@@ -127,8 +138,12 @@ pub fn admit(
     if let Some(refusal) = version_is_held(world) {
         return refusal;
     }
+    if let Some(admission) = queue::merge(request, op, others, world, now) {
+        return admission;
+    }
     let mut progress = OperationProgress {
         database_uid: postgres.metadata.uid.clone(),
+        failed_attempts: op.progress.failed_attempts,
         ..OperationProgress::default()
     };
     let proposal = Proposal { request, world, now };
@@ -158,89 +173,6 @@ fn version_is_held(world: &World) -> Option<Admission> {
             applied.message.as_deref().unwrap_or_default()
         ))
     })
-}
-
-/// The place in the queue: `None` at its head.
-fn queue(request: &PostgresOpsRequest, others: &[PostgresOpsRequest]) -> Option<Admission> {
-    let pending: Vec<_> = others.iter().filter(|other| is_pending(other)).collect();
-    let takes_part = !is_not_queued(request);
-    if takes_part
-        && let Some(newest) = pending
-            .iter()
-            .filter(|o| same_type(o, request))
-            .max_by_key(|o| age(o))
-        && age(newest) > age(request)
-    {
-        return Some(Admission::Skip(format!(
-            "skipped as {}/{} is the most updated PostgresOpsRequest of type {} at {}",
-            newest.namespace().unwrap_or_default(),
-            newest.name_any(),
-            newest.spec.type_.as_str(),
-            age(newest).0,
-        )));
-    }
-    let running = others
-        .iter()
-        .find(|other| other.phase() == Some(OpsRequestPhase::Progressing));
-    let ahead = running.or_else(|| {
-        survivors(&pending)
-            .into_iter()
-            .filter(|o| takes_part && age(o) < age(request))
-            .min_by_key(|o| age(o))
-    });
-    let ahead = ahead?;
-    let doing = if running.is_some() {
-        "is Progressing"
-    } else {
-        "was created earlier"
-    };
-    Some(wait(
-        reasons::QUEUED,
-        format!(
-            "waits for {}/{}, which {doing}",
-            ahead.namespace().unwrap_or_default(),
-            ahead.name_any()
-        ),
-    ))
-}
-
-/// Pending requests that won't be skipped: the newest of each type.
-fn survivors<'a>(pending: &[&'a PostgresOpsRequest]) -> Vec<&'a PostgresOpsRequest> {
-    let newest = |candidate: &&PostgresOpsRequest| {
-        !pending
-            .iter()
-            .any(|other| same_type(other, candidate) && age(other) > age(candidate))
-    };
-    pending
-        .iter()
-        .copied()
-        .filter(|candidate| newest(candidate))
-        .collect()
-}
-
-fn same_type(a: &PostgresOpsRequest, b: &PostgresOpsRequest) -> bool {
-    a.spec.type_ == b.spec.type_
-}
-
-/// A request that still wants its turn; one that can't be carried out will not get it.
-fn is_pending(request: &PostgresOpsRequest) -> bool {
-    request.metadata.deletion_timestamp.is_none()
-        && matches!(
-            request.phase(),
-            None | Some(OpsRequestPhase::Pending | OpsRequestPhase::WaitingForApproval)
-        )
-        && !is_not_queued(request)
-        && operation::parse(request).is_ok()
-}
-
-/// Order of creation; names break ties, because creation times have whole seconds.
-fn age(request: &PostgresOpsRequest) -> (Timestamp, String) {
-    let created = request
-        .metadata
-        .creation_timestamp
-        .as_ref()
-        .map_or(Timestamp::MAX, |time| time.0);
-    (created, request.name_any())
 }
 
 /// What the database itself must be like.

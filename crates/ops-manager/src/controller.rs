@@ -126,11 +126,18 @@ async fn reconcile(cached: Arc<PostgresOpsRequest>, context: Arc<Context>) -> Re
         finalizer::clear(&context.client, &request).await?;
         return Ok(Action::await_change());
     }
+    // What was looked at for an attempt that has ended since says nothing about the next one.
+    let seen = seen.filter(|_| attempts(&cached) == attempts(&request));
     match operation::parse(&request) {
         Err(why) => refuse(&context, &request, &why).await,
         Ok(op) if is_running => run(&context, &request, &op, seen).await,
         Ok(op) => queue(&context, &request, &op).await,
     }
+}
+
+fn attempts(request: &PostgresOpsRequest) -> Option<i32> {
+    let progress = request.status.as_ref()?.progress.as_ref()?;
+    Some(progress.failed_attempts)
 }
 
 /// The database of a request that was Progressing when it was cached; the plan that it names is fixed by then.
@@ -220,8 +227,13 @@ async fn queue(context: &Context, request: &PostgresOpsRequest, op: &Operation) 
             tracing::debug!(reason = waiting.reason, waiting_for = waiting.message, "pending");
             Action::requeue(PENDING_INTERVAL)
         }
+        Admission::Merge(merged) => {
+            perform::create_request(&context.client, &merged).await?;
+            Action::requeue(PENDING_INTERVAL)
+        }
         Admission::NothingToDo(_)
         | Admission::Skip(_)
+        | Admission::Merged { .. }
         | Admission::Refuse(_)
         | Admission::DryRun(_)
         | Admission::Deny(_) => Action::await_change(),
@@ -263,8 +275,8 @@ async fn run(
     let next = engine::advance(op, &old, &seen.world, cancelled, Timestamp::now());
     tell(context, request, op, &old, &next.status).await?;
     act(context, op, &seen, &next).await?;
-    if next.has_ended() {
-        // The cached request has an older version; the next turn clears the finalizer with the right one.
+    if next.has_stopped() {
+        // The cached request has an older version; the next turn clears the finalizer with the right one, or begins again.
         return Ok(Action::requeue(Duration::ZERO));
     }
     if seen.needs_access() {

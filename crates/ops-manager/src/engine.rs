@@ -23,6 +23,13 @@ use crate::world::World;
 pub const FAILED: &str = conditions::FAILED;
 /// Condition of a request that ended well.
 pub const SUCCESSFUL: &str = conditions::SUCCESSFUL;
+/// Conditions that are not those of one attempt.
+const KEPT_BETWEEN_ATTEMPTS: [&str; 4] = [
+    conditions::APPROVED,
+    conditions::MERGED_FROM_OPS,
+    conditions::ORIGINAL_OPS_SKIPPED,
+    conditions::RETRYING,
+];
 /// Status of a step that was given up: it is not tried again, and must not be taken for done.
 const GIVEN_UP: &str = "Unknown";
 
@@ -117,6 +124,11 @@ impl Next {
     pub fn has_ended(&self) -> bool {
         self.status.phase.is_some_and(OpsRequestPhase::is_terminal)
     }
+
+    /// Whether this attempt has ended; another one may follow.
+    pub fn has_stopped(&self) -> bool {
+        self.status.phase != Some(OpsRequestPhase::Progressing)
+    }
 }
 
 /// One pass over the world. `cancelled` is set when the request is being deleted.
@@ -128,6 +140,7 @@ pub fn advance(
     now: Timestamp,
 ) -> Next {
     let mut pass = Pass::new(op, status, world, now);
+    pass.is_cancelled = cancelled;
     pass.status.members = member_status::observed(op, world, &status.members, now);
     if cancelled && !pass.has_failed() && !is_latched(status, &RESUME) {
         pass.fail("the request was deleted while it ran");
@@ -158,6 +171,7 @@ struct Pass<'a> {
     status: PostgresOpsRequestStatus,
     world: &'a World,
     now: Timestamp,
+    is_cancelled: bool,
 }
 
 impl<'a> Pass<'a> {
@@ -167,6 +181,7 @@ impl<'a> Pass<'a> {
             status: status.clone(),
             world,
             now,
+            is_cancelled: false,
         }
     }
 
@@ -222,11 +237,10 @@ impl<'a> Pass<'a> {
                 return Some(self.next(effects, None));
             }
             Progress::Wait(waiting) if self.is_overdue(step) => {
-                self.give_up(step, &self.late(step, &waiting.to_string()))
+                self.give_up_late(step, &waiting.to_string())
             }
             Progress::Act(effects) if self.is_overdue(step) && step.condition != RESUME.condition => {
-                let unfinished = format!("still had to: {}", list(&effects));
-                self.give_up(step, &self.late(step, &unfinished));
+                self.give_up_late(step, &format!("still had to: {}", list(&effects)));
             }
             Progress::Wait(waiting) => {
                 self.report(step, &waiting.to_string());
@@ -310,9 +324,16 @@ impl<'a> Pass<'a> {
         self.now.duration_since(opened.last_transition_time.0) > limit
     }
 
-    fn late(&self, step: &Step, why: &str) -> String {
+    /// What was too slow may be done in time when it is tried again.
+    fn give_up_late(&mut self, step: &Step, why: &str) {
+        if !self.has_failed() && !self.op.committed {
+            self.remember(OperationProgress {
+                timed_out: true,
+                ..self.op.progress.clone()
+            });
+        }
         let limit = self.op.step_timeout(step, self.world.replicas());
-        format!("not done within {limit:#}: {why}")
+        self.give_up(step, &format!("not done within {limit:#}: {why}"));
     }
 
     /// A step of the recipe fails the operation; one of the way back is left behind, so that the next one follows.
@@ -333,8 +354,41 @@ impl<'a> Pass<'a> {
         self.set(FAILED, true, FAILED, why);
     }
 
+    /// A failed attempt was undone, and nothing speaks against another one.
+    fn is_tried_again(&self) -> bool {
+        let progress = &self.op.progress;
+        let is_undone = |step: &Step| condition::is_true(&self.status.conditions, step.condition);
+        progress.timed_out
+            && progress.failed_attempts + 1 < self.op.attempts()
+            && !self.is_cancelled
+            && !self.world.is_being_deleted()
+            && self.steps().iter().all(is_undone)
+    }
+
+    /// Back to the queue, with nothing of this attempt but why it failed.
+    fn try_again(&mut self) {
+        let failed = condition::find(&self.status.conditions, FAILED).and_then(|it| it.message.clone());
+        let attempt = self.op.progress.failed_attempts + 1;
+        let message = format!(
+            "attempt {attempt} of {} failed and was undone: {}",
+            self.op.attempts(),
+            failed.unwrap_or_default()
+        );
+        self.status
+            .conditions
+            .retain(|it| KEPT_BETWEEN_ATTEMPTS.contains(&it.type_.as_str()));
+        self.set(conditions::RETRYING, true, conditions::RETRYING, &message);
+        self.remember(OperationProgress {
+            failed_attempts: attempt,
+            ..OperationProgress::default()
+        });
+        self.status.phase = Some(OpsRequestPhase::Pending);
+    }
+
     fn end(&mut self) -> Next {
-        if self.has_failed() {
+        if self.has_failed() && self.is_tried_again() {
+            self.try_again();
+        } else if self.has_failed() {
             self.status.phase = Some(OpsRequestPhase::Failed);
         } else {
             self.set(SUCCESSFUL, true, SUCCESSFUL, self.op.type_.succeeded());

@@ -20,6 +20,7 @@ pub mod operation;
 pub mod ops;
 pub mod perform;
 pub mod plan;
+pub mod queue;
 pub mod reload_debounce;
 pub mod report;
 pub mod request_type;

@@ -105,6 +105,11 @@ impl Operation {
         PauseHolder::request(&self.name, &self.uid)
     }
 
+    /// How many times it is tried (`spec.maxRetries`; KubeDB's default is once).
+    pub fn attempts(&self) -> i32 {
+        self.spec.max_retries.unwrap_or(1).max(1)
+    }
+
     /// Longest time of a step on a database with this many members. The time that a step grants to sessions and applications
     /// comes on top, or there might be none left for the step itself.
     pub fn step_timeout(&self, step: &Step, replicas: i32) -> SignedDuration {

@@ -7,7 +7,7 @@ use api_types::vocabulary::{
 };
 use api_types::{PauseHolder, Postgres, PostgresOpsRequest};
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Patch, PatchParams};
+use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use runtime::{ApplyError, Eviction, ObjectId, apply, evict, merge_patch};
 use serde_json::{Value, json};
@@ -207,6 +207,25 @@ pub async fn grant_secret_access(
 
 /// The word in the name of the RoleBinding: `<db>-ops-manager`.
 const OPERATOR: &str = "ops-manager";
+
+/// Creates a request that an operator makes, unless it was created before: its name is that of its reason.
+///
+/// # Errors
+/// [`Error`], when it could not be created.
+pub async fn create_request(client: &Client, request: &PostgresOpsRequest) -> Result<(), Error> {
+    let api: Api<PostgresOpsRequest> =
+        Api::namespaced(client.clone(), &request.namespace().unwrap_or_default());
+    let params = PostParams {
+        field_manager: Some(OPS_MANAGER.to_owned()),
+        ..PostParams::default()
+    };
+    match api.create(&params, request).await {
+        Ok(_) => tracing::info!(request = request.name_any(), "created a request"),
+        Err(kube::Error::Api(status)) if status.is_already_exists() => {}
+        Err(source) => return Err(ApplyError::new("create", ObjectId::of(request), source).into()),
+    }
+    Ok(())
+}
 
 /// Writes the status that was decided; a status that says nothing new is not written.
 ///

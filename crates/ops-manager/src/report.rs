@@ -1,9 +1,11 @@
 //! From decisions to the request's status, and from a change of status to Events. Pure.
 
+use api_types::PostgresOpsRequest;
 use api_types::condition::{self, Condition};
 use api_types::ops_request::{OpsRequestPhase, PostgresOpsRequestStatus};
 use api_types::reported::ops_request::{conditions, events};
 use jiff::Timestamp;
+use kube::ResourceExt;
 use runtime::Severity;
 
 use crate::admit::{Admission, Waiting, reasons};
@@ -28,19 +30,58 @@ pub fn admitted(
         Admission::Begin(progress) => {
             status.progress = Some((**progress).clone());
             let (type_, begun) = (op.type_.kind().as_str(), op.type_.begun());
-            conclude(&mut status, OpsRequestPhase::Progressing, type_, begun, now);
+            conclude(&mut status, OpsRequestPhase::Progressing, (type_, type_), begun, now);
         }
         Admission::NothingToDo(why) => {
-            conclude(&mut status, OpsRequestPhase::Successful, SUCCESSFUL, why, now)
+            let word = (SUCCESSFUL, SUCCESSFUL);
+            conclude(&mut status, OpsRequestPhase::Successful, word, why, now)
         }
-        Admission::Skip(why) => conclude(&mut status, OpsRequestPhase::Skipped, SKIPPED, why, now),
-        Admission::Refuse(why) => conclude(&mut status, OpsRequestPhase::Failed, FAILED, why, now),
+        Admission::Skip(why) => conclude(&mut status, OpsRequestPhase::Skipped, (SKIPPED, SKIPPED), why, now),
+        Admission::Merged { reason, message } => {
+            conclude(&mut status, OpsRequestPhase::Skipped, (SKIPPED, reason), message, now)
+        }
+        Admission::Merge(merged) => wait(&mut status, &until_merged(merged), now),
+        Admission::Refuse(why) => conclude(&mut status, OpsRequestPhase::Failed, (FAILED, FAILED), why, now),
         Admission::DryRun(plan) => approval::dry_run_done(&mut status, op, plan, now),
         Admission::AwaitApproval(question) => approval::await_approval(&mut status, question),
         Admission::Deny(why) => approval::deny(&mut status, why, now),
     }
+    originals(&mut status, op, admission, now);
     status.observed_generation = generation;
     status
+}
+
+fn until_merged(merged: &PostgresOpsRequest) -> Waiting {
+    Waiting {
+        reason: reasons::QUEUED,
+        message: format!(
+            "is merged into {}/{}",
+            merged.namespace().unwrap_or_default(),
+            merged.name_any()
+        ),
+    }
+}
+
+/// Of a request that others were merged into: which, and that they are skipped (KubeDB's conditions and words).
+fn originals(status: &mut PostgresOpsRequestStatus, op: &Operation, admission: &Admission, now: Timestamp) {
+    let Some(merging) = op.type_.merging().filter(|_| !op.spec.merged_from.is_empty()) else {
+        return;
+    };
+    let names: Vec<&str> = op.spec.merged_from.iter().map(|it| it.name.as_str()).collect();
+    let mut put = |type_: &str, reason: &str, message: &str| {
+        condition::set(
+            &mut status.conditions,
+            Condition::new(type_, true, reason, message, now),
+        );
+    };
+    put(conditions::MERGED_FROM_OPS, merging.reason, &names.join(", "));
+    if !matches!(admission, Admission::Wait(waiting) if waiting.reason == reasons::ORIGINALS) {
+        put(
+            reasons::ORIGINALS,
+            reasons::ORIGINALS,
+            "All original ops requests have been marked as Skipped",
+        );
+    }
 }
 
 /// The status of a request that can't be read as an operation.
@@ -51,7 +92,7 @@ pub fn refused(
     now: Timestamp,
 ) -> PostgresOpsRequestStatus {
     let mut status = old.clone();
-    conclude(&mut status, OpsRequestPhase::Failed, FAILED, why, now);
+    conclude(&mut status, OpsRequestPhase::Failed, (FAILED, FAILED), why, now);
     status.observed_generation = generation;
     status
 }
@@ -68,14 +109,14 @@ fn wait(status: &mut PostgresOpsRequestStatus, waiting: &Waiting, now: Timestamp
 fn conclude(
     status: &mut PostgresOpsRequestStatus,
     phase: OpsRequestPhase,
-    type_: &str,
+    (type_, reason): (&str, &str),
     message: &str,
     now: Timestamp,
 ) {
     leave_queue(status, phase);
     condition::set(
         &mut status.conditions,
-        Condition::new(type_, true, type_, message, now),
+        Condition::new(type_, true, reason, message, now),
     );
 }
 

@@ -39,6 +39,11 @@ pub trait RequestType: Send + Sync {
         None
     }
 
+    /// How pending requests of this type become one; none where the newest replaces the others.
+    fn merging(&self) -> Option<Merging> {
+        None
+    }
+
     /// Whether it repairs a database, and so begins whatever the phase is: a broken one would never be Ready.
     fn repairs(&self) -> bool {
         false
@@ -87,6 +92,19 @@ pub fn for_edit_of(postgres: &Postgres, type_: OpsRequestType) -> PostgresOpsReq
         apply: Some(ApplyOption::Always),
         ..PostgresOpsRequestSpec::of(&postgres.name_any(), type_)
     }
+}
+
+/// How pending requests of a type become one.
+#[derive(Clone, Copy)]
+pub struct Merging {
+    /// Between the names of database and moment in the name of the merged request.
+    pub infix: &'static str,
+    /// Why the merged requests are skipped.
+    pub reason: &'static str,
+    /// The beginning of the message of a request that is skipped; the name of the merged request follows.
+    pub skipped: &'static str,
+    /// The one request that does what these ask for, oldest first.
+    pub merge: fn(&[&PostgresOpsRequestSpec]) -> PostgresOpsRequestSpec,
 }
 
 impl std::fmt::Debug for dyn RequestType {

@@ -6,16 +6,14 @@ use std::sync::Arc;
 use api_types::condition;
 use api_types::ops_request::PostgresOpsRequestSpec;
 use api_types::reported::postgres::conditions::SPEC_APPLIED;
-use api_types::vocabulary::OPS_MANAGER;
 use api_types::{Postgres, PostgresOpsRequest, names};
-use kube::api::PostParams;
 use kube::runtime::controller::{Action, Controller};
 use kube::runtime::watcher;
-use kube::{Api, Client, Resource, ResourceExt};
-use runtime::{ApplyError, ObjectId, Process, run_controller};
+use kube::{Client, Resource, ResourceExt};
+use runtime::{Process, run_controller};
 
 use crate::error::Error;
-use crate::ops;
+use crate::{ops, perform};
 
 /// Runs until shutdown.
 pub async fn operate(process: &Process) {
@@ -29,21 +27,8 @@ async fn reconcile(postgres: Arc<Postgres>, client: Arc<Client>) -> Result<Actio
         return Ok(Action::await_change());
     };
     let request = request(&postgres, spec);
-    let api: Api<PostgresOpsRequest> =
-        Api::namespaced((*client).clone(), &postgres.namespace().unwrap_or_default());
-    let params = PostParams {
-        field_manager: Some(OPS_MANAGER.to_owned()),
-        ..PostParams::default()
-    };
-    match api.create(&params, &request).await {
-        Ok(_) => tracing::info!(
-            request = request.name_any(),
-            "made a request for an edit of the spec"
-        ),
-        // One request for one edit, whatever became of it.
-        Err(kube::Error::Api(status)) if status.is_already_exists() => {}
-        Err(source) => return Err(ApplyError::new("create", ObjectId::of(&request), source).into()),
-    }
+    // One request for one edit, whatever became of it.
+    perform::create_request(&client, &request).await?;
     Ok(Action::await_change())
 }
 

@@ -13,6 +13,12 @@ pub mod conditions {
         PAUSED_BY_ANOTHER = "PausedByAnother" in "", trouble;
         /// `False` while an issuer is not Ready yet, or something could not be read.
         DEPENDENCY_READY = "DependencyReady" in "", trouble;
+        /// Of a request that others were merged into: their names.
+        MERGED_FROM_OPS = "MergedFromOps" in "";
+        /// Of a request that others were merged into: whether each of them has ended `Skipped`. It begins then.
+        ORIGINAL_OPS_SKIPPED = "OriginalOpsSkipped" in "";
+        /// An attempt failed and was undone; the operation is tried again, as `spec.maxRetries` allows. The message says why it failed.
+        RETRYING = "Retrying" in "", trouble;
         /// Of a request that needs an approval: whether its plan has it.
         APPROVED = "Approved" in "";
         /// The request of this type has begun.
@@ -130,6 +136,8 @@ pub mod conditions {
 pub mod reasons {
 
     words! {
+        /// What the request asks for is in a request that was made of several which waited; the message names it.
+        CONFIGURATION_MERGED = "ConfigurationMerged" in "`Skipped` and `MergedFromOps` are `True`";
         /// The request has `dryRun: true`: its plan was told and nothing was done.
         DRY_RUN = "DryRun" in "`Successful` is `True`";
         /// Nobody has approved or denied the plan yet; the message has the commands.

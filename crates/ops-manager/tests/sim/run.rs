@@ -212,6 +212,11 @@ impl Run {
             if next.has_ended() {
                 return next.status.phase.expect("a phase");
             }
+            if next.has_stopped() {
+                self.note("is tried again".into());
+                self.begin(cluster);
+                continue;
+            }
             check_told(&op, &next.status, &next.effects);
             for effect in &next.effects {
                 if self.loses() {

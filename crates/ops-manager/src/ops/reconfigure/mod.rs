@@ -4,6 +4,7 @@
 //! that. The spec is committed when every member has them; until then the way back is the former configuration.
 
 mod follow;
+mod merge;
 mod request;
 mod states;
 mod steps;
@@ -14,22 +15,26 @@ use api_types::ops_request::{
     ConfigurationPlan, ConfigurationSettings, OperationProgress, OpsRequestType, PlannedMember,
     PostgresOpsRequestSpec,
 };
+use api_types::reported::ops_request::reasons;
 
 use crate::admit::{self, Admission};
 use crate::moves::{children, in_place};
 use crate::operation::Operation;
-use crate::request_type::{Description, EndedSessions, Proposal, Reads, RequestType};
+use crate::request_type::{Description, EndedSessions, Merging, Proposal, Reads, RequestType};
 use crate::step::{Step, StepResult};
 use crate::world::World;
 use request::Restart;
 use steps::{FINISH, MARK_TEMPLATE, RELOAD, RESTART_ALL, RESTART_POSTGRES, RESTORE, UPDATE};
+
+/// The type on the wire.
+const KIND: OpsRequestType = OpsRequestType::Reconfigure;
 
 /// Changes PostgreSQL's parameters.
 pub struct Reconfigure;
 
 impl RequestType for Reconfigure {
     fn kind(&self) -> OpsRequestType {
-        OpsRequestType::Reconfigure
+        KIND
     }
 
     fn begun(&self) -> &'static str {
@@ -42,6 +47,15 @@ impl RequestType for Reconfigure {
 
     fn check(&self, spec: &PostgresOpsRequestSpec) -> Result<(), String> {
         request::check(spec)
+    }
+
+    fn merging(&self) -> Option<Merging> {
+        Some(Merging {
+            infix: "rcfg-merged",
+            reason: reasons::CONFIGURATION_MERGED,
+            skipped: "Configuration merged into newly created ops request",
+            merge: merge::merge,
+        })
     }
 
     fn reads(&self, op: &Operation, postgres: &Postgres) -> Reads {

@@ -102,22 +102,28 @@ pub fn not_acted_on(spec: &PostgresOpsRequestSpec) -> Option<&'static str> {
         .then_some("not acted on: tuning (only shared_buffers is computed)")
 }
 
-fn section(spec: &PostgresOpsRequestSpec) -> ReconfigureRequest {
+/// The section of the request.
+pub fn section(spec: &PostgresOpsRequestSpec) -> ReconfigureRequest {
     spec.configuration.clone().unwrap_or_default()
 }
 
-fn removes(request: &ReconfigureRequest) -> bool {
+/// Whether the user's parameters are dropped first.
+pub fn removes(request: &ReconfigureRequest) -> bool {
     request.remove_custom_config == Some(true)
 }
 
 /// The Secret in KubeDB's newer spelling, or in the older one.
-fn secret(request: &ReconfigureRequest) -> Option<String> {
+pub fn secret(request: &ReconfigureRequest) -> Option<String> {
     let older = request.config_secret.as_ref().map(|secret| secret.name.clone());
     let name = request.secret_name.clone().or(older);
     name.filter(|name| !name.is_empty())
 }
 
-fn applied(request: &ReconfigureRequest) -> Result<Parameters, String> {
+/// The parameters that it writes over the others.
+///
+/// # Errors
+/// Lines that are none.
+pub fn applied(request: &ReconfigureRequest) -> Result<Parameters, String> {
     let text = request.apply_config.get(USER_CONF).map_or("", String::as_str);
     conf::parse(text).map_err(|bad| lines("spec.configuration.applyConfig", &bad))
 }
