@@ -20,7 +20,7 @@ pub struct Configuration {
     #[schemars(extend("maxProperties" = 16))]
     #[x_kube(validation = Rule::new(rules::INLINE_KEY).message(rules::INLINE_KEY_MESSAGE))]
     pub inline: BTreeMap<String, String>,
-    /// Parameters computed from the machine's size.
+    /// Parameters that are computed from the members' memory, processors and volume. Those of `secretName` and `inline` win.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tuning: Option<Tuning>,
 }
@@ -29,14 +29,14 @@ pub struct Configuration {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Tuning {
-    /// `web`, `oltp`, `dw`, `mixed` or `desktop`.
+    /// `web`, `oltp`, `dw`, `mixed` or `desktop`. Default `mixed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = ["web", "oltp", "dw", "mixed", "desktop"]))]
     pub profile: Option<String>,
-    /// `max_connections` to compute for.
+    /// `max_connections` to compute for. Default: the profile's, as far as the memory holds them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_connections: Option<i32>,
-    /// `ssd`, `hdd` or `san`.
+    /// `ssd`, `hdd` or `san`. Default `ssd`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = ["ssd", "hdd", "san"]))]
     pub storage_type: Option<String>,

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::configuration::Configuration;
-use crate::postgres::{LocalRef, PostgresSpec};
+use crate::postgres::{LocalRef, PostgresSpec, Tuning};
 
 /// What a `Reconfigure` changes, fixed when it begins. Not part of KubeDB's API.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -21,7 +21,7 @@ pub struct ConfigurationPlan {
 }
 
 /// The fields of `Postgres.spec` that a `Reconfigure` may change.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigurationSettings {
     /// `spec.configSecret`, the old spelling of `spec.configuration.secretName`.
@@ -33,6 +33,9 @@ pub struct ConfigurationSettings {
     /// `spec.configuration.inline`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub inline: BTreeMap<String, String>,
+    /// `spec.configuration.tuning`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tuning: Option<Tuning>,
 }
 
 impl ConfigurationSettings {
@@ -43,6 +46,7 @@ impl ConfigurationSettings {
             config_secret: spec.config_secret.clone(),
             secret_name: configuration.secret_name,
             inline: configuration.inline,
+            tuning: configuration.tuning,
         }
     }
 
@@ -55,6 +59,7 @@ impl ConfigurationSettings {
         let configuration = spec.configuration.get_or_insert_default();
         configuration.secret_name.clone_from(&self.secret_name);
         configuration.inline.clone_from(&self.inline);
+        configuration.tuning.clone_from(&self.tuning);
         if *configuration == Configuration::default() {
             spec.configuration = None;
         }

@@ -110,7 +110,7 @@ pub const ROWS: [Row; 52] = [
     ),
     applied("configSecret", BY_RELOAD),
     applied("configuration", BY_RELOAD),
-    unused("configuration.tuning"),
+    applied("configuration.tuning", BY_RELOAD),
     unused("coordinator"),
     applied("deletionPolicy", ON_DELETION),
     unused("distributed"),

@@ -105,6 +105,8 @@ pub struct Resolved {
     pub inline_conf: Option<String>,
     /// Both of them, read and without those that are not used; inline wins.
     pub user_parameters: Parameters,
+    /// Parameters computed from the size of a member (`spec.configuration.tuning`); the user's win.
+    pub tuned: Parameters,
     /// Parameters that the user sets and that are left out, because they are not the user's to decide; each with the reason.
     pub parameters_not_used: Vec<String>,
     /// Why the parameters that the spec asks for are not given to the members, which go on with those they have.

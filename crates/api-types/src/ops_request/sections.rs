@@ -180,7 +180,8 @@ pub struct ReconfigureRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = ["auto", "true", "false"], "default" = "auto"))]
     pub restart: Option<String>,
-    /// Computed parameters; nothing acts on it.
+    /// Parameters that are computed from the members' memory, processors and volume; takes the place of
+    /// `spec.configuration.tuning`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tuning: Option<Tuning>,
 }

@@ -11,9 +11,9 @@ use crate::resolved::Resolved;
 /// Bytes in a mebibyte.
 const MEBIBYTE: i64 = 1 << 20;
 /// Bytes that Patroni and the processes of PostgreSQL itself take (measured: 62 MB beside an idle server).
-const BESIDE: i64 = 64 * MEBIBYTE;
+pub(crate) const BESIDE: i64 = 64 * MEBIBYTE;
 /// Bytes of an idle session. One that sorts takes `work_mem` besides, so this is a floor.
-const SESSION: i64 = MEBIBYTE;
+pub(crate) const SESSION: i64 = MEBIBYTE;
 /// PostgreSQL's default of `max_connections`.
 const DEFAULT_CONNECTIONS: i64 = 100;
 /// Bytes of a buffer: the unit of `shared_buffers`.
@@ -51,7 +51,8 @@ impl MemoryNeed {
     pub fn of(resolved: &Resolved) -> Self {
         let local = parameters::local(resolved);
         let shared_buffers = local.get(SHARED_BUFFERS.name).cloned().unwrap_or_default();
-        let connections = resolved.user_parameters.get("max_connections");
+        let dynamic = parameters::dynamic(resolved);
+        let connections = dynamic.get("max_connections");
         Self {
             shared_buffers_bytes: bytes_of(&shared_buffers),
             shared_buffers,

@@ -12,6 +12,7 @@ pub mod parameters;
 pub mod patroni;
 pub mod slots;
 pub(crate) mod suggest;
+pub(crate) mod tuning;
 pub(crate) mod value;
 pub mod wal;
 pub(crate) mod words;

@@ -60,7 +60,8 @@ const MEGABYTES_ABOVE_KB: i64 = 1_048_576;
 /// Parameters of the local configuration, which a reload changes.
 pub(crate) fn local(resolved: &Resolved) -> Parameters {
     let mut parameters = ours(resolved);
-    parameters.extend(users(resolved, |name| !DYNAMIC.contains(&name)));
+    parameters.extend(of(&resolved.tuned, |name| !DYNAMIC.contains(&name)));
+    parameters.extend(of(&resolved.user_parameters, |name| !DYNAMIC.contains(&name)));
     // What follows from TLS does not count: operations change that, step by step, and prove it by other means.
     let mark = hash::hash_of(&parameters);
     parameters.extend(owned(resolved));
@@ -107,15 +108,15 @@ pub(crate) fn dynamic(resolved: &Resolved) -> Parameters {
         let level = commit_level(synchronous.commit_level);
         parameters.insert("synchronous_commit".to_owned(), level.to_owned());
     }
-    parameters.extend(users(resolved, |name| DYNAMIC.contains(&name)));
+    parameters.extend(of(&resolved.tuned, |name| DYNAMIC.contains(&name)));
+    parameters.extend(of(&resolved.user_parameters, |name| DYNAMIC.contains(&name)));
     // pg_rewind needs it, whatever the user says.
     parameters.insert("wal_log_hints".to_owned(), "on".to_owned());
     parameters
 }
 
-fn users(resolved: &Resolved, wanted: impl Fn(&str) -> bool) -> Parameters {
-    let entries = resolved.user_parameters.iter();
-    entries
+fn of(all: &Parameters, wanted: impl Fn(&str) -> bool) -> Parameters {
+    all.iter()
         .filter(|(name, _)| wanted(name))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect()
@@ -189,18 +190,22 @@ fn commit_level(level: CommitLevel) -> &'static str {
     }
 }
 
-/// A quarter of the container's memory, as KubeDB writes it.
-fn shared_buffers(resources: &ResourceRequirements) -> String {
+/// Bytes of memory that a container asks for, or is limited to.
+pub(crate) fn memory_of(resources: &ResourceRequirements) -> i64 {
     let amount = |list: &Option<std::collections::BTreeMap<_, _>>| {
         list.as_ref()
             .and_then(|list| list.get("memory"))
             .and_then(quantity::bytes)
     };
-    let memory = amount(&resources.requests)
+    amount(&resources.requests)
         .or_else(|| amount(&resources.limits))
-        .unwrap_or(DEFAULT_MEMORY);
+        .unwrap_or(DEFAULT_MEMORY)
+}
+
+/// A quarter of the container's memory, as KubeDB writes it.
+fn shared_buffers(resources: &ResourceRequirements) -> String {
     // PostgreSQL takes 128 kB at least.
-    let kilobytes = (memory / SHARED_BUFFERS_PART / 1024).max(128);
+    let kilobytes = (memory_of(resources) / SHARED_BUFFERS_PART / 1024).max(128);
     if kilobytes > MEGABYTES_ABOVE_KB {
         format!("{}MB", kilobytes / 1024)
     } else {

@@ -57,6 +57,14 @@ impl WalBudget {
     }
 }
 
+impl WalBudget {
+    /// The greatest `max_wal_size` that fits, in megabytes; none for a volume of unknown size.
+    pub(crate) fn between_checkpoints(self) -> Option<i32> {
+        let part = i32::try_from(self.volume? / PART).unwrap_or(i32::MAX);
+        Some(part.max(2 * SEGMENT))
+    }
+}
+
 /// What the user's own amounts of WAL do to the volume, when that is not good.
 pub fn does_not_fit(resolved: &Resolved) -> Option<String> {
     let volume = resolved.wal_budget.volume?;

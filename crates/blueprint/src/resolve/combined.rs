@@ -75,7 +75,9 @@ impl Combined<'_> {
 
 /// PostgreSQL does not start when it keeps all connections back.
 fn connections(combined: &mut Combined<'_>) {
-    let all = combined.number("max_connections").unwrap_or(100.0);
+    let tuned = settings::tuned(combined.question);
+    let computed = tuned.get("max_connections").and_then(|text| text.parse().ok());
+    let all = combined.number("max_connections").or(computed).unwrap_or(100.0);
     let kept = combined.number("superuser_reserved_connections").unwrap_or(3.0)
         + combined.number("reserved_connections").unwrap_or(0.0);
     if kept >= all {

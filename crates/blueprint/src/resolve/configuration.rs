@@ -65,6 +65,7 @@ fn examine(question: &Question<'_>, findings: &mut Findings) -> UserConfiguratio
     let written = merged(texts, findings);
     let judged = parameters::judge(question, &written, findings);
     combined::check(question, &written, &judged.parameters, findings);
+    tuning(question, findings);
     UserConfiguration {
         parameters: judged.parameters,
         not_used: judged.not_used,
@@ -72,6 +73,17 @@ fn examine(question: &Question<'_>, findings: &mut Findings) -> UserConfiguratio
         user_conf,
         inline_conf,
     }
+}
+
+/// Patroni would use its default for fewer connections, and PostgreSQL has no more.
+fn tuning(question: &Question<'_>, findings: &mut Findings) {
+    let configuration = question.spec.configuration.as_ref();
+    let asked = configuration.and_then(|it| it.tuning.as_ref()?.max_connections);
+    findings.add_if(
+        asked.is_some_and(|count| !(25..=262_143).contains(&count)),
+        "spec.configuration.tuning.maxConnections",
+        "write 25 to 262143",
+    );
 }
 
 /// The parameters of both files. Later wins: inline over the Secret.

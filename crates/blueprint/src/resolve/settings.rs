@@ -14,6 +14,8 @@ use super::configuration::UserConfiguration;
 use super::{DEFAULT_SUPERUSER, Question};
 use crate::deployment_tools::inheritable_annotations;
 use crate::labels;
+use crate::pg::conf::Parameters;
+use crate::pg::tuning::{self, Size};
 use crate::pg::wal::WalBudget;
 use crate::quantity;
 use crate::resolved::{
@@ -100,12 +102,26 @@ pub(super) fn answer(
         user_conf: configuration.user_conf,
         inline_conf: configuration.inline_conf,
         user_parameters: configuration.parameters,
+        tuned: tuned(question),
         parameters_not_used: configuration.not_used,
         configuration_refused: configuration.refused,
         resources: resources(question),
         pod: pod(question),
         service_templates: spec.service_templates.clone(),
     }
+}
+
+/// Parameters computed from the size of a member.
+pub(super) fn tuned(question: &Question<'_>) -> Parameters {
+    let configuration = question.spec.configuration.as_ref();
+    let Some(tuning) = configuration.and_then(|it| it.tuning.as_ref()) else {
+        return Parameters::new();
+    };
+    let size = Size {
+        resources: &resources(question),
+        wal: WalBudget::of(volume(question)),
+    };
+    tuning::computed(tuning, &size)
 }
 
 /// `<db>`, which is ours to make; or the user's, which is made only when the caller knows that nobody else has it.

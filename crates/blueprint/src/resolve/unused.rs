@@ -142,16 +142,6 @@ fn data(spec: &PostgresSpec, found: &mut Vec<String>) {
 }
 
 fn operation(spec: &PostgresSpec, found: &mut Vec<String>) {
-    let tuning = spec
-        .configuration
-        .as_ref()
-        .and_then(|configuration| configuration.tuning.as_ref());
-    note(
-        found,
-        tuning.is_some_and(|tuning| tuning.disable_auto_tune != Some(true)),
-        "spec.configuration.tuning",
-        "only shared_buffers is computed",
-    );
     let auth = spec.auth_secret.as_ref();
     note(
         found,

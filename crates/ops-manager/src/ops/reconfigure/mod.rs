@@ -119,7 +119,6 @@ impl RequestType for Reconfigure {
         if restart == Restart::Auto && target.is_lowered() {
             changes.push("the primary restarts first, because a standby can't have less than it".into());
         }
-        changes.extend(request::not_acted_on(&op.spec).map(str::to_owned));
         Ok(Description {
             aim: "would change parameters of PostgreSQL".into(),
             changes,

@@ -47,15 +47,11 @@ pub fn check(spec: &PostgresOpsRequestSpec) -> Result<(), String> {
         );
     }
     let applied = applied(&request)?;
-    if secret(&request).is_none() && applied.is_empty() && !removes(&request) {
+    let says_nothing = secret(&request).is_none() && request.tuning.is_none();
+    if says_nothing && applied.is_empty() && !removes(&request) {
         return Err(format!(
             "spec.configuration has nothing that changes a parameter: write applyConfig with the key {USER_CONF}, configSecret, \
-             or removeCustomConfig: true{}",
-            if request.tuning.is_some() {
-                "; tuning is not acted on"
-            } else {
-                ""
-            }
+             tuning, or removeCustomConfig: true"
         ));
     }
     Ok(())
@@ -79,6 +75,7 @@ pub fn target(
         after.config_secret = None;
         after.secret_name = Some(name);
     }
+    after.tuning = request.tuning.clone().or(after.tuning);
     let applied = applied(&request)?;
     if !applied.is_empty() {
         let former = after.inline.get(USER_CONF).map_or("", String::as_str);
@@ -92,14 +89,6 @@ pub fn target(
         }
     }
     Ok(after)
-}
-
-/// What the request asks for and nothing acts on.
-pub fn not_acted_on(spec: &PostgresOpsRequestSpec) -> Option<&'static str> {
-    section(spec)
-        .tuning
-        .is_some()
-        .then_some("not acted on: tuning (only shared_buffers is computed)")
 }
 
 /// The section of the request.
@@ -150,7 +139,6 @@ mod tests {
                 "{applyConfig: {user.conf: '# nothing'}}",
                 "nothing that changes a parameter",
             ),
-            ("{tuning: {profile: oltp}}", "tuning is not acted on"),
             ("{applyConfig: {pg.conf: 'a = 1'}}", "the only key is user.conf"),
             (
                 "{applyConfig: {user.conf: \"a = 1\\nb\\nc = 'x\"}}",
@@ -171,6 +159,7 @@ mod tests {
             "{configSecret: {name: a}, restart: 'false'}",
             "{secretName: a}",
             "{removeCustomConfig: true}",
+            "{tuning: {profile: oltp}}",
         ] {
             assert_eq!(check(&spec(good)), Ok(()), "{good}");
         }
@@ -191,6 +180,14 @@ mod tests {
             ),
             ("{applyConfig: {user.conf: 'a = 1'}}", found),
             ("{removeCustomConfig: true}", "{}"),
+            (
+                "{tuning: {profile: dw}}",
+                "{secretName: s, inline: {user.conf: \"a = 1\\nb = 'x y'\"}, tuning: {profile: dw}}",
+            ),
+            (
+                "{removeCustomConfig: true, tuning: {profile: dw}}",
+                "{tuning: {profile: dw}}",
+            ),
             (
                 "{removeCustomConfig: true, configSecret: {name: t}, applyConfig: {user.conf: c = 3}}",
                 "{secretName: t, inline: {user.conf: \"c = '3'\\n\"}}",

@@ -21,8 +21,7 @@ pub const UPDATE: Step = Step::new(
         "every parameter is examined; then the members' configuration and what Patroni keeps for all members are written".into()
     },
     update,
-)
-.with_sub_conditions(ignored);
+);
 /// Members have read it.
 pub const RELOAD: Step = Step::new(
     conditions::RELOAD_PODS,
@@ -172,14 +171,6 @@ fn restore(op: &Operation, world: &World) -> StepResult {
         is_in_force(world, &target, Until::InForce)?;
     }
     Ok(Progress::Done)
-}
-
-/// What the request asks for and nothing acts on.
-fn ignored(op: &Operation, _: &World) -> Vec<SubCondition> {
-    let ignored = request::not_acted_on(&op.spec).into_iter();
-    ignored
-        .map(|words| SubCondition::note(conditions::NOT_ACTED_ON, words.to_owned()))
-        .collect()
 }
 
 /// Which members have every parameter, and what waits for a restart that the request did not want.
