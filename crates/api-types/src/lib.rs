@@ -31,6 +31,7 @@ pub mod petset;
 pub mod placement;
 pub mod pod_template;
 pub mod postgres;
+pub mod quantity;
 pub mod replication;
 pub mod reported;
 pub mod rows;

@@ -17,7 +17,7 @@ use crate::rolling;
 use crate::startup::{Startup, startup};
 use crate::trouble;
 use crate::world::{
-    Placement, World, controller_of, finished_phase, is_controlled_by, is_pending, is_terminating,
+    Placement, REVISION_LABEL, World, controller_of, finished_phase, is_controlled_by, is_pending, is_terminating,
     revision_of, seconds_to_available, seconds_to_replacement,
 };
 
@@ -250,7 +250,7 @@ impl<'a> Round<'a> {
                 seconds => self.wait(Wait::Cooldown { pod: name, seconds }),
             };
         }
-        self.keep_identity(ordinal, pod);
+        self.keep_labels(ordinal, pod);
         if is_pending(pod) {
             self.replace_outdated_claims(ordinal);
             self.create_missing_claims(ordinal);
@@ -305,9 +305,17 @@ impl<'a> Round<'a> {
         is_controlled_by(&pod.metadata, &self.desired.uid)
     }
 
-    fn keep_identity(&mut self, ordinal: i32, pod: &Pod) {
+    /// The labels of its identity, and the revision whose template it follows by now.
+    fn keep_labels(&mut self, ordinal: i32, pod: &Pod) {
+        let mut labels = Vec::new();
         if !identity::has_identity(self.desired, ordinal, &pod.metadata) {
-            let labels = identity::identity_labels(self.desired, ordinal).to_vec();
+            labels.extend(identity::identity_labels(self.desired, ordinal));
+        }
+        let wanted = self.revision_for(ordinal);
+        if revision_of(pod) != wanted.name && revision::has_followed_in_place(pod, self.world, &wanted) {
+            labels.push((REVISION_LABEL.to_owned(), wanted.name));
+        }
+        if !labels.is_empty() {
             self.plan.moves.push(Move::LabelPod {
                 seen: seen(&pod.metadata),
                 labels,
@@ -460,7 +468,10 @@ impl<'a> Round<'a> {
     fn member(&self, ordinal: i32, partition: i32, to: &str) -> rolling::Member {
         let ours = self.pods.get(&ordinal).copied().filter(|pod| self.is_ours(pod));
         let left_alone = |pod: &&Pod| !is_terminating(&pod.metadata) && finished_phase(pod).is_none();
-        let outdated = ours.filter(left_alone).is_some_and(|pod| revision_of(pod) != to);
+        let outdated = ours.filter(left_alone).is_some_and(|pod| {
+            let wanted = &self.plan.revisions.update;
+            revision_of(pod) != to && !revision::has_followed_in_place(pod, self.world, wanted)
+        });
         let seconds =
             ours.and_then(|pod| seconds_to_available(pod, self.desired.min_ready_seconds, self.now));
         rolling::Member {

@@ -3,8 +3,10 @@
 
 use std::collections::BTreeSet;
 
+use api_types::quantity;
 use k8s_openapi::api::apps::v1::ControllerRevision;
-use k8s_openapi::api::core::v1::PodTemplateSpec;
+use k8s_openapi::api::core::v1::{Container, Pod, PodTemplateSpec};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::runtime::RawExtension;
 use serde_json::json;
@@ -20,6 +22,9 @@ const HASH: usize = 10;
 const MAX_LABEL: usize = 63;
 /// Label of a revision with its hash, as StatefulSet's revisions have it.
 const HASH_LABEL: &str = "controller.kubernetes.io/hash";
+
+/// What can be changed of a container that runs (Kubernetes, "Resize CPU and Memory Resources assigned to Containers").
+const RESIZABLE: [&str; 2] = ["cpu", "memory"];
 
 /// A template with the name of its revision.
 #[derive(Clone, Debug, PartialEq)]
@@ -121,6 +126,45 @@ pub fn prune(desired: &Desired, world: &World, chosen: &Chosen) -> Vec<Move> {
 pub fn template_of(revision: &ControllerRevision) -> Option<PodTemplateSpec> {
     let template = revision.data.as_ref()?.0.pointer("/spec/template")?;
     serde_json::from_value(template.clone()).ok()
+}
+
+/// Whether a Pod of an older revision is as the new template would make it: the two differ in processors and memory of containers
+/// only, and the Pod was given those while it ran (`pods/resize`), as its node reports.
+pub fn has_followed_in_place(pod: &Pod, world: &World, to: &Revision) -> bool {
+    let mut made_from = world.revisions.iter().filter(|it| name_of(it) == revision_of(pod));
+    let Some(old) = made_from.find_map(template_of) else {
+        return false;
+    };
+    let mut wanted = to.template.spec.iter().flat_map(|spec| &spec.containers);
+    without_amounts(old) == without_amounts(to.template.clone())
+        && wanted.all(|container| has_resources(pod, container))
+}
+
+fn has_resources(pod: &Pod, wanted: &Container) -> bool {
+    let Some(amounts) = &wanted.resources else {
+        return true;
+    };
+    let mut containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    let asked = containers.find(|it| it.name == wanted.name);
+    let mut statuses = pod.status.iter().flat_map(|it| it.container_statuses.iter().flatten());
+    let running = statuses.find(|it| it.name == wanted.name);
+    quantity::has_all(asked.and_then(|it| it.resources.as_ref()), amounts, quantity::is_same)
+        && quantity::has_all(running.and_then(|it| it.resources.as_ref()), amounts, quantity::is_near)
+}
+
+/// A template in which every amount that can be given to a running container is the same. Names of amounts stay: none can be
+/// added or taken away so.
+fn without_amounts(mut template: PodTemplateSpec) -> PodTemplateSpec {
+    let containers = template.spec.iter_mut().flat_map(|spec| &mut spec.containers);
+    for resources in containers.filter_map(|container| container.resources.as_mut()) {
+        let lists = [resources.requests.as_mut(), resources.limits.as_mut()];
+        for (name, amount) in lists.into_iter().flatten().flatten() {
+            if RESIZABLE.contains(&name.as_str()) {
+                *amount = Quantity::default();
+            }
+        }
+    }
+    template
 }
 
 fn owned<'a>(desired: &Desired, world: &'a World) -> Vec<&'a ControllerRevision> {

@@ -3,15 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use blueprint::thousandths;
+use api_types::quantity::{is_near, is_same};
 use k8s_openapi::api::core::v1::{PodSpec, PodStatus, ResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use crate::world::{ContainerResources, Member};
-
-/// How far a running container may be from what its Pod asks for, one part in this many: a node counts processor time in
-/// slices and memory in pages.
-const PRECISION: i64 = 50;
 
 type Amounts = Option<BTreeMap<String, Quantity>>;
 
@@ -86,19 +82,6 @@ fn differs(container: &str, name: &str, what: &str, found: Option<&Quantity>, wa
         "the {what} of {name} of its container {container} is {found}, not {}",
         wanted.0
     )
-}
-
-/// Whether two amounts are the same, however they are written.
-pub fn is_same(one: &Quantity, other: &Quantity) -> bool {
-    one == other || thousandths(one).is_some() && thousandths(one) == thousandths(other)
-}
-
-fn is_near(found: &Quantity, wanted: &Quantity) -> bool {
-    match (thousandths(found), thousandths(wanted)) {
-        // The least processor time that a node gives is 10 thousandths.
-        (Some(found), Some(wanted)) => (found - wanted).abs() <= (wanted / PRECISION).max(10),
-        _ => false,
-    }
 }
 
 #[cfg(test)]

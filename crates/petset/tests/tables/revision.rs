@@ -1,13 +1,15 @@
 //! `revision`: which revision Pods are made from, what it is called, and which old ones go.
 
 use k8s_openapi::api::apps::v1::ControllerRevision;
+use k8s_openapi::api::core::v1::Pod;
+use petset::decide::decide;
 use petset::moves::Move;
 use petset::resolve::Desired;
 use petset::revision::{choose, prune, revision_name, template_of};
 use petset::world::World;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::build::{SET, desired, pod, revision};
+use crate::build::{SET, desired, now, pod, revision, world};
 
 /// The revision of an image, as it was written with this number.
 fn written(image: &str, number: i64) -> ControllerRevision {
@@ -225,5 +227,85 @@ fn a_revision_keeps_its_template_and_one_of_another_form_has_none() {
             serde_json::from_value(json!({"metadata": {"name": "x"}, "revision": 1, "data": data}))
                 .expect("a revision");
         assert_eq!(template_of(&other), None, "{data}");
+    }
+}
+
+fn with_resources(resources: &Value) -> Desired {
+    with_container(&json!({"resources": resources}))
+}
+
+fn with_container(more: &Value) -> Desired {
+    let mut container = json!({"name": "main", "image": "one"});
+    for (key, value) in more.as_object().expect("fields") {
+        container[key] = value.clone();
+    }
+    desired(json!({"spec": {"template": {"spec": {"containers": [container]}}}}))
+}
+
+/// The Pod of a template, which asks for these resources by now and runs with those.
+fn resized(old: &Desired, asked: &Value, running: &Value) -> Pod {
+    let container = json!({"name": "main", "image": "one", "resources": asked});
+    let status = json!({"name": "main", "image": "one", "imageID": "", "ready": true, "restartCount": 0,
+        "resources": running});
+    pod(
+        old,
+        0,
+        json!({"spec": {"containers": [container]}, "status": {"containerStatuses": [status]}}),
+    )
+}
+
+fn moves_between(old: &Desired, new: &Desired, pod: Pod) -> Vec<Move> {
+    let mut there = world(old, vec![pod], vec![]);
+    there.revisions.extend(world(new, vec![], vec![]).revisions);
+    decide(new, &there, now()).moves
+}
+
+/// A Pod that was given the new template's processors and memory while it ran is as that template would make it.
+#[test]
+fn a_pod_that_was_resized_in_place_gets_the_label_of_the_new_revision() {
+    let small = json!({"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"memory": "1Gi"}});
+    let large = json!({"requests": {"cpu": "1000m", "memory": "2Gi"}, "limits": {"memory": "2Gi"}});
+    // As the API server writes it, and as a node counts it.
+    let asked = json!({"requests": {"cpu": "1", "memory": "2Gi"}, "limits": {"memory": "2048Mi"}});
+    let running = json!({"requests": {"cpu": "1001m", "memory": "2Gi"}, "limits": {"memory": "2Gi"}});
+    let half = json!({"requests": {"cpu": "1", "memory": "2Gi"}, "limits": {"memory": "1Gi"}});
+    let with_limit =
+        json!({"requests": {"cpu": "1", "memory": "2Gi"}, "limits": {"memory": "2Gi", "cpu": "2"}});
+    let other_image = with_container(&json!({"resources": large, "image": "two"}));
+    let table = [
+        ("resized", with_resources(&large), &asked, &running, true),
+        ("not resized", with_resources(&large), &small, &small, false),
+        ("half of it", with_resources(&large), &half, &half, false),
+        ("asked for, and not done", with_resources(&large), &asked, &small, false),
+        ("asked for, and nothing reported", with_resources(&large), &asked, &Value::Null, false),
+        ("another amount in the list", with_resources(&with_limit), &with_limit, &with_limit, false),
+        ("another image too", other_image, &asked, &running, false),
+    ];
+    let old = with_resources(&small);
+    for (what, new, asked, running, expected) in table {
+        let moves = moves_between(&old, &new, resized(&old, asked, running));
+        let label = ("controller-revision-hash".to_owned(), revision(&new));
+        let is_labelled = moves
+            .iter()
+            .any(|each| matches!(each, Move::LabelPod { labels, .. } if *labels == [label.clone()]));
+        assert_eq!(is_labelled, expected, "{what}: {moves:?}");
+        assert!(!moves.iter().any(|each| matches!(each, Move::DeletePod { .. })), "{what}");
+    }
+}
+
+/// Where outdated Pods are this controller's task, one that has followed is not replaced.
+#[test]
+fn a_pod_that_was_resized_in_place_is_not_replaced() {
+    let template = |memory: &str| {
+        let container = json!({"name": "main", "image": "one", "resources": {"limits": {"memory": memory}}});
+        desired(json!({"spec": {"updateStrategy": {"type": "RollingUpdate"},
+            "template": {"spec": {"containers": [container]}}}}))
+    };
+    let (old, new) = (template("1Gi"), template("2Gi"));
+    for (live, expected) in [("2Gi", 0), ("1Gi", 1)] {
+        let live_resources = json!({"limits": {"memory": live}});
+        let moves = moves_between(&old, &new, resized(&old, &live_resources, &live_resources));
+        let deleted = moves.iter().filter(|each| matches!(each, Move::DeletePod { .. }));
+        assert_eq!(deleted.count(), expected, "{live}: {moves:?}");
     }
 }

@@ -6,11 +6,11 @@ use api_types::ops_request::{
     MODE_IN_PLACE, MODE_RESTART, PodResources, PostgresOpsRequestSpec, ResourceSettings,
     VerticalScalingRequest,
 };
-use blueprint::{Resolved, amount, exporter_resources, thousandths};
+use api_types::quantity::{amount, is_same, thousandths};
+use blueprint::{Resolved, exporter_resources};
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
-use crate::member::resources::is_same;
 
 /// Fewer bytes of memory are a mistake: `512m` is half a byte.
 const LEAST_MEMORY: i64 = 4 << 20;
