@@ -73,7 +73,7 @@ pub struct PlannedMember {
 pub enum PlannedRestart {
     /// It is.
     Always,
-    /// Only if its TLS handshake shows that it did not follow a reload.
+    /// Only if what is done without a restart does not reach it.
     IfNeeded,
     /// It is not.
     #[default]

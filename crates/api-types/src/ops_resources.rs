@@ -23,6 +23,12 @@ pub struct ResourcesPlan {
     /// The resources that it is to have.
     #[serde(default)]
     pub after: ResourceSettings,
+    /// Whether the containers get them while they run. Default `false`.
+    #[serde(default, skip_serializing_if = "crate::ops_status::is_false")]
+    pub in_place: bool,
+    /// Why they do not, although the request asks for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_in_place: Option<String>,
 }
 
 /// The fields of `Postgres.spec` that a `VerticalScaling` may change.

@@ -104,6 +104,9 @@ pub struct OperationProgress {
     /// UIDs of the Pods that are to be made anew, by Pod name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub pods: BTreeMap<String, String>,
+    /// How often containers of each Pod had been restarted when the operation began with it, by Pod name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub restarts: BTreeMap<String, i32>,
     /// Sessions of applications that were ended because the new settings do not admit them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sessions_ended: Option<i64>,
@@ -128,7 +131,7 @@ fn is_zero(number: &i32) -> bool {
     *number == 0
 }
 
-fn is_false(flag: &bool) -> bool {
+pub(crate) fn is_false(flag: &bool) -> bool {
     !flag
 }
 

@@ -64,7 +64,7 @@ pub use pg::in_force::{
     ParameterChange, changes, dynamic_patch, in_force, is_same_value, mark, needs_restart,
 };
 pub use pg::memory::{MemoryNeed, memory_limit};
-pub use pg::parameters::MARK;
+pub use pg::parameters::{MARK, is_shared_parameter};
 pub use pg::patroni::replication_ssl_mode;
 pub use pg::slots::{UserSlots, is_of_a_member};
 pub use quantity::{amount, thousandths};

@@ -4,6 +4,7 @@
 mod attempt;
 mod binding;
 mod certificate;
+mod cgroup;
 mod ecdsa;
 mod handshake;
 mod observed;
@@ -22,6 +23,7 @@ mod trust;
 pub use certificate::{
     CertificateError, CertificateFacts, chain_of_pem, facts_of_der, facts_of_pem, key_matches,
 };
+pub use cgroup::Cgroup;
 pub use handshake::{Answer, HandshakeError, Served, probe, probe_tcp};
 pub use observed::Observed;
 pub use patroni::{

@@ -1,11 +1,12 @@
 //! Everything an operation can do to the world. A new variant is an event: it widens what this operator may do. What
 //! concerns one domain alone is an enum in that domain's folder.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use api_types::cert_manager::Certificate;
 use api_types::{AppBinding, PauseHolder, PetSet};
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ResourceRequirements, Secret};
 
 use crate::section::SpecPatch;
 use crate::tls::effect::TlsEffect;
@@ -58,6 +59,15 @@ pub enum MemberEffect {
         pod: String,
         /// Its UID.
         uid: String,
+    },
+    /// Give the containers of the Pod, if it still has this UID, other resources while they run.
+    Resize {
+        /// The Pod.
+        pod: String,
+        /// Its UID.
+        uid: String,
+        /// Containers by name, with all that each asks for.
+        containers: BTreeMap<String, ResourceRequirements>,
     },
     /// Replace the standby's data by a copy of the primary's, unless Patroni is at it.
     Rebuild {
@@ -198,6 +208,7 @@ impl fmt::Display for MemberEffect {
                 write!(f, "end the sessions {}", crate::waiting::with_tls(*encrypted))
             }
             Self::Evict { pod, .. } => write!(f, "evict {pod}"),
+            Self::Resize { pod, .. } => write!(f, "resize {pod} in place"),
             Self::Rebuild { pod } => write!(f, "rebuild {pod} from the primary"),
             Self::Switchover { from, to } => write!(f, "switch over from {from} to {to}"),
             Self::Promote { pod } => write!(f, "promote {pod}"),

@@ -401,6 +401,8 @@ fn of_pod(pod: &Pod) -> Member {
             .get(SERVES_READS_LABEL)
             .is_some_and(|it| it == SERVES_READS),
         resources: resources::of(pod.spec.as_ref(), pod.status.as_ref()),
+        restarts: resources::restarts(pod.status.as_ref()),
+        resizing: resources::resizing(pod.status.as_ref()),
         files_token: pod.annotations().get(FILES_TOKEN).cloned(),
         ..Member::default()
     }

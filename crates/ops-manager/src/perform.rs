@@ -1,12 +1,13 @@
 //! Does what was decided. Besides the request's own status and finalizer, nothing else writes.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use api_types::vocabulary::{
     CHILDREN_MANAGER, FILES_TOKEN, OPS_MANAGER, PAUSED_BY, SERVES_READS, SERVES_READS_LABEL,
 };
 use api_types::{PauseHolder, Postgres, PostgresOpsRequest};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, ResourceRequirements};
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use runtime::{ApplyError, Eviction, ObjectId, apply, evict, merge_patch};
@@ -20,6 +21,9 @@ use crate::operation::Operation;
 use crate::reload_debounce::ReloadDebounce;
 use crate::section::SpecPatch;
 use crate::tls;
+
+/// Subresource by which resources of a Pod are changed while it runs.
+const RESIZE: &str = "resize";
 
 /// Performs one effect. What turns out to be done already, or to be somebody else's by now, is no error: the next look
 /// at the world decides anew.
@@ -79,6 +83,7 @@ async fn perform_member(
             Ok(())
         }
         MemberEffect::Evict { pod, uid } => evict_pod(client, seen, pod, uid).await,
+        MemberEffect::Resize { pod, uid, containers } => resize(client, seen, pod, uid, containers).await,
         MemberEffect::Rebuild { pod } => Connections::new(seen)?.rebuild(pod).await,
         MemberEffect::Switchover { from, to } => Connections::new(seen)?.switch_over(from, to).await,
         MemberEffect::Promote { pod } => Connections::new(seen)?.promote(pod).await,
@@ -104,6 +109,29 @@ async fn serve_reads(
     let value = if serve { SERVES_READS } else { "false" };
     let patch = json!({"metadata": {"uid": uid, "labels": {SERVES_READS_LABEL: value}}});
     patch_pod(client, pod, "label", patch).await
+}
+
+/// By the subresource, which changes nothing but resources. The UID is a precondition: another Pod of this name is left alone.
+async fn resize(
+    client: &Client,
+    seen: &Seen,
+    pod: &str,
+    uid: &String,
+    containers: &BTreeMap<String, ResourceRequirements>,
+) -> Result<(), Error> {
+    let Some(pod) = seen.pod(pod).filter(|pod| pod.metadata.uid.as_ref() == Some(uid)) else {
+        return Ok(());
+    };
+    let containers: Vec<Value> = containers
+        .iter()
+        .map(|(name, resources)| json!({"name": name, "resources": resources}))
+        .collect();
+    let patch = Patch::Strategic(json!({"metadata": {"uid": uid}, "spec": {"containers": containers}}));
+    let api: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
+    let outcome = api
+        .patch_subresource(RESIZE, &pod.name_any(), &as_ops_manager(), &patch)
+        .await;
+    tolerate_replaced("resize", pod, outcome)
 }
 
 async fn evict_pod(client: &Client, seen: &Seen, pod: &str, uid: &String) -> Result<(), Error> {
@@ -177,11 +205,21 @@ async fn touch(client: &Client, pod: &Pod, token: &str) -> Result<(), Error> {
 /// A Pod that is gone, or another one by now, is no error: the next look decides.
 async fn patch_pod(client: &Client, pod: &Pod, action: &'static str, patch: Value) -> Result<(), Error> {
     let api: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
-    let params = PatchParams {
+    let outcome = api
+        .patch(&pod.name_any(), &as_ops_manager(), &Patch::Merge(&patch))
+        .await;
+    tolerate_replaced(action, pod, outcome)
+}
+
+fn as_ops_manager() -> PatchParams {
+    PatchParams {
         field_manager: Some(OPS_MANAGER.to_owned()),
         ..PatchParams::default()
-    };
-    match api.patch(&pod.name_any(), &params, &Patch::Merge(&patch)).await {
+    }
+}
+
+fn tolerate_replaced(action: &'static str, pod: &Pod, outcome: kube::Result<Pod>) -> Result<(), Error> {
+    match outcome {
         Ok(_) => Ok(()),
         Err(source) => match ApplyError::new(action, ObjectId::of(pod), source) {
             ApplyError::Gone { .. } | ApplyError::Conflict { .. } => Ok(()),

@@ -142,6 +142,8 @@ pub struct Reads {
     pub dynamic_configuration: bool,
     /// The parameters that members have of their configuration.
     pub parameters: bool,
+    /// The control groups that members run in.
+    pub cgroups: bool,
     /// Secrets with a `user.conf`, besides the one that the spec names.
     pub user_confs: Vec<String>,
 }

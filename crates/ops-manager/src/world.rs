@@ -6,7 +6,9 @@ use api_types::postgres::DatabasePhase;
 use api_types::tls::{CertificateAlias, IssuerRef};
 use api_types::{PauseHolder, PetSet, Postgres, PostgresVersion};
 use blueprint::{CaBundle, Material, MemberTls};
-use instance::{LoadedConfiguration, LoadedParameters, Lsn, PendingChange, Replica, Slot, SslSessions};
+use instance::{
+    Cgroup, LoadedConfiguration, LoadedParameters, Lsn, PendingChange, Replica, Slot, SslSessions,
+};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -174,6 +176,10 @@ pub struct Member {
     pub serves_reads: bool,
     /// Resources of its containers, by name.
     pub resources: BTreeMap<String, ContainerResources>,
+    /// How often each of its containers was restarted, by name.
+    pub restarts: BTreeMap<String, i32>,
+    /// A change of its resources that kubelet has not finished.
+    pub resizing: Option<Resizing>,
     /// Value of the annotation that makes kubelet look at Secrets again.
     pub files_token: Option<String>,
     /// What its Patroni reports.
@@ -193,6 +199,15 @@ pub struct ContainerResources {
     pub running: Option<ResourceRequirements>,
 }
 
+/// A change of a Pod's resources that kubelet has not finished, with what kubelet says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resizing {
+    /// The node will never have room for it.
+    Infeasible(String),
+    /// It is put off, or under way.
+    Unfinished(String),
+}
+
 /// What a member reports in SQL.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerState {
@@ -210,6 +225,8 @@ pub struct ServerState {
     pub slots: BTreeMap<String, Slot>,
     /// Parameters as it has them; none when this type of request did not ask for any.
     pub parameters: Option<LoadedParameters>,
+    /// The control group that it runs in; none when this type of request did not ask for it, or the container does not show it.
+    pub cgroup: Option<Cgroup>,
 }
 
 /// The public files of a member, by what identifies them.

@@ -1,12 +1,11 @@
 //! Revisions of the Pod template, kept as `apps/v1 ControllerRevision`: which one Pods are made from, which name it
 //! has, and which old ones may go. Only the template is in a revision: replicas and placement don't change it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use api_types::quantity;
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::core::v1::{Container, Pod, PodTemplateSpec};
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::runtime::RawExtension;
 use serde_json::json;
@@ -148,20 +147,25 @@ fn has_resources(pod: &Pod, wanted: &Container) -> bool {
     let asked = containers.find(|it| it.name == wanted.name);
     let mut statuses = pod.status.iter().flat_map(|it| it.container_statuses.iter().flatten());
     let running = statuses.find(|it| it.name == wanted.name);
-    quantity::has_all(asked.and_then(|it| it.resources.as_ref()), amounts, quantity::is_same)
+    let limits = asked.and_then(|it| it.resources.as_ref()?.limits.as_ref());
+    // A limit can't be taken away from a container that runs.
+    let has_more = limits.into_iter().flat_map(BTreeMap::keys).any(|name| {
+        let wanted = amounts.limits.as_ref();
+        !wanted.is_some_and(|wanted| wanted.contains_key(name))
+    });
+    !has_more && quantity::has_all(asked.and_then(|it| it.resources.as_ref()), amounts, quantity::is_same)
         && quantity::has_all(running.and_then(|it| it.resources.as_ref()), amounts, quantity::is_near)
 }
 
-/// A template in which every amount that can be given to a running container is the same. Names of amounts stay: none can be
-/// added or taken away so.
+/// A template without what can be given to a container that runs.
 fn without_amounts(mut template: PodTemplateSpec) -> PodTemplateSpec {
     let containers = template.spec.iter_mut().flat_map(|spec| &mut spec.containers);
-    for resources in containers.filter_map(|container| container.resources.as_mut()) {
-        let lists = [resources.requests.as_mut(), resources.limits.as_mut()];
-        for (name, amount) in lists.into_iter().flatten().flatten() {
-            if RESIZABLE.contains(&name.as_str()) {
-                *amount = Quantity::default();
-            }
+    for container in containers {
+        let resources = container.resources.get_or_insert_default();
+        for list in [&mut resources.requests, &mut resources.limits] {
+            let mut others = list.take().unwrap_or_default();
+            others.retain(|name, _| !RESIZABLE.contains(&name.as_str()));
+            *list = (!others.is_empty()).then_some(others);
         }
     }
     template

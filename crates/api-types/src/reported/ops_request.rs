@@ -53,6 +53,8 @@ pub mod conditions {
         UPDATE_PET_SETS = "UpdatePetSets" in "", trouble;
         /// The Pod template has the new resources, and the members' configuration the `shared_buffers` that go with them.
         UPDATE_PET_SET_RESOURCES = "UpdatePetSetResources" in "", trouble;
+        /// The containers of every member have the resources, and none was restarted for it.
+        RESIZE_PODS = "ResizePods" in "", trouble;
         /// Every Pod was made anew.
         RESTART_NODES = "RestartNodes" in "", trouble;
         /// A part of a restart, `EvictPod--<pod>`: the Pod was evicted.
@@ -61,7 +63,7 @@ pub mod conditions {
         CHECK_POD_READY = "CheckPodReady" in "";
         /// A part of a restart, `CheckReplicaFunc--<pod>`: the new member leads, or streams from the primary.
         CHECK_REPLICA_FUNC = "CheckReplicaFunc" in "";
-        /// A part of a restart, `CheckPodResources--<pod>`: the new Pod has the resources.
+        /// A part of a change of resources, `CheckPodResources--<pod>`: the member has the resources.
         CHECK_POD_RESOURCES = "CheckPodResources" in "";
         /// A part of a restart: the primary is known.
         GET_PRIMARY = "GetPrimary" in "";

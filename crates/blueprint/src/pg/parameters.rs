@@ -28,6 +28,11 @@ pub const DYNAMIC: [&str; 11] = [
     "wal_log_hints",
 ];
 
+/// Whether a parameter is in Patroni's dynamic configuration, which all members share.
+pub fn is_shared_parameter(name: &str) -> bool {
+    DYNAMIC.contains(&name)
+}
+
 /// The least value that Patroni takes for a parameter, in its unit; it silently uses the default below that.
 pub const LEAST: [(&str, i32); 7] = [
     ("max_connections", 25),

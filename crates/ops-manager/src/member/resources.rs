@@ -4,10 +4,16 @@
 use std::collections::BTreeMap;
 
 use api_types::quantity::{is_near, is_same};
+use instance::Cgroup;
 use k8s_openapi::api::core::v1::{PodSpec, PodStatus, ResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
-use crate::world::{ContainerResources, Member};
+use crate::world::{ContainerResources, Member, Resizing};
+
+/// Conditions of a Pod while kubelet changes its resources, and the reason of the first when it never will.
+const RESIZE_PENDING: &str = "PodResizePending";
+const RESIZE_IN_PROGRESS: &str = "PodResizeInProgress";
+const INFEASIBLE: &str = "Infeasible";
 
 type Amounts = Option<BTreeMap<String, Quantity>>;
 
@@ -27,6 +33,54 @@ pub fn of(spec: Option<&PodSpec>, status: Option<&PodStatus>) -> BTreeMap<String
             (container.name.clone(), resources)
         })
         .collect()
+}
+
+/// How often each container was restarted, by name.
+pub fn restarts(status: Option<&PodStatus>) -> BTreeMap<String, i32> {
+    let all = status.into_iter().flat_map(|it| it.container_statuses.iter().flatten());
+    all.map(|it| (it.name.clone(), it.restart_count)).collect()
+}
+
+/// A change of resources that kubelet has not finished (Kubernetes, "Resize CPU and Memory Resources assigned to Containers").
+pub fn resizing(status: Option<&PodStatus>) -> Option<Resizing> {
+    let find = |type_: &str| {
+        let mut all = status?.conditions.iter().flatten();
+        all.find(|it| it.type_ == type_ && it.status == "True")
+    };
+    let condition = find(RESIZE_PENDING).or_else(|| find(RESIZE_IN_PROGRESS))?;
+    let reason = condition.reason.clone().unwrap_or_default();
+    let words = [Some(reason.clone()), condition.message.clone()];
+    let words: Vec<String> = words.into_iter().flatten().filter(|it| !it.is_empty()).collect();
+    let words = words.join(": ");
+    Some(if reason == INFEASIBLE {
+        Resizing::Infeasible(words)
+    } else {
+        Resizing::Unfinished(words)
+    })
+}
+
+/// Whether the control group of a container, as its processes read it, has these limits. What nobody can read says nothing.
+///
+/// # Errors
+/// In a few words, what it has instead.
+pub fn check_cgroup(cgroup: Option<&Cgroup>, wanted: &ResourceRequirements) -> Result<(), String> {
+    let Some(cgroup) = cgroup else {
+        return Ok(());
+    };
+    let limit = |name: &str| wanted.limits.as_ref().and_then(|all| all.get(name));
+    let memory = cgroup.memory_limit.map(|bytes| Quantity(bytes.to_string()));
+    let cpu = cgroup.cpu_limit.map(|it| Quantity(format!("{it}m")));
+    for (name, found) in [("memory", memory), ("cpu", cpu)] {
+        let Some(wanted) = limit(name) else { continue };
+        if !found.as_ref().is_some_and(|found| is_near(found, wanted)) {
+            let found = found.map_or("none".to_owned(), |it| it.0);
+            return Err(format!(
+                "the limit of {name} of its control group is {found}, not {}",
+                wanted.0
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Whether a container of a member has all these resources.

@@ -102,7 +102,7 @@ fn login(seen: &Seen, tls: TlsMode) -> Result<Login, String> {
 /// In a few words, why nothing is known.
 pub async fn look(seen: &Seen, address: &str, within: Duration) -> Result<(ServerState, Session), String> {
     let session = session(seen, address, within).await?;
-    let (role, files, configuration, sessions, replicas, slots, parameters) = tokio::join!(
+    let (role, files, configuration, sessions, replicas, slots, parameters, cgroup) = tokio::join!(
         session.role(),
         files(&session),
         session.configuration(),
@@ -110,6 +110,7 @@ pub async fn look(seen: &Seen, address: &str, within: Duration) -> Result<(Serve
         session.replicas(),
         session.slots(),
         parameters(seen, &session),
+        cgroup(seen, &session),
     );
     let said = |error: instance::SqlError| error_chain(&error);
     let server = ServerState {
@@ -120,6 +121,7 @@ pub async fn look(seen: &Seen, address: &str, within: Duration) -> Result<(Serve
         slots: slots.map_err(said)?,
         takes_writes: role.map_err(said)? == Role::Primary,
         parameters: parameters.map_err(said)?,
+        cgroup: cgroup.map_err(said)?,
     };
     Ok((server, session))
 }
@@ -132,6 +134,14 @@ async fn parameters(
         return Ok(None);
     }
     session.parameters(MARK).await.map(Some)
+}
+
+async fn cgroup(seen: &Seen, session: &Session) -> Result<Option<instance::Cgroup>, instance::SqlError> {
+    if seen.reads.cgroups {
+        session.cgroup().await
+    } else {
+        Ok(None)
+    }
 }
 
 /// Makes the server read its files again, as soon as they are these.

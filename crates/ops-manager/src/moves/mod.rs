@@ -4,5 +4,6 @@ pub mod children;
 pub mod failover;
 pub mod in_place;
 pub mod membership;
+pub mod parameters;
 pub mod pause;
 pub mod rolling;

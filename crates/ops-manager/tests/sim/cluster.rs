@@ -27,7 +27,7 @@ use ops_manager::tls::verification::subjects_of;
 use ops_manager::tls::world::{IssuedSecret, TlsWorld};
 use ops_manager::world::{
     Claim, ConfigSecret, ContainerResources, Files, Member, Members, Observed, PatroniState, ServedLeaf,
-    ServerState, TlsProbe, World,
+    Resizing, ServerState, TlsProbe, World,
 };
 use sha2::{Digest, Sha256};
 use testkit::authority::Authority;
@@ -66,6 +66,10 @@ pub(crate) struct Pod {
     revision: String,
     starting: u32,
     resources: BTreeMap<String, ContainerResources>,
+    resizing: Option<Resizing>,
+    restarts: i32,
+    /// Stands for the template that it was made from, without resources.
+    template: String,
     /// Parameters in force.
     pub parameters: Settings,
     token: Option<String>,
@@ -127,6 +131,14 @@ pub struct Cluster {
     pub terminating: BTreeSet<&'static str>,
     /// No node has room for a Pod that asks for more bytes of memory.
     pub room: i64,
+    /// A Pod whose node has no room for more, where others have.
+    pub full_node: Option<&'static str>,
+    /// Bytes of memory that every member can't give back.
+    pub used: i64,
+    /// A Pod of which a container is killed when it is resized.
+    pub killed_by_resize: Option<&'static str>,
+    /// Pods that were resized while they ran.
+    pub resized: Vec<String>,
     /// `user.conf` of Secrets, by name.
     pub user_confs: Settings,
     /// What Patroni keeps for all members.
@@ -213,6 +225,10 @@ impl Cluster {
             lost_reads: Vec::new(),
             terminating: BTreeSet::new(),
             room: i64::MAX,
+            full_node: None,
+            used: 100 << 20,
+            killed_by_resize: None,
+            resized: Vec::new(),
             user_confs,
             dynamic,
             restarts: Vec::new(),
@@ -338,6 +354,8 @@ impl Cluster {
             has_started: ready,
             serves_reads: pod.serves_reads,
             resources: pod.resources.clone(),
+            resizing: pod.resizing.clone(),
+            restarts: [("postgres".to_owned(), pod.restarts)].into(),
             files_token: pod.token.clone(),
             patroni: said(ready && self.silent != Some(name), patroni),
             probe: said(answers, probe),
@@ -383,6 +401,7 @@ impl Cluster {
                 values: pod.parameters.clone(),
                 pending: self.pending(pod).into_keys().collect(),
             }),
+            cgroup: Some(self.cgroup(pod)),
         }
     }
 

@@ -33,29 +33,124 @@ fn admission(cluster: &Cluster, spec: &str) -> Admission {
 
 #[test]
 fn resources_take_the_steps_that_are_written_down() {
+    for (name, mode) in [("resize", ""), ("resize-in-place", "mode: InPlace, ")] {
+        let mut cluster = Cluster::new(3);
+        cluster.sessions = SslSessions {
+            encrypted: 0,
+            plaintext: 3,
+        };
+        let spec = resize(&format!("{mode}{MORE}"));
+        let mut plan = planned(&mut cluster, &spec);
+        plan.sessions.counted_at = None;
+        let text = serde_yaml::to_string(&plan).expect("YAML");
+        expectorate::assert_contents(format!("tests/golden/plan-{name}.yaml"), &text);
+        let mut run = Run::new("resize", &spec, 0);
+        run.now = cluster.now;
+        assert_eq!(run.run(&mut cluster, CALM), OpsRequestPhase::Successful, "{:#?}", run.log);
+        expectorate::assert_contents(format!("tests/golden/{name}-3.log"), &(run.log.join("\n") + "\n"));
+        assert_eq!(cluster.memory(), memory(("2Gi", "2Gi")));
+        let proven = ["pg-0", "pg-1", "pg-2"].map(|pod| run.said(&format!("CheckPodResources--{pod}")));
+        assert!(proven.iter().all(|it| it.starts_with("True")), "{proven:?}");
+    }
+}
+
+/// No Pod is touched, the primary stays and is the last, and what only a restart brings is said.
+#[test]
+fn containers_that_run_get_the_resources() {
+    for disturbance in [CALM, Disturbance::killed_after(Some(1))] {
+        for replicas in [1, 3] {
+            let mut cluster = Cluster::new(replicas);
+            let (before, leader) = (cluster.uids(), cluster.leader.clone());
+            let mut run = Run::new("resize", &resize(&format!("mode: InPlace, {MORE}")), 0);
+            assert_eq!(run.run(&mut cluster, disturbance), OpsRequestPhase::Successful, "{:#?}", run.log);
+            assert_eq!((cluster.uids(), &cluster.leader), (before, &leader), "{:#?}", run.log);
+            assert!(cluster.evictions.is_empty() && cluster.restarts.is_empty(), "{:#?}", run.log);
+            assert_eq!(cluster.resized.last(), Some(&leader), "{:#?}", run.log);
+            assert_eq!(cluster.memory(), memory(("2Gi", "2Gi")));
+            assert_eq!(cluster.provisioner_would_change(), Vec::<&str>::new());
+            let waits = run.said("PendingRestart");
+            assert!(waits.contains("shared_buffers on pg-0"), "{waits}");
+        }
+    }
+}
+
+/// KubeDB's fallback, of that member alone.
+#[test]
+fn a_member_whose_node_has_no_room_is_recreated() {
     let mut cluster = Cluster::new(3);
-    cluster.sessions = SslSessions {
-        encrypted: 0,
-        plaintext: 3,
-    };
-    let spec = resize(&format!("mode: InPlace, {MORE}"));
-    let mut plan = planned(&mut cluster, &spec);
-    plan.sessions.counted_at = None;
-    let text = serde_yaml::to_string(&plan).expect("YAML");
-    expectorate::assert_contents("tests/golden/plan-resize.yaml", &text);
+    cluster.full_node = Some("pg-2");
+    let mut run = Run::new("resize", &resize(&format!("mode: InPlace, {MORE}")), 0);
+    assert_eq!(run.run(&mut cluster, CALM), OpsRequestPhase::Successful, "{:#?}", run.log);
+    assert_eq!(cluster.evictions, ["pg-2"], "{:#?}", run.log);
+    assert_eq!(cluster.memory(), memory(("2Gi", "2Gi")));
+    let reasons = run.status().progress.expect("progress").restart_reasons;
+    assert!(reasons["pg-2"].contains("Node didn't have enough capacity"), "{reasons:?}");
+}
+
+/// No node has room: what was resized is resized back, and no more than one Pod was recreated.
+#[test]
+fn resources_in_place_that_no_node_has_are_taken_back() {
+    for disturbance in [CALM, Disturbance::killed_after(Some(1))] {
+        let mut cluster = Cluster::new(3);
+        cluster.room = GIBIBYTE;
+        let (before, spec) = (cluster.uids(), cluster.postgres.spec.clone());
+        let mut run = Run::new("resize", &resize(&format!("mode: InPlace, {MORE}")), 0);
+        run.request.spec.timeout = Some("20s".into());
+        assert_eq!(run.run(&mut cluster, disturbance), OpsRequestPhase::Failed, "{:#?}", run.log);
+        for _ in 0..4 {
+            cluster.petset_ticks();
+        }
+        assert_eq!(cluster.memory(), memory(DEFAULT), "{:#?}", run.log);
+        assert_eq!(cluster.postgres.spec, spec);
+        assert_eq!(cluster.provisioner_would_change(), Vec::<&str>::new());
+        let after = cluster.uids();
+        let touched = before.iter().filter(|(pod, uid)| after[*pod] != **uid).count();
+        assert_eq!(touched, 1, "{:#?}", run.log);
+        assert!(run.said("RestoreDatabase").starts_with("True"), "{:#?}", run.log);
+    }
+}
+
+#[test]
+fn a_container_that_is_killed_by_it_ends_the_resize_and_all_is_as_before() {
+    let mut cluster = Cluster::new(3);
+    cluster.killed_by_resize = Some("pg-1");
+    let spec = cluster.postgres.spec.clone();
+    let mut run = Run::new("resize", &resize(&format!("mode: InPlace, {MORE}")), 0);
+    assert_eq!(run.run(&mut cluster, CALM), OpsRequestPhase::Failed);
+    assert!(run.said("Failed").contains("a container of Pod pg-1 was restarted"), "{}", run.said("Failed"));
+    assert_eq!(cluster.memory(), memory(DEFAULT), "{:#?}", run.log);
+    assert_eq!(cluster.postgres.spec, spec);
+    assert!(cluster.evictions.is_empty(), "{:#?}", run.log);
+}
+
+/// What a member uses now can't be known before it is looked at.
+#[test]
+fn memory_that_a_member_uses_is_not_taken_from_it() {
+    let mut cluster = Cluster::new(3);
+    cluster.used = 700 << 20;
+    let less = "postgres: {resources: {requests: {memory: 768Mi}, limits: {memory: 768Mi}}}";
+    let mut run = Run::new("resize", &resize(&format!("mode: InPlace, {less}")), 0);
+    assert_eq!(run.run(&mut cluster, CALM), OpsRequestPhase::Failed);
+    let failed = run.said("Failed");
+    assert!(failed.contains("uses 700Mi of memory that it can't give back"), "{failed}");
+    assert!(failed.contains("limits.memory: 778Mi or more"), "{failed}");
+    assert!(cluster.resized.is_empty(), "{:#?}", run.log);
+    assert_eq!(cluster.memory(), memory(DEFAULT), "{:#?}", run.log);
+}
+
+/// A Pod that runs keeps its quality of service: then the Pods are restarted, and the plan says so before.
+#[test]
+fn resources_of_another_quality_of_service_are_given_by_restarts() {
+    let mut cluster = Cluster::new(3);
+    let fixed = "postgres: {resources: {requests: {cpu: 1, memory: 1Gi}, limits: {cpu: 1, memory: 1Gi}}}";
+    let spec = resize(&format!("mode: InPlace, {fixed}"));
+    let plan = planned(&mut cluster, &spec);
+    let is_burstable = !plan.summary.contains("from Burstable to Guaranteed");
     let mut run = Run::new("resize", &spec, 0);
     run.now = cluster.now;
-    assert_eq!(run.run(&mut cluster, CALM), OpsRequestPhase::Successful);
-    expectorate::assert_contents("tests/golden/resize-3.log", &(run.log.join("\n") + "\n"));
-    assert_eq!(cluster.memory(), memory(("2Gi", "2Gi")));
-    assert!(
-        run.said("NotActedOn")
-            .contains("mode InPlace (the Pods are restarted)"),
-        "{}",
-        run.said("NotActedOn")
-    );
-    let proven = ["pg-0", "pg-1", "pg-2"].map(|pod| run.said(&format!("CheckPodResources--{pod}")));
-    assert!(proven.iter().all(|it| it.starts_with("True")), "{proven:?}");
+    assert_eq!(run.run(&mut cluster, CALM), OpsRequestPhase::Successful, "{:#?}", run.log);
+    // The agent's container decides whether the Pod as a whole can be Guaranteed.
+    assert_eq!(cluster.evictions.is_empty(), is_burstable, "{}: {:#?}", plan.summary, run.log);
 }
 
 /// A standby has no room on any node: the others were not touched, and it comes back as it was.

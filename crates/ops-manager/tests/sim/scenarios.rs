@@ -1,6 +1,7 @@
 //! Requests of every type, for the suite that all types go through.
 
 use api_types::ops_request::{ConfigurationSettings, OpsRequestPhase, ResourceSettings};
+use api_types::postgres::PostgresSpec;
 use api_types::rows::LastPrimary;
 
 use crate::cluster::{Cluster, Cure};
@@ -131,6 +132,11 @@ fn reconfigurations() -> Vec<Scenario> {
             of_secret,
         ),
         scenario("reconfigure-all-pods", &restarting(low, "true"), many),
+        scenario(
+            "reconfigure-tuning",
+            &request("tuning: {profile: web, maxConnections: 150}"),
+            plain,
+        ),
         scenario("reconfigure-never", &restarting(low, "false"), many),
         scenario("restart-lowered", "type: Restart", lowered),
     ]
@@ -165,6 +171,15 @@ fn resizes() -> Vec<Scenario> {
             resources.write(spec);
         })
     };
+    let tuned: fn() -> Cluster = || Cluster::of(3, |spec| tune(spec, "{profile: oltp}"));
+    let tuned_large: fn() -> Cluster = || {
+        Cluster::of(3, |spec| {
+            tune(spec, "{profile: dw}");
+            let resources = "{postgres: {requests: {cpu: 16, memory: 4Gi}, limits: {cpu: 16, memory: 4Gi}}}";
+            let resources: ResourceSettings = serde_yaml::from_str(resources).expect("resources");
+            resources.write(spec);
+        })
+    };
     let monitored: fn() -> Cluster = || {
         Cluster::of(3, |spec| {
             spec.monitor = serde_yaml::from_str("{agent: prometheus.io}").expect("a monitor");
@@ -180,6 +195,12 @@ fn resizes() -> Vec<Scenario> {
             &postgres(&format!("mode: InPlace, coordinator: {{}}, {MORE}")),
             || led_by(3, "pg-1"),
         ),
+        scenario("resize-in-place-1", &postgres(&format!("mode: InPlace, {MORE}")), || {
+            Cluster::new(1)
+        }),
+        scenario("resize-in-place-down", &postgres(&format!("mode: InPlace, {LESS}")), large),
+        scenario("resize-in-place-tuned", &postgres(&format!("mode: InPlace, {MORE}")), tuned),
+        scenario("resize-tuned-down", &postgres(LESS), tuned_large),
         scenario(
             "resize-exporter",
             &postgres("exporter: {resources: {limits: {memory: 300Mi}}}"),
@@ -188,11 +209,19 @@ fn resizes() -> Vec<Scenario> {
     ]
 }
 
+fn tune(spec: &mut PostgresSpec, tuning: &str) {
+    let settings = ConfigurationSettings {
+        tuning: Some(serde_yaml::from_str(tuning).expect("a tuning")),
+        ..ConfigurationSettings::default()
+    };
+    settings.write(spec);
+}
+
 /// Resources of the container `postgres` that are more than KubeDB's defaults.
 pub const MORE: &str =
     "postgres: {resources: {requests: {cpu: 700m, memory: 2Gi}, limits: {cpu: 1, memory: 2Gi}}}";
 /// Resources that are less than 4Gi.
-const LESS: &str = "postgres: {resources: {requests: {memory: 1Gi}, limits: {memory: 1536Mi}}}";
+const LESS: &str = "postgres: {resources: {requests: {cpu: 2, memory: 1Gi}, limits: {cpu: 2, memory: 1536Mi}}}";
 
 fn scenario(name: &str, spec: &str, cluster: fn() -> Cluster) -> Scenario {
     Scenario {

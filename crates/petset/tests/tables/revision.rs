@@ -278,7 +278,8 @@ fn a_pod_that_was_resized_in_place_gets_the_label_of_the_new_revision() {
         ("half of it", with_resources(&large), &half, &half, false),
         ("asked for, and not done", with_resources(&large), &asked, &small, false),
         ("asked for, and nothing reported", with_resources(&large), &asked, &Value::Null, false),
-        ("another amount in the list", with_resources(&with_limit), &with_limit, &with_limit, false),
+        ("another limit", with_resources(&with_limit), &with_limit, &with_limit, true),
+        ("a limit that the template has not", with_resources(&large), &with_limit, &with_limit, false),
         ("another image too", other_image, &asked, &running, false),
     ];
     let old = with_resources(&small);

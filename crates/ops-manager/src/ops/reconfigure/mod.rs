@@ -3,7 +3,6 @@
 //! Every parameter is examined before a member gets it. Members read them, and PostgreSQL restarts in its Pod where one needs
 //! that. The spec is committed when every member has them; until then the way back is the former configuration.
 
-mod follow;
 mod merge;
 mod request;
 mod states;

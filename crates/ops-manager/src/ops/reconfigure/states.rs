@@ -1,50 +1,14 @@
 //! The members' configuration before and after a change of parameters, and what is different.
 
 use api_types::ops_request::{ConfigurationPlan, ConfigurationSettings};
-use blueprint::{MemoryNeed, ParameterChange, Resolved, memory_limit, recorded_hash};
-use serde_json::Value;
+use blueprint::{MemoryNeed, Resolved, memory_limit};
 
 use super::plan_of;
-use crate::effect::{Effect, MemberEffect};
-use crate::member::sql;
-use crate::moves::children::{self, RenderedState};
+use crate::moves::parameters::Target;
 use crate::operation::Operation;
 use crate::section;
 use crate::step::{self, Progress, StepResult};
-use crate::tls::verification::TargetConfig;
-use crate::waiting::WaitingOn;
 use crate::world::{Observed, World};
-
-/// What members are to have.
-pub struct Target {
-    /// The objects.
-    pub state: RenderedState,
-    /// The configuration that it comes from; none when that can't be built.
-    pub before: Option<Resolved>,
-    /// What is different between the two.
-    pub changes: Vec<ParameterChange>,
-}
-
-impl Target {
-    /// Whether a parameter needs a restart.
-    pub fn needs_restart(&self) -> bool {
-        self.changes.iter().any(|change| change.needs_restart)
-    }
-
-    /// Whether a parameter goes down that the primary must take before a standby can.
-    pub fn is_lowered(&self) -> bool {
-        self.changes.iter().any(|change| change.is_lowered)
-    }
-
-    /// The files by which it reaches the members.
-    pub fn files(&self) -> TargetConfig {
-        let hash = recorded_hash(&self.state.children.config_secret.metadata);
-        TargetConfig {
-            token: hash.unwrap_or_default().to_owned(),
-            files: sql::files_of(&self.state),
-        }
-    }
-}
 
 /// The plan that was fixed when the operation began.
 ///
@@ -77,31 +41,20 @@ pub fn way_back(op: &Operation, world: &World) -> StepResult<Target> {
     between(world, &plan.after, &plan.found)
 }
 
+/// A configuration that can't be read is in nobody's file.
 fn between(world: &World, from: &ConfigurationSettings, to: &ConfigurationSettings) -> StepResult<Target> {
-    let before = match state(world, from) {
-        Ok(state) => Some(state.resolved),
-        // A configuration that can't be built is in nobody's file.
-        Err(Progress::Impossible(_)) => None,
-        Err(other) => return Err(other),
-    };
-    let state = state(world, to)?;
-    let changes = blueprint::changes(before.as_ref(), &state.resolved);
-    Ok(Target {
-        state,
-        before,
-        changes,
-    })
-}
-
-fn state(world: &World, settings: &ConfigurationSettings) -> StepResult<RenderedState> {
-    if let Some(name) = settings.secret()
-        && world.other_user_confs.get(name) == Some(&Observed::Absent)
-    {
+    if let Some(name) = to.secret().filter(|_| lacks_secret(world, to)) {
         return Err(Progress::Impossible(format!(
             "the Secret {name} does not exist, or has no key user.conf; put the parameters there, then create the request again"
         )));
     }
-    children::rendered_with(world, settings)
+    let from = (!lacks_secret(world, from)).then_some(from);
+    Target::between(world, from, to)
+}
+
+fn lacks_secret(world: &World, settings: &ConfigurationSettings) -> bool {
+    let name = settings.secret();
+    name.is_some_and(|name| world.other_user_confs.get(name) == Some(&Observed::Absent))
 }
 
 /// Parameters that are not the user's are refused here, where the provisioner only leaves them out; and so is what the memory
@@ -133,31 +86,4 @@ pub fn is_acceptable(before: Option<&Resolved>, after: &Resolved) -> Result<(), 
         )),
         _ => Ok(()),
     }
-}
-
-/// What has to be written for the members to get it.
-///
-/// # Errors
-/// What is waited for.
-pub fn effects(world: &World, target: &Target) -> StepResult<Vec<Effect>> {
-    let mut effects = children::config_effects(world, &target.state)?;
-    let members = world.members.as_ref();
-    let now: Option<&Value> = members.and_then(|members| members.dynamic_configuration.as_ref());
-    let any = world
-        .leader()
-        .or(world.members().keys().next().map(String::as_str));
-    let (Some(pod), Some(now)) = (any, now) else {
-        // Whether Patroni answers may depend on the file.
-        return if effects.is_empty() {
-            Err(WaitingOn::DynamicConfiguration.into())
-        } else {
-            Ok(effects)
-        };
-    };
-    let patch = blueprint::dynamic_patch(target.before.as_ref(), &target.state.resolved, now);
-    effects.extend(patch.map(|patch| {
-        let (pod, patch) = (pod.to_owned(), Box::new(patch));
-        Effect::from(MemberEffect::ConfigurePatroni { pod, patch })
-    }));
-    Ok(effects)
 }

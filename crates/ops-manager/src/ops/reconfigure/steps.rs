@@ -2,10 +2,9 @@
 
 use api_types::reported::ops_request::conditions;
 
-use super::follow::{self, Until};
 use super::request::{self, Restart};
-use super::states::{self, Target};
-use super::words;
+use super::states;
+use crate::moves::parameters::{self, Target, Until};
 use crate::moves::{children, in_place, rolling};
 use crate::operation::Operation;
 use crate::section;
@@ -29,7 +28,7 @@ pub const RELOAD: Step = Step::new(
     |_, _| "every member reads its configuration, and is seen to have read it".into(),
     |op, world| {
         let target = written(op, world)?;
-        follow::reload(world, &target)
+        parameters::reload(world, &target)
     },
 );
 /// PostgreSQL restarts where a parameter needs it.
@@ -81,13 +80,13 @@ pub const RESTORE: Step = Step::new(
 
 fn update(op: &Operation, world: &World) -> StepResult {
     let target = states::target(op, world)?;
-    Ok(Progress::of(states::effects(world, &target)?))
+    Ok(Progress::of(parameters::effects(world, &target)?))
 }
 
 /// The target, once its objects are as it wants them.
 fn written(op: &Operation, world: &World) -> StepResult<Target> {
     let target = states::target(op, world)?;
-    Progress::of(states::effects(world, &target)?).require_done()?;
+    Progress::of(parameters::effects(world, &target)?).require_done()?;
     Ok(target)
 }
 
@@ -128,7 +127,7 @@ fn restart_all(op: &Operation, world: &World) -> StepResult {
     noted(op, world, &all)?;
     in_place::lowered_first(world)?;
     rolling::restart(op, world, &|_: &str, member: &Member| {
-        follow::check(member, &target, Until::Read)
+        parameters::check(member, &target, Until::Read)
     })?
     .require_done()?;
     in_place::restart_pending(world)?;
@@ -154,7 +153,7 @@ fn until(op: &Operation) -> Until {
 
 fn is_in_force(world: &World, target: &Target, until: Until) -> Result<(), WaitingOn> {
     world.all_seen()?;
-    let outdated = follow::outdated(world, target, until);
+    let outdated = parameters::outdated(world, target, until);
     if outdated.is_empty() {
         return Ok(());
     }
@@ -164,8 +163,8 @@ fn is_in_force(world: &World, target: &Target, until: Until) -> Result<(), Waiti
 /// PostgreSQL is restarted only where this operation did that: what waited before goes on waiting.
 fn restore(op: &Operation, world: &World) -> StepResult {
     let target = states::way_back(op, world)?;
-    Progress::of(states::effects(world, &target)?).require_done()?;
-    follow::reload(world, &target)?.require_done()?;
+    Progress::of(parameters::effects(world, &target)?).require_done()?;
+    parameters::reload(world, &target)?.require_done()?;
     if !op.progress.pods.is_empty() {
         in_place::restart_pending(world)?;
         is_in_force(world, &target, Until::InForce)?;
@@ -182,37 +181,11 @@ fn proven(op: &Operation, world: &World) -> Vec<SubCondition> {
         .members()
         .iter()
         .map(|(pod, member)| {
-            let has_all = follow::check(member, &target, Until::InForce).is_ok();
+            let has_all = parameters::check(member, &target, Until::InForce).is_ok();
             SubCondition::of_pod(conditions::CHECK_PARAMETERS, "check parameters", pod, has_all)
         })
         .collect();
-    let waiting: Vec<(String, Vec<String>)> = in_place::pending(world)
-        .into_iter()
-        .map(|(pod, member)| (pod.to_owned(), names(member)))
-        .collect();
-    if until(op) == Until::Read && !waiting.is_empty() {
-        parts.push(SubCondition::note(
-            conditions::PENDING_RESTART,
-            words::pending(&waiting),
-        ));
-    }
+    let waiting = parameters::waiting_for_restart(world).filter(|_| until(op) == Until::Read);
+    parts.extend(waiting.map(|words| SubCondition::note(conditions::PENDING_RESTART, words)));
     parts
-}
-
-/// The parameters that wait for a restart of this member.
-fn names(member: &Member) -> Vec<String> {
-    let by_patroni = member
-        .patroni
-        .present()
-        .into_iter()
-        .flat_map(|state| state.pending.keys());
-    let server = member
-        .server
-        .present()
-        .and_then(|server| server.parameters.as_ref());
-    let by_server = server.into_iter().flat_map(|parameters| &parameters.pending);
-    let mut all: Vec<String> = by_patroni.chain(by_server).cloned().collect();
-    all.sort();
-    all.dedup();
-    all
 }

@@ -41,10 +41,3 @@ pub fn of_member(restart: Restart, needs_restart: bool) -> (PlannedRestart, &'st
         (_, false) => (PlannedRestart::Never, "it reads the parameters by a reload"),
     }
 }
-
-/// Which parameters wait for a restart, on which members.
-pub fn pending(all: &[(String, Vec<String>)]) -> String {
-    let member = |(pod, names): &(String, Vec<String>)| format!("{} on {pod}", names.join(", "));
-    let all: Vec<String> = all.iter().map(member).collect();
-    format!("these wait for a restart: {}", all.join("; "))
-}

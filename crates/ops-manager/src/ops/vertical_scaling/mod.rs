@@ -1,26 +1,32 @@
 //! `VerticalScaling`: the members' containers get other resources.
 //!
-//! The members are restarted one by one, standbys first; each is seen to have the resources and to be healthy before the next
-//! one goes. The spec is committed when all are. Until then the way back is the old template.
+//! The members are restarted one by one, standbys first, or with `mode: InPlace` resized while they run; each is seen to have the
+//! resources and to be healthy before the next one's turn. The spec is committed when all are. Until then the way back is the old
+//! template.
 
 mod request;
+mod resize;
+mod states;
 mod steps;
 mod words;
 
+use api_types::Postgres;
 use api_types::ops_request::{
     OperationProgress, OpsRequestType, PlannedMember, PlannedRestart, PostgresOpsRequestSpec,
     ResourceSettings, ResourcesPlan,
 };
 use api_types::vocabulary::{EXPORTER_CONTAINER, POSTGRES_CONTAINER};
 use blueprint::{MemoryNeed, Resolved, container_resources, exporter_resources, memory_limit};
+use k8s_openapi::api::core::v1::PodSpec;
 
 use crate::admit::{self, Admission};
 use crate::moves::{children, rolling};
 use crate::operation::Operation;
-use crate::request_type::{Description, EndedSessions, Proposal, RequestType};
+use crate::request_type::{Description, EndedSessions, Proposal, Reads, RequestType};
 use crate::step::{Step, StepResult};
 use crate::world::World;
-use steps::{FINISH, RESTART, RESTORE, UPDATE};
+use states::Wanted;
+use steps::{FINISH, RESIZE, RESTART, RESTART_REST, RESTORE, UPDATE};
 
 /// Gives members other resources.
 pub struct VerticalScaling;
@@ -42,6 +48,15 @@ impl RequestType for VerticalScaling {
         request::check(spec)
     }
 
+    fn reads(&self, _: &Operation, _: &Postgres) -> Reads {
+        Reads {
+            dynamic_configuration: true,
+            parameters: true,
+            cgroups: true,
+            ..Reads::default()
+        }
+    }
+
     fn plan(
         &self,
         op: &Operation,
@@ -58,18 +73,30 @@ impl RequestType for VerticalScaling {
             world,
             &children::followed_with(world, &after).map_err(admit::wait_for)?,
         )?;
-        memory_suffices(&before, &resolved).map_err(Admission::Refuse)?;
+        let possible = resize::is_possible(&pod_spec(&before), &pod_spec(&resolved));
+        let in_place = request::is_in_place(&op.spec) && possible.is_ok();
+        memory_suffices(&before, &resolved, in_place).map_err(Admission::Refuse)?;
         if found == after && every_member_has(world, &resolved).map_err(admit::wait_for)? {
             return Err(Admission::NothingToDo(
                 "Nothing to change: the members have these resources already".into(),
             ));
         }
-        progress.change.vertical_scaling = Some(ResourcesPlan { found, after });
+        progress.change.vertical_scaling = Some(ResourcesPlan {
+            found,
+            after,
+            in_place,
+            not_in_place: possible.err().filter(|_| request::is_in_place(&op.spec)),
+        });
         Ok(())
     }
 
-    fn recipe(&self, _: &Operation) -> Vec<Step> {
-        vec![UPDATE, RESTART, FINISH]
+    fn recipe(&self, op: &Operation) -> Vec<Step> {
+        let plan = op.progress.change.vertical_scaling.as_ref();
+        if plan.is_some_and(|plan| plan.in_place) {
+            vec![UPDATE, RESIZE, RESTART_REST, FINISH]
+        } else {
+            vec![UPDATE, RESTART, FINISH]
+        }
     }
 
     fn restore(&self) -> Option<Step> {
@@ -77,30 +104,51 @@ impl RequestType for VerticalScaling {
     }
 
     fn describe(&self, op: &Operation, world: &World) -> StepResult<Description> {
-        let plan = steps::plan(op)?;
-        let before = children::rendered_with(world, &plan.found)?;
-        let after = children::rendered_with(world, &plan.after)?;
-        let is_new_template = !children::pet_set_effects(world, &after)?.is_empty();
-        let members = members(world, is_new_template)?;
-        let mut changes = words::changes(&before.resolved, &after.resolved);
-        let ignored = request::not_acted_on(&op.spec, after.resolved.monitor.is_some());
+        let plan = states::plan(op)?;
+        let wanted = states::target(op, world)?;
+        let before = children::rendered_with(world, &plan.found)?.resolved;
+        let after = &wanted.target.state.resolved;
+        let is_new_template = !children::pet_set_effects(world, &wanted.target.state)?.is_empty();
+        let members = members(world, &wanted, plan.in_place, is_new_template)?;
+        let mut changes = words::changes(&before, after, plan.in_place);
+        let why = plan.not_in_place.as_deref();
+        let ignored = request::not_acted_on(&op.spec, after.monitor.is_some(), why);
         changes.extend((!ignored.is_empty()).then(|| words::not_acted_on(&ignored)));
+        let sessions = if plan.in_place {
+            EndedSessions::default()
+        } else {
+            EndedSessions::of_restarted(&members)
+        };
         Ok(Description {
             aim: "would give the members other resources".into(),
             changes,
-            sessions: EndedSessions::of_restarted(&members),
+            sessions,
             members,
             ..Description::default()
         })
     }
 }
 
+fn pod_spec(resolved: &Resolved) -> PodSpec {
+    blueprint::build(resolved).pet_set.spec.template.spec.unwrap_or_default()
+}
+
 /// What becomes of each member. One that was made from the template that there is has the resources already.
-fn members(world: &World, is_new_template: bool) -> StepResult<Vec<PlannedMember>> {
+fn members(
+    world: &World,
+    wanted: &Wanted,
+    in_place: bool,
+    is_new_template: bool,
+) -> StepResult<Vec<PlannedMember>> {
     let revision = rolling::revision(world)?;
     let member = |(pod, member): (&String, &crate::world::Member)| {
         let is_outdated = is_new_template || member.revision != revision;
-        let (restart, reason) = if is_outdated {
+        let (restart, reason) = if in_place && wanted.check(member).is_err() {
+            (
+                PlannedRestart::IfNeeded,
+                "it is resized while it runs; its Pod is recreated only if its node has no room",
+            )
+        } else if is_outdated {
             (
                 PlannedRestart::Always,
                 "its Pod is recreated with the new resources",
@@ -139,8 +187,11 @@ fn every_member_has(world: &World, resolved: &Resolved) -> Result<bool, crate::w
 ///
 /// # Errors
 /// The sentence that says what to write.
-fn memory_suffices(before: &Resolved, after: &Resolved) -> Result<(), String> {
+fn memory_suffices(before: &Resolved, after: &Resolved, in_place: bool) -> Result<(), String> {
     let need = MemoryNeed::of(after);
+    let running = MemoryNeed::of(before);
+    // Without a restart the old ones stay.
+    let need = if in_place && running.bytes() > need.bytes() { running } else { need };
     match (memory_limit(before), memory_limit(after)) {
         (old, Some(new)) if new < need.bytes() && old.is_none_or(|old| new < old) => Err(format!(
             "the memory limit of the container postgres would be {}Mi, which is too little: {need}. Write \

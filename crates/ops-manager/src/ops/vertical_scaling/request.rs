@@ -82,18 +82,18 @@ pub fn target(
 }
 
 /// What the request asks for and nothing acts on, each in a few words.
-pub fn not_acted_on(spec: &PostgresOpsRequestSpec, has_exporter: bool) -> Vec<String> {
+pub fn not_acted_on(
+    spec: &PostgresOpsRequestSpec,
+    has_exporter: bool,
+    not_in_place: Option<&str>,
+) -> Vec<String> {
     let scaling = section(spec);
-    let is_in_place = |mode: &Option<String>| mode.as_deref() == Some(MODE_IN_PLACE);
+    let in_place = not_in_place.map(|why| format!("mode InPlace: {why}, so the Pods are restarted"));
     let places = |resources: &Option<PodResources>| {
         let resources = resources.as_ref();
         resources.is_some_and(|it| it.node_selection_policy.is_some() || it.topology.is_some())
     };
     let all = [
-        (
-            is_in_place(&spec.mode) || is_in_place(&scaling.mode),
-            "mode InPlace (the Pods are restarted)",
-        ),
         (spec.memory_policy.is_some(), "memoryPolicy"),
         (
             places(&scaling.postgres),
@@ -110,10 +110,15 @@ pub fn not_acted_on(spec: &PostgresOpsRequestSpec, has_exporter: bool) -> Vec<St
             "exporter (the Postgres has no spec.monitor)",
         ),
     ];
-    all.into_iter()
-        .filter(|(is_there, _)| *is_there)
-        .map(|(_, words)| words.to_owned())
-        .collect()
+    let others = all.into_iter().filter(|(is_there, _)| *is_there);
+    let others = others.map(|(_, words)| words.to_owned());
+    in_place.into_iter().chain(others).collect()
+}
+
+/// Whether the containers are to get the resources while they run.
+pub fn is_in_place(spec: &PostgresOpsRequestSpec) -> bool {
+    let modes = [spec.mode.clone(), section(spec).mode];
+    modes.into_iter().flatten().any(|mode| mode == MODE_IN_PLACE)
 }
 
 fn section(spec: &PostgresOpsRequestSpec) -> VerticalScalingRequest {

@@ -1,17 +1,12 @@
 //! The steps of a change of resources.
 
-use api_types::ops_request::ResourcesPlan;
 use api_types::reported::ops_request::conditions;
-use api_types::vocabulary::{EXPORTER_CONTAINER, POSTGRES_CONTAINER};
-use blueprint::{Resolved, exporter_resources};
 
-use super::{request, words};
-use crate::member::resources;
-use crate::moves::children::{self, RenderedState};
-use crate::moves::rolling;
+use super::{request, resize, states, words};
+use crate::moves::{in_place, parameters, rolling};
 use crate::operation::Operation;
 use crate::section;
-use crate::step::{self, EndsPods, Progress, Step, StepResult, SubCondition};
+use crate::step::{EndsPods, Progress, Step, StepResult, SubCondition};
 use crate::world::{Member, World};
 
 /// The template has the new resources.
@@ -23,8 +18,7 @@ pub const UPDATE: Step = Step::new(
     },
     update,
 )
-.with_sub_conditions(ignored)
-.without_members();
+.with_sub_conditions(ignored);
 /// Every member has them.
 pub const RESTART: Step = Step::new(
     conditions::RESTART_NODES,
@@ -33,6 +27,27 @@ pub const RESTART: Step = Step::new(
     restart,
 )
 .ending_pods(|_| EndsPods::Always)
+.with_sub_conditions(restarted);
+/// Every member has them without a restart.
+pub const RESIZE: Step = Step::new(
+    conditions::RESIZE_PODS,
+    "Successfully resized all nodes in place",
+    |_, _| {
+        "the containers get the resources while they run, one member after the other: the standbys, then the primary; each is seen to \
+         have them"
+            .into()
+    },
+    resize,
+)
+.with_sub_conditions(resized);
+/// Members that their nodes have no room for are recreated.
+pub const RESTART_REST: Step = Step::new(
+    conditions::RESTART_NODES,
+    "Successfully restarted the nodes that could not be resized in place",
+    |_, _| "Pods that their nodes have no room for are recreated; none otherwise".into(),
+    restart,
+)
+.ending_pods(|_| EndsPods::IfNeeded)
 .with_sub_conditions(restarted);
 /// The spec says them.
 pub const FINISH: Step = Step::new(
@@ -53,70 +68,53 @@ pub const RESTORE: Step = Step::new(
     restore,
 );
 
-/// The plan that was fixed when the operation began.
-///
-/// # Errors
-/// [`Progress::Impossible`] when it is gone.
-pub fn plan(op: &Operation) -> StepResult<&ResourcesPlan> {
-    step::planned(op.progress.change.vertical_scaling.as_ref())
-}
-
-/// The configuration is written first: a new Pod with less memory must not start with the old `shared_buffers`.
-fn children_are(world: &World, state: &RenderedState) -> StepResult<()> {
-    // Before anything is written: it may turn out that the template must not be.
-    let pet_set = children::pet_set_effects(world, state)?;
-    let mut effects = children::config_effects(world, state)?;
-    effects.extend(pet_set);
-    Progress::of(effects).require_done()?;
-    Ok(children::template_is_observed(world)?)
-}
-
 /// The user's Secret with parameters is read here for the first time, so the memory is reckoned again.
 fn update(op: &Operation, world: &World) -> StepResult {
-    let plan = plan(op)?;
-    let before = children::rendered_with(world, &plan.found)?;
-    let after = children::rendered_with(world, &plan.after)?;
-    super::memory_suffices(&before.resolved, &after.resolved).map_err(Progress::Impossible)?;
-    children_are(world, &after)?;
+    let wanted = states::target(op, world)?;
+    if let Some(before) = &wanted.target.before {
+        let after = &wanted.target.state.resolved;
+        super::memory_suffices(before, after, states::plan(op)?.in_place).map_err(Progress::Impossible)?;
+    }
+    states::children_are(world, &wanted)?;
     Ok(Progress::Done)
 }
 
 fn restart(op: &Operation, world: &World) -> StepResult {
-    let state = children::rendered_with(world, &plan(op)?.after)?;
-    children_are(world, &state)?;
-    rolling::restart(op, world, &|_: &str, member: &Member| {
-        has_resources(member, &state.resolved)
-    })
+    let wanted = states::target(op, world)?;
+    states::children_are(world, &wanted)?;
+    in_place::lowered_first(world)?;
+    rolling::restart(op, world, &|_: &str, member: &Member| wanted.check(member))
+}
+
+fn resize(op: &Operation, world: &World) -> StepResult {
+    let wanted = states::target(op, world)?;
+    states::children_are(world, &wanted)?;
+    resize::everywhere(op, world, &wanted)?;
+    parameters::reload(world, &wanted.target)
 }
 
 fn finish(op: &Operation, world: &World) -> StepResult {
-    let plan = plan(op)?;
-    let state = children::rendered_with(world, &plan.after)?;
-    world.all_pass(|_, member| has_resources(member, &state.resolved))?;
+    let plan = states::plan(op)?;
+    let wanted = states::target(op, world)?;
+    world.all_pass(|_, member| wanted.check(member))?;
     section::commit(world, &plan.found, &plan.after)?;
     Ok(Progress::Done)
 }
 
-/// Only Pods that this operation made are made again: a member that was behind its template before stays as it is.
+/// What runs on is resized back, and of the Pods only those that this operation made are made again: a member that was behind its
+/// template before stays as it is.
 fn restore(op: &Operation, world: &World) -> StepResult {
-    let plan = plan(op)?;
-    let wanted = if section::is_written(op, world, &plan.found, &plan.after)? {
-        &plan.after
-    } else {
-        &plan.found
-    };
-    let state = children::rendered_with(world, wanted)?;
-    children_are(world, &state)?;
-    rolling::take_back(op, world, &|_: &str, member: &Member| {
-        has_resources(member, &state.resolved)
-    })
-}
-
-fn has_resources(member: &Member, resolved: &Resolved) -> Result<(), String> {
-    resources::check(member, POSTGRES_CONTAINER, &resolved.resources)?;
-    exporter_resources(resolved).map_or(Ok(()), |wanted| {
-        resources::check(member, EXPORTER_CONTAINER, &wanted)
-    })
+    let wanted = states::way_back(op, world)?;
+    states::children_are(world, &wanted)?;
+    let was_resized = states::plan(op)?.in_place && !op.progress.pods.is_empty();
+    if was_resized {
+        resize::back(op, world, &wanted)?;
+    }
+    rolling::take_back(op, world, &|_: &str, member: &Member| wanted.check(member))?.require_done()?;
+    if was_resized {
+        return parameters::reload(world, &wanted.target);
+    }
+    Ok(Progress::Done)
 }
 
 /// What the request asks for and nothing acts on.
@@ -125,7 +123,8 @@ fn ignored(op: &Operation, world: &World) -> Vec<SubCondition> {
         .postgres
         .present()
         .is_some_and(|it| it.spec.monitor.is_some());
-    let ignored = request::not_acted_on(&op.spec, has_exporter);
+    let why = states::plan(op).ok().and_then(|plan| plan.not_in_place.clone());
+    let ignored = request::not_acted_on(&op.spec, has_exporter, why.as_deref());
     if ignored.is_empty() {
         return Vec::new();
     }
@@ -137,13 +136,13 @@ fn ignored(op: &Operation, world: &World) -> Vec<SubCondition> {
 
 fn restarted(op: &Operation, world: &World) -> Vec<SubCondition> {
     let mut parts = rolling::sub_conditions(op, world);
-    let Ok(state) = plan(op).and_then(|plan| children::rendered_with(world, &plan.after)) else {
+    let Ok(wanted) = states::target(op, world) else {
         return parts;
     };
     for (pod, old_uid) in &op.progress.pods {
         let made = world.members().get(pod).filter(|member| member.uid != *old_uid);
         if let Some(member) = made {
-            let is_proven = has_resources(member, &state.resolved).is_ok();
+            let is_proven = wanted.check(member).is_ok();
             parts.push(SubCondition::of_pod(
                 conditions::CHECK_POD_RESOURCES,
                 "check pod resources",
@@ -152,5 +151,26 @@ fn restarted(op: &Operation, world: &World) -> Vec<SubCondition> {
             ));
         }
     }
+    parts
+}
+
+/// Which members have the resources without a restart, and what of the parameters waits for one.
+fn resized(op: &Operation, world: &World) -> Vec<SubCondition> {
+    let Ok(wanted) = states::target(op, world) else {
+        return Vec::new();
+    };
+    let went_on = |(pod, member): &(&String, &Member)| op.progress.pods.get(*pod) == Some(&member.uid);
+    let members = world.members().iter().filter(went_on);
+    let mut parts: Vec<SubCondition> = members
+        .map(|(pod, member)| {
+            let is_proven = member.resizing.is_none() && wanted.check(member).is_ok();
+            SubCondition::of_pod(conditions::CHECK_POD_RESOURCES, "check pod resources", pod, is_proven)
+        })
+        .collect();
+    let waiting = parameters::waiting_for_restart(world).map(|words| {
+        let words = format!("{words}; a request of type Restart lets members take them");
+        SubCondition::note(conditions::PENDING_RESTART, words)
+    });
+    parts.extend(waiting);
     parts
 }

@@ -7,8 +7,8 @@ use blueprint::{MemoryNeed, Resolved, exporter_resources};
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
-/// What is different afterwards, one part for each container and one for `shared_buffers`.
-pub fn changes(before: &Resolved, after: &Resolved) -> Vec<String> {
+/// What is different afterwards, one part for each container and one for `shared_buffers`, which a server takes when it starts.
+pub fn changes(before: &Resolved, after: &Resolved, in_place: bool) -> Vec<String> {
     let mut all = Vec::new();
     all.extend(of_container(
         POSTGRES_CONTAINER,
@@ -20,8 +20,9 @@ pub fn changes(before: &Resolved, after: &Resolved) -> Vec<String> {
     }
     let (old, new) = (MemoryNeed::of(before), MemoryNeed::of(after));
     if old.shared_buffers != new.shared_buffers {
+        let waits = if in_place { " (waits for a restart)" } else { "" };
         all.push(format!(
-            "shared_buffers {} → {}",
+            "shared_buffers {} → {}{waits}",
             old.shared_buffers, new.shared_buffers
         ));
     }

@@ -1,5 +1,7 @@
 //! What tests ask about the members.
 
+use instance::Cgroup;
+
 use super::*;
 
 impl Cluster {
@@ -18,6 +20,18 @@ impl Cluster {
         asked
             .map(|asked| (of(&asked.requests), of(&asked.limits)))
             .collect()
+    }
+
+    /// The control group of a member, as kubelet keeps it.
+    pub(super) fn cgroup(&self, pod: &Pod) -> Cgroup {
+        let postgres = &pod.resources["postgres"];
+        let limits = &postgres.running.as_ref().unwrap_or(&postgres.asked).limits;
+        let of = |name: &str| limits.as_ref().and_then(|all| all.get(name));
+        Cgroup {
+            memory_limit: of("memory").and_then(blueprint::amount),
+            cpu_limit: of("cpu").and_then(blueprint::thousandths),
+            used: Some(self.used),
+        }
     }
 
     /// Phases that the members are in.

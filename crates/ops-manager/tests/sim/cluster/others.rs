@@ -1,6 +1,16 @@
 //! What provisioner, petset, Patroni and cert-manager do meanwhile.
 
+use api_types::quantity;
+
 use super::*;
+
+/// Stands for the template of a PetSet without the resources of its containers.
+fn without_resources(pet_set: &PetSet) -> String {
+    let mut template = pet_set.spec.template.clone();
+    let containers = template.spec.iter_mut().flat_map(|spec| &mut spec.containers);
+    containers.for_each(|container| container.resources = None);
+    blueprint::hash_of(&template)
+}
 
 impl Cluster {
     /// The provisioner acknowledges a pause, and drops its word when the pause has ended.
@@ -61,7 +71,17 @@ impl Cluster {
         status.observed_generation = self.pet_set.metadata.generation;
         status.update_revision = Some(revision.clone());
         self.pet_set.status = Some(status);
+        let template = without_resources(&self.pet_set);
         for pod in self.pods.values_mut() {
+            let containers = self.pet_set.spec.template.spec.iter().flat_map(|it| &it.containers);
+            let has_all = containers.clone().all(|it| {
+                let asked = pod.resources.get(&it.name).map(|it| &it.asked);
+                let wanted = it.resources.clone().unwrap_or_default();
+                quantity::has_all(asked, &wanted, quantity::is_same)
+            });
+            if has_all && pod.resizing.is_none() && pod.template == template {
+                pod.revision.clone_from(&revision);
+            }
             let asked = pod.resources["postgres"].asked.requests.as_ref();
             let memory = asked.and_then(|asked| blueprint::amount(asked.get("memory")?));
             if memory.is_none_or(|memory| memory <= self.room) {
@@ -79,6 +99,9 @@ impl Cluster {
                     revision: revision.clone(),
                     starting: 2,
                     resources: resources::of(self.pet_set.spec.template.spec.as_ref(), None),
+                    resizing: None,
+                    restarts: 0,
+                    template: template.clone(),
                     parameters: Settings::new(),
                     token: None,
                     folders: self.files(),

@@ -1,5 +1,7 @@
 //! What the effects of an operation do to the small world.
 
+use k8s_openapi::api::core::v1::ResourceRequirements;
+
 use super::*;
 
 impl Cluster {
@@ -93,6 +95,11 @@ impl Cluster {
                     }
                 }
             }
+            MemberEffect::Resize { pod, uid, containers } => {
+                if self.pods.get(pod).is_some_and(|live| live.uid == *uid) {
+                    self.resize(pod, containers);
+                }
+            }
             MemberEffect::Rebuild { pod } => {
                 assert_ne!(*pod, self.leader, "the primary's data is the source");
                 self.rebuilt.push(pod.clone());
@@ -124,6 +131,28 @@ impl Cluster {
                 }
             }
         }
+    }
+
+    /// The API server takes it; kubelet does it, or finds that the node is too small.
+    fn resize(&mut self, name: &str, containers: &BTreeMap<String, ResourceRequirements>) {
+        let pod = self.pods.get_mut(name).expect("a Pod");
+        let memory = |of: &ResourceRequirements| blueprint::amount(of.requests.as_ref()?.get("memory")?);
+        let (old, new) = (pod.resources["postgres"].clone(), &containers["postgres"]);
+        let running = old.running.unwrap_or(old.asked);
+        let grows = memory(new) > memory(&running);
+        let has_room = memory(new) <= Some(self.room) && self.full_node != Some(name);
+        for (container, wanted) in containers {
+            pod.resources.get_mut(container).expect("a container").asked = wanted.clone();
+        }
+        let postgres = pod.resources.get_mut("postgres").expect("a container");
+        if grows && !has_room {
+            postgres.running = Some(running);
+            pod.resizing = Some(Resizing::Infeasible("Infeasible: Node didn't have enough capacity".into()));
+            return;
+        }
+        (postgres.running, pod.resizing) = (None, None);
+        pod.restarts += i32::from(self.killed_by_resize == Some(name));
+        self.resized.push(name.to_owned());
     }
 
     fn cure(&mut self, pod: &str, by: Cure) {
