@@ -1,5 +1,6 @@
 //! `make bench`: how long things take and what they cost the applications, over many runs on the real cluster.
 
+pub mod changes;
 pub mod failover;
 pub mod operations;
 pub mod renewal;
@@ -19,9 +20,12 @@ const PROVISIONING: Duration = Duration::from_secs(180);
 /// Measures one thing in a namespace of its own, and returns how many rows were acknowledged.
 type Part = for<'a> fn(&'a TestNamespace, Runs, &'a mut Samples) -> LocalBoxFuture<'a, Result<usize>>;
 
-const PARTS: [(&str, Part); 2] = [
+const PARTS: [(&str, Part); 3] = [
     ("sealwright-bench", |namespace, runs, samples| {
         operations::measure(namespace, runs, samples).boxed_local()
+    }),
+    ("sealwright-bench-changes", |namespace, runs, samples| {
+        changes::measure(namespace, runs.changes, samples).boxed_local()
     }),
     ("sealwright-bench-failover", |namespace, runs, samples| {
         failover::measure(namespace, runs.failovers, samples).boxed_local()
@@ -39,6 +43,8 @@ pub struct Runs {
     pub renewals: usize,
     /// New `verify-full` connections, at least, while certificates are rotated and issuers changed.
     pub connections: usize,
+    /// Rounds over changes of parameters, of resources and of the number of members, and the return of a standby.
+    pub changes: usize,
     /// Losses of the primary's Pod.
     pub failovers: usize,
 }

@@ -21,6 +21,9 @@ struct Arguments {
     /// New verify-full connections, at least, during rotations and during changes of issuer.
     #[arg(long, default_value_t = 5000, env = "SEALWRIGHT_BENCH_CONNECTIONS")]
     connections: usize,
+    /// Rounds over changes of parameters, of resources and of the number of members, and the return of a standby.
+    #[arg(long, default_value_t = 10, env = "SEALWRIGHT_BENCH_CHANGES")]
+    changes: usize,
     /// Losses of the primary's Pod.
     #[arg(long, default_value_t = 20, env = "SEALWRIGHT_BENCH_FAILOVERS")]
     failovers: usize,
@@ -36,6 +39,7 @@ async fn main() -> Result<()> {
         restarting: arguments.restarting,
         renewals: arguments.renewals,
         connections: arguments.connections,
+        changes: arguments.changes,
         failovers: arguments.failovers,
     };
     println!("{}", bench::run(&cluster, runs).await?);

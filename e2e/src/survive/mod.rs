@@ -3,6 +3,7 @@
 //! Every fault has a namespace and a database of its own. What it disturbs outside of them it restores, whatever happens.
 
 pub mod certificates;
+pub mod changes;
 pub mod disks;
 pub mod drivers;
 pub mod issuers;
@@ -66,6 +67,7 @@ pub fn faults() -> Vec<Fault> {
         issuers::FAULTS,
         certificates::FAULTS,
         members::FAULTS,
+        changes::FAULTS,
         requests::FAULTS,
         operators::FAULTS,
         platform::FAULTS,

@@ -371,11 +371,7 @@ impl Trial<'_> {
         } = self.scene;
         let postgres = checks::at_peace(namespace, database).await?;
         if matches!(ended, End::RolledBack | End::Refused) {
-            let settings = |p: &Postgres| (p.spec.tls.clone(), p.spec.ssl_mode, p.spec.client_auth_mode);
-            ensure!(
-                settings(&postgres) == settings(&self.before),
-                "the spec is not as it was"
-            );
+            ensure!(postgres.spec == self.before.spec, "the spec is not as it was");
         }
         let all = members::list(namespace, database).await?;
         if postgres.spec.tls.is_none() {

@@ -1,0 +1,134 @@
+//! Changes of parameters, of resources and of the number of members, and the return of a standby.
+
+use anyhow::{Context, Result, ensure};
+use api_types::Postgres;
+use api_types::vocabulary::POSTGRES_CONTAINER;
+use serde_json::{Value, json};
+
+use super::PROVISIONING;
+use super::samples::Samples;
+use crate::cluster::TestNamespace;
+use crate::progress::Narrator;
+use crate::story::{self, Stage};
+use crate::writer::{Choice, Writer};
+use crate::{failover, manifests, members, report, requests, shell, wait};
+
+const DATABASE: &str = "ha-postgres";
+
+/// A request of a round: its title, its type and its section. Each leaves the database so that the next round changes something.
+struct Change {
+    title: &'static str,
+    type_: &'static str,
+    section: Value,
+}
+
+/// One round.
+fn changes() -> Vec<Change> {
+    let change = |title, type_, section| Change { title, type_, section };
+    let reconfigure = |title, conf: &str| {
+        let section = json!({"configuration": {"applyConfig": {"user.conf": conf}}});
+        change(title, "Reconfigure", section)
+    };
+    let resize = |title, mode: &str, cpu: &str, memory: &str| {
+        let resources = json!({"requests": {"cpu": cpu, "memory": "128Mi"}, "limits": {"memory": memory}});
+        let section = json!({"verticalScaling": {"mode": mode, "postgres": {"resources": resources}}});
+        change(title, "VerticalScaling", section)
+    };
+    let scale = |title, count: i32| {
+        change(title, "HorizontalScaling", json!({"horizontalScaling": {"replicas": count}}))
+    };
+    let (reload, restart) = ("reconfigure, by a reload", "reconfigure, PostgreSQL restarts");
+    let (in_place, memory) = ("resize in place, processors", "resize in place, memory");
+    vec![
+        reconfigure(reload, "work_mem = 8MB"),
+        reconfigure(reload, "work_mem = 5MB"),
+        reconfigure(restart, "max_connections = 120"),
+        reconfigure("reconfigure, a lower value, PostgreSQL restarts", "max_connections = 100"),
+        resize(in_place, "InPlace", "40m", "448Mi"),
+        resize(in_place, "InPlace", "50m", "448Mi"),
+        resize(memory, "InPlace", "50m", "512Mi"),
+        resize(memory, "InPlace", "50m", "448Mi"),
+        resize("resize, by a rolling restart", "Restart", "45m", "480Mi"),
+        scale("scale 3 to 5", 5),
+        scale("scale 5 to 3", 3),
+    ]
+}
+
+/// Returns how many rows were acknowledged.
+pub(super) async fn measure(namespace: &TestNamespace, rounds: usize, samples: &mut Samples) -> Result<usize> {
+    if rounds == 0 {
+        return Ok(0);
+    }
+    manifests::create_postgres(namespace, manifests::HA_POSTGRES, |_| {}).await?;
+    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
+    let narrator = Narrator::silent();
+    let writer = Writer::start(namespace, DATABASE, Choice::MEASURING).await?;
+    let stage = Stage {
+        namespace,
+        database: DATABASE,
+        narrator: &narrator,
+        writer: Some(&writer),
+    };
+    for round in 0..rounds {
+        for (number, change) in changes().iter().enumerate() {
+            perform(&stage, change, &format!("change-{round}-{number}"), samples).await?;
+        }
+        let reconnect = Change {
+            title: "reconnect a standby, by a copy of the primary's data",
+            type_: "ReconnectStandby",
+            section: json!({"reconnectStandby": {"readyTimeOut": "5s"}, "apply": "Always"}),
+        };
+        spoil_a_standby(namespace).await?;
+        perform(&stage, &reconnect, &format!("reconnect-{round}"), samples).await?;
+    }
+    writer.finish().await
+}
+
+async fn perform(stage: &Stage<'_>, change: &Change, name: &str, samples: &mut Samples) -> Result<()> {
+    let request = requests::of(name, stage.database, change.type_, &change.section)?;
+    let yaml = serde_json::to_string(&request)?;
+    let performed = story::perform(stage, change.title, &yaml, name).await?;
+    eprintln!("{name}: {}: {}", change.title, report::seconds(performed.duration));
+    samples.add_performed(change.title, &performed);
+    Ok(())
+}
+
+/// A standby whose control file is damaged: PostgreSQL does not start with it, so a restart is no help.
+async fn spoil_a_standby(namespace: &TestNamespace) -> Result<()> {
+    failover::all_stream(namespace, DATABASE, failover::BACK).await?;
+    let all = members::list(namespace, DATABASE).await?;
+    let standby = all.into_iter().find(|member| !member.is_primary());
+    spoil(namespace, &standby.context("a standby")?.name).await
+}
+
+/// Damages the control file of a member and ends its PostgreSQL.
+///
+/// # Errors
+/// When the member can't be reached.
+pub async fn spoil(namespace: &TestNamespace, pod: &str) -> Result<()> {
+    let data = members::sql(namespace, pod, "show data_directory").await?;
+    ensure!(data.starts_with('/'), "{data}");
+    let damage = format!(
+        "dd if=/dev/zero of={data}/global/pg_control bs=512 count=1 conv=notrunc && kill -9 $(head -1 {data}/postmaster.pid)"
+    );
+    let command = ["sh", "-c", &damage];
+    shell::output_of(&namespace.pods(), pod, POSTGRES_CONTAINER, &command)
+        .await
+        .map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_change_is_a_request_and_differs_from_the_one_before() {
+        let all = changes();
+        for pair in all.windows(2) {
+            assert_ne!(pair[0].section, pair[1].section, "{}", pair[1].title);
+        }
+        for change in all {
+            requests::of("r", DATABASE, change.type_, &change.section).expect(change.title);
+        }
+    }
+}
