@@ -36,6 +36,9 @@ pub struct OperationPlan {
     /// Replication slots that users made and that are lost when the primary role moves, as it does in this operation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost_slots: Vec<PlannedSlotLoss>,
+    /// What becomes of every parameter that changes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parameters: Vec<PlannedParameter>,
     /// What becomes of every certificate.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub certificates: Vec<PlannedCertificate>,
@@ -112,6 +115,29 @@ pub struct PlannedSessions {
     /// When they were counted; anew every 30 seconds while the request waits for approval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted_at: Option<Time>,
+}
+
+/// What becomes of one parameter of PostgreSQL. Not part of KubeDB's API.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PlannedParameter {
+    /// Its name.
+    pub name: String,
+    /// Its value now; absent where it is PostgreSQL's default, or a text, which may be a password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old: Option<String>,
+    /// Its value afterwards; absent for the same reasons.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new: Option<String>,
+    /// Who may set it and when, as `pg_settings.context` says; absent for a parameter of an extension.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
+    /// Whether a server takes it only when it starts. Default `false`.
+    #[serde(default)]
+    pub needs_restart: bool,
+    /// Whether the primary restarts first, because a standby must not have less than it. Default `false`.
+    #[serde(default)]
+    pub primary_first: bool,
 }
 
 /// What becomes of one certificate. Not part of KubeDB's API.

@@ -45,7 +45,9 @@ pub fn is_same(one: &Quantity, other: &Quantity) -> bool {
 /// Whether an amount of a container that runs is the wanted one: a node counts processor time in slices and memory in pages.
 pub fn is_near(found: &Quantity, wanted: &Quantity) -> bool {
     match (thousandths(found), thousandths(wanted)) {
-        (Some(found), Some(wanted)) => (found - wanted).abs() <= (wanted / PRECISION).max(LEAST_PROCESSOR_TIME),
+        (Some(found), Some(wanted)) => {
+            (found - wanted).abs() <= (wanted / PRECISION).max(LEAST_PROCESSOR_TIME)
+        }
         _ => false,
     }
 }
@@ -126,7 +128,11 @@ mod tests {
             ("{limits: {cpu: 1}}", false),
             ("{requests: {cpu: 2}}", false),
         ] {
-            assert_eq!(has_all(Some(&has), &resources(wanted), is_same), expected, "{wanted}");
+            assert_eq!(
+                has_all(Some(&has), &resources(wanted), is_same),
+                expected,
+                "{wanted}"
+            );
         }
         let (nothing, one) = (resources("{}"), resources("{limits: {cpu: 1}}"));
         assert!(has_all(None, &nothing, is_same) && !has_all(None, &one, is_same));

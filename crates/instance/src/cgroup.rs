@@ -96,12 +96,28 @@ mod tests {
         };
         let stat = Some("anon 100\nfile 900\nshmem 200\nslab 7\n");
         assert_eq!(
-            of([Some("1073741824\n"), Some("150000 100000\n"), stat, None, None, None, None]),
+            of([
+                Some("1073741824\n"),
+                Some("150000 100000\n"),
+                stat,
+                None,
+                None,
+                None,
+                None
+            ]),
             Some(limited.clone())
         );
         let stat = Some("cache 900\nrss 100\nshmem 200\n");
         assert_eq!(
-            of([None, None, None, Some("1073741824\n"), Some("150000\n"), Some("100000\n"), stat]),
+            of([
+                None,
+                None,
+                None,
+                Some("1073741824\n"),
+                Some("150000\n"),
+                Some("100000\n"),
+                stat
+            ]),
             Some(limited)
         );
     }
@@ -113,7 +129,15 @@ mod tests {
             Some(Cgroup::default())
         );
         assert_eq!(
-            of([None, None, None, Some("9223372036854771712"), Some("-1"), Some("100000"), None]),
+            of([
+                None,
+                None,
+                None,
+                Some("9223372036854771712"),
+                Some("-1"),
+                Some("100000"),
+                None
+            ]),
             Some(Cgroup::default())
         );
         assert_eq!(of([None; 7]), None);

@@ -70,6 +70,8 @@ pub struct LoadedParameters {
     pub values: BTreeMap<String, String>,
     /// Names of parameters whose value in the configuration waits for a restart (`pg_settings.pending_restart`).
     pub pending: Vec<String>,
+    /// Names of parameters that `ALTER SYSTEM` has set, which wins over the configuration.
+    pub altered: Vec<String>,
 }
 
 /// Beginning of the `application_name` of Sealwright's own sessions, which are nobody's application.
@@ -304,6 +306,9 @@ impl Session {
             if self.field(doing, row, 2)? {
                 loaded.pending.push(name.clone());
             }
+            if self.field(doing, row, 3)? {
+                loaded.altered.push(name.clone());
+            }
             if let Some(value) = self.field(doing, row, 1)? {
                 loaded.values.insert(name, value);
             }
@@ -377,10 +382,11 @@ const CONFIGURATION: &str = "SELECT
 
 /// What a session or a role sets for itself says nothing about the configuration.
 const PARAMETERS: &str =
-    "SELECT pg_catalog.lower(s.name), pg_catalog.current_setting(s.name, true), s.pending_restart
+    "SELECT pg_catalog.lower(s.name), pg_catalog.current_setting(s.name, true), s.pending_restart,
+        coalesce(s.sourcefile LIKE '%/postgresql.auto.conf', false)
     FROM pg_catalog.pg_settings s
     WHERE s.pending_restart OR s.source IN ('configuration file', 'command line', 'override')
-    UNION ALL SELECT $1::pg_catalog.text, pg_catalog.current_setting($1::pg_catalog.text, true), false";
+    UNION ALL SELECT $1::pg_catalog.text, pg_catalog.current_setting($1::pg_catalog.text, true), false, false";
 
 const LOADED_AUTHORITIES: &str = "SELECT CASE
         WHEN pg_catalog.pg_conf_load_time() >= (pg_catalog.pg_stat_file(path, true)).modification + interval '1 second'

@@ -9,7 +9,7 @@ use api_types::tls::{ClientAuthMode, SslMode};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use changes::{FailoverArgs, ReconfigureArgs, ResizeArgs};
+pub use changes::{FailoverArgs, ReconfigureArgs, ResizeArgs, ScaleArgs};
 
 /// Look at a Sealwright database, verify its TLS on the wire, and run operations on it.
 #[derive(Clone, Debug, Parser)]
@@ -53,7 +53,9 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Restart all members: standbys first, a switchover, the old primary last.
     Restart(RestartArgs),
-    /// Give the members' containers other resources, by a rolling restart.
+    /// Another number of members.
+    Scale(ScaleArgs),
+    /// Give the members' containers other resources, by a rolling restart or in place.
     Resize(ResizeArgs),
     /// Change parameters of PostgreSQL.
     Reconfigure(ReconfigureArgs),

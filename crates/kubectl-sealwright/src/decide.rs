@@ -26,6 +26,8 @@ pub enum Change {
     Reconnect,
     /// Promotes a member that may lack rows.
     Failover,
+    /// Makes or removes members.
+    Scale,
     /// Gives their containers other resources.
     Resize,
     /// Changes parameters of PostgreSQL.
@@ -44,6 +46,7 @@ impl Change {
             Self::Restart => "restart",
             Self::Reconnect => "reconnect",
             Self::Failover => "failover",
+            Self::Scale => "scale",
             Self::Resize => "resize",
             Self::Reconfigure => "reconfigure",
         }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use api_types::PostgresOpsRequest;
 use api_types::ops_request::{
-    ApplyOption, ContainerResources, Drain, DrainPolicy, ForceFailOverRequest, OpsRequestType, PodResources,
-    PostgresOpsRequestSpec, ReconfigureRequest, ReconnectStandbyRequest, RestartRequest, TlsRequest,
-    TlsRestart, VerticalScalingRequest,
+    ApplyOption, ContainerResources, Drain, DrainPolicy, ForceFailOverRequest, HorizontalScalingRequest,
+    MODE_IN_PLACE, OpsRequestType, PodResources, PostgresOpsRequestSpec, ReconfigureRequest,
+    ReconnectStandbyRequest, RestartRequest, TlsRequest, TlsRestart, VerticalScalingRequest,
 };
-use api_types::postgres::LocalRef;
+use api_types::postgres::{LocalRef, Tuning};
 use api_types::tls::{CertificateSpec, IssuerRef, X509Subject};
 use api_types::vocabulary::{CERT_MANAGER_GROUP, EXPORTER_CONTAINER, USER_CONF};
 use k8s_openapi::api::core::v1::ResourceRequirements;
@@ -17,7 +17,7 @@ use kube::api::ObjectMeta;
 
 use crate::cli::{
     self, CertificateArgs, FailoverArgs, IssuerArgs, ModeArgs, ReconfigureArgs, ReconnectArgs, RequestArgs,
-    ResizeArgs, TlsCommand, TlsRequestArgs,
+    ResizeArgs, ScaleArgs, TlsCommand, TlsRequestArgs,
 };
 use crate::decide::Change;
 
@@ -116,6 +116,22 @@ pub fn restart(args: &RequestArgs) -> Asked {
     }
 }
 
+/// The request of `scale`.
+pub fn scale(args: &ScaleArgs) -> Asked {
+    let section = HorizontalScalingRequest {
+        replicas: Some(args.replicas),
+        ..HorizontalScalingRequest::default()
+    };
+    let spec = PostgresOpsRequestSpec {
+        horizontal_scaling: Some(section),
+        ..spec(&args.request, OpsRequestType::HorizontalScaling)
+    };
+    Asked {
+        change: Change::Scale,
+        request: named(&args.request, Change::Scale.word(), spec),
+    }
+}
+
 /// The request of `resize`.
 pub fn resize(args: &ResizeArgs) -> Asked {
     let resources = Some(ResourceRequirements {
@@ -123,13 +139,16 @@ pub fn resize(args: &ResizeArgs) -> Asked {
         limits: amounts(&args.limits),
         ..ResourceRequirements::default()
     });
+    let mode = args.in_place.then(|| MODE_IN_PLACE.to_owned());
     let scaling = if args.container == EXPORTER_CONTAINER {
         VerticalScalingRequest {
+            mode,
             exporter: Some(ContainerResources { resources }),
             ..VerticalScalingRequest::default()
         }
     } else {
         VerticalScalingRequest {
+            mode,
             postgres: Some(PodResources {
                 resources,
                 ..PodResources::default()
@@ -158,6 +177,12 @@ pub fn reconfigure(args: &ReconfigureArgs) -> Asked {
     let configuration = ReconfigureRequest {
         config_secret: args.secret.clone().map(|name| LocalRef { name }),
         apply_config,
+        tuning: args.profile.clone().map(|profile| Tuning {
+            profile: Some(profile),
+            max_connections: args.connections,
+            storage_type: args.storage_type.clone(),
+            ..Tuning::default()
+        }),
         remove_custom_config: args.remove.then_some(true),
         restart: args.restart.map(|restart| {
             let word = match restart {

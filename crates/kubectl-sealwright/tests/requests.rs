@@ -10,7 +10,7 @@ use kubectl_sealwright::request;
 use testkit::apiserver;
 
 /// Command lines, and the golden file of their request.
-const CASES: [(&str, &str); 15] = [
+const CASES: [(&str, &str); 18] = [
     ("add", "tls add ha-postgres --issuer pg-issuer"),
     (
         "add-everything",
@@ -52,6 +52,15 @@ const CASES: [(&str, &str); 15] = [
         "resize ha-postgres --container exporter --limits memory=300Mi --name more-for-metrics",
     ),
     (
+        "resize-in-place",
+        "resize ha-postgres --in-place --requests cpu=1 --limits cpu=2",
+    ),
+    ("scale", "scale ha-postgres --replicas 5"),
+    (
+        "reconfigure-tuning",
+        "reconfigure ha-postgres --profile oltp --connections 200 --storage-type ssd",
+    ),
+    (
         "reconfigure",
         "reconfigure ha-postgres --set max_connections=200 --set log_line_prefix=it's:%m --restart auto",
     ),
@@ -68,6 +77,7 @@ fn request(line: &str) -> PostgresOpsRequest {
         Command::Restart(args) => request::restart(&args.request).request,
         Command::Reconnect(args) => request::reconnect(&args).request,
         Command::Failover(args) => request::failover(&args).request,
+        Command::Scale(args) => request::scale(&args).request,
         Command::Resize(args) => request::resize(&args).request,
         Command::Reconfigure(args) => request::reconfigure(&args).request,
         other => panic!("{other:?} writes no request"),

@@ -236,9 +236,7 @@ impl<'a> Pass<'a> {
                 self.report(step, &list(&effects));
                 return Some(self.next(effects, None));
             }
-            Progress::Wait(waiting) if self.is_overdue(step) => {
-                self.give_up_late(step, &waiting.to_string())
-            }
+            Progress::Wait(waiting) if self.is_overdue(step) => self.give_up_late(step, &waiting.to_string()),
             Progress::Act(effects) if self.is_overdue(step) && step.condition != RESUME.condition => {
                 self.give_up_late(step, &format!("still had to: {}", list(&effects)));
             }

@@ -29,6 +29,7 @@ pub fn plan(op: &Operation, world: &World) -> StepResult<OperationPlan> {
         phases: steps(op, world),
         members: members(world, &description.members),
         sessions,
+        parameters: description.parameters.clone(),
         certificates: description.certificates.clone(),
         lost_slots: slots_guard::planned_loss(world, &description.members),
         data_loss: data_guard::planned_loss(world, &description.members),

@@ -131,7 +131,11 @@ fn until_skipped(request: &PostgresOpsRequest, others: &[PostgresOpsRequest]) ->
 fn replaces(merged: &PostgresOpsRequest, request: &PostgresOpsRequest) -> bool {
     let uid = request.metadata.uid.as_deref();
     merged.spec.type_ == request.spec.type_
-        && merged.spec.merged_from.iter().any(|it| Some(it.uid.as_str()) == uid)
+        && merged
+            .spec
+            .merged_from
+            .iter()
+            .any(|it| Some(it.uid.as_str()) == uid)
 }
 
 fn is_replaced(
@@ -139,7 +143,10 @@ fn is_replaced(
     others: &[PostgresOpsRequest],
     one_more: &PostgresOpsRequest,
 ) -> bool {
-    others.iter().chain([one_more]).any(|other| replaces(other, request))
+    others
+        .iter()
+        .chain([one_more])
+        .any(|other| replaces(other, request))
 }
 
 fn skipped_by_newer(request: &PostgresOpsRequest, pending: &[&PostgresOpsRequest]) -> Option<Admission> {
@@ -157,9 +164,8 @@ fn skipped_by_newer(request: &PostgresOpsRequest, pending: &[&PostgresOpsRequest
 
 /// Pending requests that won't be skipped.
 fn survivors<'a>(pending: &[&'a PostgresOpsRequest]) -> Vec<&'a PostgresOpsRequest> {
-    let stays = |candidate: &&PostgresOpsRequest| {
-        !pending.iter().any(|other| makes_superfluous(other, candidate))
-    };
+    let stays =
+        |candidate: &&PostgresOpsRequest| !pending.iter().any(|other| makes_superfluous(other, candidate));
     pending.iter().copied().filter(stays).collect()
 }
 
@@ -206,5 +212,9 @@ fn queued(message: String) -> Admission {
 }
 
 fn full_name(request: &PostgresOpsRequest) -> String {
-    format!("{}/{}", request.namespace().unwrap_or_default(), request.name_any())
+    format!(
+        "{}/{}",
+        request.namespace().unwrap_or_default(),
+        request.name_any()
+    )
 }

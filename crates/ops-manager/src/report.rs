@@ -30,16 +30,32 @@ pub fn admitted(
         Admission::Begin(progress) => {
             status.progress = Some((**progress).clone());
             let (type_, begun) = (op.type_.kind().as_str(), op.type_.begun());
-            conclude(&mut status, OpsRequestPhase::Progressing, (type_, type_), begun, now);
+            conclude(
+                &mut status,
+                OpsRequestPhase::Progressing,
+                (type_, type_),
+                begun,
+                now,
+            );
         }
         Admission::NothingToDo(why) => {
             let word = (SUCCESSFUL, SUCCESSFUL);
             conclude(&mut status, OpsRequestPhase::Successful, word, why, now)
         }
-        Admission::Skip(why) => conclude(&mut status, OpsRequestPhase::Skipped, (SKIPPED, SKIPPED), why, now),
-        Admission::Merged { reason, message } => {
-            conclude(&mut status, OpsRequestPhase::Skipped, (SKIPPED, reason), message, now)
-        }
+        Admission::Skip(why) => conclude(
+            &mut status,
+            OpsRequestPhase::Skipped,
+            (SKIPPED, SKIPPED),
+            why,
+            now,
+        ),
+        Admission::Merged { reason, message } => conclude(
+            &mut status,
+            OpsRequestPhase::Skipped,
+            (SKIPPED, reason),
+            message,
+            now,
+        ),
         Admission::Merge(merged) => wait(&mut status, &until_merged(merged), now),
         Admission::Refuse(why) => conclude(&mut status, OpsRequestPhase::Failed, (FAILED, FAILED), why, now),
         Admission::DryRun(plan) => approval::dry_run_done(&mut status, op, plan, now),

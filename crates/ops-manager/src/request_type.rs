@@ -2,8 +2,8 @@
 //! else in this operator knows a type.
 
 use api_types::ops_request::{
-    ApplyOption, OperationProgress, OpsRequestType, PlannedCertificate, PlannedMember, PlannedRestart,
-    PostgresOpsRequestSpec,
+    ApplyOption, OperationProgress, OpsRequestType, PlannedCertificate, PlannedMember, PlannedParameter,
+    PlannedRestart, PostgresOpsRequestSpec,
 };
 use api_types::tls::IssuerRef;
 use api_types::{Postgres, PostgresOpsRequest};
@@ -168,6 +168,8 @@ pub struct Description {
     pub members: Vec<PlannedMember>,
     /// Which sessions of applications do not go on.
     pub sessions: EndedSessions,
+    /// What becomes of each parameter.
+    pub parameters: Vec<PlannedParameter>,
     /// What becomes of each certificate.
     pub certificates: Vec<PlannedCertificate>,
 }

@@ -17,8 +17,8 @@ use crate::rolling;
 use crate::startup::{Startup, startup};
 use crate::trouble;
 use crate::world::{
-    Placement, REVISION_LABEL, World, controller_of, finished_phase, is_controlled_by, is_pending, is_terminating,
-    revision_of, seconds_to_available, seconds_to_replacement,
+    Placement, REVISION_LABEL, World, controller_of, finished_phase, is_controlled_by, is_pending,
+    is_terminating, revision_of, seconds_to_available, seconds_to_replacement,
 };
 
 /// What is to be done, and why nothing more.

@@ -130,7 +130,10 @@ pub fn template_of(revision: &ControllerRevision) -> Option<PodTemplateSpec> {
 /// Whether a Pod of an older revision is as the new template would make it: the two differ in processors and memory of containers
 /// only, and the Pod was given those while it ran (`pods/resize`), as its node reports.
 pub fn has_followed_in_place(pod: &Pod, world: &World, to: &Revision) -> bool {
-    let mut made_from = world.revisions.iter().filter(|it| name_of(it) == revision_of(pod));
+    let mut made_from = world
+        .revisions
+        .iter()
+        .filter(|it| name_of(it) == revision_of(pod));
     let Some(old) = made_from.find_map(template_of) else {
         return false;
     };
@@ -145,7 +148,10 @@ fn has_resources(pod: &Pod, wanted: &Container) -> bool {
     };
     let mut containers = pod.spec.iter().flat_map(|spec| &spec.containers);
     let asked = containers.find(|it| it.name == wanted.name);
-    let mut statuses = pod.status.iter().flat_map(|it| it.container_statuses.iter().flatten());
+    let mut statuses = pod
+        .status
+        .iter()
+        .flat_map(|it| it.container_statuses.iter().flatten());
     let running = statuses.find(|it| it.name == wanted.name);
     let limits = asked.and_then(|it| it.resources.as_ref()?.limits.as_ref());
     // A limit can't be taken away from a container that runs.
@@ -153,8 +159,17 @@ fn has_resources(pod: &Pod, wanted: &Container) -> bool {
         let wanted = amounts.limits.as_ref();
         !wanted.is_some_and(|wanted| wanted.contains_key(name))
     });
-    !has_more && quantity::has_all(asked.and_then(|it| it.resources.as_ref()), amounts, quantity::is_same)
-        && quantity::has_all(running.and_then(|it| it.resources.as_ref()), amounts, quantity::is_near)
+    !has_more
+        && quantity::has_all(
+            asked.and_then(|it| it.resources.as_ref()),
+            amounts,
+            quantity::is_same,
+        )
+        && quantity::has_all(
+            running.and_then(|it| it.resources.as_ref()),
+            amounts,
+            quantity::is_near,
+        )
 }
 
 /// A template without what can be given to a container that runs.

@@ -24,7 +24,11 @@ struct Change {
 
 /// One round.
 fn changes() -> Vec<Change> {
-    let change = |title, type_, section| Change { title, type_, section };
+    let change = |title, type_, section| Change {
+        title,
+        type_,
+        section,
+    };
     let reconfigure = |title, conf: &str| {
         let section = json!({"configuration": {"applyConfig": {"user.conf": conf}}});
         change(title, "Reconfigure", section)
@@ -35,7 +39,11 @@ fn changes() -> Vec<Change> {
         change(title, "VerticalScaling", section)
     };
     let scale = |title, count: i32| {
-        change(title, "HorizontalScaling", json!({"horizontalScaling": {"replicas": count}}))
+        change(
+            title,
+            "HorizontalScaling",
+            json!({"horizontalScaling": {"replicas": count}}),
+        )
     };
     let (reload, restart) = ("reconfigure, by a reload", "reconfigure, PostgreSQL restarts");
     let (in_place, memory) = ("resize in place, processors", "resize in place, memory");
@@ -43,7 +51,10 @@ fn changes() -> Vec<Change> {
         reconfigure(reload, "work_mem = 8MB"),
         reconfigure(reload, "work_mem = 5MB"),
         reconfigure(restart, "max_connections = 120"),
-        reconfigure("reconfigure, a lower value, PostgreSQL restarts", "max_connections = 100"),
+        reconfigure(
+            "reconfigure, a lower value, PostgreSQL restarts",
+            "max_connections = 100",
+        ),
         resize(in_place, "InPlace", "40m", "448Mi"),
         resize(in_place, "InPlace", "50m", "448Mi"),
         resize(memory, "InPlace", "50m", "512Mi"),
@@ -55,7 +66,11 @@ fn changes() -> Vec<Change> {
 }
 
 /// Returns how many rows were acknowledged.
-pub(super) async fn measure(namespace: &TestNamespace, rounds: usize, samples: &mut Samples) -> Result<usize> {
+pub(super) async fn measure(
+    namespace: &TestNamespace,
+    rounds: usize,
+    samples: &mut Samples,
+) -> Result<usize> {
     if rounds == 0 {
         return Ok(0);
     }
@@ -88,7 +103,11 @@ async fn perform(stage: &Stage<'_>, change: &Change, name: &str, samples: &mut S
     let request = requests::of(name, stage.database, change.type_, &change.section)?;
     let yaml = serde_json::to_string(&request)?;
     let performed = story::perform(stage, change.title, &yaml, name).await?;
-    eprintln!("{name}: {}: {}", change.title, report::seconds(performed.duration));
+    eprintln!(
+        "{name}: {}: {}",
+        change.title,
+        report::seconds(performed.duration)
+    );
     samples.add_performed(change.title, &performed);
     Ok(())
 }

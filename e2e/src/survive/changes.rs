@@ -132,7 +132,7 @@ async fn operator_killed(stage: Stage) -> Result<Vec<Row>> {
 
 async fn kill_operator(stage: &Stage) -> Result<()> {
     let cluster = stage.cluster();
-    let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), install::NAMESPACE);
+    let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), install::SYSTEM_NAMESPACE);
     let selector = ListParams::default().labels(&format!("app.kubernetes.io/name={OPERATOR}"));
     let at_once = DeleteParams {
         grace_period_seconds: Some(0),
@@ -185,6 +185,10 @@ async fn not_possible(stage: Stage) -> Result<Vec<Row>> {
         ..Change::reconfigure("", 0)
     };
     let trial = not_loadable.ask(&scene, "30s").await?;
-    rows.push(trial.end("PostgreSQL does not start with a parameter", &[End::RolledBack]).await?);
+    rows.push(
+        trial
+            .end("PostgreSQL does not start with a parameter", &[End::RolledBack])
+            .await?,
+    );
     Ok(rows)
 }

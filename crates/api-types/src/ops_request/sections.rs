@@ -77,8 +77,8 @@ pub struct ReadReplicaScaling {
 #[x_kube(validation = Rule::new(rules::RESOURCES_OF).message(rules::RESOURCES_OF_MESSAGE))]
 #[serde(rename_all = "camelCase")]
 pub struct VerticalScalingRequest {
-    /// `Restart` or `InPlace`. Default `Restart`. `InPlace` is carried out by restarts too: the request's plan and its condition
-    /// `NotActedOn` say so.
+    /// `Restart` or `InPlace`: by a rolling restart, or while the containers run. Default `Restart`. A member whose node has no room
+    /// is restarted also with `InPlace`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = ["Restart", "InPlace"], "default" = "Restart"))]
     pub mode: Option<String>,

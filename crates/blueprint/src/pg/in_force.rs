@@ -45,6 +45,8 @@ pub struct ParameterChange {
     pub old: Option<String>,
     /// The value that it gets; none when it is PostgreSQL's default.
     pub new: Option<String>,
+    /// PostgreSQL's `pg_settings.context`; none for a parameter that it does not know, such as an extension's.
+    pub context: Option<&'static str>,
     /// Members take it when they start.
     pub needs_restart: bool,
     /// It goes down, and the primary must take it before a standby can.
@@ -74,6 +76,7 @@ fn change(major: u32, name: &str, old: Option<&String>, new: Option<&String>) ->
         name: name.to_owned(),
         old: old.cloned(),
         new: new.cloned(),
+        context: known.map(|known| known.context_word),
         needs_restart: needs_restart(major, name),
         is_lowered: goes_down_on_the_primary_first(name, text(old).as_ref(), text(new).as_ref()),
         is_public: known.is_some_and(|known| known.kind != Kind::Text),

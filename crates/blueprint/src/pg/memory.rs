@@ -28,6 +28,7 @@ const SHARED_BUFFERS: Parameter = Parameter {
         max: 1_073_741_823.0,
     }),
     context: Context::Start,
+    context_word: "postmaster",
 };
 
 /// Memory limit of the container `postgres` in bytes; none when it has no limit.

@@ -125,7 +125,10 @@ pub(crate) fn computed(tuning: &Tuning, of: &Size<'_>) -> Parameters {
         ("max_connections".to_owned(), connections.to_string()),
         ("work_mem".to_owned(), size(work)),
         ("checkpoint_completion_target".to_owned(), "0.9".to_owned()),
-        ("default_statistics_target".to_owned(), profile.statistics.to_string()),
+        (
+            "default_statistics_target".to_owned(),
+            profile.statistics.to_string(),
+        ),
     ]);
     all.extend(of_storage(tuning));
     all.extend(of_wal(profile, of.wal));
@@ -170,7 +173,11 @@ fn connections(tuning: &Tuning, profile: &Profile, memory: i64, buffers: i64) ->
 
 /// What is left beside the buffers, for every connection and every worker.
 fn work_mem(profile: &Profile, left: i64, connections: i64, processors: i64) -> i64 {
-    let workers = if processors < PARALLEL_FROM { WORKERS } else { processors };
+    let workers = if processors < PARALLEL_FROM {
+        WORKERS
+    } else {
+        processors
+    };
     (left / ((connections + workers) * SORTS) / profile.work_part).max(64 * KB)
 }
 
@@ -188,14 +195,19 @@ fn of_storage(tuning: &Tuning) -> Parameters {
         Some("san") => ("1.1", "300"),
         _ => ("1.1", "200"),
     };
-    [("random_page_cost", page_cost), ("effective_io_concurrency", concurrency)]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into()
+    [
+        ("random_page_cost", page_cost),
+        ("effective_io_concurrency", concurrency),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into()
 }
 
 /// The profile's amounts of WAL, or what fits the volume.
 fn of_wal(profile: &Profile, budget: WalBudget) -> Parameters {
-    let fits = budget.between_checkpoints().map(|megabytes| i64::from(megabytes) * MB);
+    let fits = budget
+        .between_checkpoints()
+        .map(|megabytes| i64::from(megabytes) * MB);
     let max = fits.map_or(profile.max_wal, |fits| profile.max_wal.min(fits));
     let min = profile.min_wal.min((max / 2).max(32 * MB));
     [("max_wal_size", max), ("min_wal_size", min)]
@@ -223,8 +235,13 @@ fn of_processors(profile: &Profile, processors: i64) -> Parameters {
 /// An amount in the largest unit that it has a whole number of.
 fn size(bytes: i64) -> String {
     let units = [(GB, "GB"), (MB, "MB")];
-    let unit = units.into_iter().find(|(unit, _)| bytes >= *unit && bytes % unit == 0);
-    unit.map_or_else(|| format!("{}kB", bytes / KB), |(unit, word)| format!("{}{word}", bytes / unit))
+    let unit = units
+        .into_iter()
+        .find(|(unit, _)| bytes >= *unit && bytes % unit == 0);
+    unit.map_or_else(
+        || format!("{}kB", bytes / KB),
+        |(unit, word)| format!("{}{word}", bytes / unit),
+    )
 }
 
 #[cfg(test)]
@@ -295,30 +312,58 @@ mod tests {
             ("{storageType: san}", "effective_io_concurrency", "300"),
         ];
         for (tuning, name, value) in table {
-            assert_eq!(of(tuning, gib, None).get(name).map(String::as_str), Some(value), "{tuning} {name}");
+            assert_eq!(
+                of(tuning, gib, None).get(name).map(String::as_str),
+                Some(value),
+                "{tuning} {name}"
+            );
         }
-        assert_eq!(of("{profile: web, disableAutoTune: true}", gib, None), Parameters::new());
+        assert_eq!(
+            of("{profile: web, disableAutoTune: true}", gib, None),
+            Parameters::new()
+        );
     }
 
     /// A small member is not given more connections than its memory holds, nor more WAL than its volume.
     #[test]
     fn what_is_computed_fits_the_member() {
-        let small = of("{profile: oltp}", "{requests: {memory: 320Mi}, limits: {memory: 320Mi}}", Some(1 << 30));
+        let small = of(
+            "{profile: oltp}",
+            "{requests: {memory: 320Mi}, limits: {memory: 320Mi}}",
+            Some(1 << 30),
+        );
         assert_eq!(small["max_connections"], "176");
-        assert_eq!((small["max_wal_size"].as_str(), small["min_wal_size"].as_str()), ("128MB", "64MB"));
-        assert_eq!(of("{profile: dw, maxConnections: 500}", "{}", None)["max_connections"], "500");
+        assert_eq!(
+            (small["max_wal_size"].as_str(), small["min_wal_size"].as_str()),
+            ("128MB", "64MB")
+        );
+        assert_eq!(
+            of("{profile: dw, maxConnections: 500}", "{}", None)["max_connections"],
+            "500"
+        );
     }
 
     #[test]
     fn every_version_takes_every_value() {
         for profile in PROFILES {
-            for resources in ["{}", "{limits: {cpu: 100m, memory: 64Mi}}", "{limits: {cpu: 64, memory: 512Gi}}"] {
-                let all = of(&format!("{{profile: {}}}", profile.name), resources, Some(1 << 40));
+            for resources in [
+                "{}",
+                "{limits: {cpu: 100m, memory: 64Mi}}",
+                "{limits: {cpu: 64, memory: 512Gi}}",
+            ] {
+                let all = of(
+                    &format!("{{profile: {}}}", profile.name),
+                    resources,
+                    Some(1 << 40),
+                );
                 for major in catalog::majors() {
                     let table = catalog::table(major).expect("a table");
                     for (name, value) in &all {
                         let read = value::read(&table[name], value);
-                        assert!(read.is_ok(), "PostgreSQL {major}, {resources}: {name} = {value}: {read:?}");
+                        assert!(
+                            read.is_ok(),
+                            "PostgreSQL {major}, {resources}: {name} = {value}: {read:?}"
+                        );
                     }
                 }
             }

@@ -4,6 +4,17 @@ use clap::{ArgGroup, Args};
 
 use super::{RequestArgs, Restart};
 
+/// `scale`.
+#[derive(Clone, Debug, Args)]
+pub struct ScaleArgs {
+    /// Members afterwards, the primary and the standbys together.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i32).range(1..))]
+    pub replicas: i32,
+    /// The request.
+    #[command(flatten)]
+    pub request: RequestArgs,
+}
+
 /// `resize`.
 #[derive(Clone, Debug, Args)]
 #[command(group = ArgGroup::new("amounts").required(true).multiple(true).args(["requests", "limits"]))]
@@ -17,6 +28,9 @@ pub struct ResizeArgs {
     /// Whose.
     #[arg(short, long, value_name = "NAME", default_value = "postgres", value_parser = ["postgres", "exporter"])]
     pub container: String,
+    /// While the containers run, without a restart; a member whose node has no room is restarted.
+    #[arg(long)]
+    pub in_place: bool,
     /// The request.
     #[command(flatten)]
     pub request: RequestArgs,
@@ -35,7 +49,7 @@ pub struct FailoverArgs {
 
 /// `reconfigure`.
 #[derive(Clone, Debug, Args)]
-#[command(group = ArgGroup::new("change").required(true).multiple(true).args(["set", "secret", "remove"]))]
+#[command(group = ArgGroup::new("change").required(true).multiple(true).args(["set", "secret", "profile", "remove"]))]
 pub struct ReconfigureArgs {
     /// A parameter and its value, for example max_connections=200; may be repeated.
     #[arg(long, value_name = "NAME=VALUE", value_parser = parameter)]
@@ -43,6 +57,15 @@ pub struct ReconfigureArgs {
     /// Secret with the key user.conf.
     #[arg(long, value_name = "NAME")]
     pub secret: Option<String>,
+    /// Compute parameters from the members' size for this use.
+    #[arg(long, value_name = "NAME", value_parser = ["web", "oltp", "dw", "mixed", "desktop"])]
+    pub profile: Option<String>,
+    /// max_connections to compute for.
+    #[arg(long, value_name = "NUMBER", requires = "profile")]
+    pub connections: Option<i32>,
+    /// What the volumes are on, to compute for.
+    #[arg(long, value_name = "KIND", requires = "profile", value_parser = ["ssd", "hdd", "san"])]
+    pub storage_type: Option<String>,
     /// Drop all parameters of the spec first.
     #[arg(long)]
     pub remove: bool,

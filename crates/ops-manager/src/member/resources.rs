@@ -37,7 +37,9 @@ pub fn of(spec: Option<&PodSpec>, status: Option<&PodStatus>) -> BTreeMap<String
 
 /// How often each container was restarted, by name.
 pub fn restarts(status: Option<&PodStatus>) -> BTreeMap<String, i32> {
-    let all = status.into_iter().flat_map(|it| it.container_statuses.iter().flatten());
+    let all = status
+        .into_iter()
+        .flat_map(|it| it.container_statuses.iter().flatten());
     all.map(|it| (it.name.clone(), it.restart_count)).collect()
 }
 

@@ -1,8 +1,7 @@
 //! The members' parameters before and after a change, whether members have them, and what makes members read them.
 
-use blueprint::{
-    MARK, ParameterChange, Resolved, is_same_value, is_shared_parameter, mark, recorded_hash,
-};
+use api_types::ops_request::PlannedParameter;
+use blueprint::{MARK, ParameterChange, Resolved, is_same_value, is_shared_parameter, mark, recorded_hash};
 use serde_json::Value;
 
 use crate::effect::{Effect, MemberEffect};
@@ -47,7 +46,9 @@ impl Target {
 
     /// Whether a parameter changes that all members share.
     pub fn changes_shared(&self) -> bool {
-        self.changes.iter().any(|change| is_shared_parameter(&change.name))
+        self.changes
+            .iter()
+            .any(|change| is_shared_parameter(&change.name))
     }
 
     /// Whether a parameter needs a restart.
@@ -58,6 +59,38 @@ impl Target {
     /// Whether a parameter goes down that the primary must take before a standby can.
     pub fn is_lowered(&self) -> bool {
         self.changes.iter().any(|change| change.is_lowered)
+    }
+
+    /// Changes that would show no effect, because `ALTER SYSTEM` has set another value on a member, which wins; none without any.
+    pub fn shadowed(&self, world: &World) -> Option<String> {
+        let major = self.state.resolved.major;
+        let on = |(pod, member): (&String, &Member)| {
+            let loaded = member.server.present().and_then(|it| it.parameters.as_ref());
+            let is_other = |change: &&ParameterChange| {
+                let name = change.name.to_lowercase();
+                let value = loaded.and_then(|it| it.values.get(&name));
+                let is_wanted = |value: &String| {
+                    let wanted = change.new.as_deref();
+                    wanted.is_some_and(|wanted| is_same_value(major, &name, value, wanted))
+                };
+                loaded.is_some_and(|it| it.altered.contains(&name)) && !value.is_some_and(is_wanted)
+            };
+            let names: Vec<&str> = self
+                .changes
+                .iter()
+                .filter(is_other)
+                .map(|change| change.name.as_str())
+                .collect();
+            (!names.is_empty()).then(|| format!("{} on {pod}", names.join(", ")))
+        };
+        let all: Vec<String> = world.members().iter().filter_map(on).collect();
+        (!all.is_empty()).then(|| {
+            format!(
+                "ALTER SYSTEM has set {}, which wins over the configuration; write ALTER SYSTEM RESET for each there, and SELECT \
+                 pg_reload_conf(), then create the request again",
+                all.join("; ")
+            )
+        })
     }
 
     /// The files by which it reaches the members.
@@ -131,6 +164,22 @@ pub fn reload(world: &World, target: &Target) -> StepResult {
         (true, false) => Err(WaitingOn::Outdated(outdated).into()),
         (false, _) => Ok(Progress::Act(effects)),
     }
+}
+
+/// What becomes of each parameter, for a plan. A text is not shown: it may be a password.
+pub fn planned(changes: &[ParameterChange]) -> Vec<PlannedParameter> {
+    let planned = |change: &ParameterChange| {
+        let shown = |value: &Option<String>| value.clone().filter(|_| change.is_public);
+        PlannedParameter {
+            name: change.name.clone(),
+            old: shown(&change.old),
+            new: shown(&change.new),
+            context: change.context.map(str::to_owned),
+            needs_restart: change.needs_restart,
+            primary_first: change.is_lowered,
+        }
+    };
+    changes.iter().map(planned).collect()
 }
 
 /// Members that are not as far as this, and what each lacks.

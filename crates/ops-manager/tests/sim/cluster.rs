@@ -26,8 +26,8 @@ use ops_manager::tls::issuer_ca::IssuerCaAnswer;
 use ops_manager::tls::verification::subjects_of;
 use ops_manager::tls::world::{IssuedSecret, TlsWorld};
 use ops_manager::world::{
-    Claim, ConfigSecret, ContainerResources, Files, Member, Members, Observed, PatroniState, ServedLeaf,
-    Resizing, ServerState, TlsProbe, World,
+    Claim, ConfigSecret, ContainerResources, Files, Member, Members, Observed, PatroniState, Resizing,
+    ServedLeaf, ServerState, TlsProbe, World,
 };
 use sha2::{Digest, Sha256};
 use testkit::authority::Authority;
@@ -131,6 +131,8 @@ pub struct Cluster {
     pub terminating: BTreeSet<&'static str>,
     /// No node has room for a Pod that asks for more bytes of memory.
     pub room: i64,
+    /// Parameters that `ALTER SYSTEM` has set.
+    pub altered: Vec<&'static str>,
     /// A Pod whose node has no room for more, where others have.
     pub full_node: Option<&'static str>,
     /// Bytes of memory that every member can't give back.
@@ -225,6 +227,7 @@ impl Cluster {
             lost_reads: Vec::new(),
             terminating: BTreeSet::new(),
             room: i64::MAX,
+            altered: Vec::new(),
             full_node: None,
             used: 100 << 20,
             killed_by_resize: None,
@@ -400,6 +403,7 @@ impl Cluster {
             parameters: Some(LoadedParameters {
                 values: pod.parameters.clone(),
                 pending: self.pending(pod).into_keys().collect(),
+                altered: self.altered.iter().map(|it| (*it).to_owned()).collect(),
             }),
             cgroup: Some(self.cgroup(pod)),
         }

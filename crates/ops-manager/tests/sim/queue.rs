@@ -124,14 +124,21 @@ fn apply(conf: &str) -> String {
 #[test]
 fn pending_changes_of_parameters_become_one_request() {
     for is_killed in [false, true] {
-        let (a, b, c) = (apply("work_mem = 8MB"), apply("work_mem = 16MB"), apply("max_connections = 150"));
+        let (a, b, c) = (
+            apply("work_mem = 8MB"),
+            apply("work_mem = 16MB"),
+            apply("max_connections = 150"),
+        );
         let mut queue = Queue::of(&[("a", &a), ("b", &b), ("c", &c)]);
         queue.is_killed = is_killed;
         let merged = queue.first();
         let millis = merged.strip_prefix("pg-rcfg-merged-").expect("a merged request");
         assert!(millis.starts_with("1002") && millis.len() == 7, "{merged}");
         assert_eq!(queue.requests.len(), 4, "one was made: {:#?}", queue.requests);
-        assert_eq!(queue.applies(&merged), "max_connections = '150'\nwork_mem = '16MB'\n");
+        assert_eq!(
+            queue.applies(&merged),
+            "max_connections = '150'\nwork_mem = '16MB'\n"
+        );
         for name in ["a", "b", "c"] {
             assert_eq!(queue.get(name).phase(), Some(OpsRequestPhase::Skipped), "{name}");
             assert_eq!(
@@ -141,7 +148,10 @@ fn pending_changes_of_parameters_become_one_request() {
                 )
             );
         }
-        assert_eq!(queue.said(&merged, "MergedFromOps"), "True ConfigurationMerged: a, b, c");
+        assert_eq!(
+            queue.said(&merged, "MergedFromOps"),
+            "True ConfigurationMerged: a, b, c"
+        );
         assert_eq!(
             queue.said(&merged, "OriginalOpsSkipped"),
             "True OriginalOpsSkipped: All original ops requests have been marked as Skipped"
@@ -152,7 +162,11 @@ fn pending_changes_of_parameters_become_one_request() {
 /// One that comes while the merged one waits is merged with that; what runs is left alone.
 #[test]
 fn a_merged_request_can_be_merged_again_until_it_runs() {
-    let mut queue = Queue::of(&[("first", "type: Restart"), ("a", &apply("work_mem = 8MB")), ("b", &apply("jit = off"))]);
+    let mut queue = Queue::of(&[
+        ("first", "type: Restart"),
+        ("a", &apply("work_mem = 8MB")),
+        ("b", &apply("jit = off")),
+    ]);
     assert_eq!(queue.first(), "first");
     queue.pass();
     assert_eq!(queue.requests.len(), 3, "while another runs, nothing is merged");
@@ -171,7 +185,11 @@ fn a_merged_request_can_be_merged_again_until_it_runs() {
     }
     queue.create("late", &apply("jit = on"));
     assert_eq!(queue.pass(), None);
-    assert!(queue.said("late", "Queued").contains("is Progressing"), "{}", queue.said("late", "Queued"));
+    assert!(
+        queue.said("late", "Queued").contains("is Progressing"),
+        "{}",
+        queue.said("late", "Queued")
+    );
     queue.end(&merged);
     assert_eq!(queue.first(), "late");
 }
@@ -195,9 +213,14 @@ fn what_would_be_refused_alone_is_not_merged() {
 /// What somebody approves is carried out as it was shown.
 #[test]
 fn a_request_that_needs_an_approval_or_only_asks_is_not_merged() {
-    let mut queue = Queue::of(&[("asks", &format!("dryRun: true, {}", apply("jit = off"))), ("a", &apply("work_mem = 8MB"))]);
+    let mut queue = Queue::of(&[
+        ("asks", &format!("dryRun: true, {}", apply("jit = off"))),
+        ("a", &apply("work_mem = 8MB")),
+    ]);
     let mut approved = Run::new("approved", &apply("work_mem = 16MB"), 0).request;
-    approved.annotations_mut().insert(APPROVAL.to_owned(), "required".to_owned());
+    approved
+        .annotations_mut()
+        .insert(APPROVAL.to_owned(), "required".to_owned());
     queue.add(approved);
     assert_eq!(queue.first(), "a");
     assert_eq!(queue.requests.len(), 3, "nothing was made");
@@ -208,7 +231,11 @@ fn a_request_that_needs_an_approval_or_only_asks_is_not_merged() {
 fn of_a_type_that_is_not_merged_the_newest_is_carried_out() {
     let scale = |count: i32| format!("type: HorizontalScaling, horizontalScaling: {{replicas: {count}}}");
     let mut queue = Queue::of(&[("a", &scale(4)), ("r", "type: Restart"), ("b", &scale(5))]);
-    assert_eq!(queue.first(), "r", "across types the oldest that is left goes first");
+    assert_eq!(
+        queue.first(),
+        "r",
+        "across types the oldest that is left goes first"
+    );
     assert_eq!(queue.get("a").phase(), Some(OpsRequestPhase::Skipped));
     assert_eq!(
         queue.said("a", "Skipped"),

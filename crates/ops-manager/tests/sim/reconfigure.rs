@@ -258,3 +258,58 @@ fn a_bad_configuration_in_the_spec_can_be_replaced() {
     succeed(&mut cluster, &apply("work_mem = 8MB"));
     assert_eq!(cluster.parameter("work_mem"), everywhere("8MB"));
 }
+
+/// What somebody set by ALTER SYSTEM would win: it is named, in the plan and in the failure, and nothing was changed.
+#[test]
+fn what_alter_system_shadows_is_named_and_nothing_changes() {
+    let mut cluster = Cluster::new(3);
+    cluster.altered = vec!["work_mem", "jit"];
+    let plan = planned(&mut cluster, &apply("work_mem = 8MB"));
+    assert!(
+        plan.summary
+            .contains("ALTER SYSTEM has set work_mem on pg-0; work_mem on pg-1"),
+        "{}",
+        plan.summary
+    );
+    let before = (cluster.postgres.spec.clone(), cluster.config.clone());
+    let mut run = Run::new("reconfigure", &apply("work_mem = 8MB"), 0);
+    run.now = cluster.now;
+    assert_eq!(
+        run.run(&mut cluster, CALM),
+        OpsRequestPhase::Failed,
+        "{:#?}",
+        run.log
+    );
+    let failed = run.said("Failed");
+    assert!(
+        failed.contains("ALTER SYSTEM RESET") && !failed.contains("jit"),
+        "{failed}"
+    );
+    assert_eq!((cluster.postgres.spec.clone(), cluster.config.clone()), before);
+}
+
+/// Old value, new value, context and order, in fields.
+#[test]
+fn a_plan_has_every_parameter_with_its_values_and_its_context() {
+    let mut cluster = crate::scenarios::configured(3, "max_connections = 200");
+    let conf = "max_connections = 100\nwork_mem = 8MB\nlog_line_prefix = secret";
+    let plan = planned(&mut cluster, &apply(conf));
+    let told: Vec<_> = plan
+        .parameters
+        .iter()
+        .map(|it| {
+            let text = |value: &Option<String>| value.clone().unwrap_or_default();
+            let words = [it.name.clone(), text(&it.old), text(&it.new), text(&it.context)].join(" ");
+            (words, it.needs_restart, it.primary_first)
+        })
+        .collect();
+    let expected = [
+        ("log_line_prefix   sighup", false, false),
+        ("max_connections 200 100 postmaster", true, true),
+        ("work_mem  8MB user", false, false),
+    ];
+    assert_eq!(
+        told,
+        expected.map(|(words, restart, first)| (words.to_owned(), restart, first))
+    );
+}

@@ -46,7 +46,12 @@ fn resources_take_the_steps_that_are_written_down() {
         expectorate::assert_contents(format!("tests/golden/plan-{name}.yaml"), &text);
         let mut run = Run::new("resize", &spec, 0);
         run.now = cluster.now;
-        assert_eq!(run.run(&mut cluster, CALM), OpsRequestPhase::Successful, "{:#?}", run.log);
+        assert_eq!(
+            run.run(&mut cluster, CALM),
+            OpsRequestPhase::Successful,
+            "{:#?}",
+            run.log
+        );
         expectorate::assert_contents(format!("tests/golden/{name}-3.log"), &(run.log.join("\n") + "\n"));
         assert_eq!(cluster.memory(), memory(("2Gi", "2Gi")));
         let proven = ["pg-0", "pg-1", "pg-2"].map(|pod| run.said(&format!("CheckPodResources--{pod}")));
@@ -62,9 +67,23 @@ fn containers_that_run_get_the_resources() {
             let mut cluster = Cluster::new(replicas);
             let (before, leader) = (cluster.uids(), cluster.leader.clone());
             let mut run = Run::new("resize", &resize(&format!("mode: InPlace, {MORE}")), 0);
-            assert_eq!(run.run(&mut cluster, disturbance), OpsRequestPhase::Successful, "{:#?}", run.log);
-            assert_eq!((cluster.uids(), &cluster.leader), (before, &leader), "{:#?}", run.log);
-            assert!(cluster.evictions.is_empty() && cluster.restarts.is_empty(), "{:#?}", run.log);
+            assert_eq!(
+                run.run(&mut cluster, disturbance),
+                OpsRequestPhase::Successful,
+                "{:#?}",
+                run.log
+            );
+            assert_eq!(
+                (cluster.uids(), &cluster.leader),
+                (before, &leader),
+                "{:#?}",
+                run.log
+            );
+            assert!(
+                cluster.evictions.is_empty() && cluster.restarts.is_empty(),
+                "{:#?}",
+                run.log
+            );
             assert_eq!(cluster.resized.last(), Some(&leader), "{:#?}", run.log);
             assert_eq!(cluster.memory(), memory(("2Gi", "2Gi")));
             assert_eq!(cluster.provisioner_would_change(), Vec::<&str>::new());
@@ -80,11 +99,19 @@ fn a_member_whose_node_has_no_room_is_recreated() {
     let mut cluster = Cluster::new(3);
     cluster.full_node = Some("pg-2");
     let mut run = Run::new("resize", &resize(&format!("mode: InPlace, {MORE}")), 0);
-    assert_eq!(run.run(&mut cluster, CALM), OpsRequestPhase::Successful, "{:#?}", run.log);
+    assert_eq!(
+        run.run(&mut cluster, CALM),
+        OpsRequestPhase::Successful,
+        "{:#?}",
+        run.log
+    );
     assert_eq!(cluster.evictions, ["pg-2"], "{:#?}", run.log);
     assert_eq!(cluster.memory(), memory(("2Gi", "2Gi")));
     let reasons = run.status().progress.expect("progress").restart_reasons;
-    assert!(reasons["pg-2"].contains("Node didn't have enough capacity"), "{reasons:?}");
+    assert!(
+        reasons["pg-2"].contains("Node didn't have enough capacity"),
+        "{reasons:?}"
+    );
 }
 
 /// No node has room: what was resized is resized back, and no more than one Pod was recreated.
@@ -96,7 +123,12 @@ fn resources_in_place_that_no_node_has_are_taken_back() {
         let (before, spec) = (cluster.uids(), cluster.postgres.spec.clone());
         let mut run = Run::new("resize", &resize(&format!("mode: InPlace, {MORE}")), 0);
         run.request.spec.timeout = Some("20s".into());
-        assert_eq!(run.run(&mut cluster, disturbance), OpsRequestPhase::Failed, "{:#?}", run.log);
+        assert_eq!(
+            run.run(&mut cluster, disturbance),
+            OpsRequestPhase::Failed,
+            "{:#?}",
+            run.log
+        );
         for _ in 0..4 {
             cluster.petset_ticks();
         }
@@ -117,7 +149,12 @@ fn a_container_that_is_killed_by_it_ends_the_resize_and_all_is_as_before() {
     let spec = cluster.postgres.spec.clone();
     let mut run = Run::new("resize", &resize(&format!("mode: InPlace, {MORE}")), 0);
     assert_eq!(run.run(&mut cluster, CALM), OpsRequestPhase::Failed);
-    assert!(run.said("Failed").contains("a container of Pod pg-1 was restarted"), "{}", run.said("Failed"));
+    assert!(
+        run.said("Failed")
+            .contains("a container of Pod pg-1 was restarted"),
+        "{}",
+        run.said("Failed")
+    );
     assert_eq!(cluster.memory(), memory(DEFAULT), "{:#?}", run.log);
     assert_eq!(cluster.postgres.spec, spec);
     assert!(cluster.evictions.is_empty(), "{:#?}", run.log);
@@ -132,7 +169,10 @@ fn memory_that_a_member_uses_is_not_taken_from_it() {
     let mut run = Run::new("resize", &resize(&format!("mode: InPlace, {less}")), 0);
     assert_eq!(run.run(&mut cluster, CALM), OpsRequestPhase::Failed);
     let failed = run.said("Failed");
-    assert!(failed.contains("uses 700Mi of memory that it can't give back"), "{failed}");
+    assert!(
+        failed.contains("uses 700Mi of memory that it can't give back"),
+        "{failed}"
+    );
     assert!(failed.contains("limits.memory: 778Mi or more"), "{failed}");
     assert!(cluster.resized.is_empty(), "{:#?}", run.log);
     assert_eq!(cluster.memory(), memory(DEFAULT), "{:#?}", run.log);
@@ -148,9 +188,20 @@ fn resources_of_another_quality_of_service_are_given_by_restarts() {
     let is_burstable = !plan.summary.contains("from Burstable to Guaranteed");
     let mut run = Run::new("resize", &spec, 0);
     run.now = cluster.now;
-    assert_eq!(run.run(&mut cluster, CALM), OpsRequestPhase::Successful, "{:#?}", run.log);
+    assert_eq!(
+        run.run(&mut cluster, CALM),
+        OpsRequestPhase::Successful,
+        "{:#?}",
+        run.log
+    );
     // The agent's container decides whether the Pod as a whole can be Guaranteed.
-    assert_eq!(cluster.evictions.is_empty(), is_burstable, "{}: {:#?}", plan.summary, run.log);
+    assert_eq!(
+        cluster.evictions.is_empty(),
+        is_burstable,
+        "{}: {:#?}",
+        plan.summary,
+        run.log
+    );
 }
 
 /// A standby has no room on any node: the others were not touched, and it comes back as it was.

@@ -12,7 +12,11 @@ const GIBIBYTE: i64 = 1 << 30;
 fn without_room(max_retries: i32) -> (Run, Cluster) {
     let mut cluster = Cluster::new(3);
     cluster.room = GIBIBYTE;
-    let mut run = Run::new("resize", &format!("type: VerticalScaling, verticalScaling: {{{MORE}}}"), 0);
+    let mut run = Run::new(
+        "resize",
+        &format!("type: VerticalScaling, verticalScaling: {{{MORE}}}"),
+        0,
+    );
     run.request.spec.timeout = Some("20s".into());
     run.request.spec.max_retries = Some(max_retries);
     (run, cluster)
@@ -28,7 +32,12 @@ fn what_was_too_slow_is_undone_and_tried_as_often_as_asked() {
         for disturbance in [CALM, Disturbance::killed_after(Some(1))] {
             let (mut run, mut cluster) = without_room(max_retries);
             let before = cluster.postgres.spec.clone();
-            assert_eq!(run.run(&mut cluster, disturbance), OpsRequestPhase::Failed, "{:#?}", run.log);
+            assert_eq!(
+                run.run(&mut cluster, disturbance),
+                OpsRequestPhase::Failed,
+                "{:#?}",
+                run.log
+            );
             assert_eq!(attempts(&run), expected, "{:#?}", run.log);
             assert_eq!(cluster.postgres.spec, before);
             assert_eq!(cluster.provisioner_would_change(), Vec::<&str>::new());
@@ -38,7 +47,10 @@ fn what_was_too_slow_is_undone_and_tried_as_often_as_asked() {
             assert_eq!(retrying.is_empty(), expected == 1, "{retrying}");
             if expected > 1 {
                 let last = format!("attempt {} of {expected} failed and was undone: ", expected - 1);
-                assert!(retrying.contains(&last) && retrying.contains("not done within"), "{retrying}");
+                assert!(
+                    retrying.contains(&last) && retrying.contains("not done within"),
+                    "{retrying}"
+                );
             }
         }
     }
@@ -48,7 +60,12 @@ fn what_was_too_slow_is_undone_and_tried_as_often_as_asked() {
 fn a_later_attempt_can_succeed() {
     let (mut run, mut cluster) = without_room(2);
     run.then = Some(("Retrying", |cluster| cluster.room = i64::MAX));
-    assert_eq!(run.run(&mut cluster, CALM), OpsRequestPhase::Successful, "{:#?}", run.log);
+    assert_eq!(
+        run.run(&mut cluster, CALM),
+        OpsRequestPhase::Successful,
+        "{:#?}",
+        run.log
+    );
     assert_eq!(attempts(&run), 2);
     assert_eq!(run.status().progress.expect("progress").failed_attempts, 1);
 }
@@ -62,7 +79,11 @@ fn only_time_is_a_reason_for_another_attempt() {
     assert_eq!(attempts(&run), 1, "{:#?}", run.log);
 
     let mut cluster = Cluster::new(3);
-    let mut run = Run::new("reconfigure", "type: Reconfigure, configuration: {configSecret: {name: bad}}", 0);
+    let mut run = Run::new(
+        "reconfigure",
+        "type: Reconfigure, configuration: {configSecret: {name: bad}}",
+        0,
+    );
     run.request.spec.max_retries = Some(3);
     assert_eq!(run.run(&mut cluster, CALM), OpsRequestPhase::Failed);
     assert_eq!(attempts(&run), 1, "{:#?}", run.log);

@@ -195,11 +195,21 @@ fn resizes() -> Vec<Scenario> {
             &postgres(&format!("mode: InPlace, coordinator: {{}}, {MORE}")),
             || led_by(3, "pg-1"),
         ),
-        scenario("resize-in-place-1", &postgres(&format!("mode: InPlace, {MORE}")), || {
-            Cluster::new(1)
-        }),
-        scenario("resize-in-place-down", &postgres(&format!("mode: InPlace, {LESS}")), large),
-        scenario("resize-in-place-tuned", &postgres(&format!("mode: InPlace, {MORE}")), tuned),
+        scenario(
+            "resize-in-place-1",
+            &postgres(&format!("mode: InPlace, {MORE}")),
+            || Cluster::new(1),
+        ),
+        scenario(
+            "resize-in-place-down",
+            &postgres(&format!("mode: InPlace, {LESS}")),
+            large,
+        ),
+        scenario(
+            "resize-in-place-tuned",
+            &postgres(&format!("mode: InPlace, {MORE}")),
+            tuned,
+        ),
         scenario("resize-tuned-down", &postgres(LESS), tuned_large),
         scenario(
             "resize-exporter",
@@ -221,7 +231,8 @@ fn tune(spec: &mut PostgresSpec, tuning: &str) {
 pub const MORE: &str =
     "postgres: {resources: {requests: {cpu: 700m, memory: 2Gi}, limits: {cpu: 1, memory: 2Gi}}}";
 /// Resources that are less than 4Gi.
-const LESS: &str = "postgres: {resources: {requests: {cpu: 2, memory: 1Gi}, limits: {cpu: 2, memory: 1536Mi}}}";
+const LESS: &str =
+    "postgres: {resources: {requests: {cpu: 2, memory: 1Gi}, limits: {cpu: 2, memory: 1536Mi}}}";
 
 fn scenario(name: &str, spec: &str, cluster: fn() -> Cluster) -> Scenario {
     Scenario {

@@ -276,10 +276,34 @@ fn a_pod_that_was_resized_in_place_gets_the_label_of_the_new_revision() {
         ("resized", with_resources(&large), &asked, &running, true),
         ("not resized", with_resources(&large), &small, &small, false),
         ("half of it", with_resources(&large), &half, &half, false),
-        ("asked for, and not done", with_resources(&large), &asked, &small, false),
-        ("asked for, and nothing reported", with_resources(&large), &asked, &Value::Null, false),
-        ("another limit", with_resources(&with_limit), &with_limit, &with_limit, true),
-        ("a limit that the template has not", with_resources(&large), &with_limit, &with_limit, false),
+        (
+            "asked for, and not done",
+            with_resources(&large),
+            &asked,
+            &small,
+            false,
+        ),
+        (
+            "asked for, and nothing reported",
+            with_resources(&large),
+            &asked,
+            &Value::Null,
+            false,
+        ),
+        (
+            "another limit",
+            with_resources(&with_limit),
+            &with_limit,
+            &with_limit,
+            true,
+        ),
+        (
+            "a limit that the template has not",
+            with_resources(&large),
+            &with_limit,
+            &with_limit,
+            false,
+        ),
         ("another image too", other_image, &asked, &running, false),
     ];
     let old = with_resources(&small);
@@ -290,7 +314,10 @@ fn a_pod_that_was_resized_in_place_gets_the_label_of_the_new_revision() {
             .iter()
             .any(|each| matches!(each, Move::LabelPod { labels, .. } if *labels == [label.clone()]));
         assert_eq!(is_labelled, expected, "{what}: {moves:?}");
-        assert!(!moves.iter().any(|each| matches!(each, Move::DeletePod { .. })), "{what}");
+        assert!(
+            !moves.iter().any(|each| matches!(each, Move::DeletePod { .. })),
+            "{what}"
+        );
     }
 }
 

@@ -17,6 +17,8 @@ pub(crate) struct Parameter {
     pub kind: Kind,
     /// Who may set it, and when.
     pub context: Context,
+    /// The same in PostgreSQL's word.
+    pub context_word: &'static str,
 }
 
 /// What a parameter holds (`pg_settings.vartype`).
@@ -123,12 +125,18 @@ fn parameter(row: &'static str) -> Option<Parameter> {
         },
         _ => return None,
     };
-    let context = match *context {
+    let context_word = *context;
+    let context = match context_word {
         "internal" => Context::Internal,
         "postmaster" => Context::Start,
         _ => Context::Reload,
     };
-    Some(Parameter { name, kind, context })
+    Some(Parameter {
+        name,
+        kind,
+        context,
+        context_word,
+    })
 }
 
 #[cfg(test)]

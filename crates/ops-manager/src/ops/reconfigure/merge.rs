@@ -70,18 +70,27 @@ mod tests {
                 serde_yaml::from_str(&text).expect("a request")
             })
             .collect();
-        merge(&all.iter().collect::<Vec<_>>()).configuration.expect("a section")
+        merge(&all.iter().collect::<Vec<_>>())
+            .configuration
+            .expect("a section")
     }
 
     #[test]
     fn the_newest_value_counts_and_what_is_removed_was_not_said() {
         let table = [
             (
-                &["{applyConfig: {user.conf: \"a = 1\\nb = 1\"}}", "{applyConfig: {user.conf: b = 2}}"][..],
+                &[
+                    "{applyConfig: {user.conf: \"a = 1\\nb = 1\"}}",
+                    "{applyConfig: {user.conf: b = 2}}",
+                ][..],
                 "{applyConfig: {user.conf: \"a = '1'\\nb = '2'\\n\"}, restart: auto}",
             ),
             (
-                &["{configSecret: {name: s}}", "{secretName: t}", "{applyConfig: {user.conf: a = 1}}"],
+                &[
+                    "{configSecret: {name: s}}",
+                    "{secretName: t}",
+                    "{applyConfig: {user.conf: a = 1}}",
+                ],
                 "{configSecret: {name: t}, applyConfig: {user.conf: \"a = '1'\\n\"}, restart: auto}",
             ),
             (
@@ -93,11 +102,17 @@ mod tests {
                 "{removeCustomConfig: true, applyConfig: {user.conf: \"b = '2'\\n\"}, restart: auto}",
             ),
             (
-                &["{applyConfig: {user.conf: a = 1}, restart: 'true'}", "{tuning: {profile: web}, restart: 'false'}"],
+                &[
+                    "{applyConfig: {user.conf: a = 1}, restart: 'true'}",
+                    "{tuning: {profile: web}, restart: 'false'}",
+                ],
                 "{applyConfig: {user.conf: \"a = '1'\\n\"}, tuning: {profile: web}, restart: 'true'}",
             ),
             (
-                &["{applyConfig: {user.conf: a = 1}, restart: 'false'}", "{secretName: s, restart: 'false'}"],
+                &[
+                    "{applyConfig: {user.conf: a = 1}, restart: 'false'}",
+                    "{secretName: s, restart: 'false'}",
+                ],
                 "{configSecret: {name: s}, applyConfig: {user.conf: \"a = '1'\\n\"}, restart: 'false'}",
             ),
         ];

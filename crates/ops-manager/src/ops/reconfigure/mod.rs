@@ -17,7 +17,7 @@ use api_types::ops_request::{
 use api_types::reported::ops_request::reasons;
 
 use crate::admit::{self, Admission};
-use crate::moves::{children, in_place};
+use crate::moves::{children, in_place, parameters};
 use crate::operation::Operation;
 use crate::request_type::{Description, EndedSessions, Merging, Proposal, Reads, RequestType};
 use crate::step::{Step, StepResult};
@@ -115,6 +115,7 @@ impl RequestType for Reconfigure {
         };
         let members: Vec<PlannedMember> = world.members().keys().map(member).collect();
         let mut changes = words::changes(&target.changes);
+        changes.extend(target.shadowed(world));
         if restart == Restart::Auto && target.is_lowered() {
             changes.push("the primary restarts first, because a standby can't have less than it".into());
         }
@@ -123,6 +124,7 @@ impl RequestType for Reconfigure {
             changes,
             sessions: EndedSessions::of_restarted(&members),
             members,
+            parameters: parameters::planned(&target.changes),
             ..Description::default()
         })
     }

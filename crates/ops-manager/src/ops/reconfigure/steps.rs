@@ -80,6 +80,9 @@ pub const RESTORE: Step = Step::new(
 
 fn update(op: &Operation, world: &World) -> StepResult {
     let target = states::target(op, world)?;
+    if let Some(why) = target.shadowed(world) {
+        return Err(Progress::Impossible(why));
+    }
     Ok(Progress::of(parameters::effects(world, &target)?))
 }
 

@@ -20,7 +20,7 @@ use blueprint::{MemoryNeed, Resolved, container_resources, exporter_resources, m
 use k8s_openapi::api::core::v1::PodSpec;
 
 use crate::admit::{self, Admission};
-use crate::moves::{children, rolling};
+use crate::moves::{children, parameters, rolling};
 use crate::operation::Operation;
 use crate::request_type::{Description, EndedSessions, Proposal, Reads, RequestType};
 use crate::step::{Step, StepResult};
@@ -124,13 +124,19 @@ impl RequestType for VerticalScaling {
             changes,
             sessions,
             members,
+            parameters: parameters::planned(&wanted.target.changes),
             ..Description::default()
         })
     }
 }
 
 fn pod_spec(resolved: &Resolved) -> PodSpec {
-    blueprint::build(resolved).pet_set.spec.template.spec.unwrap_or_default()
+    blueprint::build(resolved)
+        .pet_set
+        .spec
+        .template
+        .spec
+        .unwrap_or_default()
 }
 
 /// What becomes of each member. One that was made from the template that there is has the resources already.
@@ -191,7 +197,11 @@ fn memory_suffices(before: &Resolved, after: &Resolved, in_place: bool) -> Resul
     let need = MemoryNeed::of(after);
     let running = MemoryNeed::of(before);
     // Without a restart the old ones stay.
-    let need = if in_place && running.bytes() > need.bytes() { running } else { need };
+    let need = if in_place && running.bytes() > need.bytes() {
+        running
+    } else {
+        need
+    };
     match (memory_limit(before), memory_limit(after)) {
         (old, Some(new)) if new < need.bytes() && old.is_none_or(|old| new < old) => Err(format!(
             "the memory limit of the container postgres would be {}Mi, which is too little: {need}. Write \

@@ -11,7 +11,6 @@ use blueprint::{Resolved, exporter_resources};
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
-
 /// Fewer bytes of memory are a mistake: `512m` is half a byte.
 const LEAST_MEMORY: i64 = 4 << 20;
 /// More thousandths of a processor are a mistake: `500Mi` is half a billion of them.

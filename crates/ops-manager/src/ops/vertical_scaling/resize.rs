@@ -51,7 +51,11 @@ pub fn back(op: &Operation, world: &World, wanted: &Wanted) -> StepResult<()> {
 
 /// The standbys, then the primary: the first of them shows whether it can be done, and the primary is disturbed last.
 fn in_order(world: &World) -> Vec<(&str, &Member)> {
-    let mut all: Vec<_> = world.members().iter().map(|(pod, it)| (pod.as_str(), it)).collect();
+    let mut all: Vec<_> = world
+        .members()
+        .iter()
+        .map(|(pod, it)| (pod.as_str(), it))
+        .collect();
     all.sort_by_key(|(pod, _)| (world.leader() == Some(*pod), *pod));
     all
 }
@@ -64,7 +68,10 @@ fn noted(op: &Operation, world: &World) -> StepResult<()> {
     let members = world.members().iter();
     let restarts = |member: &Member| member.restarts.values().sum();
     Err(Progress::Choose(Box::new(OperationProgress {
-        pods: members.clone().map(|(pod, it)| (pod.clone(), it.uid.clone())).collect(),
+        pods: members
+            .clone()
+            .map(|(pod, it)| (pod.clone(), it.uid.clone()))
+            .collect(),
         restarts: members.map(|(pod, it)| (pod.clone(), restarts(it))).collect(),
         old_primary: world.leader().map(str::to_owned),
         ..op.progress.clone()
@@ -103,7 +110,9 @@ fn asked(wanted: &Wanted, pod: &str, member: &Member) -> StepResult<()> {
 /// Kubelet has done it, and the member reads the limits itself.
 fn finished(wanted: &Wanted, pod: &str, member: &Member) -> StepResult<()> {
     let unfinished = match &member.resizing {
-        Some(Resizing::Infeasible(why) | Resizing::Unfinished(why)) => Some(format!("kubelet has not resized it: {why}")),
+        Some(Resizing::Infeasible(why) | Resizing::Unfinished(why)) => {
+            Some(format!("kubelet has not resized it: {why}"))
+        }
         None => wanted.check(member).err(),
     };
     let cgroup = member.server.present().and_then(|server| server.cgroup.as_ref());
@@ -136,7 +145,10 @@ fn went_on(op: &Operation, pod: &str, member: &Member) -> StepResult<()> {
 fn fits(wanted: &Wanted, pod: &str, member: &Member) -> StepResult<()> {
     let limit = |of: &ResourceRequirements| amount(of.limits.as_ref()?.get("memory")?);
     let after = wanted.containers.get(POSTGRES_CONTAINER).and_then(limit);
-    let before = member.resources.get(POSTGRES_CONTAINER).and_then(|it| limit(&it.asked));
+    let before = member
+        .resources
+        .get(POSTGRES_CONTAINER)
+        .and_then(|it| limit(&it.asked));
     let server = member.server.present();
     let used = server.and_then(|server| server.cgroup.as_ref()?.used);
     let (Some(after), Some(used)) = (after, used) else {
@@ -202,8 +214,11 @@ pub fn is_possible(before: &PodSpec, after: &PodSpec) -> Result<(), String> {
 fn quality_of_service(pod: &PodSpec) -> &'static str {
     const COUNTED: [&str; 2] = ["cpu", "memory"];
     let containers = pod.containers.iter().chain(pod.init_containers.iter().flatten());
-    let all: Vec<ResourceRequirements> = containers.map(|it| it.resources.clone().unwrap_or_default()).collect();
-    let of = |list: &Option<BTreeMap<String, _>>, name: &str| list.as_ref().and_then(|all| all.get(name)).cloned();
+    let all: Vec<ResourceRequirements> = containers
+        .map(|it| it.resources.clone().unwrap_or_default())
+        .collect();
+    let of =
+        |list: &Option<BTreeMap<String, _>>, name: &str| list.as_ref().and_then(|all| all.get(name)).cloned();
     let says_nothing = |it: &ResourceRequirements| {
         COUNTED
             .iter()

@@ -46,7 +46,9 @@ impl Wanted {
     pub fn check_asked(&self, member: &Member) -> Result<(), String> {
         let asks = |(name, wanted): (&String, &ResourceRequirements)| {
             let asked = member.resources.get(name).map(|it| &it.asked);
-            has_all(asked, wanted, is_same).then_some(()).ok_or_else(|| name.clone())
+            has_all(asked, wanted, is_same)
+                .then_some(())
+                .ok_or_else(|| name.clone())
         };
         self.containers.iter().try_for_each(asks)
     }

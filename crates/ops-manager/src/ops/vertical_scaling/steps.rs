@@ -164,7 +164,12 @@ fn resized(op: &Operation, world: &World) -> Vec<SubCondition> {
     let mut parts: Vec<SubCondition> = members
         .map(|(pod, member)| {
             let is_proven = member.resizing.is_none() && wanted.check(member).is_ok();
-            SubCondition::of_pod(conditions::CHECK_POD_RESOURCES, "check pod resources", pod, is_proven)
+            SubCondition::of_pod(
+                conditions::CHECK_POD_RESOURCES,
+                "check pod resources",
+                pod,
+                is_proven,
+            )
         })
         .collect();
     let waiting = parameters::waiting_for_restart(world).map(|words| {

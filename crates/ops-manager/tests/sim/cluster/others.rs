@@ -73,7 +73,13 @@ impl Cluster {
         self.pet_set.status = Some(status);
         let template = without_resources(&self.pet_set);
         for pod in self.pods.values_mut() {
-            let containers = self.pet_set.spec.template.spec.iter().flat_map(|it| &it.containers);
+            let containers = self
+                .pet_set
+                .spec
+                .template
+                .spec
+                .iter()
+                .flat_map(|it| &it.containers);
             let has_all = containers.clone().all(|it| {
                 let asked = pod.resources.get(&it.name).map(|it| &it.asked);
                 let wanted = it.resources.clone().unwrap_or_default();

@@ -147,7 +147,9 @@ impl Cluster {
         let postgres = pod.resources.get_mut("postgres").expect("a container");
         if grows && !has_room {
             postgres.running = Some(running);
-            pod.resizing = Some(Resizing::Infeasible("Infeasible: Node didn't have enough capacity".into()));
+            pod.resizing = Some(Resizing::Infeasible(
+                "Infeasible: Node didn't have enough capacity".into(),
+            ));
             return;
         }
         (postgres.running, pod.resizing) = (None, None);
