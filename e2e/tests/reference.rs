@@ -7,7 +7,7 @@ use e2e::reference;
 
 /// Whole strings in the operators' sources that look like a word of a condition and are Kubernetes', cert-manager's or a
 /// kind: what is not here belongs into `api_types::reported`.
-const NOT_REPORTED: [&str; 50] = [
+const NOT_REPORTED: [&str; 56] = [
     // Kinds.
     "AppBinding",
     "None",
@@ -45,13 +45,19 @@ const NOT_REPORTED: [&str; 50] = [
     "ScheduleAnyway",
     // What kubelet, the scheduler and the volume controller report of Pods and claims.
     "BackOff",
+    "BestEffort",
+    "Burstable",
     "ContainerCreating",
     "CrashLoopBackOff",
     "ExternalProvisioning",
     "FailedBinding",
     "FailedScheduling",
+    "Guaranteed",
+    "Infeasible",
     "Lost",
     "PodInitializing",
+    "PodResizeInProgress",
+    "PodResizePending",
     "PodScheduled",
     "ReadinessGatesNotReady",
     "Unhealthy",

@@ -276,7 +276,6 @@ fn what_has_no_effect_is_said() {
         "init: {script: {configMap: {name: x}}}",
         "distributed: true",
         "remoteReplica: {sourceRef: {name: x, namespace: y}}",
-        "configuration: {tuning: {profile: web}}",
         "podTemplate: {spec: {containers: [{name: pg-coordinator}]}}",
         "podTemplate: {spec: {containers: [{name: config-agent, image: mine}]}}",
         "monitor: {agent: prometheus.io/operator}",

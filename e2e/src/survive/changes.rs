@@ -173,6 +173,9 @@ async fn primary_killed(stage: Stage) -> Result<Vec<Row>> {
 async fn not_possible(stage: Stage) -> Result<Vec<Row>> {
     let scene = Scene::new(&stage.namespace, Shape::Three, false).await?;
     let mut rows = Vec::new();
+    // With a limit, which a Pod that runs would not lose again.
+    let limited = Change::resize("", "448Mi").ask(&scene, "2m").await?;
+    rows.push(limited.end("nothing, to begin with", &[End::Successful]).await?);
     let no_room = Change {
         section: json!({"verticalScaling": {"mode": "InPlace", "postgres": {"resources":
             {"requests": {"memory": "2000Gi"}, "limits": {"memory": "2000Gi"}}}}}),

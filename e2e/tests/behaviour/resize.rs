@@ -8,7 +8,7 @@ use api_types::vocabulary::POSTGRES_CONTAINER;
 use api_types::{Postgres, PostgresOpsRequest};
 use e2e::cluster::{TestNamespace, in_namespace};
 use e2e::writer::{Choice, Writer};
-use e2e::{checks, history, manifests, members, report, requests, wait};
+use e2e::{checks, history, manifests, members, report, requests, shell, wait};
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use serde_json::{Value, json};
 
@@ -33,22 +33,15 @@ async fn resize(namespace: &TestNamespace) -> Result<()> {
     manifests::create_postgres(namespace, manifests::HA_POSTGRES, |_| {}).await?;
     wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
     let writer = Writer::start(namespace, DATABASE, Choice::TESTING).await?;
+    in_place(namespace, &writer).await?;
     let (mark, recorder) = (writer.mark().await?, history::record(namespace, DATABASE).await?);
     let wanted = json!({"requests": {"cpu": "60m", "memory": "192Mi"}, "limits": {"memory": "512Mi"}});
-    let begin = Instant::now();
-    let section = json!({"mode": "InPlace", "postgres": {"resources": wanted}});
-    requests::create_as_is(namespace, &request("grow", &section)?).await?;
-    let grown = wait::request_successful(&namespace.api(), "grow", RESIZED).await?;
-    println!("grow: {}", report::seconds(begin.elapsed()));
+    let grown = succeed(namespace, "grow", &json!({"postgres": {"resources": wanted}})).await?;
     recorder.finish().await?.check_rolling_restart()?;
-    let names = requests::conditions(&grown);
-    for expected in [
-        "NotActedOn",
-        "UpdatePetSetResources",
-        "CheckPodResources--ha-postgres-0",
-    ] {
-        ensure!(names.contains(&expected), "{expected} is missing in {names:?}");
-    }
+    names(
+        &grown,
+        &["UpdatePetSetResources", "CheckPodResources--ha-postgres-0"],
+    )?;
     every_member_has(namespace, &serde_json::from_value(wanted.clone())?, "48MB").await?;
     let postgres = checks::at_peace(namespace, DATABASE).await?;
     ensure!(
@@ -62,6 +55,66 @@ async fn resize(namespace: &TestNamespace) -> Result<()> {
     refused(namespace).await?;
     no_room(namespace).await?;
     println!("{} acknowledged rows, none lost", writer.finish().await?);
+    Ok(())
+}
+
+async fn succeed(namespace: &TestNamespace, name: &str, section: &Value) -> Result<PostgresOpsRequest> {
+    let begin = Instant::now();
+    requests::create_as_is(namespace, &request(name, section)?).await?;
+    let ended = wait::request_successful(&namespace.api(), name, RESIZED).await?;
+    println!("{name}: {}", report::seconds(begin.elapsed()));
+    Ok(ended)
+}
+
+fn names(request: &PostgresOpsRequest, expected: &[&str]) -> Result<()> {
+    let names = requests::conditions(request);
+    for expected in expected {
+        ensure!(names.contains(expected), "{expected} is missing in {names:?}");
+    }
+    Ok(())
+}
+
+/// The containers run on: same Pods, no restart, same primary, no failed write; and the kernel has the limits.
+async fn in_place(namespace: &TestNamespace, writer: &Writer) -> Result<()> {
+    let before = members::list(namespace, DATABASE).await?;
+    let mark = writer.mark().await?;
+    for (name, cpu, memory, limit, buffers) in [
+        ("more", "60m", "128Mi", 512, "32MB"),
+        ("processors", "70m", "128Mi", 512, "32MB"),
+        ("less", "60m", "128Mi", 448, "32MB"),
+        // Another request of memory means other shared_buffers, which wait for a restart.
+        ("buffers", "60m", "160Mi", 448, "32MB"),
+    ] {
+        let wanted =
+            json!({"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": format!("{limit}Mi")}});
+        let section = json!({"mode": "InPlace", "postgres": {"resources": wanted}});
+        let ended = succeed(namespace, name, &section).await?;
+        names(&ended, &["ResizePods", "CheckPodResources--ha-postgres-2"])?;
+        let waits = requests::conditions(&ended).contains(&"PendingRestart");
+        ensure!(waits == (name == "buffers"), "{name}: {:?}", ended.status);
+        every_member_has(namespace, &serde_json::from_value(wanted)?, buffers).await?;
+        every_control_group_has(namespace, limit << 20).await?;
+        checks::at_peace(namespace, DATABASE).await?;
+    }
+    let after = members::list(namespace, DATABASE).await?;
+    ensure!(
+        before == after,
+        "a Pod was touched, or the primary moved: {before:?} {after:?}"
+    );
+    let stretch = writer.since(mark).await?;
+    ensure!(stretch.error_count() == 0, "{:?}", stretch.errors);
+    println!("in place: writes stood still for {:?}", stretch.longest_gap);
+    Ok(())
+}
+
+/// As the processes of the container read it.
+async fn every_control_group_has(namespace: &TestNamespace, bytes: i64) -> Result<()> {
+    let read = "cat /sys/fs/cgroup/memory.max 2>/dev/null || cat /sys/fs/cgroup/memory/memory.limit_in_bytes";
+    for member in members::list(namespace, DATABASE).await? {
+        let command = ["sh", "-c", read];
+        let found = shell::output_of(&namespace.pods(), &member.name, POSTGRES_CONTAINER, &command).await?;
+        ensure!(found.trim() == bytes.to_string(), "{}: {found}", member.name);
+    }
     Ok(())
 }
 

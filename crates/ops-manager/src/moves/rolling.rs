@@ -70,6 +70,16 @@ pub fn take_back(
     })
 }
 
+/// Makes the Pods anew that are like this, one at a time. Done as [`restart`] is.
+pub fn restart_where(
+    op: &Operation,
+    world: &World,
+    is_old: impl Fn(&str, &Member) -> bool,
+    proof: &dyn Fn(&str, &Member) -> Result<(), String>,
+) -> StepResult {
+    Rollout::new(world, is_old).go_on(op, proof)
+}
+
 /// The revision of the PetSet's template.
 ///
 /// # Errors

@@ -466,47 +466,6 @@ impl Cluster {
             trust: self.trust(),
         }
     }
-
-    /// What the provisioner's first pass after the pause would write.
-    pub fn provisioner_would_change(&self) -> Vec<&'static str> {
-        let mut material = Material::default();
-        if self.postgres.spec.tls.is_some() {
-            for alias in CertificateAlias::ALL {
-                let name = api_types::names::certificate("pg", alias);
-                material = material.with(alias, self.secrets[&name].pair.clone().expect("a pair"));
-            }
-        }
-        let trust = material.authorities();
-        let children = build(
-            &self.postgres,
-            &self.version,
-            TlsInputs::steady(&self.postgres.spec, trust.clone(), material),
-            Some(&self.pet_set),
-            self.user_conf(),
-        );
-        let mut changed = Vec::new();
-        for (what, live, wanted) in [
-            (
-                "config Secret",
-                &self.config.metadata,
-                &children.config_secret.metadata,
-            ),
-            ("AppBinding", &self.app_binding, &children.app_binding.metadata),
-            ("PetSet", &self.pet_set.metadata, &children.pet_set.metadata),
-        ] {
-            if runtime::needs_apply(Some(live), wanted) {
-                changed.push(what);
-            }
-        }
-        if parameters::dynamic_of(&children.config_secret) != self.dynamic {
-            changed.push("Patroni");
-        }
-        let has_tls = self.postgres.spec.tls.is_some();
-        if has_tls && self.secrets[CLIENT_SECRET].shown_ca != trust {
-            changed.push("ca.crt of the client's Secret");
-        }
-        changed
-    }
 }
 
 fn said<T>(answers: bool, what: T) -> Observed<T> {

@@ -49,7 +49,8 @@ impl Queue {
         for at in 0..self.requests.len() {
             let mut others = self.requests.clone();
             let request = others.remove(at);
-            if request.has_ended() {
+            // One that runs is the engine's.
+            if request.has_ended() || request.phase() == Some(OpsRequestPhase::Progressing) {
                 continue;
             }
             let op = operation::parse(&request).expect("a good request");

@@ -16,6 +16,8 @@ use crate::scenarios::MORE;
 /// Requests and limits of memory by default.
 const DEFAULT: (&str, &str) = ("1Gi", "1Gi");
 const GIBIBYTE: i64 = 1 << 30;
+/// More of what members have by default, and no limit besides.
+const GROW: &str = "postgres: {resources: {requests: {cpu: 700m, memory: 2Gi}, limits: {memory: 2Gi}}}";
 
 fn resize(section: &str) -> String {
     format!("type: VerticalScaling, verticalScaling: {{{section}}}")
@@ -118,28 +120,35 @@ fn a_member_whose_node_has_no_room_is_recreated() {
 #[test]
 fn resources_in_place_that_no_node_has_are_taken_back() {
     for disturbance in [CALM, Disturbance::killed_after(Some(1))] {
-        let mut cluster = Cluster::new(3);
-        cluster.room = GIBIBYTE;
-        let (before, spec) = (cluster.uids(), cluster.postgres.spec.clone());
-        let mut run = Run::new("resize", &resize(&format!("mode: InPlace, {MORE}")), 0);
-        run.request.spec.timeout = Some("20s".into());
-        assert_eq!(
-            run.run(&mut cluster, disturbance),
-            OpsRequestPhase::Failed,
-            "{:#?}",
-            run.log
-        );
-        for _ in 0..4 {
-            cluster.petset_ticks();
+        for (section, restarted) in [(GROW, 1), (MORE, 3)] {
+            taken_back(section, restarted, disturbance);
         }
-        assert_eq!(cluster.memory(), memory(DEFAULT), "{:#?}", run.log);
-        assert_eq!(cluster.postgres.spec, spec);
-        assert_eq!(cluster.provisioner_would_change(), Vec::<&str>::new());
-        let after = cluster.uids();
-        let touched = before.iter().filter(|(pod, uid)| after[*pod] != **uid).count();
-        assert_eq!(touched, 1, "{:#?}", run.log);
-        assert!(run.said("RestoreDatabase").starts_with("True"), "{:#?}", run.log);
     }
+}
+
+/// A limit that a Pod had not is taken away by a restart only.
+fn taken_back(section: &str, restarted: usize, disturbance: Disturbance) {
+    let mut cluster = Cluster::new(3);
+    cluster.room = GIBIBYTE;
+    let (before, spec) = (cluster.uids(), cluster.postgres.spec.clone());
+    let mut run = Run::new("resize", &resize(&format!("mode: InPlace, {section}")), 0);
+    run.request.spec.timeout = Some("20s".into());
+    assert_eq!(
+        run.run(&mut cluster, disturbance),
+        OpsRequestPhase::Failed,
+        "{:#?}",
+        run.log
+    );
+    for _ in 0..4 {
+        cluster.petset_ticks();
+    }
+    assert_eq!(cluster.memory(), memory(DEFAULT), "{:#?}", run.log);
+    assert_eq!(cluster.postgres.spec, spec);
+    assert_eq!(cluster.provisioner_would_change(), Vec::<&str>::new());
+    let after = cluster.uids();
+    let touched = before.iter().filter(|(pod, uid)| after[*pod] != **uid).count();
+    assert_eq!(touched, restarted, "{:#?}", run.log);
+    assert!(run.said("RestoreDatabase").starts_with("True"), "{:#?}", run.log);
 }
 
 #[test]
@@ -147,7 +156,7 @@ fn a_container_that_is_killed_by_it_ends_the_resize_and_all_is_as_before() {
     let mut cluster = Cluster::new(3);
     cluster.killed_by_resize = Some("pg-1");
     let spec = cluster.postgres.spec.clone();
-    let mut run = Run::new("resize", &resize(&format!("mode: InPlace, {MORE}")), 0);
+    let mut run = Run::new("resize", &resize(&format!("mode: InPlace, {GROW}")), 0);
     assert_eq!(run.run(&mut cluster, CALM), OpsRequestPhase::Failed);
     assert!(
         run.said("Failed")

@@ -9,7 +9,7 @@ use petset::revision::{choose, prune, revision_name, template_of};
 use petset::world::World;
 use serde_json::{Value, json};
 
-use crate::build::{SET, desired, now, pod, revision, world};
+use crate::build::{SET, claim, desired, now, pod, revision, world};
 
 /// The revision of an image, as it was written with this number.
 fn written(image: &str, number: i64) -> ControllerRevision {
@@ -255,7 +255,7 @@ fn resized(old: &Desired, asked: &Value, running: &Value) -> Pod {
 }
 
 fn moves_between(old: &Desired, new: &Desired, pod: Pod) -> Vec<Move> {
-    let mut there = world(old, vec![pod], vec![]);
+    let mut there = world(old, vec![pod], vec![claim(old, 0, json!({}))]);
     there.revisions.extend(world(new, vec![], vec![]).revisions);
     decide(new, &there, now()).moves
 }

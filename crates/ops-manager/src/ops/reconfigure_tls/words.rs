@@ -141,6 +141,7 @@ pub fn description(op: &Operation, world: &World) -> StepResult<Description> {
         members: members(op, &steps, &pods),
         sessions: sessions(op, &steps, &pods),
         certificates,
+        ..Description::default()
     })
 }
 

@@ -303,7 +303,7 @@ mod tests {
     fn what_nothing_acts_on_is_named() {
         let all = "{mode: InPlace, postgres: {topology: {key: a, value: b}, resources: {limits: {cpu: 1}}}, \
                    coordinator: {}, arbiter: {}, exporter: {}, readReplicas: [{name: a}]}";
-        let named = not_acted_on(&spec(all), false).join("; ");
+        let named = not_acted_on(&spec(all), false, Some("it is impossible")).join("; ");
         for word in [
             "InPlace",
             "topology",
@@ -315,8 +315,9 @@ mod tests {
             assert!(named.contains(word), "{word}: {named}");
         }
         let mut newer = spec("{postgres: {resources: {limits: {cpu: 1}}}, exporter: {}}");
-        assert_eq!(not_acted_on(&newer, true), Vec::<String>::new());
+        assert_eq!(not_acted_on(&newer, true, None), Vec::<String>::new());
+        assert!(!is_in_place(&newer));
         newer.mode = Some(MODE_IN_PLACE.into());
-        assert_eq!(not_acted_on(&newer, true).len(), 1, "KubeDB's newer spelling");
+        assert!(is_in_place(&newer), "KubeDB's newer spelling");
     }
 }

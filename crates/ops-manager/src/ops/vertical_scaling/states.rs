@@ -54,6 +54,18 @@ impl Wanted {
     }
 }
 
+impl Wanted {
+    /// Whether a member's Pod has a limit that is not wanted: Kubernetes takes none away from a Pod that runs.
+    pub fn lacks_a_limit_of(&self, member: &Member) -> bool {
+        let mut containers = self.containers.iter();
+        containers.any(|(name, wanted)| {
+            let limits = member.resources.get(name).and_then(|it| it.asked.limits.as_ref());
+            let mut names = limits.into_iter().flat_map(BTreeMap::keys);
+            names.any(|name| !wanted.limits.as_ref().is_some_and(|all| all.contains_key(name)))
+        })
+    }
+}
+
 /// All that each container of a member asks for, by its name.
 pub fn containers(resolved: &Resolved) -> BTreeMap<String, ResourceRequirements> {
     let exporter = exporter_resources(resolved).map(|it| (EXPORTER_CONTAINER.to_owned(), it));

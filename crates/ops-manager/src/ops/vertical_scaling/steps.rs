@@ -101,7 +101,7 @@ fn finish(op: &Operation, world: &World) -> StepResult {
     Ok(Progress::Done)
 }
 
-/// What runs on is resized back, and of the Pods only those that this operation made are made again: a member that was behind its
+/// What runs on is resized back, and restarted where it was given a limit that it had not. Of the Pods only those that this operation made are made again: a member that was behind its
 /// template before stays as it is.
 fn restore(op: &Operation, world: &World) -> StepResult {
     let wanted = states::way_back(op, world)?;
@@ -110,8 +110,13 @@ fn restore(op: &Operation, world: &World) -> StepResult {
     if was_resized {
         resize::back(op, world, &wanted)?;
     }
-    rolling::take_back(op, world, &|_: &str, member: &Member| wanted.check(member))?.require_done()?;
+    let proof = |_: &str, member: &Member| wanted.check(member);
+    rolling::take_back(op, world, &proof)?.require_done()?;
     if was_resized {
+        let keeps_a_limit = |pod: &str, member: &Member| {
+            op.progress.pods.get(pod) == Some(&member.uid) && wanted.lacks_a_limit_of(member)
+        };
+        rolling::restart_where(op, world, keeps_a_limit, &|_: &str, _: &Member| Ok(()))?.require_done()?;
         return parameters::reload(world, &wanted.target);
     }
     Ok(Progress::Done)

@@ -4,6 +4,8 @@ use k8s_openapi::api::core::v1::ResourceRequirements;
 
 use super::*;
 
+type Amounts = Option<BTreeMap<String, Quantity>>;
+
 impl Cluster {
     /// Does what was decided. Doing it twice must be as good as once.
     pub fn perform(&mut self, effect: &Effect, holder: &PauseHolder) {
@@ -142,7 +144,14 @@ impl Cluster {
         let grows = memory(new) > memory(&running);
         let has_room = memory(new) <= Some(self.room) && self.full_node != Some(name);
         for (container, wanted) in containers {
-            pod.resources.get_mut(container).expect("a container").asked = wanted.clone();
+            let asked = &mut pod.resources.get_mut(container).expect("a container").asked;
+            // A strategic merge patch takes nothing away.
+            let over = |now: &mut Amounts, wanted: &Amounts| {
+                let wanted = wanted.clone().unwrap_or_default();
+                now.get_or_insert_default().extend(wanted);
+            };
+            over(&mut asked.requests, &wanted.requests);
+            over(&mut asked.limits, &wanted.limits);
         }
         let postgres = pod.resources.get_mut("postgres").expect("a container");
         if grows && !has_room {
