@@ -250,7 +250,7 @@ async fn rows(
     namespace: &TestNamespace,
     seed: u64,
     history: &History,
-    before: &lost::Told,
+    before: &[lost::Range],
     outcome: &mut Outcome,
 ) -> Result<String> {
     let present = members::sql_on_primary(namespace, DATABASE, "select id from appended").await?;
@@ -258,7 +258,7 @@ async fn rows(
     let lines = history.lines.lines().map(serde_json::from_str);
     let rows: Vec<lost::Appended> = lines.collect::<Result<_, _>>()?;
     let told = lost::told(namespace, DATABASE).await?;
-    let missing = lost::missing(&rows, &present, &told.since(before))?;
+    let missing = lost::missing(&rows, &present, &lost::since(before, &told))?;
     outcome.told += missing.told + missing.behind;
     if missing.untold.is_empty() {
         return Ok(format!(
@@ -269,10 +269,9 @@ async fn rows(
     outcome.violations.push(seed);
     let path = keep(seed, history)?;
     Ok(format!(
-        "{} rows missing without a word, such as {}; {}; their history is in {}",
+        "{} rows missing without a word, such as {}; the status says {told:?}; their history is in {}",
         missing.untold.len(),
         missing.untold[0],
-        told.reason,
         path.display()
     ))
 }
