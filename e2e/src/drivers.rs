@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use crate::attempts::Attempts;
 use crate::cluster::TestNamespace;
 use crate::poll::{self, Look};
+use crate::provider;
 
 /// Longest time until a client has made so many connections more.
 const GOES_ON: Duration = Duration::from_secs(30);
@@ -33,6 +34,8 @@ pub struct Endpoint {
     pub address: String,
     /// The port there.
     pub port: u16,
+    /// The node beside which clients run: this machine may not reach the cluster's addresses.
+    pub node: String,
     /// Role.
     pub user: String,
     /// Its password.
@@ -122,7 +125,7 @@ impl Clients {
             folder,
             courier,
         };
-        for (driver, command) in commands(programs, &clients.folder) {
+        for (driver, command) in commands(programs, &clients.folder, &endpoint.node) {
             clients
                 .all
                 .push(start(driver, command, endpoint, &clients.folder)?);
@@ -173,10 +176,10 @@ impl Clients {
 }
 
 /// The drivers, and how each client is started.
-fn commands(programs: &Path, folder: &Path) -> Vec<(&'static str, Command)> {
+fn commands(programs: &Path, folder: &Path, node: &str) -> Vec<(&'static str, Command)> {
     let of = |program: PathBuf, arguments: Vec<String>| {
-        let mut command = Command::new(program);
-        command.args(arguments);
+        let mut command = provider::beside(node);
+        command.arg(program).args(arguments);
         command
     };
     let path = |rest: &str| programs.join(rest);

@@ -43,6 +43,13 @@ pub async fn node(action: &str, node: &str) -> Result<bool> {
     run("node.sh", &[action, node]).await
 }
 
+/// Runs a program of this machine in the network of a node; the program and its arguments follow.
+pub fn beside(node: &str) -> Command {
+    let mut command = Command::new(script("node.sh"));
+    command.args(["run", node]);
+    command
+}
+
 /// A SIGKILL that waits for its moment: finding the process takes longer than a step of an operation.
 pub struct Aimed(Child);
 

@@ -73,8 +73,14 @@ pub struct Clients {
 impl Clients {
     /// Empties their table and starts the clients; returns when an operation was answered.
     pub async fn start(namespace: &TestNamespace, database: &str, work: Work, seed: u64) -> Result<Self> {
+        // The primary's Pod may not count as ready yet when its node was cut off just now.
         for statement in work.statements() {
-            members::sql_on_primary(namespace, database, &statement).await?;
+            poll::until("an empty table", START_DEADLINE, OFTEN, || async {
+                members::sql_on_primary(namespace, database, &statement)
+                    .await
+                    .map(Look::Found)
+            })
+            .await?;
         }
         make_pod(namespace, database, work, seed).await?;
         let clients = Self {

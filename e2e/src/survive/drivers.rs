@@ -6,21 +6,20 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use api_types::tls::ClientAuthMode;
+use api_types::vocabulary::POSTGRES_PORT;
 use futures::FutureExt;
 use k8s_openapi::api::core::v1::{Node, Service};
-use kube::Api;
 use kube::api::ListParams;
-use serde_json::json;
-use tokio::net::TcpStream;
+use kube::{Api, ResourceExt};
 use tokio::process::Command;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::row::{End, Row};
 use super::scene::{Operation, Scene, Shape};
 use super::{Fault, Stage};
 use crate::cluster::TestNamespace;
 use crate::drivers::{Client, Clients, Endpoint};
-use crate::{manifests, pki, requests, wait};
+use crate::{manifests, pki, provider, requests, wait};
 
 /// This family.
 pub const FAULTS: &[Fault] = &[Fault {
@@ -32,7 +31,6 @@ pub const FAULTS: &[Fault] = &[Fault {
 const FAULT: &str = "none";
 /// Exit code of the script when a program is missing.
 const CANNOT: i32 = 3;
-const REACHED: Duration = Duration::from_secs(5);
 const ENDED: Duration = Duration::from_secs(120);
 
 async fn drivers(stage: Stage) -> Result<Vec<Row>> {
@@ -41,22 +39,21 @@ async fn drivers(stage: Stage) -> Result<Vec<Row>> {
         Err(missing) => return Ok(not_run(missing)),
     };
     let namespace = &stage.namespace;
-    let database = Scene::database_as(namespace, Shape::Three, false, |postgres| {
-        postgres.spec.client_auth_mode = Some(ClientAuthMode::Scram);
-        let template = json!([{ "alias": "primary", "spec": { "type": "NodePort" } }]);
-        postgres.spec.service_templates = serde_json::from_value(template).expect("a template");
-    })
-    .await?;
-    let Some((address, port)) = address(namespace, database).await? else {
+    let Some(node) = node(namespace).await? else {
         return Ok(not_run(
-            "this machine does not reach ports of the nodes".to_owned(),
+            "this cluster's provider can't run clients beside a node".to_owned(),
         ));
     };
+    let database = Scene::database_as(namespace, Shape::Three, false, |postgres| {
+        postgres.spec.client_auth_mode = Some(ClientAuthMode::Scram);
+    })
+    .await?;
     let (user, password) = pki::password(namespace, database).await?;
     let endpoint = Endpoint {
         host: format!("{database}.{}.svc", namespace.name),
-        address,
-        port,
+        address: address(namespace, database).await?,
+        port: POSTGRES_PORT as u16,
+        node,
         user,
         password,
     };
@@ -93,32 +90,22 @@ async fn programs() -> Result<Result<PathBuf, String>> {
     }
 }
 
-/// An address of a node and the primary Service's port there, if this machine reaches them.
-async fn address(namespace: &TestNamespace, database: &str) -> Result<Option<(String, u16)>> {
+/// Where the primary's Service is reached from the cluster's nodes.
+async fn address(namespace: &TestNamespace, database: &str) -> Result<String> {
     let service: Service = namespace.api().get(database).await?;
-    let ports = service.spec.and_then(|spec| spec.ports).unwrap_or_default();
-    let port = ports
-        .iter()
-        .find_map(|port| port.node_port)
-        .context("no port of the nodes")?;
-    let port = u16::try_from(port)?;
+    service
+        .spec
+        .and_then(|spec| spec.cluster_ip)
+        .context("the Service has no address")
+}
+
+/// A node beside which clients can be run; `None` when this provider can't.
+async fn node(namespace: &TestNamespace) -> Result<Option<String>> {
     let nodes: Api<Node> = Api::all(namespace.client.clone());
-    for node in nodes.list(&ListParams::default()).await? {
-        let addresses = node
-            .status
-            .and_then(|status| status.addresses)
-            .unwrap_or_default();
-        let internal = addresses
-            .into_iter()
-            .find(|address| address.type_ == "InternalIP");
-        let Some(address) = internal.map(|internal| internal.address) else {
-            continue;
-        };
-        if let Ok(Ok(_)) = timeout(REACHED, TcpStream::connect((address.as_str(), port))).await {
-            return Ok(Some((address, port)));
-        }
-    }
-    Ok(None)
+    let all = nodes.list(&ListParams::default()).await?;
+    let node = all.iter().next().map(ResourceExt::name_any).context("no node")?;
+    let can = provider::run("node.sh", &["run", &node, "true"]).await?;
+    Ok(can.then_some(node))
 }
 
 async fn one(

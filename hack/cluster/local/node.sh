@@ -3,6 +3,7 @@
 # Cuts one direction only, what comes in or what goes out: node.sh cut-in|cut-out <node>
 # Kills, freezes or wakes the process of a container, by its id at containerd: node.sh kill|pause|resume <node> <id>
 # (kill waits for a line on its standard input, so that whoever waits for a moment does not miss it)
+# Runs a program of this machine in the node's network: node.sh run <node> <program> [argument...]
 set -euo pipefail
 # shellcheck source=hack/cluster/local/cluster.sh
 . "$(dirname -- "$0")/cluster.sh"
@@ -28,7 +29,11 @@ heal)
     ip -n "$namespace" link set eth0 up
     route_machine "$node"
     ;;
+run)
+    shift 2
+    exec nsenter --net="/run/netns/$namespace" -- "$@"
+    ;;
 kill) if read -r _; then tasks kill -s SIGKILL "${3:?the id of a container}"; fi ;;
 pause | resume) tasks "$action" "${3:?the id of a container}" ;;
-*) fail "usage: node.sh cut|cut-in|cut-out|heal <node>, node.sh kill|pause|resume <node> <container>" ;;
+*) fail "usage: node.sh cut|cut-in|cut-out|heal <node>, node.sh kill|pause|resume <node> <container>, node.sh run <node> <program>" ;;
 esac
