@@ -225,7 +225,8 @@ def place_behind(ha):
 
 def free_standbys_that_stand_still():
     import logging
-    from patroni.exceptions import PostgresConnectionException
+    from patroni import psycopg
+    from patroni.exceptions import PatroniException
     from patroni.ha import Ha
 
     original, standby = Ha.run_cycle, Standby()
@@ -234,7 +235,7 @@ def free_standbys_that_stand_still():
         outcome = original(ha)
         try:
             place = place_behind(ha)
-        except PostgresConnectionException:
+        except (PatroniException, psycopg.Error):
             place = None
         if standby.stands_still(place, ha.cluster and ha.cluster.status.last_lsn):
             seconds = int(time.monotonic() - standby.since)
@@ -297,7 +298,7 @@ def lacks_standbys(ha):
 
 def look_at_once_for_standbys_that_commits_wait_for():
     from patroni import psycopg
-    from patroni.exceptions import PostgresException
+    from patroni.exceptions import PatroniException
     from patroni.ha import Ha
 
     original_watch, original_process = Ha.watch, Ha.process_sync_replication
@@ -306,7 +307,9 @@ def look_at_once_for_standbys_that_commits_wait_for():
     def is_lacking(ha):
         try:
             return lacks_standbys(ha)
-        except (PostgresException, psycopg.Error):
+        except (PatroniException, psycopg.Error):
+            # Also RetryFailedError, which a query without a retry raises while PostgreSQL restarts, and no PostgresException is:
+            # what leaves this function ends Patroni, and PostgreSQL with it.
             return False
 
     def watch(ha, timeout):
