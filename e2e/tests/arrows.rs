@@ -5,13 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
 /// The allowed arrows; tests may use `testkit` besides.
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 13] = [
     ("api-types", &[]),
     ("blueprint", &["api-types"]),
     ("instance", &["api-types"]),
     ("runtime", &["api-types"]),
     // It runs in every member's Pod, and knows nothing about databases.
     ("config-agent", &["api-types"]),
+    // The first process of every member: it calls the member's Patroni.
+    ("entrypoint", &["api-types", "instance"]),
     ("petset", &["api-types", "runtime"]),
     ("provisioner", &["api-types", "blueprint", "instance", "runtime"]),
     ("ops-manager", &["api-types", "blueprint", "instance", "runtime"]),

@@ -48,7 +48,7 @@ make_plain() { # name, archive, reference
 }
 
 # What every PostgreSQL version's image is made from.
-PATRONI_FILES=("$FILES/patroni.Containerfile" "$FILES/patroni-requirements.txt" "$FILES/patroni-launcher.py" "$FILES/pg_service.conf")
+PATRONI_FILES=("$FILES/patroni.Containerfile" "$FILES/patroni/"* "$FILES/pg_service.conf")
 
 make_postgres() { # version, sha256, archive, reference
     base_image pip "$POSTGRES_SUITE" "$FILES/pip.Containerfile"

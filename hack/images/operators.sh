@@ -11,12 +11,14 @@ set -euo pipefail
 . "$ROOT/hack/images/store.sh"
 
 OPERATORS=(petset provisioner ops-manager config-agent)
+# What an image has beside the program that it is named after.
+declare -A ALSO=([config-agent]=entrypoint)
 BINARIES=${CARGO_TARGET_DIR:-$ROOT/target}/${PROFILE:-image}
 
 # All builds select the whole workspace: with one package less cargo may choose other features of the same libraries, and
 # builds them all once more.
 compile() {
-    (cd "$ROOT" && cargo build --locked --profile image --workspace "${OPERATORS[@]/#/--bin=}" >&2)
+    (cd "$ROOT" && cargo build --locked --profile image --workspace "${OPERATORS[@]/#/--bin=}" "${ALSO[@]/#/--bin=}" >&2)
 }
 
 containerfile() { # operator
@@ -25,10 +27,12 @@ containerfile() { # operator
 }
 
 make_image() { # operator, archive
-    local context
+    local context program
     context=$(mktemp -d "$IMAGES/context.XXXXXX")
-    cp -- "$BINARIES/$1" "$context/"
-    strip "$context/$1"
+    for program in "$1" ${ALSO[$1]:-}; do
+        cp -- "$BINARIES/$program" "$context/"
+        strip "$context/$program"
+    done
     build_archive "$2" "docker.io/sealwright/$1:$SEALWRIGHT_VERSION" "$(containerfile "$1")" "$context" \
         --build-arg OPERATOR="$1"
     rm -rf -- "$context"
@@ -49,11 +53,13 @@ exec {LOCK}>"$IMAGES/lock"
 flock "$LOCK"
 archives=()
 for operator in "${OPERATORS[@]}"; do
-    if [[ ! -x $BINARIES/$operator ]]; then
-        say "no binary $BINARIES/$operator: no image of $operator" >&2
+    programs=("$BINARIES/$operator" ${ALSO[$operator]:+"$BINARIES/${ALSO[$operator]}"})
+    if [[ ! -x ${programs[0]} ]]; then
+        say "no binary ${programs[0]}: no image of $operator" >&2
         continue
     fi
-    archive=$IMAGES/$operator-$SEALWRIGHT_VERSION-$(key_of "$BINARIES/$operator" "$(containerfile "$operator")" \
+    [[ -x ${programs[-1]} ]] || fail "no binary ${programs[-1]}, which the image of $operator has too; build it with --bin=${ALSO[$operator]}"
+    archive=$IMAGES/$operator-$SEALWRIGHT_VERSION-$(key_of "${programs[@]}" "$(containerfile "$operator")" \
         "$ROOT/images/glibc.Containerfile").tar
     if [[ ! -s $archive ]]; then
         rm -f -- "$IMAGES/$operator-"*.tar

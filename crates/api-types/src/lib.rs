@@ -16,6 +16,7 @@ pub mod configuration;
 pub mod crds;
 pub mod deployed;
 mod error_chain;
+pub mod hang;
 pub mod init;
 pub mod legacy;
 pub mod monitor;

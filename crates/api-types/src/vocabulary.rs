@@ -49,6 +49,9 @@ pub const ISSUED_CA_CRT: &str = "issued-ca.crt";
 pub const DYNAMIC_PARAMETERS: &str = "ops.sealwright.dev/dynamic-parameters";
 /// Annotation in which a Pod's Patroni says how its member is (Patroni, "Kubernetes").
 pub const PATRONI_STATUS: &str = "status";
+/// Annotation on a member's Pod while its PostgreSQL hangs, and for a minute after: why, since when, and what was done, as JSON
+/// (`api_types::hang::Hang`). The first process of the Pod writes it.
+pub const HANG: &str = "ops.sealwright.dev/hang";
 /// Annotation on a Pod of a PetSet: name of the PlacementPolicy that it was placed by; empty when there was none.
 pub const PLACEMENT_POLICY: &str = "apps.k8s.appscode.com/placement-policy";
 /// Annotation on a PetSet, copied to each Pod when it is made: what the Pod reads at its start and has no other trace of, as JSON

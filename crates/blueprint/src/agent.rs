@@ -16,6 +16,9 @@ use crate::{material, paths, volumes};
 
 /// The program in its image.
 const PROGRAM: &str = "/config-agent";
+/// The first process of the members, in the same image: members of any image of PostgreSQL run the one that belongs to these
+/// operators.
+const ENTRYPOINT: &str = "/entrypoint";
 
 /// Mode of files that PostgreSQL's user and group may read.
 const MODE: &str = "0640";
@@ -50,6 +53,7 @@ pub(crate) fn container(resolved: &Resolved, user: i64) -> Container {
 /// can't be reached. A startup probe would do the same, but is asked once a second at most.
 fn fill_folders_first() -> Lifecycle {
     let mut command = vec![PROGRAM.to_owned(), "copy".to_owned()];
+    command.push(format!("--program={ENTRYPOINT}={}", paths::ENTRYPOINT));
     command.extend(files());
     Lifecycle {
         post_start: Some(LifecycleHandler {

@@ -26,7 +26,7 @@ pub(crate) fn postgres(resolved: &Resolved) -> Container {
     let container = Container {
         name: words::POSTGRES_CONTAINER.to_owned(),
         image: Some(resolved.image.clone()),
-        command: Some(vec!["patroni".to_owned(), paths::PATRONI_YML.to_owned()]),
+        command: Some(entrypoint(resolved)),
         env: Some(environment(resolved)),
         ports: Some(vec![
             port(words::POSTGRES_PORT_NAME, words::POSTGRES_PORT),
@@ -43,6 +43,23 @@ pub(crate) fn postgres(resolved: &Resolved) -> Container {
         Some(user) => adapted(container, user),
         None => container,
     }
+}
+
+/// The first process, and Patroni as its child.
+fn entrypoint(resolved: &Resolved) -> Vec<String> {
+    let selector = resolved
+        .selector()
+        .into_iter()
+        .map(|(key, value)| format!("{key}={value}"));
+    vec![
+        paths::ENTRYPOINT.to_owned(),
+        format!("--selector={}", selector.collect::<Vec<_>>().join(",")),
+        format!("--service-file={}", paths::SERVICE_FILE),
+        format!("--ca={}", paths::MEMBERS_CA),
+        format!("--identity={}", paths::MEMBER_IDENTITY),
+        "patroni".to_owned(),
+        paths::PATRONI_YML.to_owned(),
+    ]
 }
 
 /// The container `exporter`, for a database with a monitor.
@@ -173,12 +190,13 @@ fn joined<T: Clone>(
 
 /// Names of variables that are ours in the container `postgres`; a user's value would break the member.
 pub fn reserved_variable(name: &str) -> bool {
-    const OURS: [&str; 10] = [
+    const OURS: [&str; 11] = [
         "NAMESPACE",
         "PGDATA",
         "POD_IP",
         "POD_NAME",
         "POD_NAMESPACE",
+        "POD_UID",
         "POSTGRES_PASSWORD",
         "POSTGRES_USER",
         "PRIMARY_HOST",
@@ -197,6 +215,7 @@ fn environment(resolved: &Resolved) -> Vec<EnvVar> {
         field("POD_NAME", "metadata.name"),
         field("POD_NAMESPACE", "metadata.namespace"),
         field("POD_IP", "status.podIP"),
+        field("POD_UID", "metadata.uid"),
         field("NAMESPACE", "metadata.namespace"),
         value("PRIMARY_HOST", &resolved.name),
         value("PV", words::DATA_MOUNT),

@@ -36,3 +36,9 @@ pub const PATRONI_YML: &str = "/etc/config/patroni.yml";
 pub const SOCKET_DIR: &str = "/var/run/postgresql";
 /// Password file that Patroni writes for libpq.
 pub const PGPASS: &str = "/tmp/pgpass";
+/// Folder of what the agent brings for other containers to run. KubeDB's name.
+pub const PROGRAMS_MOUNT: &str = "/run_scripts";
+/// The first process of a member.
+pub const ENTRYPOINT: &str = "/run_scripts/entrypoint";
+/// Settings of libpq for everything that Patroni starts, in the members' image.
+pub const SERVICE_FILE: &str = "/opt/patroni/pg_service.conf";

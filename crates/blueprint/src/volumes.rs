@@ -20,6 +20,8 @@ const SERVER: &str = "tls-volume-server";
 const CLIENT: &str = "tls-volume-client";
 const EXPORTER: &str = "tls-volume-exporter";
 const MEMBERS: &str = "tls-volume-members";
+/// KubeDB's name of the volume from which members run what another image brings.
+const PROGRAMS: &str = "run-scripts";
 const SOCKET: &str = "socket";
 const TMP: &str = "tmp";
 
@@ -31,7 +33,7 @@ pub const RESERVED_NAMES: [&str; 17] = [
     words::DATA_VOLUME,
     "initial-script",
     "role-scripts",
-    "run-scripts",
+    PROGRAMS,
     "scripts",
     SHARED_MEMORY,
     SOCKET,
@@ -49,7 +51,7 @@ pub const RESERVED_PATHS: [&str; 11] = [
     "/dev/shm",
     words::CONFIG_MOUNT,
     "/role_scripts",
-    "/run_scripts",
+    paths::PROGRAMS_MOUNT,
     "/scripts",
     words::TLS_MOUNT,
     "/tmp",
@@ -79,6 +81,7 @@ pub(crate) fn volumes(resolved: &Resolved) -> Vec<Volume> {
     let mut volumes = FOLDERS.map(|(volume, _)| folder(volume)).to_vec();
     volumes.extend([
         config_secret(resolved),
+        empty_dir(PROGRAMS, None),
         empty_dir(SHARED_MEMORY, Some("Memory")),
         empty_dir(SOCKET, None),
         empty_dir(TMP, None),
@@ -94,6 +97,7 @@ pub(crate) fn postgres_mounts() -> Vec<VolumeMount> {
     let mut mounts = vec![mount(words::DATA_VOLUME, words::DATA_MOUNT)];
     mounts.extend(FOLDERS.map(|(volume, path)| read_only(volume, path)));
     mounts.extend([
+        read_only(PROGRAMS, paths::PROGRAMS_MOUNT),
         mount(SHARED_MEMORY, "/dev/shm"),
         mount(SOCKET, paths::SOCKET_DIR),
         mount(TMP, "/tmp"),
@@ -105,12 +109,15 @@ pub(crate) fn postgres_mounts() -> Vec<VolumeMount> {
 pub(crate) fn agent_mounts() -> Vec<VolumeMount> {
     let mut mounts = vec![read_only(CONFIG_SECRET, paths::CONFIG_SECRET_MOUNT)];
     mounts.extend(FOLDERS.map(|(volume, path)| mount(volume, path)));
+    mounts.push(mount(PROGRAMS, paths::PROGRAMS_MOUNT));
     mounts
 }
 
 /// A container of the user, which may look at the members' files but not write them.
 pub(crate) fn without_writing_files(mut container: Container) -> Container {
-    let is_ours = |volume: &str| volume == CONFIG_SECRET || FOLDERS.iter().any(|(ours, _)| volume == *ours);
+    let is_ours = |volume: &str| {
+        [CONFIG_SECRET, PROGRAMS].contains(&volume) || FOLDERS.iter().any(|(ours, _)| volume == *ours)
+    };
     let mounts = container.volume_mounts.iter_mut().flatten();
     for mount in mounts.filter(|mount| is_ours(&mount.name)) {
         mount.read_only = Some(true);

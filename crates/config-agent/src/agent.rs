@@ -5,10 +5,11 @@ use std::time::Duration;
 use futures::StreamExt;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::args::{Files, Watch};
+use crate::args::{self, Files, Watch};
 use crate::fallback::{Sight, Verdict, judge};
 use crate::folder::WriteError;
 use crate::layout::{Data, Layout, Twice};
+use crate::program::{InstallError, install};
 use crate::projected::{Projected, ReadError, Version};
 use crate::source::{News, Source, follow};
 use api_types::error_chain;
@@ -28,16 +29,20 @@ pub enum CopyError {
     /// A folder can't be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// A program can't be brought.
+    #[error(transparent)]
+    Install(#[from] InstallError),
 }
 
-/// Fills folders to which nothing was written in this Pod's life. What is there may be newer than what kubelet brought,
-/// so it stays.
+/// Brings programs, and fills folders to which nothing was written in this Pod's life. What is there may be newer than what
+/// kubelet brought, so it stays.
 ///
 /// # Errors
-/// When folders that are empty stay empty.
-pub fn copy(files: &Files) -> Result<(), CopyError> {
-    let layout = files.layout()?;
-    copy_to(&layout, &Projected::new(&files.from))
+/// When a program is not there, or folders that are empty stay empty.
+pub fn copy(copy: &args::Copy) -> Result<(), CopyError> {
+    copy.programs.iter().try_for_each(install)?;
+    let layout = copy.files.layout()?;
+    copy_to(&layout, &Projected::new(&copy.files.from))
 }
 
 fn copy_to(layout: &Layout, projected: &Projected) -> Result<(), CopyError> {
@@ -95,7 +100,7 @@ impl Agent {
         })
     }
 
-    /// As [`copy()`].
+    /// Fills folders as [`copy()`].
     ///
     /// # Errors
     /// As [`copy()`].

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::layout::{Layout, Target, Twice};
+use crate::program::Program;
 
 /// Brings the keys of a Secret as files into the folders of a Pod.
 #[derive(Clone, Debug, clap::Parser)]
@@ -19,10 +20,21 @@ pub struct Args {
 /// What the agent can do.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum Command {
-    /// Fills folders to which nothing was written yet from a projected Secret, and ends.
-    Copy(Files),
+    /// Fills folders to which nothing was written yet from a projected Secret, brings programs, and ends.
+    Copy(Copy),
     /// Does that, then writes every change of the Secret until it is asked to end.
     Watch(Watch),
+}
+
+/// What is brought before other containers start.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Copy {
+    /// The files.
+    #[command(flatten)]
+    pub files: Files,
+    /// A program of this image, and the file from which another container runs it.
+    #[arg(long = "program", value_name = "FROM=TO")]
+    pub programs: Vec<Program>,
 }
 
 /// Which keys become which files.
@@ -77,6 +89,17 @@ mod tests {
         assert!(parse("config-agent copy --from /projected --file a=/etc/a").is_ok());
         assert!(parse("config-agent copy --from /projected").is_err());
         assert!(parse("config-agent copy --file a=/etc/a").is_err());
+    }
+
+    #[test]
+    fn copy_brings_programs_too() {
+        let line =
+            "config-agent copy --from /p --file a=/etc/a --program /entrypoint=/run_scripts/entrypoint";
+        let Command::Copy(copy) = parse(line).unwrap().command else {
+            panic!("another command");
+        };
+        assert_eq!(copy.programs.len(), 1);
+        assert!(parse("config-agent copy --from /p --file a=/etc/a --program entrypoint").is_err());
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod args;
 pub mod fallback;
 pub mod folder;
 pub mod layout;
+pub mod program;
 pub mod projected;
 pub mod source;
 

@@ -24,7 +24,7 @@ pub async fn run(args: Args) -> ExitCode {
         return ExitCode::FAILURE;
     }
     match args.command {
-        Command::Copy(files) => match agent::copy(&files) {
+        Command::Copy(copy) => match agent::copy(&copy) {
             Ok(()) => ExitCode::SUCCESS,
             // kubelet shows it in the Event of a failed hook.
             Err(error) => failed(&error_chain(&error)),

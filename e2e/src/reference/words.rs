@@ -80,7 +80,7 @@ fn preface_of_events(kind: &str) -> &'static str {
     match kind {
         "Postgres" => {
             "Besides these, Warnings with the reason of `SpecApplied` or `ProvisioningStarted` when one of them becomes `False`,
-and Warnings `IssuerCAChanged`, `DeletionHeld`, `ClaimTerminating`, `NoMemberHasData` and `StartedAfresh`."
+and Warnings `IssuerCAChanged`, `DeletionHeld`, `ClaimTerminating`, `MemberHangs`, `NoMemberHasData` and `StartedAfresh`."
         }
         "PostgresOpsRequest" => {
             "Besides these, one for every condition that becomes `True`, with its type as the reason: a Warning for `Failed`, Normal

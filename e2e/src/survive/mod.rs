@@ -6,6 +6,7 @@ pub mod certificates;
 pub mod changes;
 pub mod disks;
 pub mod drivers;
+pub mod hangs;
 pub mod issuers;
 pub mod members;
 pub mod operators;
@@ -68,6 +69,7 @@ pub fn faults() -> Vec<Fault> {
         certificates::FAULTS,
         members::FAULTS,
         changes::FAULTS,
+        hangs::FAULTS,
         requests::FAULTS,
         operators::FAULTS,
         platform::FAULTS,

@@ -35,6 +35,9 @@ pub mod conditions {
         DATA_LOST = "DataLost" in "", trouble, bad_when_true;
         /// No member is the primary, and one that lacks rows waits for those that may have them.
         FAILOVER_HELD = "FailoverHeld" in "", trouble, bad_when_true;
+        /// The PostgreSQL of a member hangs instead of ending, or did until a minute ago; the message names the member, the cause and
+        /// what was done.
+        MEMBER_HANGS = "MemberHangs" in "", trouble, bad_when_true;
         /// Health checks are paused. The phase follows it; Sealwright does not set it.
         HEALTH_CHECK_PAUSED = "HealthCheckPaused" in "";
         /// A restore has begun. The phase follows it; Sealwright does not set it.
@@ -117,6 +120,10 @@ pub mod reasons {
         STALE_STANDBY_NOT_PROMOTED = "StaleStandbyNotPromoted" in "`FailoverHeld` is `True`", trouble;
         /// A member was promoted that lacked WAL of the former primary; `status.lostWAL` has the range. It stays for a day.
         WAL_LOST = "WALLost" in "`DataLost` is `True`", trouble;
+        /// The member answers no new session, while those that are open go on.
+        LOGINS_UNANSWERED = "LoginsUnanswered" in "`MemberHangs` is `True`", trouble;
+        /// A write to the member's volume does not end.
+        DISK_BLOCKED = "DiskBlocked" in "`MemberHangs` is `True`", trouble;
         /// Less than a fifth of a member's volume is free; the message says what fills it, and what to do.
         VOLUME_FILLS_UP = "VolumeFillsUp" in "`StorageAtRisk` is `True`", trouble;
         /// The amounts of WAL that the spec asks for leave too little of the volume for the data.

@@ -26,6 +26,13 @@ impl Pod {
         self.root.path().join(path)
     }
 
+    fn copied(&self) -> args::Copy {
+        args::Copy {
+            files: self.files(),
+            programs: Vec::new(),
+        }
+    }
+
     fn files(&self) -> Files {
         let file = |key: &str, path: &str| format!("{key}={}", self.path(path).display());
         let texts = [
@@ -86,7 +93,7 @@ fn failing() -> News {
 fn a_pod_starts_with_what_kubelet_projected() {
     let mut pod = Pod::new();
     pod.project(&[("cert", "1"), ("key", "1"), ("conf", "1"), ("other", "1")]);
-    copy(&pod.files()).unwrap();
+    copy(&pod.copied()).unwrap();
     assert_eq!(pod.text("tls/cert").as_deref(), Some("1"));
     assert_eq!(pod.text("config/conf").as_deref(), Some("1"));
     assert!(!pod.path("config/other").exists());
@@ -103,7 +110,7 @@ fn a_restarted_agent_does_not_put_back_what_kubelet_still_has() {
     agent.hear(secret("2", &[("conf", "new")]));
     let mut restarted = pod.agent();
     restarted.copy().unwrap();
-    copy(&pod.files()).unwrap();
+    copy(&pod.copied()).unwrap();
     restarted.hear(failing());
     assert_eq!(restarted.look(), Verdict::Ignore);
     assert_eq!(pod.text("config/conf").as_deref(), Some("new"));
@@ -114,19 +121,19 @@ fn folders_that_an_earlier_copy_did_not_reach_are_filled() {
     let mut pod = Pod::new();
     pod.project(&[("cert", "1"), ("conf", "1")]);
     pod.break_folder("config", true);
-    assert!(matches!(copy(&pod.files()), Err(CopyError::Write(_))));
+    assert!(matches!(copy(&pod.copied()), Err(CopyError::Write(_))));
     assert_eq!(pod.text("tls/cert").as_deref(), Some("1"), "the order of folders");
     pod.break_folder("config", false);
-    copy(&pod.files()).unwrap();
+    copy(&pod.copied()).unwrap();
     assert_eq!(pod.text("config/conf").as_deref(), Some("1"));
 }
 
 #[test]
 fn a_projection_that_can_not_be_read_is_an_error_only_while_it_is_needed() {
     let pod = Pod::new();
-    assert!(matches!(copy(&pod.files()), Err(CopyError::Read(_))));
+    assert!(matches!(copy(&pod.copied()), Err(CopyError::Read(_))));
     pod.agent().hear(secret("1", &[("conf", "1")]));
-    copy(&pod.files()).unwrap();
+    copy(&pod.copied()).unwrap();
 }
 
 #[test]

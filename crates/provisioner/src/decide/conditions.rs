@@ -6,7 +6,7 @@ use api_types::postgres::{DeletionPolicy, conditions as types};
 use api_types::reported::postgres::reasons;
 use blueprint::resolve::kept_but_unused;
 
-use crate::decide::{claims, halt, issuer};
+use crate::decide::{claims, halt, hangs, issuer};
 use crate::plan::Plan;
 use crate::world::World;
 
@@ -29,8 +29,9 @@ const OF_THE_OBJECT: [Rule; 3] = [
 ];
 
 /// What has to be looked at for it.
-const OF_A_LOOK: [Rule; 2] = [
+const OF_A_LOOK: [Rule; 3] = [
     (types::HALTED, halted),
+    (types::MEMBER_HANGS, member_hangs),
     (types::ISSUER_CA_CHANGED, issuer_ca_changed),
 ];
 
@@ -103,6 +104,15 @@ fn halted(world: &World) -> Option<Said> {
         reason: reasons::DATABASE_HALTED_SUCCESSFULLY,
         message: halt::message(world),
         is_news: false,
+    })
+}
+
+fn member_hangs(world: &World) -> Option<Said> {
+    let (cause, message) = hangs::noted(world)?;
+    Some(Said {
+        reason: hangs::reason(cause),
+        message,
+        is_news: true,
     })
 }
 

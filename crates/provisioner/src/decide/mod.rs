@@ -11,6 +11,7 @@ pub mod deletion;
 pub mod deployed;
 pub mod drift;
 pub mod halt;
+pub mod hangs;
 pub mod issuer;
 pub mod members_tls;
 pub mod names;
