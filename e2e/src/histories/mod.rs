@@ -111,13 +111,14 @@ pub async fn run(cluster: &Cluster, plan: &Plan, checker: &Path) -> Result<Outco
     let disks = Disks::make(&namespace, each).await?;
     let outcome = on_disks(&namespace, plan, checker, disks.as_ref()).await;
     let restored = survive::restore(cluster).await;
-    let outcome = outcome?;
-    restored?;
-    namespace.remove().await?;
-    if let Some(disks) = disks {
+    let removed = namespace.remove().await;
+    // The disks can only go when nobody uses them any more.
+    if let (Ok(()), Some(disks)) = (&removed, disks) {
         disks.remove().await?;
     }
-    Ok(outcome)
+    restored?;
+    removed?;
+    outcome
 }
 
 async fn on_disks(
