@@ -39,9 +39,7 @@ async fn lost_but_for_a_stale_standby(namespace: &TestNamespace) -> Result<Strin
         .context("a standby")?
         .name
         .clone();
-    let wrong = "alter system set primary_conninfo = 'host=127.0.0.1 port=1 user=nobody'";
-    members::sql(namespace, &stale, wrong).await?;
-    members::sql(namespace, &stale, "select pg_reload_conf()").await?;
+    refuse_replication(namespace, &stale).await?;
     found(namespace, &stale).await?;
 
     let rows = "insert into kept select generate_series(1, 100)";
@@ -54,6 +52,22 @@ async fn lost_but_for_a_stale_standby(namespace: &TestNamespace) -> Result<Strin
         namespace.pods().delete(&member.name, &at_once).await?;
     }
     Ok(stale)
+}
+
+/// The primary takes no replication from this standby any more, as when its password is wrong.
+async fn refuse_replication(namespace: &TestNamespace, standby: &str) -> Result<()> {
+    let pod = namespace.pods().get(standby).await?;
+    let address = pod.status.and_then(|status| status.pod_ip);
+    let address = address.context("an address of the standby")?;
+    let line = format!("host replication all {address}/32 reject");
+    let refuse = format!("copy (select 1) to program 'sed -i \"1i {line}\" \"$PGDATA/pg_hba.conf\"'");
+    members::sql_on_primary(namespace, DATABASE, &refuse).await?;
+    members::sql_on_primary(namespace, DATABASE, "select pg_reload_conf()").await?;
+    let end = format!(
+        "select pg_terminate_backend(pid) from pg_stat_replication where application_name = '{standby}'"
+    );
+    members::sql_on_primary(namespace, DATABASE, &end).await?;
+    Ok(())
 }
 
 /// The Postgres names the standby, and Patroni has the limit.
@@ -80,6 +94,7 @@ async fn let_pods_come(namespace: &TestNamespace) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "not seen to pass on a cluster yet; run it with --ignored"]
 async fn a_stale_standby_is_not_promoted_and_the_rows_come_back() -> Result<()> {
     in_namespace("stale", |namespace| async move {
         let stale = lost_but_for_a_stale_standby(&namespace).await?;
@@ -135,6 +150,7 @@ async fn ensure_rows(namespace: &TestNamespace, primary: &str, stale: &str) -> R
 
 /// A person decides; the plan and the status say what it costs.
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "not seen to pass on a cluster yet; run it with --ignored"]
 async fn a_stale_standby_is_promoted_by_a_request_that_tells_the_loss() -> Result<()> {
     in_namespace("forced", |namespace| async move {
         let stale = lost_but_for_a_stale_standby(&namespace).await?;
