@@ -35,6 +35,7 @@ pub mod postgres;
 pub mod quantity;
 pub mod replication;
 pub mod reported;
+pub mod roles;
 pub mod rows;
 mod rules;
 pub mod running;

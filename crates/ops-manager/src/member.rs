@@ -44,7 +44,7 @@ const PRIMARY: [&str; 2] = ["primary", "master"];
 /// What PostgreSQL asks for.
 #[derive(Clone, Debug)]
 pub struct Credentials {
-    /// The superuser.
+    /// The operators' role.
     pub user: String,
     /// Its password.
     pub password: Password,
@@ -99,8 +99,9 @@ impl<'a> Connections<'a> {
     }
 
     /// Makes the member read its certificates again, and its configuration if that has changed too, once it has these
-    /// files. PostgreSQL itself takes milliseconds; Patroni, which writes PostgreSQL's configuration, a turn of its loop.
-    /// Whether it was told.
+    /// files. PostgreSQL itself takes milliseconds; Patroni, which writes PostgreSQL's configuration, a turn of its loop. A
+    /// member that lets nobody in, because all its connections are taken, is told by Patroni alone, which needs none.
+    /// Whether it was told once it had the files.
     ///
     /// # Errors
     /// [`Error::Member`]; a member that can't be reached now, or whose files do not come, is no error: the next look tells.
@@ -111,9 +112,8 @@ impl<'a> Connections<'a> {
         };
         if let Err(why) = self.reload_by_sql(pod, &address, files).await {
             tracing::info!(pod, why, "PostgreSQL was not told to reload; looks again");
-            if files.is_some() {
-                return Ok(false);
-            }
+            tolerant("reload", pod, patroni.reload().await)?;
+            return Ok(files.is_none());
         }
         if configuration {
             tolerant("reload", pod, patroni.reload().await)?;
@@ -305,10 +305,8 @@ async fn ask(seen: &Seen, pod: &Pod) -> Answer {
             session: None,
         };
     };
-    let user = seen
-        .credentials
-        .as_ref()
-        .map_or("postgres", |credentials| credentials.user.as_str());
+    // What clients are told counts, and they are not told what the operators are.
+    let user = seen.world.superuser.present().map_or("postgres", String::as_str);
     let port = u16::try_from(POSTGRES_PORT).unwrap_or_default();
     let ((status, cluster), probe, server) = tokio::join!(
         ask_patroni(seen, pod),

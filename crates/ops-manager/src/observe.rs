@@ -156,7 +156,7 @@ pub async fn during(client: &kube::Client, op: &Operation) -> Seen {
     let members_tls = secrets::members_tls(members_tls, &postgres);
     let auth = secrets::in_force(in_force, auth);
     Seen {
-        credentials: secrets::credentials(&auth),
+        credentials: secrets::credentials(&members_tls),
         patroni_tls: secrets::patroni_tls(&members_tls),
         reads,
         pods,

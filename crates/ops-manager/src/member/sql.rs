@@ -75,7 +75,10 @@ fn ways(seen: &Seen) -> Vec<TlsMode> {
 }
 
 fn login(seen: &Seen, tls: TlsMode) -> Result<Login, String> {
-    let credentials = seen.credentials.as_ref().ok_or("the auth Secret was not read")?;
+    let credentials = seen
+        .credentials
+        .as_ref()
+        .ok_or("the Secret with the operators' password was not read")?;
     let config = seen.world.config.present();
     let client = config.and_then(|config| config.material.get(CertificateAlias::Client));
     let identity = match client {
@@ -181,8 +184,9 @@ async fn files(session: &Session) -> Result<Files, String> {
     ];
     let read = session.files(&paths).await.map_err(|error| error_chain(&error))?;
     let mut read = read.into_iter();
-    let mut hash = || Some(hex::encode(Sha256::digest(read.next()??)));
-    let (configuration, trust) = (hash(), hash());
+    // Of the configuration the member tells the hash only.
+    let configuration = read.next().flatten().map(hex::encode);
+    let trust = read.next().flatten().map(|pem| hex::encode(Sha256::digest(pem)));
     let leaf = |pem: Option<Vec<u8>>| leaf_fingerprint(&String::from_utf8_lossy(&pem?));
     let leaves = aliases.into_iter().zip(read);
     Ok(Files {
