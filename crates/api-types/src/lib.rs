@@ -21,6 +21,7 @@ pub mod init;
 pub mod legacy;
 pub mod monitor;
 pub mod names;
+pub mod ops_auth;
 pub mod ops_configuration;
 pub mod ops_failover;
 pub mod ops_plan;

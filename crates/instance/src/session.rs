@@ -147,6 +147,11 @@ impl SqlError {
         }
     }
 
+    /// Whether the server refused the password, or would not say that it was another thing.
+    pub fn is_wrong_password(&self) -> bool {
+        matches!(self, Self::Login { message, .. } if message.contains("password authentication failed"))
+    }
+
     /// Whether a role of ours, or a function of its schema, is missing or was changed.
     pub fn is_about_our_roles(&self) -> bool {
         match self {

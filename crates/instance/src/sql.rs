@@ -243,6 +243,27 @@ impl Session {
             .await
     }
 
+    /// As what PostgreSQL keeps the password of a role of the user's; none when it has none, or there is no such role.
+    ///
+    /// # Errors
+    /// [`SqlError`].
+    pub async fn verifier(&self, role: &str) -> Result<Option<String>, SqlError> {
+        let doing = "reading a role's verifier";
+        let query = "SELECT sealwright.verifier($1)";
+        let row = self.ask(doing, self.client.query_one(query, &[&role])).await?;
+        self.field(doing, &row, 0)
+    }
+
+    /// Gives a role of the user's another password, by its verifier. Sessions of the role go on. Only on a primary.
+    ///
+    /// # Errors
+    /// [`SqlError`].
+    pub async fn set_verifier(&self, role: &str, verifier: &str) -> Result<(), SqlError> {
+        let query = "SELECT sealwright.set_verifier($1, $2)::text";
+        let set = self.client.query_one(query, &[&role, &verifier]);
+        self.ask("setting a role's verifier", set).await.map(drop)
+    }
+
     /// The content of `ssl_ca_file`, if the server has read its configuration since that file changed
     /// (`pg_conf_load_time`, PostgreSQL manual, "System Information Functions"). PostgreSQL tells a file's time in whole
     /// seconds, so a configuration that was read in the very second of the change counts as read before it.

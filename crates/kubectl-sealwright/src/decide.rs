@@ -32,6 +32,8 @@ pub enum Change {
     Resize,
     /// Changes parameters of PostgreSQL.
     Reconfigure,
+    /// Gives the superuser another password.
+    RotateAuth,
 }
 
 impl Change {
@@ -49,6 +51,7 @@ impl Change {
             Self::Scale => "scale",
             Self::Resize => "resize",
             Self::Reconfigure => "reconfigure",
+            Self::RotateAuth => "rotate-auth",
         }
     }
 }

@@ -8,6 +8,7 @@ use api_types::cert_manager::Certificate;
 use api_types::{AppBinding, PauseHolder, PetSet};
 use k8s_openapi::api::core::v1::{ResourceRequirements, Secret};
 
+use crate::auth::effect::AuthEffect;
 use crate::section::SpecPatch;
 use crate::tls::effect::TlsEffect;
 use crate::world::Files;
@@ -25,6 +26,8 @@ pub enum Effect {
     Apply(Box<Child>),
     /// Something about certificates.
     Tls(TlsEffect),
+    /// Something about the superuser's credentials.
+    Auth(AuthEffect),
     /// Something that a member does.
     Member(MemberEffect),
 }
@@ -189,6 +192,7 @@ impl fmt::Display for Effect {
                 write!(f, "apply {kind} {name}")
             }
             Self::Tls(effect) => effect.fmt(f),
+            Self::Auth(effect) => effect.fmt(f),
             Self::Member(effect) => effect.fmt(f),
         }
     }

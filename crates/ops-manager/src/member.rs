@@ -229,6 +229,39 @@ impl<'a> Connections<'a> {
         )
     }
 
+    /// As what PostgreSQL keeps the password of a role.
+    ///
+    /// # Errors
+    /// [`Error`], when the member does not say it.
+    pub async fn verifier(&self, pod: &str, role: &str) -> Result<String, Error> {
+        let verifier = self.session(pod)?.verifier(role).await;
+        let verifier = verifier.map_err(|source| Error::Member {
+            action: "read the verifier of the superuser",
+            pod: pod.to_owned(),
+            source: source.into(),
+        })?;
+        verifier.ok_or_else(|| Error::Vanished(format!("the password of the role {role}")))
+    }
+
+    /// Gives a role another password, by its verifier.
+    ///
+    /// # Errors
+    /// [`Error`], when the member does not do it.
+    pub async fn set_verifier(&self, pod: &str, role: &str, verifier: &str) -> Result<(), Error> {
+        let set = self.session(pod)?.set_verifier(role, verifier).await;
+        set.map_err(|source| Error::Member {
+            action: "give the superuser a password",
+            pod: pod.to_owned(),
+            source: source.into(),
+        })
+    }
+
+    /// The session in which the member was asked.
+    fn session(&self, pod: &str) -> Result<&Session, Error> {
+        let session = self.seen.sessions.get(pod);
+        session.ok_or_else(|| Error::Vanished(format!("the session with {pod}")))
+    }
+
     fn patroni(&self, pod: &str) -> Result<Option<Patroni>, Error> {
         match self.seen.pod(pod) {
             Some(pod) => patroni(pod, self.patroni_tls),

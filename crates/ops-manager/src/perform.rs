@@ -13,6 +13,7 @@ use kube::{Api, Client, ResourceExt};
 use runtime::{ApplyError, Eviction, ObjectId, apply, evict, merge_patch};
 use serde_json::{Value, json};
 
+use crate::auth;
 use crate::effect::{Child, Effect, MemberEffect};
 use crate::error::Error;
 use crate::member::Connections;
@@ -43,6 +44,7 @@ pub async fn perform(
         Effect::PatchSpec(patch) => patch_spec(client, seen, patch).await,
         Effect::Apply(child) => apply_child(client, child).await,
         Effect::Tls(effect) => tls::perform::perform(client, op, seen, effect).await,
+        Effect::Auth(effect) => auth::perform::perform(client, op, seen, effect).await,
         Effect::Member(effect) => perform_member(client, op, seen, reloads, effect).await,
     }
 }

@@ -44,6 +44,11 @@ pub trait RequestType: Send + Sync {
         None
     }
 
+    /// When the spec wants the next request of this type, if it wants them by time.
+    fn due_at(&self, _postgres: &Postgres) -> Option<Timestamp> {
+        None
+    }
+
     /// Whether it repairs a database, and so begins whatever the phase is: a broken one would never be Ready.
     fn repairs(&self) -> bool {
         false
@@ -146,6 +151,15 @@ pub struct Reads {
     pub cgroups: bool,
     /// Secrets with a `user.conf`, besides the one that the spec names.
     pub user_confs: Vec<String>,
+    /// The superuser's credentials.
+    pub auth: Option<AuthReads>,
+}
+
+/// What is read of the superuser's credentials.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AuthReads {
+    /// Name of the auth Secret with the new credentials.
+    pub secret: String,
 }
 
 /// What is read of certificates.

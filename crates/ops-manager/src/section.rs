@@ -1,7 +1,9 @@
 //! Groups of fields of `Postgres.spec` that one kind of operation changes, and the patch between two values of a group.
 
 use api_types::Postgres;
-use api_types::ops_request::{ConfigurationSettings, MemberCount, ResourceSettings, TlsSettings};
+use api_types::ops_request::{
+    AuthSettings, ConfigurationSettings, MemberCount, ResourceSettings, TlsSettings,
+};
 use api_types::postgres::PostgresSpec;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -52,6 +54,18 @@ impl Section for MemberCount {
 impl Section for ResourceSettings {
     const FIELDS: &'static str =
         "spec.podTemplate.spec.containers[postgres].resources or spec.monitor.prometheus.exporter.resources";
+
+    fn of(spec: &PostgresSpec) -> Self {
+        Self::of(spec)
+    }
+
+    fn write(&self, spec: &mut PostgresSpec) {
+        self.write(spec);
+    }
+}
+
+impl Section for AuthSettings {
+    const FIELDS: &'static str = "spec.authSecret";
 
     fn of(spec: &PostgresSpec) -> Self {
         Self::of(spec)

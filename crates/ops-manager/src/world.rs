@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use crate::auth::world::{AuthWorld, MemberAuth};
 use crate::tls::world::TlsWorld;
 use crate::waiting::WaitingOn;
 
@@ -112,6 +113,8 @@ pub struct World {
     pub issuers: Vec<(IssuerRef, Observed<IssuerState>)>,
     /// Certificates.
     pub tls: Option<TlsWorld>,
+    /// The superuser's credentials.
+    pub auth: Option<AuthWorld>,
     /// The members' answers.
     pub members: Option<Members>,
 }
@@ -227,6 +230,8 @@ pub struct ServerState {
     pub parameters: Option<LoadedParameters>,
     /// The control group that it runs in; none when this type of request did not ask for it, or the container does not show it.
     pub cgroup: Option<Cgroup>,
+    /// How it has the superuser's credentials; none when nothing is kept of them.
+    pub auth: Option<MemberAuth>,
 }
 
 /// The public files of a member, by what identifies them.

@@ -23,6 +23,7 @@ const PAGES: [&str; 19] = [
     "docs/remove-tls.md",
     "docs/restart.md",
     "docs/scale.md",
+    "docs/rotate-auth.md",
     "docs/reconnect.md",
     "docs/resize.md",
     "docs/reconfigure.md",

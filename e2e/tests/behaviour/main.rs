@@ -18,6 +18,7 @@ mod plugin;
 mod reconfigure;
 mod renewal;
 mod resize;
+mod rotate_auth;
 mod scaling;
 mod standby;
 mod volume;

@@ -1,5 +1,6 @@
 //! A small world: what provisioner, petset, cert-manager, kubelet and Patroni do, without any of them.
 
+mod auth;
 mod members;
 mod others;
 mod perform;
@@ -36,6 +37,7 @@ use serde_json::Value;
 
 use crate::objects::{build, condition_of, issue, member_tls, set_issuing};
 use crate::parameters::{self, Settings};
+pub use auth::Auth;
 
 /// The Secret of the client certificate.
 const CLIENT_SECRET: &str = "pg-client-cert";
@@ -147,6 +149,8 @@ pub struct Cluster {
     pub(crate) dynamic: Value,
     /// Pods whose PostgreSQL was restarted in place.
     pub restarts: Vec<String>,
+    /// Which superuser's password is where.
+    pub auth: Auth,
     /// PostgreSQL does not run with this value of a parameter.
     pub poison: Option<(&'static str, &'static str)>,
 }
@@ -235,6 +239,7 @@ impl Cluster {
             user_confs,
             dynamic,
             restarts: Vec::new(),
+            auth: Auth::new(),
             poison: None,
             now: "2026-01-01T00:00:00Z".parse().expect("a time"),
             postgres,
@@ -283,6 +288,7 @@ impl Cluster {
             app_binding: Observed::Present(self.app_binding.clone()),
             pet_set: Observed::Present(self.pet_set.clone()),
             claims: Observed::Present(self.claims()),
+            auth: Some(self.auth.world()),
             tls: Some(TlsWorld {
                 last_good: self.last_good.as_ref().map_or(Observed::Absent, |secret| {
                     Observed::Present(Material::of_config(secret))
@@ -406,6 +412,7 @@ impl Cluster {
                 altered: self.altered.iter().map(|it| (*it).to_owned()).collect(),
             }),
             cgroup: Some(self.cgroup(pod)),
+            auth: self.auth.member(self.leader == name),
         }
     }
 

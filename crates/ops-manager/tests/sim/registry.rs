@@ -76,6 +76,13 @@ fn check_left_in_order(cluster: &Cluster, context: &str) {
             .collect();
         assert!(strange.is_empty(), "{strange:?} on {pod}; {context}");
     }
+    let auth = &cluster.auth;
+    let places = [auth.role, auth.replayed, auth.published];
+    assert!(
+        !auth.kept && places.iter().all(|which| *which == auth.recorded),
+        "{auth:?}; {context}"
+    );
+    assert!(auth.made <= 1, "{auth:?}; {context}");
     let wanted = cluster.postgres.spec.replicas.unwrap_or(1);
     assert_eq!(i32::try_from(pods.len()), Ok(wanted), "{context}");
 }

@@ -59,6 +59,15 @@ pub fn all() -> Vec<Scenario> {
     all.push(scenario("force-best", "type: ForceFailOver", without_primary));
     all.push(scenario("force-named", &force("pg-1"), without_primary));
     all.push(scenario("force-next", &force("pg-0, pg-2"), without_primary));
+    let own = "type: RotateAuth, authentication: {secretRef: {kind: Secret, name: mine}}";
+    all.push(scenario("rotate-auth", "type: RotateAuth", plain));
+    all.push(scenario("rotate-auth-1", "type: RotateAuth", || Cluster::new(1)));
+    all.push(scenario("rotate-auth-own", own, plain));
+    all.push(scenario("rotate-auth-after", "type: RotateAuth", || {
+        Cluster::of(3, |spec| {
+            spec.auth_secret = serde_yaml::from_str("{name: pg-auth, rotateAfter: 720h}").ok();
+        })
+    }));
     all.extend(resizes());
     all.extend(reconfigurations());
     all

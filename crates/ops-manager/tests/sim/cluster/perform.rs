@@ -23,6 +23,7 @@ impl Cluster {
             Effect::PatchSpec(patch) => self.patch_spec(patch),
             Effect::Apply(child) => self.apply(child),
             Effect::Tls(effect) => self.perform_tls(effect),
+            Effect::Auth(effect) => self.auth.perform(effect),
             Effect::Member(effect) => self.perform_member(effect),
         }
     }
