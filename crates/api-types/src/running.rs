@@ -5,12 +5,13 @@ use crate::ops_request::OpsRequestType;
 use crate::reported::postgres::reasons;
 
 /// The types of requests that the ops-manager carries out.
-pub const CARRIED_OUT: [OpsRequestType; 6] = [
+pub const CARRIED_OUT: [OpsRequestType; 7] = [
     OpsRequestType::HorizontalScaling,
     OpsRequestType::Restart,
     OpsRequestType::Reconfigure,
     OpsRequestType::ReconfigureTLS,
     OpsRequestType::ReconnectStandby,
+    OpsRequestType::UpdateVersion,
     OpsRequestType::VerticalScaling,
 ];
 

@@ -251,7 +251,6 @@ fn what_postgres_takes_is_taken() {
             "io_method = io_uring\nlog_connections = 'receipt,authentication'",
         ),
         ("15.5", "force_parallel_mode = off\nold_snapshot_threshold = -1"),
-        ("13.9", "anything_goes = where_nothing_is_known"),
     ] {
         assert_eq!(refusal(version, "", lines), "", "{lines}");
     }

@@ -30,6 +30,8 @@ pub enum Change {
     Scale,
     /// Gives their containers other resources.
     Resize,
+    /// Lets them run another version.
+    Upgrade,
     /// Changes parameters of PostgreSQL.
     Reconfigure,
 }
@@ -48,6 +50,7 @@ impl Change {
             Self::Failover => "failover",
             Self::Scale => "scale",
             Self::Resize => "resize",
+            Self::Upgrade => "upgrade",
             Self::Reconfigure => "reconfigure",
         }
     }

@@ -6,7 +6,8 @@ use api_types::PostgresOpsRequest;
 use api_types::ops_request::{
     ApplyOption, ContainerResources, Drain, DrainPolicy, ForceFailOverRequest, HorizontalScalingRequest,
     MODE_IN_PLACE, OpsRequestType, PodResources, PostgresOpsRequestSpec, ReconfigureRequest,
-    ReconnectStandbyRequest, RestartRequest, TlsRequest, TlsRestart, VerticalScalingRequest,
+    ReconnectStandbyRequest, RestartRequest, TlsRequest, TlsRestart, UpdateVersionRequest,
+    VerticalScalingRequest,
 };
 use api_types::postgres::{LocalRef, Tuning};
 use api_types::tls::{CertificateSpec, IssuerRef, X509Subject};
@@ -17,7 +18,7 @@ use kube::api::ObjectMeta;
 
 use crate::cli::{
     self, CertificateArgs, FailoverArgs, IssuerArgs, ModeArgs, ReconfigureArgs, ReconnectArgs, RequestArgs,
-    ResizeArgs, ScaleArgs, TlsCommand, TlsRequestArgs,
+    ResizeArgs, ScaleArgs, TlsCommand, TlsRequestArgs, UpgradeArgs,
 };
 use crate::decide::Change;
 
@@ -163,6 +164,21 @@ pub fn resize(args: &ResizeArgs) -> Asked {
     Asked {
         change: Change::Resize,
         request: named(&args.request, Change::Resize.word(), spec),
+    }
+}
+
+/// The request of `upgrade`.
+pub fn upgrade(args: &UpgradeArgs) -> Asked {
+    let update = UpdateVersionRequest {
+        target_version: Some(args.version.clone()),
+    };
+    let spec = PostgresOpsRequestSpec {
+        update_version: Some(update),
+        ..spec(&args.request, OpsRequestType::UpdateVersion)
+    };
+    Asked {
+        change: Change::Upgrade,
+        request: named(&args.request, Change::Upgrade.word(), spec),
     }
 }
 

@@ -25,6 +25,7 @@ const PAGES: [&str; 19] = [
     "docs/scale.md",
     "docs/reconnect.md",
     "docs/resize.md",
+    "docs/update-version.md",
     "docs/reconfigure.md",
     "docs/pause.md",
     "docs/troubleshoot.md",

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use api_types::Major;
 use serde_json::{Map, Value, json};
 
 use crate::pg::catalog::{self, Context, Kind};
@@ -65,7 +66,7 @@ pub fn changes(before: Option<&Resolved>, after: &Resolved) -> Vec<ParameterChan
         .collect()
 }
 
-fn change(major: u32, name: &str, old: Option<&String>, new: Option<&String>) -> Option<ParameterChange> {
+fn change(major: Major, name: &str, old: Option<&String>, new: Option<&String>) -> Option<ParameterChange> {
     let is_same = match (old, new) {
         (Some(old), Some(new)) => is_same_value(major, name, old, new),
         _ => false,
@@ -84,17 +85,17 @@ fn change(major: u32, name: &str, old: Option<&String>, new: Option<&String>) ->
 }
 
 /// Whether members take a parameter only when they start.
-pub fn needs_restart(major: u32, name: &str) -> bool {
+pub fn needs_restart(major: Major, name: &str) -> bool {
     known(major, name).is_some_and(|known| known.context == Context::Start)
         || PATRONIS.iter().any(|(patronis, _)| *patronis == name)
 }
 
-fn known(major: u32, name: &str) -> Option<&'static catalog::Parameter> {
+fn known(major: Major, name: &str) -> Option<&'static catalog::Parameter> {
     catalog::table(major)?.get(&name.to_lowercase())
 }
 
 /// Whether two texts are one value of a parameter: `512MB` and `524288kB`.
-pub fn is_same_value(major: u32, name: &str, one: &str, other: &str) -> bool {
+pub fn is_same_value(major: Major, name: &str, one: &str, other: &str) -> bool {
     if one == other {
         return true;
     }

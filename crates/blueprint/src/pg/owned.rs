@@ -1,5 +1,7 @@
 //! Parameters that somebody else than the user decides, and why.
 
+use api_types::Major;
+
 use super::value;
 
 /// What members have of the parameters above, where it is one value for all: written by a user it is no contradiction.
@@ -98,11 +100,11 @@ const OWNED: [(&[&str], &str); 8] = [
 
 /// Parameters that Patroni leaves out in these major versions and before, because its own list lacks them (Patroni 4,
 /// `available_parameters`).
-const UNKNOWN_TO_PATRONI: [(&str, u32); 4] = [
-    ("allow_in_place_tablespaces", 14),
-    ("debug_discard_caches", 14),
-    ("debug_logical_replication_streaming", 16),
-    ("restrict_nonsystem_relation_kind", 16),
+const UNKNOWN_TO_PATRONI: [(&str, Major); 4] = [
+    ("allow_in_place_tablespaces", Major::new(14)),
+    ("debug_discard_caches", Major::new(14)),
+    ("debug_logical_replication_streaming", Major::new(16)),
+    ("restrict_nonsystem_relation_kind", Major::new(16)),
 ];
 
 /// Parameters of which Patroni gives members more than is written, in these major versions and before, because its own list has
@@ -126,7 +128,7 @@ pub(crate) fn least_of_patroni(name: &str, major: u32, number: Option<f64>) -> R
 }
 
 /// Whether Patroni would leave a parameter out although PostgreSQL has it.
-pub(crate) fn is_unknown_to_patroni(name: &str, major: u32) -> bool {
+pub(crate) fn is_unknown_to_patroni(name: &str, major: Major) -> bool {
     UNKNOWN_TO_PATRONI
         .iter()
         .any(|(unknown, till)| *unknown == name && major <= *till)

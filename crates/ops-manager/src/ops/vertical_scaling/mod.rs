@@ -181,12 +181,7 @@ fn every_member_has(world: &World, resolved: &Resolved) -> Result<bool, crate::w
     let has_exporter = exporter.is_none_or(|wanted| {
         container_resources(pet_set, EXPORTER_CONTAINER).is_some_and(|found| *found == wanted)
     });
-    let updated = pet_set
-        .status
-        .as_ref()
-        .filter(|status| status.observed_generation == pet_set.metadata.generation)
-        .and_then(|status| status.updated_replicas);
-    Ok(has_postgres && has_exporter && updated.is_some() && updated == pet_set.spec.replicas)
+    Ok(has_postgres && has_exporter && rolling::is_rolled_out(pet_set))
 }
 
 /// A lower limit of memory must leave room for what the members are configured to use; a higher one is never refused.
