@@ -82,6 +82,12 @@ pub fn unfit(member: Option<&Member>) -> Option<String> {
     }
 }
 
+/// How much a candidate lacks.
+pub fn bytes_in_words(candidate: &FailoverCandidate) -> String {
+    let bytes = candidate.lost_bytes.map(|bytes| format!("{bytes} bytes"));
+    bytes.unwrap_or_else(|| "an unknown amount".to_owned())
+}
+
 /// What a candidate lacks, in words.
 pub fn loss_in_words(candidate: &FailoverCandidate, plan: &FailoverPlan) -> String {
     let of = plan.former_primary.as_deref().unwrap_or("the last primary");

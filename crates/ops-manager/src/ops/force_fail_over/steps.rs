@@ -105,11 +105,15 @@ fn no_more_is_lost(approved: Option<&FailoverPlan>, now: &FailoverPlan) -> Resul
     let (Some(before), Some(now)) = (approved.and_then(FailoverPlan::first_fit), now.first_fit()) else {
         return Ok(());
     };
-    let is_as_told = before.pod == now.pod && now.lost_bytes <= before.lost_bytes;
+    let is_known = now.lost_bytes.is_some() || before.lost_bytes.is_none();
+    let is_as_told = before.pod == now.pod && is_known && now.lost_bytes <= before.lost_bytes;
     is_as_told.then_some(()).ok_or_else(|| {
         format!(
-            "the plan named {} with a loss of {:?} bytes of WAL, and now it would be {} with {:?}; create the request again",
-            before.pod, before.lost_bytes, now.pod, now.lost_bytes
+            "the plan named {} with a loss of {} of WAL, and now it would be {} with {}; create the request again",
+            before.pod,
+            candidates::bytes_in_words(before),
+            now.pod,
+            candidates::bytes_in_words(now)
         )
     })
 }
@@ -257,4 +261,50 @@ fn left_out(op: &Operation, world: &World) -> Vec<SubCondition> {
         op.namespace
     );
     vec![SubCondition::note(conditions::NOT_FOLLOWING, message)]
+}
+
+#[cfg(test)]
+mod tests {
+    use api_types::ops_failover::FailoverCandidate;
+
+    use super::*;
+
+    fn losing(pod: &str, lost_bytes: Option<i64>) -> FailoverPlan {
+        let candidate = FailoverCandidate {
+            pod: pod.to_owned(),
+            lost_bytes,
+            ..FailoverCandidate::default()
+        };
+        FailoverPlan {
+            candidates: vec![candidate],
+            ..FailoverPlan::default()
+        }
+    }
+
+    #[test]
+    fn what_was_approved_covers_the_same_member_and_no_greater_loss() {
+        let approved = losing("pg-1", Some(100));
+        let table = [
+            (losing("pg-1", Some(100)), true),
+            (losing("pg-1", Some(99)), true),
+            (losing("pg-1", Some(101)), false),
+            (losing("pg-1", None), false),
+            (losing("pg-2", Some(0)), false),
+        ];
+        for (now, is_covered) in table {
+            assert_eq!(
+                no_more_is_lost(Some(&approved), &now).is_ok(),
+                is_covered,
+                "{now:?}"
+            );
+        }
+        let unknown = losing("pg-1", None);
+        assert_eq!(no_more_is_lost(Some(&unknown), &unknown), Ok(()));
+        assert_eq!(no_more_is_lost(None, &approved), Ok(()));
+        let told = no_more_is_lost(Some(&approved), &unknown).expect_err("not known any more");
+        assert!(
+            told.contains("100 bytes") && told.contains("an unknown amount"),
+            "{told}"
+        );
+    }
 }
