@@ -43,6 +43,13 @@ pub fn replication_slot(pod: &str) -> String {
     pod.to_lowercase().replace(['-', '.'], "_")
 }
 
+/// Whether a replication slot is one that Patroni makes for a member of this database, whatever the member's ordinal.
+pub fn is_replication_slot_of_a_member(db: &str, slot: &str) -> bool {
+    let prefix = replication_slot(&format!("{db}-"));
+    let ordinal = slot.strip_prefix(&prefix);
+    ordinal.is_some_and(|it| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 /// The generated config Secret: `<db>-<last six characters of the Postgres' UID>`.
 pub fn config_secret(db: &str, uid: &str) -> String {
     let tail: String = uid
@@ -127,6 +134,16 @@ mod tests {
     fn a_slot_has_letters_digits_and_underscores() {
         assert_eq!(replication_slot("ha-postgres-0"), "ha_postgres_0");
         assert_eq!(replication_slot("ha.postgres-0"), "ha_postgres_0");
+    }
+
+    #[test]
+    fn slots_of_members_are_told_from_those_of_users() {
+        for slot in ["pg_0", "pg_12"] {
+            assert!(is_replication_slot_of_a_member("pg", slot), "{slot}");
+        }
+        for slot in ["pg", "pg_", "pg_a", "pg_standby_0", "app"] {
+            assert!(!is_replication_slot_of_a_member("pg", slot), "{slot}");
+        }
     }
 
     #[test]

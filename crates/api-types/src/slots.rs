@@ -22,9 +22,10 @@ pub struct ReplicationSlot {
 }
 
 /// What reads from a replication slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum ReplicationSlotType {
     /// A reader of WAL: a standby, a WAL archiver.
+    #[default]
     Physical,
     /// A reader of changes of rows: a subscription, change data capture.
     Logical,
@@ -41,6 +42,20 @@ pub enum SlotFailover {
     NotCopied,
     /// Another member has become the primary since: what is left of the slot on its Pod holds WAL until it is dropped.
     LeftBehind,
+}
+
+impl SlotFailover {
+    /// What becomes of a slot of the primary when another member becomes the primary. `has_copy`: whether one of the members that
+    /// may become it has a copy; it is called only where there can be one.
+    pub fn of(type_: ReplicationSlotType, is_failover: bool, has_copy: impl FnOnce() -> bool) -> Self {
+        if type_ == ReplicationSlotType::Logical && !is_failover {
+            Self::NotKept
+        } else if has_copy() {
+            Self::Kept
+        } else {
+            Self::NotCopied
+        }
+    }
 }
 
 /// A replication slot that is lost when another member becomes the primary. Not part of KubeDB's API.

@@ -66,8 +66,7 @@ pub use pg::in_force::{
 pub use pg::memory::{MemoryNeed, memory_limit};
 pub use pg::parameters::{MARK, is_shared_parameter};
 pub use pg::patroni::replication_ssl_mode;
-pub use pg::slots::{UserSlots, is_of_a_member};
-pub use quantity::{amount, thousandths};
+pub use pg::slots::UserSlots;
 pub use rbac::operator_role_binding;
 pub use renewed::{renewed_app_binding, renewed_config};
 pub use resolve::{

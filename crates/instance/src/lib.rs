@@ -33,7 +33,7 @@ pub use patroni::{
 pub use preflight::{Fault, Purpose, examine, examine_issued, examine_issuer};
 pub use secrecy::Password;
 pub use session::{Login, Session, SqlError};
-pub use slots::{Slot, SlotKind};
+pub use slots::Slot;
 pub use sql::{
     Lag, LoadedConfiguration, LoadedParameters, OUR_SESSIONS, Replica, Role, SslSessions, WalReceiver,
 };

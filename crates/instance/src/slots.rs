@@ -2,18 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use api_types::names;
+use api_types::slots::ReplicationSlotType;
+
 use crate::session::{Session, SqlError};
 use crate::storage::{Lsn, lsn_text, unsigned};
-
-/// What reads from a replication slot.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum SlotKind {
-    /// A reader of WAL: a standby, a WAL archiver.
-    #[default]
-    Physical,
-    /// A reader of changes of rows: a subscription, change data capture.
-    Logical,
-}
 
 /// A replication slot (PostgreSQL manual, `pg_replication_slots`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,7 +14,7 @@ pub struct Slot {
     /// Its name.
     pub name: String,
     /// What reads from it.
-    pub kind: SlotKind,
+    pub kind: ReplicationSlotType,
     /// The database of a logical slot.
     pub database: Option<String>,
     /// Whether a reader is connected to it.
@@ -40,6 +33,16 @@ pub struct Slot {
     pub held_bytes: u64,
 }
 
+impl Slot {
+    /// Whether a user of this database made it: neither Patroni for a member, nor a session for itself. A copy that is temporary
+    /// still was not synchronised once as a whole.
+    pub fn is_made_by_a_user(&self, database: &str) -> bool {
+        let is_a_members = self.kind == ReplicationSlotType::Physical
+            && names::is_replication_slot_of_a_member(database, &self.name);
+        !self.is_temporary && !is_a_members
+    }
+}
+
 impl Session {
     /// The member's replication slots by name.
     ///
@@ -53,9 +56,9 @@ impl Session {
             let slot = Slot {
                 name: self.field(doing, row, 0)?,
                 kind: if is_logical {
-                    SlotKind::Logical
+                    ReplicationSlotType::Logical
                 } else {
-                    SlotKind::Physical
+                    ReplicationSlotType::Physical
                 },
                 database: self.field(doing, row, 2)?,
                 is_active: self.field(doing, row, 3)?,

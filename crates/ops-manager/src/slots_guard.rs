@@ -2,8 +2,7 @@
 
 use api_types::ops_request::{PlannedMember, PlannedRestart};
 use api_types::slots::{PlannedSlotLoss, ReplicationSlotType, SlotFailover};
-use blueprint::is_of_a_member;
-use instance::{Slot, SlotKind};
+use instance::Slot;
 
 use crate::world::World;
 
@@ -20,18 +19,13 @@ pub fn planned_loss(world: &World, members: &[PlannedMember]) -> Vec<PlannedSlot
         let leaves = |member: &PlannedMember| member.restart == PlannedRestart::Leaves;
         pod != leader && !members.iter().any(|member| member.name == pod && leaves(member))
     };
-    let of_users = slots(world, leader)
-        .filter(|slot| !slot.is_temporary)
-        .filter(|slot| slot.kind == SlotKind::Logical || !is_of_a_member(database, &slot.name));
-    of_users
+    slots(world, leader)
+        .filter(|slot| slot.is_made_by_a_user(database))
         .filter_map(|slot| {
             let cause = cause(world, slot, stays)?;
             Some(PlannedSlotLoss {
                 name: slot.name.clone(),
-                type_: match slot.kind {
-                    SlotKind::Physical => ReplicationSlotType::Physical,
-                    SlotKind::Logical => ReplicationSlotType::Logical,
-                },
+                type_: slot.kind,
                 database: slot.database.clone(),
                 cause,
             })
@@ -61,16 +55,15 @@ fn slots<'a>(world: &'a World, pod: &str) -> impl Iterator<Item = &'a Slot> {
 
 /// Why a slot is lost; `None` for one of which a member that stays has a copy.
 fn cause(world: &World, slot: &Slot, stays: impl Fn(&str) -> bool) -> Option<SlotFailover> {
-    if slot.kind == SlotKind::Logical && !slot.is_failover {
-        return Some(SlotFailover::NotKept);
-    }
     let is_copy = |copy: &Slot| {
-        let is_whole = copy.kind == SlotKind::Physical || copy.is_synced && !copy.is_temporary;
+        let is_whole = copy.kind == ReplicationSlotType::Physical || copy.is_synced && !copy.is_temporary;
         copy.name == slot.name && copy.kind == slot.kind && is_whole
     };
-    let mut others = world.members().keys().filter(|pod| stays(pod));
-    let has_copy = others.any(|pod| slots(world, pod).any(is_copy));
-    (!has_copy).then_some(SlotFailover::NotCopied)
+    let has_copy = || {
+        let mut others = world.members().keys().filter(|pod| stays(pod));
+        others.any(|pod| slots(world, pod).any(is_copy))
+    };
+    Some(SlotFailover::of(slot.kind, slot.is_failover, has_copy)).filter(|it| *it != SlotFailover::Kept)
 }
 
 /// A planned loss of slots as a part of the plan's summary.

@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use api_types::slots::SlotFailover::{Kept, LeftBehind, NotCopied, NotKept};
-use api_types::slots::{ReplicationSlot, SlotFailover};
-use instance::SlotKind;
+use api_types::slots::{ReplicationSlot, ReplicationSlotType, SlotFailover};
 use k8s_openapi::api::core::v1::ConfigMap;
 use provisioner::decide::{decide, slots};
 use provisioner::health::{Member, Report, UserSlot, Verdict};
@@ -19,7 +18,7 @@ use world::*;
 fn physical(name: &str) -> UserSlot {
     UserSlot {
         name: name.into(),
-        kind: SlotKind::Physical,
+        kind: ReplicationSlotType::Physical,
         database: None,
         is_failover: false,
         is_synced: false,
@@ -28,7 +27,7 @@ fn physical(name: &str) -> UserSlot {
 
 fn logical(name: &str) -> UserSlot {
     UserSlot {
-        kind: SlotKind::Logical,
+        kind: ReplicationSlotType::Logical,
         database: Some("app".into()),
         ..physical(name)
     }

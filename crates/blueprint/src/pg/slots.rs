@@ -6,7 +6,6 @@
 
 use std::collections::BTreeSet;
 
-use api_types::names;
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::{Value, json};
 
@@ -36,13 +35,6 @@ impl UserSlots {
     }
 }
 
-/// Whether a slot is one that Patroni makes for a member of this database, whatever the member's ordinal.
-pub fn is_of_a_member(db: &str, slot: &str) -> bool {
-    let prefix = names::replication_slot(&format!("{db}-"));
-    let ordinal = slot.strip_prefix(&prefix);
-    ordinal.is_some_and(|it| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_digit()))
-}
-
 /// Patroni's list of slots that it leaves alone.
 const IGNORED: &str = "ignore_slots";
 
@@ -65,19 +57,4 @@ pub(super) fn settings(slots: &UserSlots, map: &ConfigMap) -> Value {
         json!({})
     };
     json!({IGNORED: ignored(slots), "postgresql": postgresql})
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn slots_of_members_are_told_from_those_of_users() {
-        for slot in ["pg_0", "pg_12"] {
-            assert!(is_of_a_member("pg", slot), "{slot}");
-        }
-        for slot in ["pg", "pg_", "pg_a", "pg_standby_0", "app"] {
-            assert!(!is_of_a_member("pg", slot), "{slot}");
-        }
-    }
 }

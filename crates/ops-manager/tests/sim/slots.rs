@@ -1,7 +1,7 @@
 //! A plan names the replication slots that users made and that the operation loses.
 
-use api_types::slots::SlotFailover;
-use instance::{Slot, SlotKind};
+use api_types::slots::{ReplicationSlotType, SlotFailover};
+use instance::Slot;
 
 use crate::cluster::Cluster;
 use crate::plan::{RESTART, planned};
@@ -17,7 +17,7 @@ fn physical(name: &str) -> Slot {
 fn logical(name: &str, is_failover: bool, is_synced: bool) -> Slot {
     Slot {
         name: name.into(),
-        kind: SlotKind::Logical,
+        kind: ReplicationSlotType::Logical,
         database: Some("app".into()),
         is_failover,
         is_synced,

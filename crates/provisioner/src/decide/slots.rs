@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use api_types::reported::postgres::events;
 use api_types::slots::{ReplicationSlot, ReplicationSlotType, SlotFailover};
 use blueprint::UserSlots;
-use instance::SlotKind;
 use k8s_openapi::api::core::v1::ConfigMap;
 
 use crate::health::UserSlot;
@@ -22,12 +21,14 @@ pub fn wanted(world: &World, map: &ConfigMap) -> UserSlots {
     let stays = |on_a_member: &dyn Fn(&UserSlot) -> bool| {
         !are_all_known(world) || slots(world).any(|(_, slots)| slots.iter().any(on_a_member))
     };
-    let is = |name: &str, slot: &UserSlot| slot.kind == SlotKind::Physical && slot.name == name;
+    let is = |name: &str, slot: &UserSlot| slot.kind == ReplicationSlotType::Physical && slot.name == name;
     let still = recorded
         .physical
         .iter()
         .filter(|name| stays(&|slot| is(name, slot)));
-    let physical = of_primary.iter().filter(|slot| slot.kind == SlotKind::Physical);
+    let physical = of_primary
+        .iter()
+        .filter(|slot| slot.kind == ReplicationSlotType::Physical);
     UserSlots {
         physical: physical.map(|slot| &slot.name).chain(still).cloned().collect(),
         has_failover: of_primary.iter().any(|slot| slot.is_failover)
@@ -68,10 +69,7 @@ pub fn recorded(world: &World) -> Vec<ReplicationSlot> {
 fn recorded_on(world: &World, primary: &str, slot: &UserSlot) -> ReplicationSlot {
     ReplicationSlot {
         name: slot.name.clone(),
-        type_: match slot.kind {
-            SlotKind::Physical => ReplicationSlotType::Physical,
-            SlotKind::Logical => ReplicationSlotType::Logical,
-        },
+        type_: slot.kind,
         database: slot.database.clone(),
         pod: primary.to_owned(),
         failover: failover(world, primary, slot),
@@ -83,20 +81,15 @@ fn failover(world: &World, primary: &str, slot: &UserSlot) -> SlotFailover {
     if members.is_some_and(|members| members <= 1) {
         return SlotFailover::Kept;
     }
-    if slot.kind == SlotKind::Logical && !slot.is_failover {
-        return SlotFailover::NotKept;
-    }
     let is_copy = |copy: &UserSlot| {
         copy.name == slot.name
             && copy.kind == slot.kind
-            && (copy.kind == SlotKind::Physical || copy.is_synced)
+            && (copy.kind == ReplicationSlotType::Physical || copy.is_synced)
     };
-    let mut standbys = slots(world).filter(|(pod, _)| *pod != primary);
-    if standbys.any(|(_, slots)| slots.iter().any(is_copy)) {
-        SlotFailover::Kept
-    } else {
-        SlotFailover::NotCopied
-    }
+    SlotFailover::of(slot.kind, slot.is_failover, || {
+        let mut standbys = slots(world).filter(|(pod, _)| *pod != primary);
+        standbys.any(|(_, slots)| slots.iter().any(is_copy))
+    })
 }
 
 /// Whether a former primary has this logical slot still, or may have it.

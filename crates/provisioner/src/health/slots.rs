@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use blueprint::is_of_a_member;
-use instance::{Lsn, Slot, SlotKind};
+use api_types::slots::ReplicationSlotType;
+use instance::{Lsn, Slot};
 
 use crate::health::Targets;
 use crate::health::judge::{self, Answer, Answers};
@@ -15,7 +15,7 @@ pub struct UserSlot {
     /// Its name.
     pub name: String,
     /// What reads from it.
-    pub kind: SlotKind,
+    pub kind: ReplicationSlotType,
     /// The database of a logical slot.
     pub database: Option<String>,
     /// Whether standbys are to synchronise it.
@@ -48,12 +48,8 @@ pub fn of_users(database: &str, slots: &[Slot]) -> Vec<UserSlot> {
         .collect()
 }
 
-/// A copy that is temporary still was not synchronised once as a whole.
 fn made_by_users<'a>(database: &'a str, slots: &'a [Slot]) -> impl Iterator<Item = &'a Slot> {
-    let is_a_members = |slot: &Slot| slot.kind == SlotKind::Physical && is_of_a_member(database, &slot.name);
-    slots
-        .iter()
-        .filter(move |slot| !slot.is_temporary && !is_a_members(slot))
+    slots.iter().filter(|slot| slot.is_made_by_a_user(database))
 }
 
 /// What is due on each standby; nothing while no member is known to be the primary.
@@ -93,12 +89,12 @@ fn of_standby(targets: &Targets, primary: &[Slot], pod: &str, standby: &[Slot]) 
 fn copies(targets: &Targets, primary: &[Slot], standby: &[Slot]) -> Vec<Upkeep> {
     let there: BTreeMap<&str, &Slot> = standby.iter().map(|slot| (slot.name.as_str(), slot)).collect();
     let kept = made_by_users(targets.name(), primary)
-        .filter(|slot| slot.kind == SlotKind::Physical && targets.kept_slots.contains(&slot.name));
+        .filter(|slot| slot.kind == ReplicationSlotType::Physical && targets.kept_slots.contains(&slot.name));
     kept.filter_map(|slot| {
         let (name, wanted) = (slot.name.clone(), slot.position?);
         match there.get(slot.name.as_str()) {
             None => Some(Upkeep::Make(name)),
-            Some(copy) if copy.is_active || copy.kind != SlotKind::Physical => None,
+            Some(copy) if copy.is_active || copy.kind != ReplicationSlotType::Physical => None,
             Some(copy) => copy
                 .position
                 .is_some_and(|has| has < wanted)
@@ -112,11 +108,11 @@ fn copies(targets: &Targets, primary: &[Slot], standby: &[Slot]) -> Vec<Upkeep> 
 /// the standby from synchronising the primary's of that name. Without `failover`, a user may have made it on this standby.
 fn is_left_over(targets: &Targets, primary: &[Slot], pod: &str, slot: &Slot) -> bool {
     match slot.kind {
-        SlotKind::Physical => {
+        ReplicationSlotType::Physical => {
             targets.kept_slots.contains(&slot.name) && primary.iter().all(|it| it.name != slot.name)
         }
-        SlotKind::Logical if slot.is_failover => !slot.is_synced,
-        SlotKind::Logical => targets.left_slots.contains(&(pod.to_owned(), slot.name.clone())),
+        ReplicationSlotType::Logical if slot.is_failover => !slot.is_synced,
+        ReplicationSlotType::Logical => targets.left_slots.contains(&(pod.to_owned(), slot.name.clone())),
     }
 }
 

@@ -15,7 +15,7 @@ fn physical(name: &str, position: Lsn) -> Slot {
 fn logical(name: &str) -> Slot {
     Slot {
         name: name.into(),
-        kind: SlotKind::Logical,
+        kind: ReplicationSlotType::Logical,
         database: Some("app".into()),
         ..Slot::default()
     }
