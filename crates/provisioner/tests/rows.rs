@@ -46,6 +46,15 @@ fn at(timeline: u32, position: u64) -> Member {
     }
 }
 
+/// `pg-0` is the primary, and both standbys have all that it wrote.
+fn healthy() -> World {
+    seen(
+        born(json!({})),
+        Some("pg-0"),
+        [at(1, 900), at(1, 900), at(1, 900)],
+    )
+}
+
 /// A standby that has not streamed for long.
 fn stale(timeline: u32, position: u64) -> Member {
     Member {
@@ -146,7 +155,7 @@ fn while_a_standby_does_not_stream_no_member_that_lacks_rows_is_promoted() {
         "{notes:?}"
     );
 
-    // The provisioner starts anew, and nobody leads: what was found stays.
+    // The provisioner restarts while no member is the primary: what was found stays.
     let (world, plan) = pass(seen(world, None, [silent(), silent(), silent()]));
     assert_eq!((named(&world), limit(&plan)), (vec!["pg-1".to_owned()], Some(0)));
     let mut unseen = world.clone();
@@ -193,11 +202,7 @@ fn a_failover_that_is_held_names_who_lacks_what_and_who_is_waited_for() {
 /// What the former primary wrote last is known from what it published; a day later it is in the status only.
 #[test]
 fn wal_that_a_promoted_member_lacked_is_told_once_and_kept() {
-    let (world, _) = pass(seen(
-        born(json!({})),
-        Some("pg-0"),
-        [at(1, 900), at(1, 900), at(1, 900)],
-    ));
+    let (world, _) = pass(healthy());
     let (world, _) = pass(published(
         seen(world, None, [silent(), at(1, 900), silent()]),
         Some("pg-0"),
@@ -252,11 +257,7 @@ fn wal_that_a_promoted_member_lacked_is_told_once_and_kept() {
 
 #[test]
 fn a_change_of_the_primary_that_loses_nothing_says_nothing() {
-    let (world, _) = pass(seen(
-        born(json!({})),
-        Some("pg-0"),
-        [at(1, 900), at(1, 900), at(1, 900)],
-    ));
+    let (world, _) = pass(healthy());
     let (world, plan) = pass(ended(
         seen(world, Some("pg-1"), [at(2, 950), at(2, 950), at(2, 950)]),
         1,
@@ -275,11 +276,7 @@ fn a_change_of_the_primary_that_loses_nothing_says_nothing() {
 /// The provisioner may not look between the two primaries; the health check has seen both.
 #[test]
 fn what_the_health_check_saw_of_the_former_primary_counts() {
-    let (world, _) = pass(seen(
-        born(json!({})),
-        Some("pg-0"),
-        [at(1, 900), at(1, 900), at(1, 900)],
-    ));
+    let (world, _) = pass(healthy());
     let mut world = ended(
         seen(world, Some("pg-1"), [silent(), at(2, 950), silent()]),
         1,
@@ -331,11 +328,7 @@ fn bound(ordinal: i32) -> k8s_openapi::api::core::v1::PersistentVolumeClaim {
 
 #[test]
 fn clocks_that_were_put_back_end_no_report() {
-    let (world, _) = pass(seen(
-        born(json!({})),
-        Some("pg-0"),
-        [at(1, 900), at(1, 900), at(1, 900)],
-    ));
+    let (world, _) = pass(healthy());
     let (world, _) = pass(published(
         seen(world, None, [silent(), silent(), silent()]),
         None,

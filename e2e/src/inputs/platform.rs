@@ -13,48 +13,28 @@ fn edit_of_pod(field: &str, value: &Value) -> Value {
     pod(field, value)["spec"].take()
 }
 
-const NO_PODS: &str = "
-apiVersion: v1
-kind: ResourceQuota
-metadata: {name: pods}
-spec: {hard: {pods: '0'}}
-";
+/// A quota of one resource, by the name of that resource.
+macro_rules! quota {
+    ($resource:literal, $most:literal) => {
+        concat!(
+            "{apiVersion: v1, kind: ResourceQuota, metadata: {name: ",
+            $resource,
+            "}, spec: {hard: {",
+            $resource,
+            ": '",
+            $most,
+            "'}}}"
+        )
+    };
+}
 
-const PODS: &str = "
-apiVersion: v1
-kind: ResourceQuota
-metadata: {name: pods}
-spec: {hard: {pods: '20'}}
-";
-
-const NO_SERVICES: &str = "
-apiVersion: v1
-kind: ResourceQuota
-metadata: {name: services}
-spec: {hard: {services: '0'}}
-";
-
-const SERVICES: &str = "
-apiVersion: v1
-kind: ResourceQuota
-metadata: {name: services}
-spec: {hard: {services: '20'}}
-";
-
+const NO_PODS: &str = quota!("pods", 0);
+const PODS: &str = quota!("pods", 20);
+const NO_SERVICES: &str = quota!("services", 0);
+const SERVICES: &str = quota!("services", 20);
 /// The cluster itself keeps one in every namespace, with its own CA.
-const ONE_CONFIG_MAP: &str = "
-apiVersion: v1
-kind: ResourceQuota
-metadata: {name: configmaps}
-spec: {hard: {configmaps: '1'}}
-";
-
-const CONFIG_MAPS: &str = "
-apiVersion: v1
-kind: ResourceQuota
-metadata: {name: configmaps}
-spec: {hard: {configmaps: '20'}}
-";
+const ONE_CONFIG_MAP: &str = quota!("configmaps", 1);
+const CONFIG_MAPS: &str = quota!("configmaps", 20);
 
 const MAP: &str = "
 apiVersion: v1

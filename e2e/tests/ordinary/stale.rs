@@ -87,6 +87,12 @@ async fn found(namespace: &TestNamespace, stale: &str) -> Result<()> {
     Ok(())
 }
 
+/// What the Postgres says of the standby that is not promoted.
+async fn held(namespace: &TestNamespace) -> Result<String> {
+    let reason = "StaleStandbyNotPromoted";
+    reported(namespace, DATABASE, "FailoverHeld", "True", reason).await
+}
+
 async fn let_pods_come(namespace: &TestNamespace) -> Result<()> {
     let quotas = namespace.api::<ResourceQuota>();
     quotas.delete(QUOTA, &DeleteParams::default()).await?;
@@ -98,14 +104,7 @@ async fn let_pods_come(namespace: &TestNamespace) -> Result<()> {
 async fn a_stale_standby_is_not_promoted_and_the_rows_come_back() -> Result<()> {
     in_namespace("stale", |namespace| async move {
         let stale = lost_but_for_a_stale_standby(&namespace).await?;
-        let message = reported(
-            &namespace,
-            DATABASE,
-            "FailoverHeld",
-            "True",
-            "StaleStandbyNotPromoted",
-        )
-        .await?;
+        let message = held(&namespace).await?;
         ensure!(message.contains(&stale), "{message}");
         nobody_is_elected(&namespace, &stale).await?;
         let_pods_come(&namespace).await?;
@@ -154,14 +153,7 @@ async fn ensure_rows(namespace: &TestNamespace, primary: &str, stale: &str) -> R
 async fn a_stale_standby_is_promoted_by_a_request_that_tells_the_loss() -> Result<()> {
     in_namespace("forced", |namespace| async move {
         let stale = lost_but_for_a_stale_standby(&namespace).await?;
-        reported(
-            &namespace,
-            DATABASE,
-            "FailoverHeld",
-            "True",
-            "StaleStandbyNotPromoted",
-        )
-        .await?;
+        held(&namespace).await?;
         nobody_is_elected(&namespace, &stale).await?;
         let section = json!({"forceFailOver": {"candidates": [stale]}});
         let type_ = OpsRequestType::ForceFailOver.as_str();

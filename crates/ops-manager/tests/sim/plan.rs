@@ -17,7 +17,7 @@ use ops_manager::world::Observed;
 use ops_manager::{approval, engine, operation};
 
 use crate::cluster::Cluster;
-use crate::run::{CALM, Run, world_with_issuers};
+use crate::run::{Run, world_with_issuers};
 use crate::{OPERATIONS, by_reload, with_tls};
 
 pub const RESTART: &str = "type: Restart";
@@ -247,14 +247,7 @@ fn what_a_plan_tells_is_what_is_done() {
                 certificates: tls(&cluster).certificates,
             };
             cluster.evictions.clear();
-            let mut run = Run::new(name, &spec, 0);
-            run.now = cluster.now;
-            assert_eq!(
-                run.run(&mut cluster, CALM),
-                OpsRequestPhase::Successful,
-                "{:#?}",
-                run.log
-            );
+            let run = Run::to(&mut cluster, name, &spec, OpsRequestPhase::Successful);
             check_done(&before, &plan, &run, &cluster);
         }
     }

@@ -18,16 +18,7 @@ fn apply(conf: &str) -> String {
 
 fn succeed(cluster: &mut Cluster, spec: &str) -> Run {
     cluster.restarts.clear();
-    let mut run = Run::new("reconfigure", spec, 0);
-    run.now = cluster.now;
-    assert_eq!(
-        run.run(cluster, CALM),
-        OpsRequestPhase::Successful,
-        "{:#?}\n{:#?}",
-        run.log,
-        run.status()
-    );
-    run
+    Run::to(cluster, "reconfigure", spec, OpsRequestPhase::Successful)
 }
 
 fn everywhere(value: &str) -> BTreeMap<&str, &str> {
@@ -272,13 +263,11 @@ fn what_alter_system_shadows_is_named_and_nothing_changes() {
         plan.summary
     );
     let before = (cluster.postgres.spec.clone(), cluster.config.clone());
-    let mut run = Run::new("reconfigure", &apply("work_mem = 8MB"), 0);
-    run.now = cluster.now;
-    assert_eq!(
-        run.run(&mut cluster, CALM),
+    let run = Run::to(
+        &mut cluster,
+        "reconfigure",
+        &apply("work_mem = 8MB"),
         OpsRequestPhase::Failed,
-        "{:#?}",
-        run.log
     );
     let failed = run.said("Failed");
     assert!(

@@ -46,14 +46,7 @@ fn resources_take_the_steps_that_are_written_down() {
         plan.sessions.counted_at = None;
         let text = serde_yaml::to_string(&plan).expect("YAML");
         expectorate::assert_contents(format!("tests/golden/plan-{name}.yaml"), &text);
-        let mut run = Run::new("resize", &spec, 0);
-        run.now = cluster.now;
-        assert_eq!(
-            run.run(&mut cluster, CALM),
-            OpsRequestPhase::Successful,
-            "{:#?}",
-            run.log
-        );
+        let run = Run::to(&mut cluster, "resize", &spec, OpsRequestPhase::Successful);
         expectorate::assert_contents(format!("tests/golden/{name}-3.log"), &(run.log.join("\n") + "\n"));
         assert_eq!(cluster.memory(), memory(("2Gi", "2Gi")));
         let proven = ["pg-0", "pg-1", "pg-2"].map(|pod| run.said(&format!("CheckPodResources--{pod}")));
@@ -195,14 +188,7 @@ fn resources_of_another_quality_of_service_are_given_by_restarts() {
     let spec = resize(&format!("mode: InPlace, {fixed}"));
     let plan = planned(&mut cluster, &spec);
     let is_burstable = !plan.summary.contains("from Burstable to Guaranteed");
-    let mut run = Run::new("resize", &spec, 0);
-    run.now = cluster.now;
-    assert_eq!(
-        run.run(&mut cluster, CALM),
-        OpsRequestPhase::Successful,
-        "{:#?}",
-        run.log
-    );
+    let run = Run::to(&mut cluster, "resize", &spec, OpsRequestPhase::Successful);
     // The agent's container decides whether the Pod as a whole can be Guaranteed.
     assert_eq!(
         cluster.evictions.is_empty(),

@@ -92,6 +92,15 @@ impl Run {
         }
     }
 
+    /// The run of a request on this cluster, with nothing in its way, which ends like this.
+    pub fn to(cluster: &mut Cluster, name: &str, spec: &str, end: OpsRequestPhase) -> Self {
+        let mut run = Self::new(name, spec, 0);
+        run.now = cluster.now;
+        let phase = run.run(cluster, CALM);
+        assert_eq!(phase, end, "{:#?}\n{:#?}", run.log, run.status());
+        run
+    }
+
     pub fn status(&self) -> PostgresOpsRequestStatus {
         self.request.status.clone().unwrap_or_default()
     }

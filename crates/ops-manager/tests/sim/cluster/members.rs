@@ -28,8 +28,8 @@ impl Cluster {
         let limits = &postgres.running.as_ref().unwrap_or(&postgres.asked).limits;
         let of = |name: &str| limits.as_ref().and_then(|all| all.get(name));
         Cgroup {
-            memory_limit: of("memory").and_then(blueprint::amount),
-            cpu_limit: of("cpu").and_then(blueprint::thousandths),
+            memory_limit: of("memory").and_then(api_types::quantity::amount),
+            cpu_limit: of("cpu").and_then(api_types::quantity::thousandths),
             used: Some(self.used),
         }
     }

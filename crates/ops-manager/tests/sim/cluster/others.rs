@@ -89,7 +89,7 @@ impl Cluster {
                 pod.revision.clone_from(&revision);
             }
             let asked = pod.resources["postgres"].asked.requests.as_ref();
-            let memory = asked.and_then(|asked| blueprint::amount(asked.get("memory")?));
+            let memory = asked.and_then(|asked| api_types::quantity::amount(asked.get("memory")?));
             if memory.is_none_or(|memory| memory <= self.room) {
                 pod.starting = pod.starting.saturating_sub(1);
             }

@@ -138,7 +138,8 @@ impl Cluster {
     /// The API server takes it; kubelet does it, or finds that the node is too small.
     fn resize(&mut self, name: &str, containers: &BTreeMap<String, ResourceRequirements>) {
         let pod = self.pods.get_mut(name).expect("a Pod");
-        let memory = |of: &ResourceRequirements| blueprint::amount(of.requests.as_ref()?.get("memory")?);
+        let memory =
+            |of: &ResourceRequirements| api_types::quantity::amount(of.requests.as_ref()?.get("memory")?);
         let (old, new) = (pod.resources["postgres"].clone(), &containers["postgres"]);
         let running = old.running.unwrap_or(old.asked);
         let grows = memory(new) > memory(&running);
