@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-pub(crate) use api_types::quantity::amount as bytes;
-pub use api_types::quantity::{amount, thousandths};
+use api_types::quantity::amount;
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 /// The memory limit in bytes; none when there is no limit, or it is no quantity.
 pub(crate) fn memory_limit(resources: &ResourceRequirements) -> Option<i64> {
-    bytes(resources.limits.as_ref()?.get("memory")?)
+    amount(resources.limits.as_ref()?.get("memory")?)
 }
 
 /// A resource and how much of it.

@@ -47,7 +47,7 @@ impl Child {
         started.args(&command[1..]);
         started.envs(libpq(service_file));
         let child = started.spawn().map_err(failed)?;
-        // Nobody waits for it but `reap`: that one would take its end from whoever did.
+        // Only `reap` waits for Patroni: a second waiter would not learn how Patroni ended.
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         pid.map(Self)
             .ok_or_else(|| failed(io::ErrorKind::InvalidData.into()))

@@ -125,7 +125,7 @@ impl Member {
                 self.hear(heard);
                 Ok(None)
             }
-            // Patroni releases the leader's key once PostgreSQL has ended, which is ended by whoever sent this.
+            // The guard ends PostgreSQL; Patroni releases the leader's key once PostgreSQL has ended.
             Some(HandOver) = hand_overs.recv() => {
                 self.pass_on(Signal::TERM);
                 Ok(None)

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use api_types::error_chain;
-use serde_json::json;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
@@ -39,17 +38,12 @@ pub async fn wake_for_peers(calls: Calls, mut changes: Receiver<PeerChanged>) {
     }
 }
 
-/// Makes Patroni's loop turn at once. A change of the dynamic configuration does, also one that changes nothing (Patroni 4.1,
-/// `do_PATCH_config`).
+/// Makes Patroni's loop turn at once.
 ///
 /// # Errors
 /// When Patroni does not take it.
 pub async fn wake(calls: &Calls) -> Result<(), CallError> {
-    calls
-        .client()?
-        .patch_config(&json!({ "sealwright": null }))
-        .await?;
-    Ok(())
+    Ok(calls.client()?.wake().await?)
 }
 
 /// Restarts PostgreSQL where it stands still as a standby. It never returns.

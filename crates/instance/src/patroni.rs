@@ -285,11 +285,20 @@ impl Patroni {
     pub async fn reload(&self) -> Result<(), PatroniError> {
         let request = self.change(Method::POST, "reload");
         self.send("the reload", request, self.deadline).await?;
-        let nothing = serde_json::json!({ "sealwright": null });
-        if let Err(error) = self.patch_config(&nothing).await {
+        if let Err(error) = self.wake().await {
             tracing::debug!(%error, "the loop was not woken; it turns by itself");
         }
         Ok(())
+    }
+
+    /// Makes Patroni's loop turn at once. A change of the dynamic configuration does, also one that changes nothing (Patroni
+    /// 4.1, `do_PATCH_config`, `Ha.wakeup`).
+    ///
+    /// # Errors
+    /// [`PatroniError`].
+    pub async fn wake(&self) -> Result<(), PatroniError> {
+        let nothing = serde_json::json!({ "sealwright": null });
+        self.patch_config(&nothing).await.map(drop)
     }
 
     /// Gives the leadership to another member; returns Patroni's words, which name the new leader. It may be another than

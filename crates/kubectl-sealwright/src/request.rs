@@ -40,8 +40,12 @@ pub fn tls(command: &TlsCommand) -> Asked {
         tls: Some(tls),
         ..spec(&args.request, OpsRequestType::ReconfigureTLS)
     };
+    asked(&args.request, change, spec)
+}
+
+fn asked(args: &RequestArgs, change: Change, spec: PostgresOpsRequestSpec) -> Asked {
     Asked {
-        request: named(&args.request, change.word(), spec),
+        request: named(args, change.word(), spec),
         change,
     }
 }
@@ -110,10 +114,7 @@ pub fn restart(args: &RequestArgs) -> Asked {
         restart: Some(RestartRequest {}),
         ..spec(args, OpsRequestType::Restart)
     };
-    Asked {
-        change: Change::Restart,
-        request: named(args, Change::Restart.word(), spec),
-    }
+    asked(args, Change::Restart, spec)
 }
 
 /// The request of `scale`.
@@ -126,10 +127,7 @@ pub fn scale(args: &ScaleArgs) -> Asked {
         horizontal_scaling: Some(section),
         ..spec(&args.request, OpsRequestType::HorizontalScaling)
     };
-    Asked {
-        change: Change::Scale,
-        request: named(&args.request, Change::Scale.word(), spec),
-    }
+    asked(&args.request, Change::Scale, spec)
 }
 
 /// The request of `resize`.
@@ -160,10 +158,7 @@ pub fn resize(args: &ResizeArgs) -> Asked {
         vertical_scaling: Some(scaling),
         ..spec(&args.request, OpsRequestType::VerticalScaling)
     };
-    Asked {
-        change: Change::Resize,
-        request: named(&args.request, Change::Resize.word(), spec),
-    }
+    asked(&args.request, Change::Resize, spec)
 }
 
 /// The request of `reconfigure`.
@@ -198,10 +193,7 @@ pub fn reconfigure(args: &ReconfigureArgs) -> Asked {
         configuration: Some(configuration),
         ..spec(&args.request, OpsRequestType::Reconfigure)
     };
-    Asked {
-        change: Change::Reconfigure,
-        request: named(&args.request, Change::Reconfigure.word(), spec),
-    }
+    asked(&args.request, Change::Reconfigure, spec)
 }
 
 /// A line of `user.conf`; quoted, as PostgreSQL takes every value.
@@ -226,10 +218,7 @@ pub fn reconnect(args: &ReconnectArgs) -> Asked {
         reconnect_standby: Some(section),
         ..spec(&args.request, OpsRequestType::ReconnectStandby)
     };
-    Asked {
-        change: Change::Reconnect,
-        request: named(&args.request, Change::Reconnect.word(), spec),
-    }
+    asked(&args.request, Change::Reconnect, spec)
 }
 
 /// The request of `failover`.
@@ -241,10 +230,7 @@ pub fn failover(args: &FailoverArgs) -> Asked {
         force_fail_over: Some(section),
         ..spec(&args.request, OpsRequestType::ForceFailOver)
     };
-    Asked {
-        change: Change::Failover,
-        request: named(&args.request, Change::Failover.word(), spec),
-    }
+    asked(&args.request, Change::Failover, spec)
 }
 
 fn spec(args: &RequestArgs, type_: OpsRequestType) -> PostgresOpsRequestSpec {

@@ -211,7 +211,8 @@ fn queued(message: String) -> Admission {
     wait(reasons::QUEUED, message)
 }
 
-fn full_name(request: &PostgresOpsRequest) -> String {
+/// `<namespace>/<name>`, as messages name a request.
+pub fn full_name(request: &PostgresOpsRequest) -> String {
     format!(
         "{}/{}",
         request.namespace().unwrap_or_default(),

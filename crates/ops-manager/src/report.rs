@@ -5,13 +5,13 @@ use api_types::condition::{self, Condition};
 use api_types::ops_request::{OpsRequestPhase, PostgresOpsRequestStatus};
 use api_types::reported::ops_request::{conditions, events};
 use jiff::Timestamp;
-use kube::ResourceExt;
 use runtime::Severity;
 
 use crate::admit::{Admission, Waiting, reasons};
 use crate::approval;
 use crate::engine::{FAILED, PAUSE, RESUME, SUCCESSFUL};
 use crate::operation::Operation;
+use crate::queue;
 
 /// Condition of a request that a newer one makes superfluous.
 const SKIPPED: &str = conditions::SKIPPED;
@@ -70,11 +70,7 @@ pub fn admitted(
 fn until_merged(merged: &PostgresOpsRequest) -> Waiting {
     Waiting {
         reason: reasons::QUEUED,
-        message: format!(
-            "is merged into {}/{}",
-            merged.namespace().unwrap_or_default(),
-            merged.name_any()
-        ),
+        message: format!("is merged into {}", queue::full_name(merged)),
     }
 }
 

@@ -1,6 +1,7 @@
 //! PostgreSQL's parameters: ours, the user's, and who wins.
 
 use api_types::postgres::CommitLevel;
+use api_types::quantity::amount;
 use api_types::vocabulary::PATRONI_YML;
 use k8s_openapi::api::core::v1::{ResourceRequirements, Secret};
 use serde_json::Value;
@@ -8,7 +9,6 @@ use serde_json::Value;
 use crate::material::secret_text;
 use crate::pg::conf::Parameters;
 use crate::pg::wal;
-use crate::quantity;
 use crate::resolved::{Resolved, Streaming, WalRetention};
 use crate::tls::TlsPhase;
 use crate::{hash, paths};
@@ -198,9 +198,7 @@ fn commit_level(level: CommitLevel) -> &'static str {
 /// Bytes of memory that a container asks for, or is limited to.
 pub(crate) fn memory_of(resources: &ResourceRequirements) -> i64 {
     let amount = |list: &Option<std::collections::BTreeMap<_, _>>| {
-        list.as_ref()
-            .and_then(|list| list.get("memory"))
-            .and_then(quantity::bytes)
+        list.as_ref().and_then(|list| list.get("memory")).and_then(amount)
     };
     amount(&resources.requests)
         .or_else(|| amount(&resources.limits))

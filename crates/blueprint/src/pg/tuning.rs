@@ -6,13 +6,13 @@
 //! more than fits the volume.
 
 use api_types::postgres::Tuning;
+use api_types::quantity::thousandths;
 use k8s_openapi::api::core::v1::ResourceRequirements;
 
 use crate::pg::conf::Parameters;
 use crate::pg::memory::{BESIDE, SESSION};
 use crate::pg::parameters::{LEAST, memory_of};
 use crate::pg::wal::WalBudget;
-use crate::quantity;
 
 /// Bytes of a kibibyte, a mebibyte and a gibibyte.
 const KB: i64 = 1 << 10;
@@ -158,7 +158,7 @@ fn profile(tuning: &Tuning) -> &'static Profile {
 /// Whole processors that the container may use, or asks for.
 fn processors(resources: &ResourceRequirements) -> i64 {
     let mut lists = [&resources.limits, &resources.requests].into_iter().flatten();
-    let thousandths = lists.find_map(|list| list.get("cpu").and_then(quantity::thousandths));
+    let thousandths = lists.find_map(|list| list.get("cpu").and_then(thousandths));
     (thousandths.unwrap_or_default() / 1000).max(1)
 }
 

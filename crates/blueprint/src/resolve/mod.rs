@@ -15,6 +15,7 @@ use std::fmt;
 
 use api_types::deployed::DeployedAuth;
 use api_types::postgres::PostgresSpec;
+use api_types::quantity::amount;
 use api_types::tls::{ClientAuthMode, SslMode};
 use api_types::vocabulary::{DATA_VOLUME, INLINE_CONF, RESTART_TOKEN, USER_CONF};
 use api_types::{PetSet, Postgres, PostgresVersion};
@@ -22,7 +23,6 @@ use k8s_openapi::api::core::v1::{PersistentVolumeClaimSpec, Secret};
 
 use crate::material::secret_text;
 use crate::members_tls::MemberTls;
-use crate::quantity;
 use crate::resolved::Resolved;
 use crate::tls::TlsInputs;
 
@@ -120,7 +120,7 @@ impl LiveFacts {
 /// Bytes that a PetSet's claims for the data ask for.
 fn claimed(pet_set: &PetSet) -> Option<i64> {
     let requests = storage_of(pet_set)?.resources.as_ref()?.requests.as_ref()?;
-    quantity::bytes(requests.get("storage")?)
+    amount(requests.get("storage")?)
 }
 
 /// What a PetSet makes the members' claims from; none when their data is in the Pods.

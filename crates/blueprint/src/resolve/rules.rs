@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use api_types::names;
 use api_types::postgres::{DeletionPolicy, StorageType, StreamingMode, WalLimitPolicy};
+use api_types::quantity::amount;
 use api_types::tls::{ClientAuthMode, SslMode};
 use api_types::vocabulary as words;
 
 use super::{Findings, Question, pod};
-use crate::quantity;
 
 /// First major version with SCRAM.
 const SCRAM_SINCE: u32 = 11;
@@ -84,7 +84,7 @@ fn storage(question: &Question<'_>, findings: &mut Findings) {
         .and_then(|resources| resources.requests.as_ref());
     let size = requests
         .and_then(|requests| requests.get("storage"))
-        .and_then(quantity::bytes);
+        .and_then(amount);
     findings.add_if(
         size.is_none_or(|bytes| bytes <= 0),
         "spec.storage.resources.requests.storage",

@@ -6,6 +6,7 @@ use api_types::ops_request::TlsSettings;
 use api_types::postgres::{
     CommitLevel, DeletionPolicy, StandbyMode, StorageType, StreamingMode, SyncMode, WalLimitPolicy,
 };
+use api_types::quantity::amount;
 use api_types::vocabulary as words;
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -17,7 +18,6 @@ use crate::labels;
 use crate::pg::conf::Parameters;
 use crate::pg::tuning::{self, Size};
 use crate::pg::wal::WalBudget;
-use crate::quantity;
 use crate::resolved::{
     Health, Monitor, PodSettings, Resolved, ResolvedCertificate, Storage, Streaming, Synchronous,
     WalRetention,
@@ -208,7 +208,7 @@ fn volume(question: &Question<'_>) -> Option<i64> {
         return None;
     };
     let requests = claim.resources?.requests?;
-    let asked = requests.get("storage").and_then(quantity::bytes)?;
+    let asked = requests.get("storage").and_then(amount)?;
     Some(question.inputs.live.volume.map_or(asked, |live| live.min(asked)))
 }
 

@@ -70,7 +70,7 @@ pub fn take_back(
     })
 }
 
-/// Makes the Pods anew that are like this, one at a time. Done as [`restart`] is.
+/// Recreates the Pods that are like this, one at a time. Done as [`restart`] is.
 pub fn restart_where(
     op: &Operation,
     world: &World,

@@ -5,11 +5,12 @@
 
 use api_types::deployed::{Deployed, DeployedAuth, DeployedStorage, DeployedVersion};
 use api_types::ops_request::OpsRequestType;
+use api_types::quantity::amount;
 use api_types::reported::postgres::{events, reasons};
 use api_types::running::advice;
 use api_types::vocabulary::POSTGRES_CONTAINER;
 use api_types::{PetSet, PostgresVersion};
-use blueprint::{Resolved, Storage, amount};
+use blueprint::{Resolved, Storage};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, SecurityContext};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 

@@ -2,9 +2,10 @@
 //! member that is added gets what the others have.
 
 use api_types::ops_request::OpsRequestType;
+use api_types::quantity::amount;
 use api_types::reported::postgres::reasons;
 use api_types::running::advice;
-use blueprint::{Resolved, Storage, amount, storage_of};
+use blueprint::{Resolved, Storage, storage_of};
 use k8s_openapi::api::core::v1::{
     PersistentVolumeClaim, PersistentVolumeClaimSpec, VolumeResourceRequirements,
 };

@@ -31,21 +31,13 @@ pub fn merge(all: &[&PostgresOpsRequestSpec]) -> PostgresOpsRequestSpec {
         let text = conf::render(&parameters);
         merged.apply_config.insert(USER_CONF.to_owned(), text);
     }
-    let restart = all.iter().map(|spec| request::restart(spec)).max_by_key(urgency);
+    let restart = all.iter().map(|spec| request::restart(spec)).max();
     merged.restart = restart.map(|restart| word(restart).to_owned());
     let newest = all.last().map(|spec| (*spec).clone());
     PostgresOpsRequestSpec {
         configuration: Some(merged),
         merged_from: Vec::new(),
         ..newest.unwrap_or_else(|| PostgresOpsRequestSpec::of("", super::KIND))
-    }
-}
-
-fn urgency(restart: &Restart) -> u8 {
-    match restart {
-        Restart::Never => 0,
-        Restart::Auto => 1,
-        Restart::Always => 2,
     }
 }
 

@@ -4,15 +4,15 @@ use api_types::ops_request::{ConfigurationSettings, PostgresOpsRequestSpec, Reco
 use api_types::vocabulary::USER_CONF;
 use blueprint::pg::conf::{self, Parameters};
 
-/// Whether PostgreSQL, or its Pods, are restarted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whether PostgreSQL, or its Pods, are restarted; what disturbs more is greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Restart {
+    /// Nothing.
+    Never,
     /// PostgreSQL in its Pod, where a parameter needs it.
     Auto,
     /// Every Pod.
     Always,
-    /// Nothing.
-    Never,
 }
 
 /// What the request says about restarts.

@@ -15,8 +15,7 @@ use api_types::ops_request::{
     OperationProgress, OpsRequestType, PlannedMember, PlannedRestart, PostgresOpsRequestSpec,
     ResourceSettings, ResourcesPlan,
 };
-use api_types::vocabulary::{EXPORTER_CONTAINER, POSTGRES_CONTAINER};
-use blueprint::{MemoryNeed, Resolved, container_resources, exporter_resources, memory_limit};
+use blueprint::{MemoryNeed, Resolved, container_resources, memory_limit};
 use k8s_openapi::api::core::v1::PodSpec;
 
 use crate::admit::{self, Admission};
@@ -176,17 +175,15 @@ fn members(
 /// Whether the template has the resources, and every Pod was made from it, as the petset operator reports.
 fn every_member_has(world: &World, resolved: &Resolved) -> Result<bool, crate::waiting::WaitingOn> {
     let pet_set = world.pet_set.require("the PetSet")?;
-    let has_postgres = container_resources(pet_set, POSTGRES_CONTAINER) == Some(&resolved.resources);
-    let exporter = exporter_resources(resolved);
-    let has_exporter = exporter.is_none_or(|wanted| {
-        container_resources(pet_set, EXPORTER_CONTAINER).is_some_and(|found| *found == wanted)
-    });
+    let containers = states::containers(resolved);
+    let mut containers = containers.iter();
+    let has_all = containers.all(|(name, wanted)| container_resources(pet_set, name) == Some(wanted));
     let updated = pet_set
         .status
         .as_ref()
         .filter(|status| status.observed_generation == pet_set.metadata.generation)
         .and_then(|status| status.updated_replicas);
-    Ok(has_postgres && has_exporter && updated.is_some() && updated == pet_set.spec.replicas)
+    Ok(has_all && updated.is_some() && updated == pet_set.spec.replicas)
 }
 
 /// A lower limit of memory must leave room for what the members are configured to use; a higher one is never refused.

@@ -174,7 +174,7 @@ fn others_serve(world: &World, pod: &str) -> StepResult<()> {
     Ok(())
 }
 
-/// KubeDB's fallback: what does not fit the node is recreated, and scheduled anew.
+/// KubeDB's fallback: a Pod that does not fit its node is recreated, and scheduled again.
 fn to_restart(op: &Operation, pod: &str, why: &str) -> Progress {
     let mut progress = op.progress.clone();
     let why = format!("its node has no room for the resources ({why})");

@@ -52,9 +52,7 @@ impl Wanted {
         };
         self.containers.iter().try_for_each(asks)
     }
-}
 
-impl Wanted {
     /// Whether a member's Pod has a limit that is not wanted: Kubernetes takes none away from a Pod that runs.
     pub fn lacks_a_limit_of(&self, member: &Member) -> bool {
         let mut containers = self.containers.iter();

@@ -101,8 +101,8 @@ fn finish(op: &Operation, world: &World) -> StepResult {
     Ok(Progress::Done)
 }
 
-/// What runs on is resized back, and restarted where it was given a limit that it had not. Of the Pods only those that this operation made are made again: a member that was behind its
-/// template before stays as it is.
+/// A Pod that still runs is resized back, and restarted where it was given a limit that it had not. Of the other Pods only those
+/// that this operation made are recreated: a member that was behind its template before stays as it is.
 fn restore(op: &Operation, world: &World) -> StepResult {
     let wanted = states::way_back(op, world)?;
     states::children_are(world, &wanted)?;
