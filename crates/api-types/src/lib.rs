@@ -27,6 +27,7 @@ pub mod ops_plan;
 pub mod ops_request;
 pub mod ops_resources;
 pub mod ops_status;
+pub mod ops_volumes;
 pub mod pause;
 pub mod petset;
 pub mod placement;

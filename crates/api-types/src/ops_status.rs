@@ -12,6 +12,7 @@ use crate::ops_configuration::ConfigurationPlan;
 use crate::ops_failover::FailoverPlan;
 use crate::ops_plan::OperationPlan;
 use crate::ops_resources::ResourcesPlan;
+use crate::ops_volumes::VolumePlan;
 use crate::postgres::PostgresSpec;
 use crate::tls::{ClientAuthMode, SslMode, TlsConfig};
 
@@ -148,6 +149,9 @@ pub struct PlannedChange {
     /// For `VerticalScaling`: the resources of the members' containers, before and after.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vertical_scaling: Option<ResourcesPlan>,
+    /// For `VolumeExpansion`: the size of the members' volumes, before and after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume_expansion: Option<VolumePlan>,
     /// For `Reconfigure`: the user's parameters, before and after.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configuration: Option<ConfigurationPlan>,

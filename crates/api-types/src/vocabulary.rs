@@ -31,6 +31,10 @@ pub const RESTART_TOKEN: &str = "ops.kubedb.com/restart-token";
 /// Annotation on a Pod: touched so that kubelet projects changed Secrets at once, should the Pod's agent not have
 /// brought them; value is a Secret revision.
 pub const FILES_TOKEN: &str = "ops.kubedb.com/files-token";
+/// Annotation on a Pod, by its agent: bytes of the file system that the data is on, as the member itself sees it.
+pub const DATA_VOLUME_BYTES: &str = "sealwright.dev/data-volume-bytes";
+/// Annotation on a Pod, followed by its name: touched so that kubelet looks at once whether the Pod's volume grew. KubeDB's.
+pub const VOLUME_EXPANSION_OF: &str = "volumeexpansion.ops.kubedb.com/";
 /// Request annotation: `required` keeps the request from running until its plan is approved, `denied` ends it.
 pub const APPROVAL: &str = "ops.sealwright.dev/approval";
 /// Pod label: the member may serve clients that only read. An operation takes it from a member that leaves, so that new

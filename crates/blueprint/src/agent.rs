@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::{Container, ExecAction, Lifecycle, LifecycleHand
 use crate::containers::{adapted, field, security_context, users};
 use crate::members_tls::{MEMBER_FILES, MEMBER_KEYS};
 use crate::quantity::{amount_of as amount, with_defaults};
-use crate::resolved::Resolved;
+use crate::resolved::{Resolved, Storage};
 use crate::{material, paths, volumes};
 
 /// The program in its image.
@@ -33,7 +33,10 @@ pub(crate) fn container(resolved: &Resolved, user: i64) -> Container {
         image: Some(resolved.agent_image.clone()),
         command: Some(vec![PROGRAM.to_owned()]),
         args: Some(watch(resolved)),
-        env: Some(vec![field("POD_NAMESPACE", "metadata.namespace")]),
+        env: Some(vec![
+            field("POD_NAMESPACE", "metadata.namespace"),
+            field("POD_NAME", "metadata.name"),
+        ]),
         lifecycle: Some(fill_folders_first()),
         resources: Some(resources()),
         security_context: Some(security_context(user)),
@@ -68,6 +71,9 @@ fn fill_folders_first() -> Lifecycle {
 
 fn watch(resolved: &Resolved) -> Vec<String> {
     let mut arguments = vec!["watch".to_owned()];
+    if resolved.storage != Storage::Ephemeral {
+        arguments.push(format!("--size-of={}", words::DATA_MOUNT));
+    }
     arguments.push(format!("--secret={}", resolved.config_secret_name()));
     arguments.extend(files());
     arguments

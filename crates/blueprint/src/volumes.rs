@@ -107,7 +107,11 @@ pub(crate) fn postgres_mounts() -> Vec<VolumeMount> {
 
 /// Mounts of the container `config-agent`.
 pub(crate) fn agent_mounts() -> Vec<VolumeMount> {
-    let mut mounts = vec![read_only(CONFIG_SECRET, paths::CONFIG_SECRET_MOUNT)];
+    let mut mounts = vec![
+        read_only(CONFIG_SECRET, paths::CONFIG_SECRET_MOUNT),
+        // For its size only.
+        read_only(words::DATA_VOLUME, words::DATA_MOUNT),
+    ];
     mounts.extend(FOLDERS.map(|(volume, path)| mount(volume, path)));
     mounts.push(mount(PROGRAMS, paths::PROGRAMS_MOUNT));
     mounts

@@ -72,6 +72,12 @@ pub struct Watch {
     /// Namespace of the Secret.
     #[arg(long, env = "POD_NAMESPACE")]
     pub namespace: String,
+    /// A folder whose file system is the Pod's volume: its size becomes an annotation of the Pod.
+    #[arg(long, requires = "pod")]
+    pub size_of: Option<PathBuf>,
+    /// Name of the Pod.
+    #[arg(long, env = "POD_NAME")]
+    pub pod: Option<String>,
 }
 
 #[cfg(test)]

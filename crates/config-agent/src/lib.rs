@@ -13,6 +13,7 @@ pub mod folder;
 pub mod layout;
 pub mod program;
 pub mod projected;
+pub mod size;
 pub mod source;
 
 mod process;

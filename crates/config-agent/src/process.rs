@@ -12,6 +12,7 @@ use tracing_subscriber::EnvFilter;
 use crate::agent;
 use crate::args::{Args, Command, Watch};
 use crate::layout::Twice;
+use crate::size;
 use api_types::error_chain;
 
 /// Until the agent begins anew after a panic.
@@ -64,6 +65,7 @@ async fn serve(watch: Watch) -> ExitCode {
         namespace = watch.namespace,
         "starting"
     );
+    let _reporter = size::Volume::of(&watch).map(|volume| tokio::spawn(size::report(volume)));
     loop {
         let watch = watch.clone();
         // A task of its own, so that a panic ends the task and not the process.

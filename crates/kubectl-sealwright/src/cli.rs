@@ -9,7 +9,7 @@ use api_types::tls::{ClientAuthMode, SslMode};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use changes::{FailoverArgs, ReconfigureArgs, ResizeArgs, ScaleArgs};
+pub use changes::{ExpandArgs, FailoverArgs, ReconfigureArgs, ResizeArgs, ScaleArgs};
 
 /// Look at a Sealwright database, verify its TLS on the wire, and run operations on it.
 #[derive(Clone, Debug, Parser)]
@@ -57,6 +57,8 @@ pub enum Command {
     Scale(ScaleArgs),
     /// Give the members' containers other resources, by a rolling restart or in place.
     Resize(ResizeArgs),
+    /// Give the members larger volumes.
+    Expand(ExpandArgs),
     /// Change parameters of PostgreSQL.
     Reconfigure(ReconfigureArgs),
     /// Bring back standbys that do not stream: by a restart, or by a copy of the primary's data.

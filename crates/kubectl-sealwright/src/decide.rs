@@ -30,6 +30,8 @@ pub enum Change {
     Scale,
     /// Gives their containers other resources.
     Resize,
+    /// Gives them larger volumes.
+    Expand,
     /// Changes parameters of PostgreSQL.
     Reconfigure,
 }
@@ -48,6 +50,7 @@ impl Change {
             Self::Failover => "failover",
             Self::Scale => "scale",
             Self::Resize => "resize",
+            Self::Expand => "expand",
             Self::Reconfigure => "reconfigure",
         }
     }

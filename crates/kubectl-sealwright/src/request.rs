@@ -7,6 +7,7 @@ use api_types::ops_request::{
     ApplyOption, ContainerResources, Drain, DrainPolicy, ForceFailOverRequest, HorizontalScalingRequest,
     MODE_IN_PLACE, OpsRequestType, PodResources, PostgresOpsRequestSpec, ReconfigureRequest,
     ReconnectStandbyRequest, RestartRequest, TlsRequest, TlsRestart, VerticalScalingRequest,
+    VolumeExpansionRequest,
 };
 use api_types::postgres::{LocalRef, Tuning};
 use api_types::tls::{CertificateSpec, IssuerRef, X509Subject};
@@ -16,8 +17,8 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::api::ObjectMeta;
 
 use crate::cli::{
-    self, CertificateArgs, FailoverArgs, IssuerArgs, ModeArgs, ReconfigureArgs, ReconnectArgs, RequestArgs,
-    ResizeArgs, ScaleArgs, TlsCommand, TlsRequestArgs,
+    self, CertificateArgs, ExpandArgs, FailoverArgs, IssuerArgs, ModeArgs, ReconfigureArgs, ReconnectArgs,
+    RequestArgs, ResizeArgs, ScaleArgs, TlsCommand, TlsRequestArgs,
 };
 use crate::decide::Change;
 
@@ -159,6 +160,22 @@ pub fn resize(args: &ResizeArgs) -> Asked {
         ..spec(&args.request, OpsRequestType::VerticalScaling)
     };
     asked(&args.request, Change::Resize, spec)
+}
+
+/// The request of `expand`.
+pub fn expand(args: &ExpandArgs) -> Asked {
+    let spec = PostgresOpsRequestSpec {
+        volume_expansion: Some(VolumeExpansionRequest {
+            mode: args.mode.clone(),
+            postgres: Some(Quantity(args.size.clone())),
+            arbiter: None,
+        }),
+        ..spec(&args.request, OpsRequestType::VolumeExpansion)
+    };
+    Asked {
+        change: Change::Expand,
+        request: named(&args.request, Change::Expand.word(), spec),
+    }
 }
 
 /// The request of `reconfigure`.

@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::{ResourceRequirements, Secret};
 
 use crate::section::SpecPatch;
 use crate::tls::effect::TlsEffect;
+use crate::volumes::effect::VolumeEffect;
 use crate::world::Files;
 
 /// One write. Doing it twice is as good as doing it once.
@@ -25,6 +26,8 @@ pub enum Effect {
     Apply(Box<Child>),
     /// Something about certificates.
     Tls(TlsEffect),
+    /// Something about volumes.
+    Volume(VolumeEffect),
     /// Something that a member does.
     Member(MemberEffect),
 }
@@ -121,6 +124,7 @@ impl Effect {
     pub fn goes_beside(&self, next: &Self) -> bool {
         match (self, next) {
             (Self::Tls(one), Self::Tls(other)) => one.goes_beside(other),
+            (Self::Volume(one), Self::Volume(other)) => one.goes_beside(other),
             (Self::Member(one), Self::Member(other)) => one.goes_beside(other),
             _ => false,
         }
@@ -142,6 +146,12 @@ impl MemberEffect {
 impl From<MemberEffect> for Effect {
     fn from(effect: MemberEffect) -> Self {
         Self::Member(effect)
+    }
+}
+
+impl From<VolumeEffect> for Effect {
+    fn from(effect: VolumeEffect) -> Self {
+        Self::Volume(effect)
     }
 }
 
@@ -189,6 +199,7 @@ impl fmt::Display for Effect {
                 write!(f, "apply {kind} {name}")
             }
             Self::Tls(effect) => effect.fmt(f),
+            Self::Volume(effect) => effect.fmt(f),
             Self::Member(effect) => effect.fmt(f),
         }
     }

@@ -227,7 +227,15 @@ impl<'a> Pass<'a> {
     /// Writes down what the step found; `None`: look at the next one in the same world.
     fn follow(&mut self, step: &Step, progress: Progress) -> Option<Next> {
         match progress {
-            Progress::Done => self.set(step.condition, true, step.condition, step.done),
+            Progress::Done => {
+                let done = step.done_for.map(|done_for| done_for(&self.op));
+                self.set(
+                    step.condition,
+                    true,
+                    step.condition,
+                    done.as_deref().unwrap_or(step.done),
+                );
+            }
             Progress::Choose(choices) if self.op.progress != *choices => self.remember(*choices),
             Progress::Choose(_) => self.give_up(step, "made the same choice twice; this is a bug"),
             Progress::Impossible(why) => self.give_up(step, &why),

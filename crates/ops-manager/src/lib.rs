@@ -29,6 +29,7 @@ pub mod slots_guard;
 pub mod spec_edits;
 pub mod step;
 pub mod tls;
+pub mod volumes;
 pub mod wait;
 pub mod waiting;
 pub mod world;

@@ -22,7 +22,9 @@ use crate::member::{Connections, Credentials};
 use crate::operation::Operation;
 use crate::request_type::Reads;
 use crate::tls;
-use crate::world::{Claim, ConfigSecret, IssuerState, Observed, World};
+use crate::volumes;
+use crate::volumes::world::Claim;
+use crate::world::{ConfigSecret, IssuerState, Observed, World};
 pub use objects::Reader;
 
 /// A look at the world, and the objects behind it that writes need for their preconditions.
@@ -101,6 +103,9 @@ async fn surroundings(
         reader.look::<PetSet>(&op.database),
         claims(reader, &op.database),
     );
+    if reads.volumes {
+        world.volumes = Some(volumes::observe::observe(reader, &claims).await);
+    }
     world.claims = claims;
     world.version = version;
     world.holder_is_gone = holder_is_gone;
@@ -159,7 +164,6 @@ pub async fn during(client: &kube::Client, op: &Operation) -> Seen {
         credentials: secrets::credentials(&auth),
         patroni_tls: secrets::patroni_tls(&members_tls),
         reads,
-        pods,
         sessions: BTreeMap::new(),
         world: World {
             config: config_facts(config),
@@ -170,8 +174,12 @@ pub async fn during(client: &kube::Client, op: &Operation) -> Seen {
             app_binding: app_binding.map(|it| it.metadata),
             makes_named_service_account: makes_account,
             tls,
+            volumes: world
+                .volumes
+                .map(|volumes| volumes.with_members(volumes::observe::members(&pods))),
             ..world
         },
+        pods,
     }
 }
 
@@ -238,15 +246,8 @@ fn selector(db: &str) -> String {
 
 async fn claims(reader: &Reader<'_>, db: &str) -> Observed<Vec<Claim>> {
     match reader.list::<PersistentVolumeClaim>(&selector(db)).await {
-        Ok(claims) => Observed::Present(claims.iter().map(claim).collect()),
+        Ok(claims) => Observed::Present(claims.iter().map(volumes::observe::claim).collect()),
         Err(error) => Observed::Unknown(runtime::error_chain(&error)),
-    }
-}
-
-fn claim(claim: &PersistentVolumeClaim) -> Claim {
-    Claim {
-        name: claim.name_any(),
-        is_terminating: claim.metadata.deletion_timestamp.is_some(),
     }
 }
 

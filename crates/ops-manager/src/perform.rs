@@ -21,6 +21,7 @@ use crate::operation::Operation;
 use crate::reload_debounce::ReloadDebounce;
 use crate::section::SpecPatch;
 use crate::tls;
+use crate::volumes;
 
 /// Subresource by which resources of a Pod are changed while it runs.
 const RESIZE: &str = "resize";
@@ -43,6 +44,7 @@ pub async fn perform(
         Effect::PatchSpec(patch) => patch_spec(client, seen, patch).await,
         Effect::Apply(child) => apply_child(client, child).await,
         Effect::Tls(effect) => tls::perform::perform(client, op, seen, effect).await,
+        Effect::Volume(effect) => volumes::perform::perform(client, op, effect).await,
         Effect::Member(effect) => perform_member(client, op, seen, reloads, effect).await,
     }
 }

@@ -144,6 +144,8 @@ pub struct Reads {
     pub parameters: bool,
     /// The control groups that members run in.
     pub cgroups: bool,
+    /// What may become of volumes, and what members see of theirs.
+    pub volumes: bool,
     /// Secrets with a `user.conf`, besides the one that the spec names.
     pub user_confs: Vec<String>,
 }

@@ -1,7 +1,7 @@
 //! Groups of fields of `Postgres.spec` that one kind of operation changes, and the patch between two values of a group.
 
 use api_types::Postgres;
-use api_types::ops_request::{ConfigurationSettings, MemberCount, ResourceSettings, TlsSettings};
+use api_types::ops_request::{ConfigurationSettings, MemberCount, ResourceSettings, TlsSettings, VolumeSize};
 use api_types::postgres::PostgresSpec;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -64,6 +64,18 @@ impl Section for ResourceSettings {
 
 impl Section for ConfigurationSettings {
     const FIELDS: &'static str = "spec.configuration or spec.configSecret";
+
+    fn of(spec: &PostgresSpec) -> Self {
+        Self::of(spec)
+    }
+
+    fn write(&self, spec: &mut PostgresSpec) {
+        self.write(spec);
+    }
+}
+
+impl Section for VolumeSize {
+    const FIELDS: &'static str = "spec.storage.resources.requests.storage";
 
     fn of(spec: &PostgresSpec) -> Self {
         Self::of(spec)

@@ -101,6 +101,8 @@ pub struct Step {
     pub condition: &'static str,
     /// The message of its condition when it is done.
     pub done: &'static str,
+    /// The same with the request's own names, where KubeDB's message has them.
+    pub done_for: Option<fn(&Operation) -> String>,
     /// What is done in it, for a plan.
     pub describe: fn(&Operation, &World) -> String,
     /// Looks at the world and decides what is next.
@@ -132,6 +134,7 @@ impl Step {
         Self {
             condition,
             done,
+            done_for: None,
             describe,
             advance,
             sub_conditions: |_, _| Vec::new(),
@@ -142,6 +145,12 @@ impl Step {
             extra_time: |_| SignedDuration::ZERO,
             wakes_on: WakeOn::Time,
         }
+    }
+
+    /// Its message has names of the request in it.
+    pub const fn saying(mut self, done_for: fn(&Operation) -> String) -> Self {
+        self.done_for = Some(done_for);
+        self
     }
 
     /// The members' answers do not matter to it.

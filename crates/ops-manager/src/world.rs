@@ -14,6 +14,7 @@ use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::tls::world::TlsWorld;
+use crate::volumes::world::{Claim, VolumesWorld};
 use crate::waiting::WaitingOn;
 
 /// Something that was looked for. What could not be read is never taken for absent.
@@ -112,17 +113,10 @@ pub struct World {
     pub issuers: Vec<(IssuerRef, Observed<IssuerState>)>,
     /// Certificates.
     pub tls: Option<TlsWorld>,
+    /// What may become of volumes.
+    pub volumes: Option<VolumesWorld>,
     /// The members' answers.
     pub members: Option<Members>,
-}
-
-/// A volume claim of a member.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Claim {
-    /// Its name.
-    pub name: String,
-    /// It is being deleted: its volume goes when the member's Pod ends.
-    pub is_terminating: bool,
 }
 
 /// The members of a database as they answered in one look.

@@ -9,6 +9,7 @@ mod bad_requests;
 mod capture;
 mod deletion;
 mod edited;
+mod expansion;
 mod members_tls;
 mod metrics;
 mod mounted;

@@ -3,15 +3,16 @@
 
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use api_types::{Postgres, condition};
 use e2e::cluster::{TestNamespace, in_namespace};
 use e2e::manifests::laid_over;
 use e2e::{manifests, members, requests, wait};
 use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::{LimitRange, PersistentVolumeClaim, Pod, ResourceQuota};
-use kube::api::{Patch, PatchParams, PostParams};
-use kube::{Resource, ResourceExt};
+use k8s_openapi::api::storage::v1::StorageClass;
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -205,11 +206,27 @@ async fn a_pod_that_was_never_started_is_made_again_from_a_corrected_template() 
     .await
 }
 
+/// A class whose volumes do not grow: an edit of the size stays held there.
+async fn fixed_class(namespace: &TestNamespace) -> Result<String> {
+    let all = Api::<StorageClass>::all(namespace.client.clone())
+        .list(&ListParams::default())
+        .await?;
+    let fixed = all
+        .items
+        .into_iter()
+        .find(|class| class.allow_volume_expansion != Some(true));
+    fixed
+        .map(|class| class.name_any())
+        .context("every StorageClass lets its volumes grow")
+}
+
 /// Resources and storage of a running database: said at once, and a member that is added is like the others.
 #[tokio::test(flavor = "multi_thread")]
 async fn edits_that_members_can_not_follow_say_what_carries_them_out() -> Result<()> {
     in_namespace("held", |namespace| async move {
-        create(&namespace, DATABASE, &postgres_resources("512Mi")).await?;
+        let mut born = postgres_resources("512Mi");
+        born["storage"] = json!({"storageClassName": fixed_class(&namespace).await?});
+        create(&namespace, DATABASE, &born).await?;
         wait::database_ready(&namespace.api(), DATABASE, PROVISIONING).await?;
         let size = |size: &str| json!({"storage": {"resources": {"requests": {"storage": size}}}});
         edit(&namespace, DATABASE, size("2Gi")).await?;

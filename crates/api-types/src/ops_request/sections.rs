@@ -152,7 +152,7 @@ pub struct VolumeExpansionRequest {
     /// New size of each member's volume.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postgres: Option<Quantity>,
-    /// New size of the arbiter's volume.
+    /// New size of the arbiter's volume; there is none, so nothing acts on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arbiter: Option<Quantity>,
 }

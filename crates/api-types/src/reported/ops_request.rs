@@ -35,6 +35,8 @@ pub mod conditions {
         FORCE_FAIL_OVER = "ForceFailOver" in "";
         /// The request of this type has begun.
         VERTICAL_SCALING = "VerticalScaling" in "";
+        /// The request of this type has begun.
+        VOLUME_EXPANSION = "VolumeExpansion" in "";
         /// Names what the request asks for and nothing acts on. For information.
         NOT_ACTED_ON = "NotActedOn" in "";
         /// The request holds the pause, and the provisioner has acknowledged it.
@@ -55,6 +57,12 @@ pub mod conditions {
         UPDATE_PET_SET_RESOURCES = "UpdatePetSetResources" in "", trouble;
         /// The containers of every member have the resources, and none was restarted for it.
         RESIZE_PODS = "ResizePods" in "", trouble;
+        /// Every member's claim has its new size, and the member itself was seen to have it.
+        VOLUME_EXPANSION_SUCCEEDED = "VolumeExpansionSucceeded" in "", trouble;
+        /// A part of an expansion, `CheckVolume--<pod>`: the member's file system has the new size.
+        CHECK_VOLUME = "CheckVolume" in "";
+        /// The PetSet makes volumes of the new size for new members.
+        READY_PET_SETS = "ReadyPetSets" in "", trouble;
         /// Every Pod was made anew.
         RESTART_NODES = "RestartNodes" in "", trouble;
         /// A part of a restart, `EvictPod--<pod>`: the Pod was evicted.

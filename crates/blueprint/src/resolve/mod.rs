@@ -20,6 +20,7 @@ use api_types::tls::{ClientAuthMode, SslMode};
 use api_types::vocabulary::{DATA_VOLUME, INLINE_CONF, RESTART_TOKEN, USER_CONF};
 use api_types::{PetSet, Postgres, PostgresVersion};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaimSpec, Secret};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use crate::material::secret_text;
 use crate::members_tls::MemberTls;
@@ -92,6 +93,17 @@ impl LiveFacts {
             storage: pet_set.and_then(storage_of).cloned().map(Box::new),
             ..Self::default()
         }
+    }
+
+    /// With claims of this size: a request changes what new members get.
+    pub fn with_volume_size(mut self, size: &Quantity) -> Self {
+        self.volume = quantity::bytes(size);
+        if let Some(claim) = &mut self.storage {
+            let resources = claim.resources.get_or_insert_default();
+            let requests = resources.requests.get_or_insert_default();
+            requests.insert("storage".to_owned(), size.clone());
+        }
+        self
     }
 
     /// With the user's parameters, as the live config Secret has them.

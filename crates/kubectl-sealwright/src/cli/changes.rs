@@ -36,6 +36,20 @@ pub struct ResizeArgs {
     pub request: RequestArgs,
 }
 
+/// `expand`.
+#[derive(Clone, Debug, Args)]
+pub struct ExpandArgs {
+    /// New size of every member's volume, for example 20Gi.
+    #[arg(long, value_name = "SIZE")]
+    pub size: String,
+    /// Whether volumes grow while Pods use them.
+    #[arg(long, value_name = "MODE", default_value = "Online", value_parser = ["Online", "Offline"])]
+    pub mode: String,
+    /// The request.
+    #[command(flatten)]
+    pub request: RequestArgs,
+}
+
 /// `failover`.
 #[derive(Clone, Debug, Args)]
 pub struct FailoverArgs {
@@ -102,6 +116,19 @@ mod tests {
     use clap::Parser;
 
     use super::super::{Cli, Command};
+
+    #[test]
+    fn an_expansion_names_a_size() {
+        let parse =
+            |line: &str| Cli::try_parse_from(["x", "expand", "db"].into_iter().chain(line.split(' ')));
+        for wrong in ["--mode Online", "--size 2Gi --mode Sometimes"] {
+            assert_eq!(parse(wrong).expect_err(wrong).exit_code(), 2, "{wrong}");
+        }
+        let Command::Expand(args) = parse("--size 2Gi").expect("an expansion").command else {
+            panic!("another command");
+        };
+        assert_eq!((args.size.as_str(), args.mode.as_str()), ("2Gi", "Online"));
+    }
 
     #[test]
     fn a_resize_names_an_amount() {

@@ -1,6 +1,6 @@
 //! The children of a database as a state of an operation wants them: what the blueprint builds, and what of it is not so yet.
 
-use api_types::ops_request::{ConfigurationSettings, TlsSettings};
+use api_types::ops_request::{ConfigurationSettings, TlsSettings, VolumeSize};
 use api_types::postgres::PostgresSpec;
 use api_types::vocabulary::PAUSED_BY;
 use api_types::{Postgres, PostgresVersion};
@@ -67,6 +67,23 @@ pub fn followed_with<'a, S: Section>(
 /// What is waited for, or why they can't be built.
 pub fn rendered_with<S: Section>(world: &World, section: &S) -> StepResult<RenderedState> {
     render(world, &followed_with(world, section)?, tls_in_force(world)?, None)
+}
+
+/// The children with volumes of this size for new members, and with everything else as it is. A PetSet keeps the size that it has
+/// otherwise, whatever the spec says.
+///
+/// # Errors
+/// As [`rendered_with`].
+pub fn rendered_with_volumes(world: &World, size: &VolumeSize) -> StepResult<RenderedState> {
+    let postgres = proposed(world, &as_followed(world)?)?;
+    let version = world.version.require("the PostgresVersion")?;
+    let mut live = live_facts(world)?;
+    if let Some(size) = &size.storage {
+        live = live.with_volume_size(size);
+    }
+    let resolved = resolve_from(world, &postgres, version, tls_in_force(world)?, live)?;
+    let children = blueprint::build(&resolved);
+    Ok(RenderedState { resolved, children })
 }
 
 /// The TLS switches as the config Secret has them: an operation that is not about TLS leaves them as they are.
@@ -150,9 +167,19 @@ fn resolve(
     tls: TlsInputs,
     token: Option<&str>,
 ) -> StepResult<Resolved> {
-    let user_conf = user_conf(world, postgres)?;
     let mut live = live_facts(world)?;
     live.restart_token = token.map(str::to_owned).or(live.restart_token);
+    resolve_from(world, postgres, version, tls, live)
+}
+
+fn resolve_from(
+    world: &World,
+    postgres: &Postgres,
+    version: &PostgresVersion,
+    tls: TlsInputs,
+    live: LiveFacts,
+) -> StepResult<Resolved> {
+    let user_conf = user_conf(world, postgres)?;
     blueprint::resolve(&Inputs {
         postgres,
         version,

@@ -8,6 +8,7 @@ pub mod reconnect_standby;
 pub mod restart;
 pub mod set_raft_key_pair;
 pub mod vertical_scaling;
+pub mod volume_expansion;
 
 use api_types::ops_request::OpsRequestType;
 
@@ -23,6 +24,7 @@ pub const REQUEST_TYPES: &[&dyn RequestType] = &[
     &restart::Restart,
     &set_raft_key_pair::SetRaftKeyPair,
     &vertical_scaling::VerticalScaling,
+    &volume_expansion::VolumeExpansion,
 ];
 
 /// How requests of this type are carried out, if they are.

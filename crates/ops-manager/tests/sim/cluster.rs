@@ -3,6 +3,7 @@
 mod members;
 mod others;
 mod perform;
+mod volumes;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,13 +27,14 @@ use ops_manager::tls::issuer_ca::IssuerCaAnswer;
 use ops_manager::tls::verification::subjects_of;
 use ops_manager::tls::world::{IssuedSecret, TlsWorld};
 use ops_manager::world::{
-    Claim, ConfigSecret, ContainerResources, Files, Member, Members, Observed, PatroniState, Resizing,
-    ServedLeaf, ServerState, TlsProbe, World,
+    ConfigSecret, ContainerResources, Files, Member, Members, Observed, PatroniState, Resizing, ServedLeaf,
+    ServerState, TlsProbe, World,
 };
 use sha2::{Digest, Sha256};
 use testkit::authority::Authority;
 
 use serde_json::Value;
+pub use volumes::Storage;
 
 use crate::objects::{build, condition_of, issue, member_tls, set_issuing};
 use crate::parameters::{self, Settings};
@@ -127,7 +129,6 @@ pub struct Cluster {
     issued_by: BTreeMap<String, CaBundle>,
     /// Pods that a client could not read from when they ended.
     pub lost_reads: Vec<String>,
-    /// Claims that are being deleted.
     pub terminating: BTreeSet<&'static str>,
     /// No node has room for a Pod that asks for more bytes of memory.
     pub room: i64,
@@ -149,6 +150,7 @@ pub struct Cluster {
     pub restarts: Vec<String>,
     /// PostgreSQL does not run with this value of a parameter.
     pub poison: Option<(&'static str, &'static str)>,
+    pub storage: Storage,
 }
 
 impl Cluster {
@@ -236,6 +238,7 @@ impl Cluster {
             dynamic,
             restarts: Vec::new(),
             poison: None,
+            storage: Storage::default(),
             now: "2026-01-01T00:00:00Z".parse().expect("a time"),
             postgres,
             version,
@@ -283,6 +286,7 @@ impl Cluster {
             app_binding: Observed::Present(self.app_binding.clone()),
             pet_set: Observed::Present(self.pet_set.clone()),
             claims: Observed::Present(self.claims()),
+            volumes: Some(self.volumes_world()),
             tls: Some(TlsWorld {
                 last_good: self.last_good.as_ref().map_or(Observed::Absent, |secret| {
                     Observed::Present(Material::of_config(secret))

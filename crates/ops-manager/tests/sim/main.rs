@@ -6,6 +6,7 @@ mod clock;
 mod cluster;
 mod conflicts;
 mod data;
+mod expansion;
 mod failover;
 mod objects;
 mod parameters;

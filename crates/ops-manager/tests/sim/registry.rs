@@ -207,6 +207,9 @@ fn check_written(
     if let Some(change) = &plan.change.vertical_scaling {
         change.after.write(&mut expected);
     }
+    if let Some(change) = &plan.change.volume_expansion {
+        change.after.write(&mut expected);
+    }
     if let Some(change) = &plan.change.configuration {
         change.after.write(&mut expected);
     }
@@ -217,7 +220,7 @@ fn check_written(
 #[test]
 fn a_request_that_is_deleted_leaves_a_database_in_order() {
     let is_undone = |it: &&Scenario| {
-        ["scale", "resize", "reconfigure"]
+        ["scale", "resize", "reconfigure", "expand"]
             .iter()
             .any(|name| it.name.starts_with(name))
     };

@@ -59,6 +59,10 @@ pub fn all() -> Vec<Scenario> {
     all.push(scenario("force-best", "type: ForceFailOver", without_primary));
     all.push(scenario("force-named", &force("pg-1"), without_primary));
     all.push(scenario("force-next", &force("pg-0, pg-2"), without_primary));
+    let expansion = "type: VolumeExpansion, volumeExpansion: {mode: Online, postgres: 4Gi}";
+    all.push(scenario("expand", expansion, plain));
+    all.push(scenario("expand-1", expansion, || Cluster::new(1)));
+    all.push(scenario("expand-with-tls", expansion, || crate::with_tls(3)));
     all.extend(resizes());
     all.extend(reconfigurations());
     all

@@ -59,17 +59,6 @@ impl Cluster {
         1000 - self.lacks.get(pod).copied().unwrap_or_default()
     }
 
-    pub(super) fn claims(&self) -> Vec<Claim> {
-        let claim = |pod: &String| {
-            let name = format!("data-{pod}");
-            Claim {
-                is_terminating: self.terminating.contains(name.as_str()),
-                name,
-            }
-        };
-        self.pods.keys().map(claim).collect()
-    }
-
     /// The primary, if its Patroni says so.
     pub(super) fn leader_that_answers(&self) -> Option<String> {
         let answers = |leader: &String| {

@@ -64,6 +64,7 @@ impl Cluster {
 
     /// The petset operator sees the template and makes the Pods; kubelet starts them.
     pub fn petset_ticks(&mut self) {
+        self.storage_ticks();
         self.remove_last_pods();
         self.patroni_ticks();
         let revision = blueprint::hash_of(&self.pet_set.spec.template);
@@ -114,6 +115,7 @@ impl Cluster {
                     loaded: self.files(),
                 };
                 self.pods.insert(name.clone(), pod);
+                self.make_volume(&name);
                 self.start_postgres(&name);
             }
         }

@@ -23,6 +23,7 @@ impl Cluster {
             Effect::PatchSpec(patch) => self.patch_spec(patch),
             Effect::Apply(child) => self.apply(child),
             Effect::Tls(effect) => self.perform_tls(effect),
+            Effect::Volume(effect) => self.perform_on_volume(effect),
             Effect::Member(effect) => self.perform_member(effect),
         }
     }

@@ -1,0 +1,6 @@
+//! The domain of volumes: what is read of claims and of what may become of them, and what can be done to them.
+
+pub mod effect;
+pub mod observe;
+pub mod perform;
+pub mod world;

@@ -1,0 +1,279 @@
+//! `VolumeExpansion` on volumes with a real size: while an application writes, on a full disk, and with a storage driver that
+//! refuses one member.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use api_types::ops_request::{OpsRequestPhase, VolumeSize};
+use api_types::vocabulary::{DATA_MOUNT, POSTGRES_CONTAINER};
+use api_types::{Postgres, PostgresOpsRequest};
+use e2e::cluster::{FIELD_MANAGER, TestNamespace, in_namespace};
+use e2e::poll::{self, Look};
+use e2e::writer::{Choice, Writer};
+use e2e::{checks, manifests, members, report, requests, shell, wait};
+use k8s_openapi::api::storage::v1::StorageClass;
+use kube::Api;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use serde_json::json;
+
+use crate::PROVISIONING;
+
+const HA: &str = "ha-postgres";
+const SINGLE: &str = "standalone";
+/// A class whose volumes have the size that their claims ask for, and grow.
+const EXPANDABLE: &str = "expand";
+const EXPANDED: Duration = Duration::from_secs(120);
+/// An expansion of three members, and the way from a full disk back to service; tests run side by side.
+const ONLINE: Duration = Duration::from_secs(15);
+const BACK_IN_SERVICE: Duration = Duration::from_secs(30);
+const OFTEN: Duration = Duration::from_millis(200);
+const MEBIBYTE: u64 = 1 << 20;
+
+fn request(name: &str, database: &str, size: &str) -> Result<PostgresOpsRequest> {
+    let fields = json!({"volumeExpansion": {"mode": "Online", "postgres": size}, "timeout": "60s"});
+    requests::of(name, database, "VolumeExpansion", &fields)
+}
+
+fn classes(namespace: &TestNamespace) -> Api<StorageClass> {
+    Api::all(namespace.client.clone())
+}
+
+/// Whether the cluster has volumes that grow; one that a provider brings may have none.
+async fn has_class(namespace: &TestNamespace) -> Result<bool> {
+    let found = classes(namespace).get_opt(EXPANDABLE).await?;
+    if found.is_none() {
+        println!("this cluster has no StorageClass {EXPANDABLE}: not tried");
+    }
+    Ok(found.is_some())
+}
+
+async fn create(namespace: &TestNamespace, manifest: &str, name: &str, class: &str) -> Result<()> {
+    manifests::create_postgres(namespace, manifest, |postgres| {
+        let storage = postgres.spec.storage.get_or_insert_default();
+        storage.storage_class_name = Some(class.to_owned());
+    })
+    .await?;
+    wait::database_ready(&namespace.api::<Postgres>(), name, PROVISIONING).await?;
+    Ok(())
+}
+
+/// Mebibytes of the file system that a member has its data on, as `df` shows them there.
+async fn disk(namespace: &TestNamespace, pod: &str) -> Result<u64> {
+    let command = ["df", "--block-size=1", "--output=size", DATA_MOUNT];
+    let shown = shell::output_of(&namespace.pods(), pod, POSTGRES_CONTAINER, &command).await?;
+    let bytes: u64 = shown.lines().last().context("no line")?.trim().parse()?;
+    Ok(bytes / MEBIBYTE)
+}
+
+async fn disks(namespace: &TestNamespace, database: &str) -> Result<Vec<u64>> {
+    let mut all = Vec::new();
+    for member in members::list(namespace, database).await? {
+        all.push(disk(namespace, &member.name).await?);
+    }
+    Ok(all)
+}
+
+fn size_in_spec(postgres: &Postgres) -> String {
+    let size = VolumeSize::of(&postgres.spec).storage;
+    size.map(|size| size.0).unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn volumes_grow_while_an_application_writes() -> Result<()> {
+    in_namespace("expand", |namespace| async move { online(&namespace).await }).await
+}
+
+async fn online(namespace: &TestNamespace) -> Result<()> {
+    if !has_class(namespace).await? {
+        return Ok(());
+    }
+    create(namespace, manifests::HA_POSTGRES, HA, EXPANDABLE).await?;
+    let before = (members::list(namespace, HA).await?, disks(namespace, HA).await?);
+    let writer = Writer::start(namespace, HA, Choice::TESTING).await?;
+    let mark = writer.mark().await?;
+    let begin = Instant::now();
+    requests::create_as_is(namespace, &request("grow", HA, "2Gi")?).await?;
+    let grown = wait::request_successful(&namespace.api(), "grow", EXPANDED).await?;
+    let took = begin.elapsed();
+    println!("three volumes: {}", report::seconds(took));
+    ensure!(took < ONLINE, "it took {took:?}");
+    let after = disks(namespace, HA).await?;
+    println!("file systems in MiB: {:?} → {after:?}", before.1);
+    ensure!(before.1.iter().all(|size| *size < 1024), "{:?}", before.1);
+    ensure!(after.iter().all(|size| (1792..=2048).contains(size)), "{after:?}");
+    ensure!(
+        members::list(namespace, HA).await? == before.0,
+        "a member was touched"
+    );
+    let names = requests::conditions(&grown);
+    for expected in [
+        "VolumeExpansionSucceeded",
+        "CheckVolume--ha-postgres-0",
+        "ReadyPetSets",
+    ] {
+        ensure!(names.contains(&expected), "{expected} is missing in {names:?}");
+    }
+    let postgres = checks::at_peace(namespace, HA).await?;
+    ensure!(size_in_spec(&postgres) == "2Gi", "{:?}", postgres.spec.storage);
+    checks::writer_served(&writer.since(mark).await?, Duration::from_secs(2))?;
+    refused(namespace, "less", "1Gi", "write 2Gi or more").await?;
+    by_an_edit(namespace).await?;
+    println!("{} acknowledged rows, none lost", writer.finish().await?);
+    Ok(())
+}
+
+/// Bad input changes nothing, and is told what to write.
+async fn refused(namespace: &TestNamespace, name: &str, size: &str, words: &str) -> Result<()> {
+    requests::create_as_is(namespace, &request(name, HA, size)?).await?;
+    let ended = wait::request_ended(&namespace.api(), name, EXPANDED).await?;
+    let said = wait::last_words(&ended);
+    ensure!(ended.phase() == Some(OpsRequestPhase::Failed), "{said}");
+    ensure!(said.contains(words), "{said}");
+    Ok(())
+}
+
+/// What Git or a person writes into the Postgres is carried out in the same steps.
+async fn by_an_edit(namespace: &TestNamespace) -> Result<()> {
+    let patch = json!({"spec": {"storage": {"resources": {"requests": {"storage": "2560Mi"}}}}});
+    let api = namespace.api::<Postgres>();
+    api.patch(HA, &PatchParams::default(), &Patch::Merge(&patch))
+        .await?;
+    poll::until("larger file systems", EXPANDED, OFTEN, || async {
+        let sizes = disks(namespace, HA).await?;
+        Ok(if sizes.iter().all(|size| *size > 2048) {
+            Look::Found(())
+        } else {
+            Look::NotYet(format!("{sizes:?}"))
+        })
+    })
+    .await?;
+    wait::database_ready(&api, HA, PROVISIONING).await?;
+    checks::at_peace(namespace, HA).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_on_a_full_disk_comes_back_into_service() -> Result<()> {
+    in_namespace("full-disk", |namespace| async move { full(&namespace).await }).await
+}
+
+async fn full(namespace: &TestNamespace) -> Result<()> {
+    if !has_class(namespace).await? {
+        return Ok(());
+    }
+    create(namespace, manifests::STANDALONE, SINGLE, EXPANDABLE).await?;
+    let pod = "standalone-0";
+    members::sql(
+        namespace,
+        pod,
+        "create table kept as select generate_series(1, 1000) as id",
+    )
+    .await?;
+    fill(namespace, pod).await?;
+    let is_down = || async {
+        let outcome = members::sql(
+            namespace,
+            pod,
+            "insert into kept select generate_series(1, 100000)",
+        )
+        .await;
+        let down = members::sql(namespace, pod, "select 1").await.is_err();
+        Ok(if down {
+            Look::Found(())
+        } else {
+            Look::NotYet(format!("{outcome:?}"))
+        })
+    };
+    poll::until("PostgreSQL is down", EXPANDED, OFTEN, is_down).await?;
+    println!("the disk is full, and PostgreSQL is down");
+    let begin = Instant::now();
+    requests::create_as_is(namespace, &request("room", SINGLE, "2Gi")?).await?;
+    poll::until("a row is written", EXPANDED, OFTEN, || async {
+        members::sql(namespace, pod, "insert into kept values (0)").await?;
+        Ok(Look::Found(()))
+    })
+    .await?;
+    let took = begin.elapsed();
+    println!("back in service: {}", report::seconds(took));
+    wait::request_successful(&namespace.api(), "room", EXPANDED).await?;
+    let rows = members::sql(namespace, pod, "select count(*) >= 1000 from kept").await?;
+    ensure!(rows == "t", "rows are missing");
+    ensure!(took < BACK_IN_SERVICE, "it took {took:?}");
+    Ok(())
+}
+
+/// Takes every byte of the volume, but for what PostgreSQL has.
+async fn fill(namespace: &TestNamespace, pod: &str) -> Result<()> {
+    let fill = format!(
+        "dd if=/dev/zero of={DATA_MOUNT}/filler bs=1M 2>/dev/null; dd if=/dev/zero of={DATA_MOUNT}/rest bs=4k 2>/dev/null; true"
+    );
+    shell::output_of(&namespace.pods(), pod, POSTGRES_CONTAINER, &["sh", "-c", &fill]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_driver_that_refuses_one_member_leaves_a_database_that_serves() -> Result<()> {
+    in_namespace(
+        "refused",
+        |namespace| async move { one_refused(&namespace).await },
+    )
+    .await
+}
+
+async fn one_refused(namespace: &TestNamespace) -> Result<()> {
+    if !has_class(namespace).await? {
+        return Ok(());
+    }
+    let class = namespace.name.clone();
+    make_class(namespace, &class).await?;
+    let outcome = with_a_driver_that_refuses(namespace, &class).await;
+    classes(namespace)
+        .delete(&class, &DeleteParams::default())
+        .await?;
+    outcome
+}
+
+/// The driver has no more than 1.5 GiB for the volume of the second member.
+async fn make_class(namespace: &TestNamespace, name: &str) -> Result<()> {
+    let class = json!({
+        "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": name},
+        "provisioner": "volumes.sealwright.dev", "volumeBindingMode": "WaitForFirstConsumer", "allowVolumeExpansion": true,
+        "parameters": {"refuseAbove": "1610612736", "refuseFor": "data-ha-postgres-1"},
+    });
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    classes(namespace)
+        .patch(name, &params, &Patch::Apply(class))
+        .await?;
+    Ok(())
+}
+
+async fn with_a_driver_that_refuses(namespace: &TestNamespace, class: &str) -> Result<()> {
+    create(namespace, manifests::HA_POSTGRES, HA, class).await?;
+    requests::create_as_is(namespace, &request("grow", HA, "2Gi")?).await?;
+    let ended = wait::request_ended(&namespace.api(), "grow", EXPANDED).await?;
+    let said = wait::last_words(&ended);
+    println!("{said}");
+    ensure!(ended.phase() == Some(OpsRequestPhase::Failed), "{said}");
+    for words in [
+        "ha-postgres-1",
+        "the disk has room for 1610612736 bytes",
+        "The volumes of ha-postgres-0, ha-postgres-2 have 2Gi",
+    ] {
+        ensure!(said.contains(words), "{said}");
+    }
+    let sizes = disks(namespace, HA).await?;
+    println!("file systems in MiB: {sizes:?}");
+    ensure!(sizes[0] > 1792 && sizes[1] < 1024 && sizes[2] > 1792, "{sizes:?}");
+    let postgres = wait::database_ready(&namespace.api::<Postgres>(), HA, PROVISIONING).await?;
+    ensure!(size_in_spec(&postgres) == "1Gi", "the spec was written");
+    members::sql_on_primary(namespace, HA, "create table still_serves ()").await?;
+
+    requests::create_as_is(namespace, &request("lower", HA, "1280Mi")?).await?;
+    wait::request_successful(&namespace.api(), "lower", EXPANDED).await?;
+    let sizes = disks(namespace, HA).await?;
+    println!("file systems in MiB: {sizes:?}");
+    ensure!((1120..=1280).contains(&sizes[1]), "{sizes:?}");
+    let postgres = checks::at_peace(namespace, HA).await?;
+    ensure!(size_in_spec(&postgres) == "1280Mi", "{:?}", postgres.spec.storage);
+    Ok(())
+}
