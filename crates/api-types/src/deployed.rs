@@ -7,8 +7,8 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Postgres;
 use crate::vocabulary::DEPLOYED_VERSION;
+use crate::{Major, Postgres};
 
 /// What the members were born with and follow now. The provisioner writes it; both operators read it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -40,7 +40,8 @@ pub struct DeployedVersion {
     /// Name of its PostgresVersion.
     pub name: String,
     /// Its major version: another one can't read the files.
-    pub major: u32,
+    #[schemars(with = "u32")]
+    pub major: Major,
     /// Image of the members.
     pub image: String,
 }
@@ -96,7 +97,7 @@ mod tests {
     fn a_version_is_read_back_from_the_annotation_of_a_claim() {
         let version = DeployedVersion {
             name: "15.5".into(),
-            major: 15,
+            major: Major::new(15),
             image: "postgres:15.5".into(),
         };
         let of = |text: &str| {

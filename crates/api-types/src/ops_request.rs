@@ -11,6 +11,7 @@ pub use crate::ops_configuration::*;
 pub use crate::ops_plan::*;
 pub use crate::ops_resources::*;
 pub use crate::ops_status::*;
+pub use crate::ops_version::*;
 pub use crate::ops_volumes::*;
 pub use sections::*;
 pub use tls::*;

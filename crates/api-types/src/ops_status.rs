@@ -12,6 +12,7 @@ use crate::ops_configuration::ConfigurationPlan;
 use crate::ops_failover::FailoverPlan;
 use crate::ops_plan::OperationPlan;
 use crate::ops_resources::ResourcesPlan;
+use crate::ops_version::VersionPlan;
 use crate::ops_volumes::VolumePlan;
 use crate::postgres::PostgresSpec;
 use crate::tls::{ClientAuthMode, SslMode, TlsConfig};
@@ -158,6 +159,9 @@ pub struct PlannedChange {
     /// For `ForceFailOver`: who may be promoted, and what each lacks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failover: Option<FailoverPlan>,
+    /// For `UpdateVersion`: the PostgreSQL that members run, before and after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update_version: Option<VersionPlan>,
 }
 
 /// What a `HorizontalScaling` changes, fixed when it begins. Not part of KubeDB's API.

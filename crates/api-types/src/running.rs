@@ -5,13 +5,15 @@ use crate::ops_request::OpsRequestType;
 use crate::reported::postgres::reasons;
 
 /// The types of requests that the ops-manager carries out.
-pub const CARRIED_OUT: [OpsRequestType; 6] = [
+pub const CARRIED_OUT: [OpsRequestType; 8] = [
     OpsRequestType::HorizontalScaling,
     OpsRequestType::Restart,
     OpsRequestType::Reconfigure,
     OpsRequestType::ReconfigureTLS,
     OpsRequestType::ReconnectStandby,
+    OpsRequestType::UpdateVersion,
     OpsRequestType::VerticalScaling,
+    OpsRequestType::VolumeExpansion,
 ];
 
 /// How to get an edit carried out that is held: by a request of this type, where there are such requests.

@@ -4,6 +4,8 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::Major;
+
 /// Images and rules of one PostgreSQL version.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
@@ -264,7 +266,44 @@ pub struct CourierImages {
 
 impl PostgresVersionSpec {
     /// Major version, for example 17.
-    pub fn major(&self) -> Option<u32> {
-        self.version.split(['.', '-']).next()?.parse().ok()
+    pub fn major(&self) -> Option<Major> {
+        Major::of(&self.version)
+    }
+
+    /// What a server of this version answers to `SHOW server_version_num`; none when the minor version is missing.
+    pub fn server_version_num(&self) -> Option<i32> {
+        server_version_num(&self.version)
+    }
+}
+
+/// What a server of this version (`17.9`) answers to `SHOW server_version_num` (`170009`); none when the minor version is
+/// missing. PostgreSQL counts so from version 10 on (manual, "Preset Options").
+pub fn server_version_num(version: &str) -> Option<i32> {
+    let mut numbers = version.split(['.', '-']);
+    let major: i32 = numbers.next()?.parse().ok()?;
+    let minor: i32 = numbers.next()?.parse().ok()?;
+    Some(major * 10_000 + minor)
+}
+
+/// A number of `SHOW server_version_num` as a version is written: `17.9` for `170009`.
+pub fn written_version(server_version_num: i32) -> String {
+    format!("{}.{}", server_version_num / 10_000, server_version_num % 10_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_what_its_server_answers() {
+        for (version, number) in [
+            ("17.9", Some(170_009)),
+            ("14.22-bookworm", Some(140_022)),
+            ("17", None),
+            ("x", None),
+        ] {
+            assert_eq!(server_version_num(version), number, "{version}");
+        }
+        assert_eq!(written_version(180_003), "18.3");
     }
 }

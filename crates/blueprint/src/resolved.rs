@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use api_types::Major;
 use api_types::deployed::DeployedVersion;
 use api_types::names;
 use api_types::ops_request::TlsSettings;
@@ -38,7 +39,7 @@ pub struct Resolved {
     /// PostgreSQL's own version, for example `17.9`.
     pub version: String,
     /// Major version, for example 17.
-    pub major: u32,
+    pub major: Major,
     /// Image of the database.
     pub image: String,
     /// Image of the agent that brings members their files.
@@ -155,8 +156,6 @@ pub struct Synchronous {
 pub enum WalRetention {
     /// `wal_keep_size` in megabytes.
     KeepSize(i32),
-    /// `wal_keep_segments`, up to PostgreSQL 12.
-    KeepSegments(i32),
     /// Replication slots, bounded by [`Resolved::slot_limit`].
     Slots,
 }

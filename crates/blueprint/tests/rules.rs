@@ -245,6 +245,19 @@ fn fields_of_the_old_version_count() {
 }
 
 #[test]
+fn a_major_version_that_is_not_supported_is_refused_with_those_that_are() {
+    for version in ["13.21", "19.1"] {
+        let spec = format!("version: '{version}'\nstorageType: Ephemeral");
+        let invalid = Scenario::new(&spec).resolve().unwrap_err();
+        assert_eq!(invalid[0].field, "spec.version");
+        assert!(
+            invalid[0].message.contains("PostgreSQL 14 to 18"),
+            "{version}: {invalid:?}"
+        );
+    }
+}
+
+#[test]
 fn a_version_without_the_agents_image_is_refused() {
     let mut scenario = Scenario::new(BASE);
     for image in [scenario.version.spec.db.image.clone(), String::new()] {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use api_types::Major;
 use tokio_postgres::{Config, error::SqlState};
 
 use crate::session::{Login, SqlError};
@@ -88,14 +89,9 @@ fn in_postgres_words(error: &SqlError) -> String {
 /// How much longer than the client the server waits for a question, so that the client's word on it is always the same.
 const AFTER_THE_CLIENT: Duration = Duration::from_secs(1);
 
-/// First major version with `idle_session_timeout`.
-const IDLE_TIMEOUT_SINCE: u32 = 14;
-/// First major version with login triggers, and with `transaction_timeout`.
-const LOGIN_TRIGGERS_SINCE: u32 = 17;
-
 /// Settings of a session, which win over what users have set for everybody, for a role or for a database. Nothing that a
 /// user puts into a schema may be run by us, and no question outlives our interest in its answer.
-fn settings(major: Option<u32>, as_superuser: bool, deadline: Duration) -> String {
+fn settings(major: Option<Major>, as_superuser: bool, deadline: Duration) -> String {
     let mut settings = vec![
         "search_path=pg_catalog".to_owned(),
         format!("statement_timeout={}", (deadline + AFTER_THE_CLIENT).as_millis()),
@@ -107,15 +103,14 @@ fn settings(major: Option<u32>, as_superuser: bool, deadline: Duration) -> Strin
         "default_transaction_deferrable=off".to_owned(),
         "role=none".to_owned(),
     ];
-    let is_since = |first| major.is_some_and(|major| major >= first);
-    if is_since(IDLE_TIMEOUT_SINCE) {
+    if major.is_some() {
         settings.push("idle_session_timeout=0".to_owned());
     }
-    if is_since(LOGIN_TRIGGERS_SINCE) {
+    if major.is_some_and(Major::has_transaction_timeout) {
         settings.push("transaction_timeout=0".to_owned());
-        if as_superuser {
-            settings.push("event_triggers=off".to_owned());
-        }
+    }
+    if as_superuser && major.is_some_and(Major::has_login_triggers) {
+        settings.push("event_triggers=off".to_owned());
     }
     let options = settings.iter().map(|setting| format!("-c {setting}"));
     options.collect::<Vec<_>>().join(" ")
@@ -129,14 +124,12 @@ mod tests {
     fn settings_that_a_version_does_not_know_are_not_asked_for() {
         let of = |major, as_superuser| settings(major, as_superuser, Duration::from_secs(10));
         let has = |major, setting: &str| of(major, true).contains(setting);
-        for (setting, since) in [
-            ("idle_session_timeout=0", 14),
-            ("transaction_timeout=0", 17),
-            ("event_triggers=off", 17),
-        ] {
-            assert!(has(Some(since), setting) && !has(Some(since - 1), setting) && !has(None, setting));
+        let [sixteen, seventeen] = [16, 17].map(Major::new);
+        for setting in ["transaction_timeout=0", "event_triggers=off"] {
+            assert!(has(Some(seventeen), setting) && !has(Some(sixteen), setting) && !has(None, setting));
         }
-        assert!(!of(Some(17), false).contains("event_triggers"));
+        assert!(has(Some(Major::OLDEST), "idle_session_timeout=0") && !has(None, "idle_session_timeout=0"));
+        assert!(!of(Some(seventeen), false).contains("event_triggers"));
         assert!(has(None, "-c statement_timeout=11000 "));
     }
 }

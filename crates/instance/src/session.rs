@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use api_types::Major;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -48,7 +49,7 @@ pub struct Login {
     /// Client certificate.
     pub identity: Option<ClientIdentity>,
     /// PostgreSQL's major version, where it is known: newer ones have more settings that could end a session of ours.
-    pub major: Option<u32>,
+    pub major: Option<Major>,
 }
 
 /// A session, or a question in it, failed.

@@ -138,6 +138,18 @@ impl Session {
             .collect()
     }
 
+    /// Which PostgreSQL answers, as `SHOW server_version_num` has it.
+    ///
+    /// # Errors
+    /// [`SqlError`].
+    pub async fn server_version(&self) -> Result<i32, SqlError> {
+        let doing = "reading the version";
+        let row = self
+            .ask(doing, self.client.query_one(SERVER_VERSION, &[]))
+            .await?;
+        self.field(doing, &row, 0)
+    }
+
     /// How far this standby is behind what it has received; zero on a primary.
     ///
     /// # Errors
@@ -355,6 +367,7 @@ impl Session {
 /// A message in the WAL that nobody reads: logical decoding passes it on to who asks for messages of this prefix only.
 const WRITE_CHECK: &str = "SELECT pg_catalog.pg_logical_emit_message(true, 'sealwright', 'write check')";
 
+const SERVER_VERSION: &str = "SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4";
 const REPLICAS: &str = "SELECT
         coalesce(r.application_name, ''), coalesce(r.state, ''), coalesce(r.sync_state, ''),
         pg_catalog.pg_wal_lsn_diff(

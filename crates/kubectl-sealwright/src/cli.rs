@@ -9,7 +9,7 @@ use api_types::tls::{ClientAuthMode, SslMode};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use changes::{ExpandArgs, FailoverArgs, ReconfigureArgs, ResizeArgs, ScaleArgs};
+pub use changes::{ExpandArgs, FailoverArgs, ReconfigureArgs, ResizeArgs, ScaleArgs, UpgradeArgs};
 
 /// Look at a Sealwright database, verify its TLS on the wire, and run operations on it.
 #[derive(Clone, Debug, Parser)]
@@ -59,6 +59,8 @@ pub enum Command {
     Resize(ResizeArgs),
     /// Give the members larger volumes.
     Expand(ExpandArgs),
+    /// Let the members run another minor version of PostgreSQL, by a rolling restart.
+    Upgrade(UpgradeArgs),
     /// Change parameters of PostgreSQL.
     Reconfigure(ReconfigureArgs),
     /// Bring back standbys that do not stream: by a restart, or by a copy of the primary's data.

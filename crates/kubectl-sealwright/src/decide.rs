@@ -32,6 +32,8 @@ pub enum Change {
     Resize,
     /// Gives them larger volumes.
     Expand,
+    /// Lets them run another version.
+    Upgrade,
     /// Changes parameters of PostgreSQL.
     Reconfigure,
 }
@@ -51,6 +53,7 @@ impl Change {
             Self::Scale => "scale",
             Self::Resize => "resize",
             Self::Expand => "expand",
+            Self::Upgrade => "upgrade",
             Self::Reconfigure => "reconfigure",
         }
     }

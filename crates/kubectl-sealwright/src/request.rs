@@ -6,8 +6,8 @@ use api_types::PostgresOpsRequest;
 use api_types::ops_request::{
     ApplyOption, ContainerResources, Drain, DrainPolicy, ForceFailOverRequest, HorizontalScalingRequest,
     MODE_IN_PLACE, OpsRequestType, PodResources, PostgresOpsRequestSpec, ReconfigureRequest,
-    ReconnectStandbyRequest, RestartRequest, TlsRequest, TlsRestart, VerticalScalingRequest,
-    VolumeExpansionRequest,
+    ReconnectStandbyRequest, RestartRequest, TlsRequest, TlsRestart, UpdateVersionRequest,
+    VerticalScalingRequest, VolumeExpansionRequest,
 };
 use api_types::postgres::{LocalRef, Tuning};
 use api_types::tls::{CertificateSpec, IssuerRef, X509Subject};
@@ -18,7 +18,7 @@ use kube::api::ObjectMeta;
 
 use crate::cli::{
     self, CertificateArgs, ExpandArgs, FailoverArgs, IssuerArgs, ModeArgs, ReconfigureArgs, ReconnectArgs,
-    RequestArgs, ResizeArgs, ScaleArgs, TlsCommand, TlsRequestArgs,
+    RequestArgs, ResizeArgs, ScaleArgs, TlsCommand, TlsRequestArgs, UpgradeArgs,
 };
 use crate::decide::Change;
 
@@ -175,6 +175,21 @@ pub fn expand(args: &ExpandArgs) -> Asked {
     Asked {
         change: Change::Expand,
         request: named(&args.request, Change::Expand.word(), spec),
+    }
+}
+
+/// The request of `upgrade`.
+pub fn upgrade(args: &UpgradeArgs) -> Asked {
+    let update = UpdateVersionRequest {
+        target_version: Some(args.version.clone()),
+    };
+    let spec = PostgresOpsRequestSpec {
+        update_version: Some(update),
+        ..spec(&args.request, OpsRequestType::UpdateVersion)
+    };
+    Asked {
+        change: Change::Upgrade,
+        request: named(&args.request, Change::Upgrade.word(), spec),
     }
 }
 

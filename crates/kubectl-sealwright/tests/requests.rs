@@ -10,7 +10,7 @@ use kubectl_sealwright::request;
 use testkit::apiserver;
 
 /// Command lines, and the golden file of their request.
-const CASES: [(&str, &str); 18] = [
+const CASES: [(&str, &str); 19] = [
     ("add", "tls add ha-postgres --issuer pg-issuer"),
     (
         "add-everything",
@@ -39,6 +39,7 @@ const CASES: [(&str, &str); 18] = [
     ),
     ("restart", "restart ha-postgres --name nightly --apply IfReady"),
     ("reconnect", "reconnect ha-postgres --ready-timeout 30s"),
+    ("upgrade", "upgrade ha-postgres 17.11 --timeout 10m"),
     (
         "failover",
         "failover ha-postgres --candidate ha-postgres-2 --candidate ha-postgres-1",
@@ -79,6 +80,7 @@ fn request(line: &str) -> PostgresOpsRequest {
         Command::Failover(args) => request::failover(&args).request,
         Command::Scale(args) => request::scale(&args).request,
         Command::Resize(args) => request::resize(&args).request,
+        Command::Upgrade(args) => request::upgrade(&args).request,
         Command::Reconfigure(args) => request::reconfigure(&args).request,
         other => panic!("{other:?} writes no request"),
     }

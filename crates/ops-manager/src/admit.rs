@@ -14,7 +14,7 @@ use crate::moves::children;
 use crate::operation::Operation;
 use crate::queue;
 use crate::request_type::Proposal;
-use crate::step::Progress;
+use crate::step::{Progress, StepResult};
 use crate::waiting::WaitingOn;
 use crate::world::{Observed, World};
 
@@ -91,7 +91,15 @@ pub fn wait_for(on: WaitingOn) -> Admission {
 /// # Errors
 /// The refusal, or what is waited for.
 pub fn can_be_built(world: &World, edit: children::Edit<'_>) -> Result<Resolved, Admission> {
-    match children::check(world, edit) {
+    as_admission(children::check(world, edit))
+}
+
+/// What a check of a proposal makes of the request.
+///
+/// # Errors
+/// The refusal, or what is waited for.
+pub fn as_admission(checked: StepResult<Resolved>) -> Result<Resolved, Admission> {
+    match checked {
         Ok(resolved) => Ok(resolved),
         Err(Progress::Impossible(why)) => Err(Admission::Refuse(why)),
         Err(Progress::Wait(on)) => Err(wait_for(on)),
@@ -135,7 +143,9 @@ pub fn admit(
             op.namespace, op.database
         ));
     }
-    if let Some(refusal) = version_is_held(world) {
+    if !op.type_.decides_version()
+        && let Some(refusal) = version_is_held(world)
+    {
         return refusal;
     }
     if let Some(admission) = queue::merge(request, op, others, world, now) {

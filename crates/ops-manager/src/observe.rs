@@ -96,8 +96,9 @@ async fn surroundings(
         postgres,
         ..World::default()
     };
-    let (version, holder_is_gone, issuers, pet_set, claims) = tokio::join!(
+    let (version, other_versions, holder_is_gone, issuers, pet_set, claims) = tokio::join!(
         version(reader, &world),
+        versions(reader, &reads.versions),
         holder_is_gone(reader, &world, op),
         issuers(reader, &reads.issuers),
         reader.look::<PetSet>(&op.database),
@@ -108,6 +109,7 @@ async fn surroundings(
     }
     world.claims = claims;
     world.version = version;
+    world.other_versions = other_versions;
     world.holder_is_gone = holder_is_gone;
     world.issuers = issuers;
     world.pet_set = pet_set;
@@ -196,6 +198,13 @@ async fn version(reader: &Reader<'_>, world: &World) -> Observed<PostgresVersion
         Some(postgres) => reader.look_in_cluster(&postgres.spec.version).await,
         None => Observed::Absent,
     }
+}
+
+async fn versions(reader: &Reader<'_>, asked: &[String]) -> BTreeMap<String, Observed<PostgresVersion>> {
+    let looked = asked
+        .iter()
+        .map(|name| async { (name.clone(), reader.look_in_cluster(name).await) });
+    futures::future::join_all(looked).await.into_iter().collect()
 }
 
 /// Whether the pause is held by a request that is gone, is another one by now, or has ended.

@@ -54,6 +54,11 @@ pub trait RequestType: Send + Sync {
         false
     }
 
+    /// Whether it decides which PostgreSQL the members run, and so begins while the provisioner holds an edited version back.
+    fn decides_version(&self) -> bool {
+        false
+    }
+
     /// What has to be read besides what every type needs.
     fn reads(&self, _op: &Operation, _postgres: &Postgres) -> Reads {
         Reads::default()
@@ -146,6 +151,8 @@ pub struct Reads {
     pub cgroups: bool,
     /// What may become of volumes, and what members see of theirs.
     pub volumes: bool,
+    /// PostgresVersions, besides the one that the spec names.
+    pub versions: Vec<String>,
     /// Secrets with a `user.conf`, besides the one that the spec names.
     pub user_confs: Vec<String>,
 }

@@ -1,7 +1,9 @@
 //! Groups of fields of `Postgres.spec` that one kind of operation changes, and the patch between two values of a group.
 
 use api_types::Postgres;
-use api_types::ops_request::{ConfigurationSettings, MemberCount, ResourceSettings, TlsSettings, VolumeSize};
+use api_types::ops_request::{
+    ConfigurationSettings, MemberCount, ResourceSettings, TlsSettings, VersionName, VolumeSize,
+};
 use api_types::postgres::PostgresSpec;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -76,6 +78,18 @@ impl Section for ConfigurationSettings {
 
 impl Section for VolumeSize {
     const FIELDS: &'static str = "spec.storage.resources.requests.storage";
+
+    fn of(spec: &PostgresSpec) -> Self {
+        Self::of(spec)
+    }
+
+    fn write(&self, spec: &mut PostgresSpec) {
+        self.write(spec);
+    }
+}
+
+impl Section for VersionName {
+    const FIELDS: &'static str = "spec.version";
 
     fn of(spec: &PostgresSpec) -> Self {
         Self::of(spec)

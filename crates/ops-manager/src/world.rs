@@ -91,6 +91,8 @@ pub struct World {
     pub holder_is_gone: bool,
     /// The PostgresVersion of the spec.
     pub version: Observed<PostgresVersion>,
+    /// Other PostgresVersions, by name, that this type of request asked for.
+    pub other_versions: BTreeMap<String, Observed<PostgresVersion>>,
     /// `user.conf` of the user's own Secret; `Absent` when none is named.
     pub user_conf: Observed<String>,
     /// `user.conf` of other Secrets, by name, that this type of request asked for.
@@ -205,6 +207,8 @@ pub enum Resizing {
 /// What a member reports in SQL.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerState {
+    /// The PostgreSQL that answers, as `SHOW server_version_num` has it.
+    pub version: i32,
     /// The public files that it has.
     pub files: Files,
     /// The configuration that it has read.
@@ -299,6 +303,19 @@ impl World {
     /// That the issuer signs with another CA by now (`status.issuerCA`): names issuer and CA. `None` also when the Postgres was not seen.
     pub fn ca_replaced(&self) -> Option<String> {
         self.postgres.present()?.replaced_ca_sentence()
+    }
+
+    /// The PostgresVersion of this name, which the spec has or this type of request asked for.
+    pub fn version_named(&self, name: &str) -> Observed<&PostgresVersion> {
+        let is_of_spec = self
+            .postgres
+            .present()
+            .is_some_and(|postgres| postgres.spec.version == name);
+        match self.other_versions.get(name) {
+            Some(other) => other.as_ref(),
+            None if is_of_spec => self.version.as_ref(),
+            None => Observed::Unknown("it was not asked for".into()),
+        }
     }
 
     /// Who holds the pause, as the annotation says.

@@ -202,15 +202,33 @@ fn a_database_that_never_was_ready_follows_its_spec() {
 
 #[test]
 fn a_version_change_waits_for_a_request() {
-    let mut world = edit(running(json!({})), |spec| spec.version = "15.5".into());
-    world.version = Version::Found(Box::new(version("15.5", "15.18")));
-    let plan = decide(&world);
-    assert_eq!(actions(&plan), Vec::<String>::new());
-    let (_, reason, message) = set(&plan, "SpecApplied").unwrap();
-    assert!(
-        reason == "UpdateVersionNeeded" && message.contains("type UpdateVersion"),
-        "{message}"
-    );
+    for (name, real, part) in [
+        (
+            "17.11",
+            "17.11",
+            "ops-manager makes a PostgresOpsRequest of type UpdateVersion",
+        ),
+        (
+            "15.5",
+            "15.18",
+            "type UpdateVersion do not go to another major version yet",
+        ),
+        // The catalog has another image under the name by now.
+        ("17.4", "17.13", "with targetVersion: \"17.4\""),
+    ] {
+        let mut world = edit(running(json!({})), |spec| spec.version = name.into());
+        world.version = Version::Found(Box::new(version(name, real)));
+        let record = json!({"version": {"name": "17.4", "major": 17, "image": "postgres:17.12"}});
+        let postgres = std::sync::Arc::make_mut(&mut world.postgres);
+        postgres.status.get_or_insert_default().deployed = serde_json::from_value(record).unwrap();
+        let plan = decide(&world);
+        assert_eq!(actions(&plan), Vec::<String>::new(), "{name}");
+        let (_, reason, message) = set(&plan, "SpecApplied").unwrap();
+        assert!(
+            reason == "UpdateVersionNeeded" && message.contains(part),
+            "{name}: {message}"
+        );
+    }
 }
 
 /// The number of members that the PetSet has.

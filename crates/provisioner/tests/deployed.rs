@@ -4,6 +4,7 @@ mod world;
 
 use std::sync::Arc;
 
+use api_types::Major;
 use api_types::deployed::{Deployed, DeployedVersion};
 use blueprint::AuthInForce;
 use k8s_openapi::ByteString;
@@ -119,7 +120,7 @@ fn the_record_says_what_the_members_have() {
         deployed.version,
         DeployedVersion {
             name: "15.5".into(),
-            major: 15,
+            major: Major::new(15),
             image: "postgres:15.5".into()
         }
     );
@@ -154,7 +155,7 @@ fn another_major_is_held_while_there_is_data_and_the_old_one_always_works() {
     let down = halted(running.clone());
     assert_eq!(
         down.postgres.deployed().map(|it| it.version.major),
-        Some(15),
+        Some(Major::new(15)),
         "survives a halt"
     );
     let edited = with_version(down.clone(), "17.4", "17.12");
@@ -165,7 +166,7 @@ fn another_major_is_held_while_there_is_data_and_the_old_one_always_works() {
     let again = created_again(&running, "17.4", "17.12");
     let plan = is_held(&again, "created again");
     let again = reported(again, &plan);
-    assert_eq!(deployed(&again).version.major, 15, "found again");
+    assert_eq!(deployed(&again).version.major, Major::new(15), "found again");
 
     for (world, what) in [(resumed, "resumed"), (again, "created again")] {
         let back = with_version(world, "15.5", "15.5");

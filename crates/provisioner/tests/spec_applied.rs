@@ -5,6 +5,7 @@ mod world;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use api_types::Major;
 use api_types::postgres::DatabasePhase;
 use instance::{Slot, Wal};
 use provisioner::decide::decide;
@@ -288,7 +289,10 @@ fn the_health_check_follows_the_primary_service() {
             }
         }
         let found = targets(&world, &decide(&world)).expect("targets");
-        assert_eq!((found.major, found.volume_bytes), (Some(17), Some(1 << 30)));
+        assert_eq!(
+            (found.major, found.volume_bytes),
+            (Some(Major::new(17)), Some(1 << 30))
+        );
         found.service.map(|(_, port)| port)
     };
     assert_eq!(at(json!({"alias": "primary"})), Some(5432));

@@ -11,7 +11,7 @@ use e2e::reference::root;
 use e2e::{install, markdown, plugin};
 
 /// Pages in reading order; each may build on those before it.
-const PAGES: [&str; 19] = [
+const PAGES: [&str; 20] = [
     "docs/install.md",
     "docs/add-tls.md",
     "docs/rotate.md",
@@ -25,6 +25,7 @@ const PAGES: [&str; 19] = [
     "docs/scale.md",
     "docs/reconnect.md",
     "docs/resize.md",
+    "docs/update-version.md",
     "docs/reconfigure.md",
     "docs/pause.md",
     "docs/troubleshoot.md",

@@ -114,8 +114,8 @@ const TABLE: &[(&str, Refusal, &str, &str)] = &[
     (
         "an operation of the API that is not offered",
         Failed,
-        "{type: ForceFailOver, databaseRef: {name: standalone}}",
-        "ForceFailOver",
+        "{type: StorageMigration, databaseRef: {name: standalone}}",
+        "StorageMigration",
     ),
 ];
 

@@ -21,6 +21,8 @@ mod renewal;
 mod resize;
 mod scaling;
 mod standby;
+mod update_version;
+mod versions;
 mod volume;
 
 use std::time::Duration;

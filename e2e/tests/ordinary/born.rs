@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use api_types::postgres::{AuthSecret, DeletionPolicy};
 use api_types::vocabulary::ROLE_STANDBY;
-use api_types::{Postgres, PostgresVersion};
+use api_types::{Major, Postgres, PostgresVersion};
 use e2e::cluster::{TestNamespace, in_namespace};
 use e2e::poll::{self, Look};
 use e2e::{manifests, members, pki, wait};
@@ -23,7 +23,7 @@ const OFTEN: Duration = Duration::from_millis(500);
 async fn two_majors(namespace: &TestNamespace) -> Result<(String, String)> {
     let api: Api<PostgresVersion> = Api::all(namespace.client.clone());
     let all = api.list(&ListParams::default()).await?;
-    let mut known: Vec<(u32, String)> = all
+    let mut known: Vec<(Major, String)> = all
         .iter()
         .filter(|it| it.spec.deprecated != Some(true))
         .filter_map(|it| Some((it.spec.major()?, it.name_any())))

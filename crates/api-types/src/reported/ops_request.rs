@@ -37,6 +37,8 @@ pub mod conditions {
         VERTICAL_SCALING = "VerticalScaling" in "";
         /// The request of this type has begun.
         VOLUME_EXPANSION = "VolumeExpansion" in "";
+        /// The request of this type has begun.
+        UPDATE_VERSION = "UpdateVersion" in "";
         /// Names what the request asks for and nothing acts on. For information.
         NOT_ACTED_ON = "NotActedOn" in "";
         /// The request holds the pause, and the provisioner has acknowledged it.
@@ -63,6 +65,14 @@ pub mod conditions {
         CHECK_VOLUME = "CheckVolume" in "";
         /// The PetSet makes volumes of the new size for new members.
         READY_PET_SETS = "ReadyPetSets" in "", trouble;
+        /// The Pod template has the image of the new version.
+        UPDATE_PET_SET_IMAGE = "UpdatePetSetImage" in "", trouble;
+        /// Every standby runs the new version, the first of them before the others were touched.
+        UPDATE_STANDBY_POD_IMAGE = "UpdateStandbyPodImage" in "", trouble;
+        /// The primary runs the new version, and the former one too.
+        UPDATE_PRIMARY_IMAGE = "UpdatePrimaryImage" in "", trouble;
+        /// A part of an update, `CheckServerVersion--<pod>`: the new member answers in SQL that it runs the new version.
+        CHECK_SERVER_VERSION = "CheckServerVersion" in "";
         /// Every Pod was made anew.
         RESTART_NODES = "RestartNodes" in "", trouble;
         /// A part of a restart, `EvictPod--<pod>`: the Pod was evicted.

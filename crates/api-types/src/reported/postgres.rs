@@ -75,7 +75,8 @@ pub mod reasons {
         RECONFIGURE_TLS_NEEDED = "ReconfigureTLSNeeded" in "`SpecApplied` is `False`", trouble;
         /// `spec.replicas` of a running database was lowered; members leave by a request, which ops-manager makes.
         HORIZONTAL_SCALING_NEEDED = "HorizontalScalingNeeded" in "`SpecApplied` is `False`", trouble;
-        /// The version of a running database, or the image of that version, was changed; or the data is of another major version.
+        /// The version of a running database was changed, which a request of ops-manager carries out; or the catalog has another image
+        /// under it; or the data is of another major version.
         UPDATE_VERSION_NEEDED = "UpdateVersionNeeded" in "`SpecApplied` is `False`", trouble;
         /// The auth Secret, or the one that `spec.authSecret` names by now, has other credentials than those that open the database;
         /// members and operators go on with the latter. The message names Secret and key.

@@ -17,9 +17,6 @@ const EVERYWHERE: [&str; 2] = ["0.0.0.0/0", "::/0"];
 /// Databases of a line: `all` does not contain the pseudo-database `replication`.
 const DATABASES: [&str; 2] = ["all", "replication"];
 
-/// From this major version on, `clientcert` knows `verify-full`; before, it was a switch.
-const CLIENTCERT_WORDS_SINCE: u32 = 12;
-
 /// The lines of `pg_hba.conf`, first match wins.
 ///
 /// While TLS is accepted but not enforced, nobody who could connect before is turned away: on the way to TLS, a connection
@@ -57,7 +54,6 @@ fn password_method(mode: ClientAuthMode) -> &'static str {
 /// The method of clients that come over TLS once TLS is enforced.
 fn enforced_method(resolved: &Resolved) -> String {
     match resolved.client_auth_mode {
-        ClientAuthMode::Cert if resolved.major < CLIENTCERT_WORDS_SINCE => "cert clientcert=1".to_owned(),
         ClientAuthMode::Cert => "cert clientcert=verify-full".to_owned(),
         mode => password_method(mode).to_owned(),
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use api_types::Major;
 use serde_json::{Map, Value, json};
 
 use crate::pg::catalog::{self, Context, Kind};
@@ -65,7 +66,7 @@ pub fn changes(before: Option<&Resolved>, after: &Resolved) -> Vec<ParameterChan
         .collect()
 }
 
-fn change(major: u32, name: &str, old: Option<&String>, new: Option<&String>) -> Option<ParameterChange> {
+fn change(major: Major, name: &str, old: Option<&String>, new: Option<&String>) -> Option<ParameterChange> {
     let is_same = match (old, new) {
         (Some(old), Some(new)) => is_same_value(major, name, old, new),
         _ => false,
@@ -84,17 +85,17 @@ fn change(major: u32, name: &str, old: Option<&String>, new: Option<&String>) ->
 }
 
 /// Whether members take a parameter only when they start.
-pub fn needs_restart(major: u32, name: &str) -> bool {
+pub fn needs_restart(major: Major, name: &str) -> bool {
     known(major, name).is_some_and(|known| known.context == Context::Start)
         || PATRONIS.iter().any(|(patronis, _)| *patronis == name)
 }
 
-fn known(major: u32, name: &str) -> Option<&'static catalog::Parameter> {
+fn known(major: Major, name: &str) -> Option<&'static catalog::Parameter> {
     catalog::table(major)?.get(&name.to_lowercase())
 }
 
 /// Whether two texts are one value of a parameter: `512MB` and `524288kB`.
-pub fn is_same_value(major: u32, name: &str, one: &str, other: &str) -> bool {
+pub fn is_same_value(major: Major, name: &str, one: &str, other: &str) -> bool {
     if one == other {
         return true;
     }
@@ -156,6 +157,8 @@ fn is_text(found: &Value, wanted: &str) -> bool {
 mod tests {
     use super::*;
 
+    const SEVENTEEN: Major = Major::new(17);
+
     #[test]
     fn one_value_has_many_spellings() {
         for (name, one, other) in [
@@ -168,7 +171,10 @@ mod tests {
             ("DateStyle", "ISO, MDY", "ISO,MDY"),
             ("made.up", "x", "x"),
         ] {
-            assert!(is_same_value(17, name, one, other), "{name}: {one} {other}");
+            assert!(
+                is_same_value(SEVENTEEN, name, one, other),
+                "{name}: {one} {other}"
+            );
         }
         for (name, one, other) in [
             ("shared_buffers", "512MB", "513MB"),
@@ -176,14 +182,17 @@ mod tests {
             ("made.up", "x", "y"),
             ("wal_compression", "pglz", "zstd"),
         ] {
-            assert!(!is_same_value(17, name, one, other), "{name}: {one} {other}");
+            assert!(
+                !is_same_value(SEVENTEEN, name, one, other),
+                "{name}: {one} {other}"
+            );
         }
     }
 
     #[test]
     fn a_change_tells_whether_a_restart_is_needed_and_in_which_order() {
         let of = |name: &str, old: &str, new: &str| {
-            change(17, name, Some(&old.to_owned()), Some(&new.to_owned())).expect("a change")
+            change(SEVENTEEN, name, Some(&old.to_owned()), Some(&new.to_owned())).expect("a change")
         };
         assert!(!of("work_mem", "4MB", "8MB").needs_restart);
         let lowered = of("max_connections", "200", "100");
@@ -193,7 +202,7 @@ mod tests {
         assert!(text.needs_restart && !text.is_public);
         assert_eq!(
             change(
-                17,
+                SEVENTEEN,
                 "work_mem",
                 Some(&"4MB".to_owned()),
                 Some(&"4096kB".to_owned())

@@ -1,5 +1,7 @@
 //! Parameters that somebody else than the user decides, and why.
 
+use api_types::Major;
+
 use super::value;
 
 /// What members have of the parameters above, where it is one value for all: written by a user it is no contradiction.
@@ -98,23 +100,24 @@ const OWNED: [(&[&str], &str); 8] = [
 
 /// Parameters that Patroni leaves out in these major versions and before, because its own list lacks them (Patroni 4,
 /// `available_parameters`).
-const UNKNOWN_TO_PATRONI: [(&str, u32); 4] = [
-    ("allow_in_place_tablespaces", 14),
-    ("debug_discard_caches", 14),
-    ("debug_logical_replication_streaming", 16),
-    ("restrict_nonsystem_relation_kind", 16),
+const UNKNOWN_TO_PATRONI: [(&str, Major); 4] = [
+    ("allow_in_place_tablespaces", Major::new(14)),
+    ("debug_discard_caches", Major::new(14)),
+    ("debug_logical_replication_streaming", Major::new(16)),
+    ("restrict_nonsystem_relation_kind", Major::new(16)),
 ];
 
 /// Parameters of which Patroni gives members more than is written, in these major versions and before, because its own list has
 /// a larger minimum than PostgreSQL: in the parameter's unit (Patroni 4, `available_parameters`).
-const RAISED_BY_PATRONI: [(&str, u32, f64, &str); 1] = [("maintenance_work_mem", 17, 1024.0, "1MB")];
+const RAISED_BY_PATRONI: [(&str, Major, f64, &str); 1] =
+    [("maintenance_work_mem", Major::new(17), 1024.0, "1MB")];
 
 /// Refuses a value that Patroni would raise.
 ///
 /// # Errors
 /// What to write instead.
-pub(crate) fn least_of_patroni(name: &str, major: u32, number: Option<f64>) -> Result<(), String> {
-    let is_raised = |(raised, till, least, _): &&(&str, u32, f64, &str)| {
+pub(crate) fn least_of_patroni(name: &str, major: Major, number: Option<f64>) -> Result<(), String> {
+    let is_raised = |(raised, till, least, _): &&(&str, Major, f64, &str)| {
         *raised == name && major <= *till && number.is_some_and(|number| number < *least)
     };
     match RAISED_BY_PATRONI.iter().find(is_raised) {
@@ -126,7 +129,7 @@ pub(crate) fn least_of_patroni(name: &str, major: u32, number: Option<f64>) -> R
 }
 
 /// Whether Patroni would leave a parameter out although PostgreSQL has it.
-pub(crate) fn is_unknown_to_patroni(name: &str, major: u32) -> bool {
+pub(crate) fn is_unknown_to_patroni(name: &str, major: Major) -> bool {
     UNKNOWN_TO_PATRONI
         .iter()
         .any(|(unknown, till)| *unknown == name && major <= *till)

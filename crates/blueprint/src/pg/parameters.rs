@@ -34,13 +34,12 @@ pub fn is_shared_parameter(name: &str) -> bool {
 }
 
 /// The least value that Patroni takes for a parameter, in its unit; it silently uses the default below that.
-pub const LEAST: [(&str, i32); 7] = [
+pub const LEAST: [(&str, i32); 6] = [
     ("max_connections", 25),
     ("max_wal_senders", 3),
     ("max_replication_slots", 4),
     ("max_locks_per_transaction", 32),
     ("max_worker_processes", 2),
-    ("wal_keep_segments", 1),
     ("wal_keep_size", 16),
 ];
 
@@ -49,9 +48,6 @@ const MAX_SENDERS_AND_SLOTS: &str = "90";
 
 /// Patroni's default of `wal_keep_size`, in megabytes.
 const PATRONIS_KEEP: i32 = 128;
-
-/// First major version with `max_slot_wal_keep_size`.
-const SLOT_LIMIT_SINCE: u32 = 13;
 
 /// Share of the memory request that becomes `shared_buffers`: one part in this many.
 const SHARED_BUFFERS_PART: i64 = 4;
@@ -95,9 +91,6 @@ pub(crate) fn dynamic(resolved: &Resolved) -> Parameters {
     match resolved.wal_retention {
         WalRetention::KeepSize(megabytes) => {
             parameters.insert("wal_keep_size".to_owned(), format!("{megabytes}MB"));
-        }
-        WalRetention::KeepSegments(segments) => {
-            parameters.insert("wal_keep_segments".to_owned(), segments.to_string());
         }
         // Patroni's own default may be more than fits.
         WalRetention::Slots if resolved.wal_budget.keep < PATRONIS_KEEP => {
@@ -150,7 +143,7 @@ fn slot_limit(resolved: &Resolved) -> Option<String> {
     let by_slots = matches!(resolved.wal_retention, WalRetention::Slots);
     match resolved.slot_limit {
         wal::NO_LIMIT => by_slots.then(|| "-1".to_owned()),
-        limit => (resolved.major >= SLOT_LIMIT_SINCE).then(|| format!("{limit}MB")),
+        limit => Some(format!("{limit}MB")),
     }
 }
 

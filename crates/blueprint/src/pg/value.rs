@@ -236,11 +236,13 @@ fn span(range: Range) -> String {
 
 #[cfg(test)]
 mod tests {
+    use api_types::Major;
+
     use super::*;
     use crate::pg::catalog::table;
 
     fn of_17(name: &str, text: &str) -> Result<Value, String> {
-        read(&table(17).unwrap()[name], text)
+        read(&table(Major::new(17)).unwrap()[name], text)
     }
 
     fn number_of(name: &str, text: &str) -> f64 {
@@ -340,14 +342,14 @@ mod tests {
             assert_eq!(of_17(name, text), Ok(Value::Text), "{name} = {text}");
         }
         assert_eq!(
-            read(&table(18).unwrap()["io_method"], "io_uring"),
+            read(&table(Major::new(18)).unwrap()["io_method"], "io_uring"),
             Ok(Value::Text)
         );
     }
 
     #[test]
     fn patroni_gets_the_words_that_it_knows() {
-        let table = table(17).unwrap();
+        let table = table(Major::new(17)).unwrap();
         for (name, text, word) in [
             ("jit", "t", Some("on")),
             ("jit", "of", Some("off")),

@@ -78,10 +78,6 @@ pub fn does_not_fit(resolved: &Resolved) -> Option<String> {
     let (kept, by) = match (users("wal_keep_size"), resolved.wal_retention) {
         (Some(kept), _) => (kept, "wal_keep_size"),
         (None, WalRetention::KeepSize(kept)) => (kept.into(), "spec.replication.walKeepSize"),
-        (None, WalRetention::KeepSegments(segments)) => (
-            i64::from(segments) * i64::from(SEGMENT),
-            "spec.replication.walKeepSegment",
-        ),
         (None, WalRetention::Slots) => (0, ""),
     };
     let default = resolved.wal_budget.sizes.map_or(MAX_WAL_SIZE, |(max, _)| max);

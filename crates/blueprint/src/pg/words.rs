@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
+use api_types::Major;
+
 use super::value::read_bool;
 
 /// Parameters that hold a list of names, separated by commas.
@@ -18,19 +20,27 @@ const LISTS: [&str; 8] = [
 ];
 
 /// Lists of which every word is known, and the major version from which on the parameter is such a list.
-const KNOWN_WORDS: [(&str, u32, &[&str]); 6] = [
+const KNOWN_WORDS: [(&str, Major, &[&str]); 6] = [
     (
         "log_destination",
-        15,
+        Major::new(15),
         &["stderr", "csvlog", "jsonlog", "syslog", "eventlog"],
     ),
-    ("log_destination", 0, &["stderr", "csvlog", "syslog", "eventlog"]),
-    ("debug_io_direct", 16, &["data", "wal", "wal_init"]),
-    ("createrole_self_grant", 16, &["set", "inherit"]),
-    ("restrict_nonsystem_relation_kind", 0, &["view", "foreign-table"]),
+    (
+        "log_destination",
+        Major::OLDEST,
+        &["stderr", "csvlog", "syslog", "eventlog"],
+    ),
+    ("debug_io_direct", Major::new(16), &["data", "wal", "wal_init"]),
+    ("createrole_self_grant", Major::new(16), &["set", "inherit"]),
+    (
+        "restrict_nonsystem_relation_kind",
+        Major::OLDEST,
+        &["view", "foreign-table"],
+    ),
     (
         "log_connections",
-        18,
+        Major::new(18),
         &[
             "receipt",
             "authentication",
@@ -45,7 +55,7 @@ const KNOWN_WORDS: [(&str, u32, &[&str]); 6] = [
 ///
 /// # Errors
 /// What to write instead.
-pub(crate) fn check(name: &str, value: &str, major: u32) -> Result<(), String> {
+pub(crate) fn check(name: &str, value: &str, major: Major) -> Result<(), String> {
     if LISTS.contains(&name) && split(value).is_none() {
         return Err(
             "write a list of names separated by commas; quote a name by \" where it needs it".to_owned(),
@@ -187,22 +197,26 @@ mod tests {
             ("application_name", "a,,b", true),
             ("wal_level", "logical", true),
         ] {
-            assert_eq!(check(name, value, 17).is_ok(), taken, "{name} = {value:?}");
+            assert_eq!(
+                check(name, value, Major::new(17)).is_ok(),
+                taken,
+                "{name} = {value:?}"
+            );
         }
     }
 
     #[test]
     fn words_of_newer_versions_are_for_these_alone() {
-        assert!(check("log_destination", "jsonlog", 14).is_err());
-        assert!(check("log_destination", "jsonlog", 15).is_ok());
-        assert!(check("log_connections", "receipt,authorization", 18).is_ok());
-        assert!(check("log_connections", "on", 18).is_ok());
-        assert!(check("log_connections", "every", 18).is_err());
+        assert!(check("log_destination", "jsonlog", Major::new(14)).is_err());
+        assert!(check("log_destination", "jsonlog", Major::new(15)).is_ok());
+        assert!(check("log_connections", "receipt,authorization", Major::new(18)).is_ok());
+        assert!(check("log_connections", "on", Major::new(18)).is_ok());
+        assert!(check("log_connections", "every", Major::new(18)).is_err());
     }
 
     /// PostgreSQL would start with it, and no standby could follow.
     #[test]
     fn a_primary_that_no_standby_can_follow_is_refused() {
-        assert!(check("wal_level", "Minimal", 17).is_err());
+        assert!(check("wal_level", "Minimal", Major::new(17)).is_err());
     }
 }

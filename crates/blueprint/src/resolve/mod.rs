@@ -18,7 +18,7 @@ use api_types::postgres::PostgresSpec;
 use api_types::quantity::amount;
 use api_types::tls::{ClientAuthMode, SslMode};
 use api_types::vocabulary::{DATA_VOLUME, INLINE_CONF, RESTART_TOKEN, USER_CONF};
-use api_types::{PetSet, Postgres, PostgresVersion};
+use api_types::{Major, PetSet, Postgres, PostgresVersion};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaimSpec, Secret};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
@@ -31,9 +31,6 @@ pub use unused::kept_but_unused;
 
 /// Role of the superuser unless the auth Secret says otherwise.
 pub const DEFAULT_SUPERUSER: &str = "postgres";
-
-/// From this major version on, KubeDB's default authentication is SCRAM.
-const SCRAM_DEFAULT_SINCE: u32 = 18;
 
 /// Everything that [`resolve`] needs, already read from the API server by the caller.
 #[derive(Clone, Debug)]
@@ -97,7 +94,7 @@ impl LiveFacts {
 
     /// With claims of this size: a request changes what new members get.
     pub fn with_volume_size(mut self, size: &Quantity) -> Self {
-        self.volume = quantity::bytes(size);
+        self.volume = amount(size);
         if let Some(claim) = &mut self.storage {
             let resources = claim.resources.get_or_insert_default();
             let requests = resources.requests.get_or_insert_default();
@@ -184,7 +181,7 @@ struct Question<'a> {
     /// The spec, with fields of the old API version moved to their places.
     spec: PostgresSpec,
     /// Major version of PostgreSQL.
-    major: u32,
+    major: Major,
     ssl_mode: SslMode,
     client_auth_mode: ClientAuthMode,
 }
@@ -204,15 +201,7 @@ impl Question<'_> {
 /// # Errors
 /// All contradictions found, each with the field and what to write instead.
 pub fn resolve(inputs: &Inputs<'_>) -> Result<Resolved, Vec<Invalid>> {
-    let Some(major) = inputs.version.spec.major() else {
-        return Err(vec![Invalid {
-            field: "spec.version".to_owned(),
-            message: format!(
-                "the PostgresVersion {} does not say which PostgreSQL it runs: its spec.version is {:?}",
-                inputs.postgres.spec.version, inputs.version.spec.version
-            ),
-        }]);
-    };
+    let major = supported_major(inputs)?;
     let (ssl_mode, client_auth_mode) = effective_defaults(inputs.postgres, inputs.version);
     let question = Question {
         inputs,
@@ -233,6 +222,25 @@ pub fn resolve(inputs: &Inputs<'_>) -> Result<Resolved, Vec<Invalid>> {
     }
 }
 
+fn supported_major(inputs: &Inputs<'_>) -> Result<Major, Vec<Invalid>> {
+    let (name, version) = (&inputs.postgres.spec.version, &inputs.version.spec.version);
+    let refuse = |message| {
+        let field = "spec.version".to_owned();
+        Err(vec![Invalid { field, message }])
+    };
+    match Major::of(version) {
+        Some(major) if major.is_supported() => Ok(major),
+        Some(major) => refuse(format!(
+            "the PostgresVersion {name} runs PostgreSQL {major}, which is not supported; choose one of PostgreSQL {} to {}",
+            Major::OLDEST,
+            Major::NEWEST
+        )),
+        None => refuse(format!(
+            "the PostgresVersion {name} does not say which PostgreSQL it runs: its spec.version is {version:?}"
+        )),
+    }
+}
+
 /// The TLS mode and the authentication mode in force: the spec's, or KubeDB's defaults.
 pub fn effective_defaults(postgres: &Postgres, version: &PostgresVersion) -> (SslMode, ClientAuthMode) {
     let spec = &postgres.spec;
@@ -241,7 +249,7 @@ pub fn effective_defaults(postgres: &Postgres, version: &PostgresVersion) -> (Ss
         None => SslMode::Disable,
     };
     let client_auth_mode = match version.spec.major() {
-        Some(major) if major < SCRAM_DEFAULT_SINCE => ClientAuthMode::Md5,
+        Some(major) if !major.defaults_to_scram() => ClientAuthMode::Md5,
         _ => ClientAuthMode::Scram,
     };
     (

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use api_types::Major;
 use api_types::vocabulary::USER_CONF;
 
 use super::{Findings, Question};
@@ -54,7 +55,7 @@ pub(super) fn judge(question: &Question<'_>, written: &Written, findings: &mut F
 const ENDS_THE_VALUE: [char; 2] = ['\n', '\0'];
 
 /// The name and the value that Patroni is given.
-fn examine(major: u32, name: &str, value: &str) -> Result<(String, String), String> {
+fn examine(major: Major, name: &str, value: &str) -> Result<(String, String), String> {
     if value.contains(ENDS_THE_VALUE) {
         return Err(
             "Patroni can't give members a value with a line break or a NUL; write one line".to_owned(),
@@ -88,7 +89,7 @@ fn examine(major: u32, name: &str, value: &str) -> Result<(String, String), Stri
 }
 
 /// A name that the version's table does not have. Extensions have parameters of their own, with a dot.
-fn unknown(major: u32, name: &str) -> Result<(), String> {
+fn unknown(major: Major, name: &str) -> Result<(), String> {
     let table = catalog::table(major).into_iter().flatten();
     if let Some((prefix, _)) = name.split_once('.') {
         let of_extension: Vec<&str> = table
@@ -106,7 +107,7 @@ fn unknown(major: u32, name: &str) -> Result<(), String> {
             "PostgreSQL {major} has no parameter of this name; write {instead}"
         ));
     }
-    let others: Vec<String> = catalog::majors()
+    let others: Vec<String> = Major::supported()
         .filter(|other| catalog::table(*other).is_some_and(|table| table.contains_key(name)))
         .map(|major| major.to_string())
         .collect();

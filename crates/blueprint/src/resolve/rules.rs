@@ -10,11 +10,6 @@ use api_types::vocabulary as words;
 
 use super::{Findings, Question, pod};
 
-/// First major version with SCRAM.
-const SCRAM_SINCE: u32 = 11;
-/// First major version with `wal_keep_size` and `max_slot_wal_keep_size`.
-const KEEP_SIZE_SINCE: u32 = 13;
-
 pub(super) fn check(question: &Question<'_>, findings: &mut Findings) {
     members(question, findings);
     agent(question, findings);
@@ -167,11 +162,6 @@ fn tls_modes(question: &Question<'_>, findings: &mut Findings) {
         "spec.clientAuthMode",
         "client certificates need TLS; write spec.tls, or clientAuthMode: scram",
     );
-    findings.add_if(
-        question.client_auth_mode == ClientAuthMode::Scram && question.major < SCRAM_SINCE,
-        "spec.clientAuthMode",
-        "PostgreSQL knows scram from version 11 on; write md5",
-    );
 }
 
 fn wal(question: &Question<'_>, findings: &mut Findings) {
@@ -179,16 +169,10 @@ fn wal(question: &Question<'_>, findings: &mut Findings) {
     let Some(replication) = &question.spec.replication else {
         return;
     };
-    let by_segments = replication.wal_limit_policy == WalLimitPolicy::WALKeepSegment;
     findings.add_if(
-        by_segments && question.major >= KEEP_SIZE_SINCE,
+        replication.wal_limit_policy == WalLimitPolicy::WALKeepSegment,
         FIELD,
         "walLimitPolicy WALKeepSegment ends with PostgreSQL 12; write WALKeepSize or ReplicationSlot",
-    );
-    findings.add_if(
-        !by_segments && question.major < KEEP_SIZE_SINCE,
-        FIELD,
-        "this walLimitPolicy begins with PostgreSQL 13; write WALKeepSegment",
     );
     let negative = |amount: Option<i32>, least: i32| amount.is_some_and(|amount| amount < least);
     findings.add_if(

@@ -30,9 +30,6 @@ const LAG_WITHOUT_ELECTION: i64 = 67_108_864;
 const LAG_WITH_ELECTION: i64 = 33_554_432;
 /// The least that Patroni takes for `wal_keep_size`, in megabytes: one segment.
 const LEAST_KEEP: i32 = 16;
-/// KubeDB's default retention before PostgreSQL 13, in segments.
-const KEEP_SEGMENTS: i32 = 96;
-const KEEP_SIZE_SINCE: u32 = 13;
 
 /// The auth Secret that the members follow, or else the spec's.
 fn auth_secret(question: &Question<'_>) -> String {
@@ -214,20 +211,15 @@ fn volume(question: &Question<'_>) -> Option<i64> {
 
 fn wal_retention(question: &Question<'_>, budget: WalBudget) -> WalRetention {
     let Some(replication) = &question.spec.replication else {
-        return if question.major < KEEP_SIZE_SINCE {
-            WalRetention::KeepSegments(KEEP_SEGMENTS)
-        } else {
-            WalRetention::KeepSize(budget.keep)
-        };
+        return WalRetention::KeepSize(budget.keep);
     };
     match replication.wal_limit_policy {
         WalLimitPolicy::WALKeepSize => {
             let asked = replication.wal_keep_size.map(|asked| asked.max(LEAST_KEEP));
             WalRetention::KeepSize(asked.unwrap_or(budget.keep))
         }
-        WalLimitPolicy::WALKeepSegment => {
-            WalRetention::KeepSegments(replication.wal_keep_segment.unwrap_or(KEEP_SEGMENTS))
-        }
+        // `rules` refuses it.
+        WalLimitPolicy::WALKeepSegment => WalRetention::KeepSize(budget.keep),
         WalLimitPolicy::ReplicationSlot => WalRetention::Slots,
     }
 }

@@ -1,5 +1,7 @@
 //! Parameters of TLS that leave clients, standbys or the operators no way to connect.
 
+use api_types::Major;
+
 use super::combined::Combined;
 use crate::pg::ciphers;
 
@@ -21,8 +23,6 @@ const SUITES_1_3: [&str; 3] = [
 /// name that `openssl ecparam` has for it.
 const GROUPS: [&str; 6] = ["X25519", "P-256", "prime256v1", "secp256r1", "P-384", "secp384r1"];
 const CURVES: [&str; 2] = ["prime256v1", "secp384r1"];
-/// First major version with a list of groups.
-const GROUPS_SINCE: u32 = 18;
 /// The other groups that OpenSSL 3 knows.
 const OTHER_GROUPS: [&str; 21] = [
     "P-521",
@@ -138,8 +138,8 @@ fn unfit_ciphers(list: &str, most: usize) -> Option<String> {
 }
 
 /// Why no session can be made with these groups of the key exchange.
-fn unfit_groups(list: &str, major: u32) -> Option<String> {
-    if major < GROUPS_SINCE {
+fn unfit_groups(list: &str, major: Major) -> Option<String> {
+    if !major.has_tls_groups() {
         return (!CURVES.contains(&list)).then(|| {
             format!(
                 "PostgreSQL {major} and the operators have no such curve in common; write {}",

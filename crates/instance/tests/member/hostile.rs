@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use api_types::Major;
 use instance::{Login, Password, Role, Session, SqlError, TlsMode};
 use tokio_postgres::{Client, NoTls};
 
@@ -111,11 +112,17 @@ async fn settings_of_users_do_not_reach_our_sessions() {
         "temp_file_limit = 0",
         "work_mem = '64kB'",
     ];
-    let newer = [(14, "idle_session_timeout = 1"), (17, "transaction_timeout = 1")];
+    let newer = [
+        ("idle_session_timeout = 1", true),
+        (
+            "transaction_timeout = 1",
+            postgres.major().is_some_and(Major::has_transaction_timeout),
+        ),
+    ];
     let newer = newer
-        .iter()
-        .filter(|(since, _)| postgres.major().is_some_and(|major| major >= *since))
-        .map(|(_, setting)| *setting);
+        .into_iter()
+        .filter(|(_, is_known)| *is_known)
+        .map(|(setting, _)| setting);
     user.batch_execute("CREATE ROLE weak").await.expect("a role");
     for setting in settings.into_iter().chain(newer) {
         for scope in [
@@ -249,7 +256,7 @@ async fn a_trigger_of_the_users_does_not_run_when_we_log_in() {
     let Some((postgres, _)) = with_shop("hostile-trigger").await else {
         return;
     };
-    if postgres.major().is_none_or(|major| major < 17) {
+    if !postgres.major().is_some_and(Major::has_login_triggers) {
         eprintln!("SKIPPED hostile-trigger: login triggers begin with PostgreSQL 17");
         return;
     }

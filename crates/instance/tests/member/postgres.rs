@@ -8,6 +8,7 @@ use std::{
     process::{Command, Output},
 };
 
+use api_types::Major;
 use testkit::authority::Issued;
 
 pub const PASSWORD: &str = "correct horse";
@@ -68,8 +69,8 @@ impl Postgres {
     }
 
     /// Major version, from the folder that Debian installs into.
-    pub fn major(&self) -> Option<u32> {
-        self.bin.parent()?.file_name()?.to_str()?.parse().ok()
+    pub fn major(&self) -> Option<Major> {
+        Major::of(self.bin.parent()?.file_name()?.to_str()?)
     }
 
     /// Makes a file look as if it had been changed then.

@@ -61,6 +61,17 @@ pub struct FailoverArgs {
     pub request: RequestArgs,
 }
 
+/// `upgrade`.
+#[derive(Clone, Debug, Args)]
+pub struct UpgradeArgs {
+    /// The request.
+    #[command(flatten)]
+    pub request: RequestArgs,
+    /// Name of the PostgresVersion (kubectl get pgversion); an older minor version is one too.
+    #[arg(value_name = "VERSION")]
+    pub version: String,
+}
+
 /// `reconfigure`.
 #[derive(Clone, Debug, Args)]
 #[command(group = ArgGroup::new("change").required(true).multiple(true).args(["set", "secret", "profile", "remove"]))]

@@ -33,6 +33,7 @@ pub async fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Scale(args) => operation::run(&connection, request::scale(&args), &args.request).await,
         Command::Resize(args) => operation::run(&connection, request::resize(&args), &args.request).await,
         Command::Expand(args) => operation::run(&connection, request::expand(&args), &args.request).await,
+        Command::Upgrade(args) => operation::run(&connection, request::upgrade(&args), &args.request).await,
         Command::Reconfigure(args) => {
             operation::run(&connection, request::reconfigure(&args), &args.request).await
         }

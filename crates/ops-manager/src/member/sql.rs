@@ -102,8 +102,9 @@ fn login(seen: &Seen, tls: TlsMode) -> Result<Login, String> {
 /// In a few words, why nothing is known.
 pub async fn look(seen: &Seen, address: &str, within: Duration) -> Result<(ServerState, Session), String> {
     let session = session(seen, address, within).await?;
-    let (role, files, configuration, sessions, replicas, slots, parameters, cgroup) = tokio::join!(
+    let (role, version, files, configuration, sessions, replicas, slots, parameters, cgroup) = tokio::join!(
         session.role(),
+        session.server_version(),
         files(&session),
         session.configuration(),
         session.application_sessions(),
@@ -114,6 +115,7 @@ pub async fn look(seen: &Seen, address: &str, within: Duration) -> Result<(Serve
     );
     let said = |error: instance::SqlError| error_chain(&error);
     let server = ServerState {
+        version: version.map_err(said)?,
         files: files?,
         configuration: configuration.map_err(said)?,
         sessions: sessions.map_err(said)?,

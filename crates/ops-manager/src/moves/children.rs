@@ -130,8 +130,19 @@ pub fn render(
     tls: TlsInputs,
     token: Option<&str>,
 ) -> StepResult<RenderedState> {
-    let postgres = proposed(world, edit)?;
     let version = world.version.require("the PostgresVersion")?;
+    render_version(world, edit, version, tls, token)
+}
+
+/// [`render`] with another PostgresVersion than that of the spec.
+pub fn render_version(
+    world: &World,
+    edit: Edit<'_>,
+    version: &PostgresVersion,
+    tls: TlsInputs,
+    token: Option<&str>,
+) -> StepResult<RenderedState> {
+    let postgres = proposed(world, edit)?;
     let resolved = resolve(world, &postgres, version, tls, token)?;
     let children = blueprint::build(&resolved);
     Ok(RenderedState { resolved, children })
@@ -147,8 +158,12 @@ pub fn resolved(world: &World, settings: &TlsSettings) -> StepResult<Resolved> {
 /// [`resolved`] for a proposal that is only checked: no Secret has to be read for it, and the user's `user.conf`, which the
 /// proposal leaves as it is, counts as there.
 pub fn check(world: &World, edit: Edit<'_>) -> StepResult<Resolved> {
+    check_version(world, edit, world.version.require("the PostgresVersion")?)
+}
+
+/// [`check`] with another PostgresVersion than that of the spec.
+pub fn check_version(world: &World, edit: Edit<'_>, version: &PostgresVersion) -> StepResult<Resolved> {
     let postgres = &proposed(world, edit)?;
-    let version = world.version.require("the PostgresVersion")?;
     let (tls, live) = (TlsInputs::default(), LiveFacts::default());
     blueprint::resolve(&Inputs {
         postgres,
@@ -252,6 +267,16 @@ pub fn app_binding_effects(world: &World, state: &RenderedState) -> StepResult<V
 /// Applies the PetSet if it is not as the state wants it.
 pub fn pet_set_effects(world: &World, state: &RenderedState) -> StepResult<Vec<Effect>> {
     keeps_version(world, state)?;
+    pet_set_as(world, state)
+}
+
+/// [`pet_set_effects`] where another version of the same major version is meant.
+pub fn pet_set_with_version(world: &World, state: &RenderedState) -> StepResult<Vec<Effect>> {
+    keeps_major(world, state)?;
+    pet_set_as(world, state)
+}
+
+fn pet_set_as(world: &World, state: &RenderedState) -> StepResult<Vec<Effect>> {
     let wanted = &state.children.pet_set;
     let live = world.pet_set.require("the PetSet")?;
     let effect = effect_if_changed(Some(&live.metadata), &wanted.metadata, || {
@@ -276,6 +301,25 @@ fn keeps_version(world: &World, state: &RenderedState) -> StepResult<()> {
          in the catalog), then create the request again",
         wanted.unwrap_or_default(),
         running.unwrap_or_default(),
+    )))
+}
+
+/// Data files of one major version are of no use to another one.
+///
+/// # Errors
+/// [`Progress::Impossible`] when the members' data is of another major version, or that is not known.
+fn keeps_major(world: &World, state: &RenderedState) -> StepResult<()> {
+    let deployed = world.postgres.require("the Postgres")?.deployed();
+    let born = deployed.map(|deployed| deployed.version.major);
+    let wanted = state.resolved.major;
+    if born == Some(wanted) {
+        return Ok(());
+    }
+    let born = born.map_or("a version that is not known".to_owned(), |born| {
+        format!("PostgreSQL {born}")
+    });
+    Err(Progress::Impossible(format!(
+        "the data is of {born}, and PostgreSQL {wanted} may not be able to read it"
     )))
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use api_types::PetSet;
 use api_types::reported::ops_request::conditions;
 
 use crate::effect::MemberEffect;
@@ -33,6 +34,21 @@ pub fn restart(
         return Ok(plan);
     }
     rollout.go_on(op, proof)
+}
+
+/// [`restart`] of the standbys. Done when none but the primary is left, the first before the others are touched.
+pub fn restart_standbys(
+    op: &Operation,
+    world: &World,
+    proof: &dyn Fn(&str, &Member) -> Result<(), String>,
+) -> StepResult {
+    children::template_is_observed(world)?;
+    let rollout = Rollout::to_revision(world)?;
+    if let Some(plan) = rollout.plan(op) {
+        return Ok(plan);
+    }
+    rollout.new_pass(proof)?;
+    Ok(rollout.next_standby().unwrap_or(Progress::Done))
 }
 
 /// Makes those Pods anew that the plan names, one at a time. Done as [`restart`] is.
@@ -80,6 +96,15 @@ pub fn restart_where(
     Rollout::new(world, is_old).go_on(op, proof)
 }
 
+/// Whether the petset operator reports that every Pod was made from the template.
+pub fn is_rolled_out(pet_set: &PetSet) -> bool {
+    let status = pet_set.status.as_ref();
+    let updated = status
+        .filter(|status| status.observed_generation == pet_set.metadata.generation)
+        .and_then(|status| status.updated_replicas);
+    updated.is_some() && updated == pet_set.spec.replicas
+}
+
 /// The revision of the PetSet's template.
 ///
 /// # Errors
@@ -113,9 +138,13 @@ impl<'a> Rollout<'a> {
     }
 
     fn go_on(&self, op: &Operation, proof: &dyn Fn(&str, &Member) -> Result<(), String>) -> StepResult {
-        self.world.all_seen()?;
-        self.world.these_pass(self.new.iter().copied(), proof)?;
+        self.new_pass(proof)?;
         Ok(self.next(op))
+    }
+
+    fn new_pass(&self, proof: &dyn Fn(&str, &Member) -> Result<(), String>) -> StepResult<()> {
+        self.world.all_seen()?;
+        Ok(self.world.these_pass(self.new.iter().copied(), proof)?)
     }
 
     fn is_leader(&self, pod: &str) -> bool {
@@ -139,8 +168,21 @@ impl<'a> Rollout<'a> {
 
     /// The next Pod, when all new ones are finished.
     fn next(&self, op: &Operation) -> Progress {
+        if let Some(standby) = self.next_standby() {
+            return standby;
+        }
+        match self.old.first() {
+            Some((leader, member)) if self.world.replicas() <= 1 => evict(leader, member),
+            Some(_) => failover::to_one_of(op, self.world, |pod| self.is_restarted(pod)),
+            None if self.world.leader().is_none() => WaitingOn::Primary.into(),
+            None => Progress::Done,
+        }
+    }
+
+    /// The next standby, if one is left.
+    fn next_standby(&self) -> Option<Progress> {
         if let Some((pod, _)) = self.old.iter().find(|(_, member)| member.terminating) {
-            return WaitingOn::PodEnd((*pod).to_owned()).into();
+            return Some(WaitingOn::PodEnd((*pod).to_owned()).into());
         }
         let mut standbys: Vec<_> = self.old.iter().filter(|(pod, _)| !self.is_leader(pod)).collect();
         // A restart may cure an unhealthy member, and helps most the one that lags most.
@@ -151,13 +193,8 @@ impl<'a> Rollout<'a> {
                 *pod,
             )
         });
-        match (standbys.first(), self.old.first()) {
-            (Some((pod, member)), _) => self.evict_if_others_serve(pod, member),
-            (None, Some((leader, member))) if self.world.replicas() <= 1 => evict(leader, member),
-            (None, Some(_)) => failover::to_one_of(op, self.world, |pod| self.is_restarted(pod)),
-            (None, None) if self.world.leader().is_none() => WaitingOn::Primary.into(),
-            (None, None) => Progress::Done,
-        }
+        let (pod, member) = standbys.first()?;
+        Some(self.evict_if_others_serve(pod, member))
     }
 
     fn is_restarted(&self, pod: &str) -> bool {

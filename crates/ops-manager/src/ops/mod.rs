@@ -7,6 +7,7 @@ pub mod reconfigure_tls;
 pub mod reconnect_standby;
 pub mod restart;
 pub mod set_raft_key_pair;
+pub mod update_version;
 pub mod vertical_scaling;
 pub mod volume_expansion;
 
@@ -23,6 +24,7 @@ pub const REQUEST_TYPES: &[&dyn RequestType] = &[
     &reconnect_standby::ReconnectStandby,
     &restart::Restart,
     &set_raft_key_pair::SetRaftKeyPair,
+    &update_version::UpdateVersion,
     &vertical_scaling::VerticalScaling,
     &volume_expansion::VolumeExpansion,
 ];

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use api_types::ops_request::STORAGE;
+use api_types::quantity::amount;
 use api_types::vocabulary::{DATA_VOLUME_BYTES, VOLUME_EXPANSION_OF};
-use blueprint::amount;
 use k8s_openapi::api::core::v1::{
     PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeClaimStatus, Pod, ResourceQuota,
 };

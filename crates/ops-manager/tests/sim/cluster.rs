@@ -1,5 +1,6 @@
 //! A small world: what provisioner, petset, cert-manager, kubelet and Patroni do, without any of them.
 
+pub mod catalog;
 mod members;
 mod others;
 mod perform;
@@ -30,10 +31,10 @@ use ops_manager::world::{
     ConfigSecret, ContainerResources, Files, Member, Members, Observed, PatroniState, Resizing, ServedLeaf,
     ServerState, TlsProbe, World,
 };
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use testkit::authority::Authority;
 
-use serde_json::Value;
 pub use volumes::Storage;
 
 use crate::objects::{build, condition_of, issue, member_tls, set_issuing};
@@ -72,6 +73,7 @@ pub(crate) struct Pod {
     restarts: i32,
     /// Stands for the template that it was made from, without resources.
     template: String,
+    image: String,
     /// Parameters in force.
     pub parameters: Settings,
     token: Option<String>,
@@ -83,6 +85,9 @@ pub(crate) struct Pod {
 pub struct Cluster {
     pub postgres: Postgres,
     pub version: PostgresVersion,
+    pub other_versions: Vec<PostgresVersion>,
+    /// No Pod starts with it.
+    pub bad_image: Option<&'static str>,
     pub config: Secret,
     last_good: Option<Secret>,
     app_binding: ObjectMeta,
@@ -187,11 +192,8 @@ impl Cluster {
             ]
             .map(text),
         );
-        let version: PostgresVersion = serde_yaml::from_str(
-            "{apiVersion: catalog.kubedb.com/v1alpha1, kind: PostgresVersion, metadata: {name: '17.12'}, spec: {version: '17.12', \
-             db: {image: postgres}, coordinator: {image: none}, exporter: {image: none}, podSecurityPolicies: {databasePolicyName: none}}}",
-        )
-        .expect("a PostgresVersion");
+        let version = catalog::postgres_version("17.12", "postgres");
+        postgres.status.get_or_insert_default().deployed = Some(catalog::deployed(&version));
         let conf = user_confs.get("pg-configuration").map(String::as_str);
         let children = build(&postgres, &version, TlsInputs::default(), None, conf);
         let dynamic = parameters::dynamic_of(&children.config_secret);
@@ -240,6 +242,8 @@ impl Cluster {
             poison: None,
             storage: Storage::default(),
             now: "2026-01-01T00:00:00Z".parse().expect("a time"),
+            other_versions: catalog::others(),
+            bad_image: None,
             postgres,
             version,
         };
@@ -266,7 +270,8 @@ impl Cluster {
         World {
             now: self.now,
             postgres: Observed::Present(self.postgres.clone()),
-            version: Observed::Present(self.version.clone()),
+            version: Observed::Present(self.version_of_spec().clone()),
+            other_versions: self.versions(),
             superuser: Observed::Present("postgres".into()),
             member_tls: Observed::Present(member_tls()),
             user_conf: self
@@ -394,6 +399,7 @@ impl Cluster {
             ssl: pod.loaded.phase != TlsPhase::Off && standby.loaded.phase != TlsPhase::Off,
         };
         ServerState {
+            version: self.version_in(&pod.image),
             files: pod.folders.files.clone(),
             configuration: LoadedConfiguration {
                 pg_hba: pod.loaded.pg_hba.clone(),

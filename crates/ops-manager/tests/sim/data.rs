@@ -21,7 +21,7 @@ fn admission(cluster: &Cluster, spec: &str) -> Admission {
 }
 
 #[test]
-fn while_a_claim_is_being_deleted_every_request_that_ends_pods_is_refused_and_names_it() {
+fn while_a_claim_is_being_deleted_requests_that_end_pods_or_change_volumes_are_refused_and_name_it() {
     let mut refused = Vec::new();
     for scenario in scenarios::all() {
         let mut cluster = (scenario.cluster)();
@@ -34,9 +34,11 @@ fn while_a_claim_is_being_deleted_every_request_that_ends_pods_is_refused_and_na
         let ends = engine::planned(&op)
             .iter()
             .any(|step| (step.ends_pods)(&op) == EndsPods::Always);
+        // The volume itself is what these change.
+        let changes_volumes = op.spec.volume_expansion.is_some();
         cluster.terminating.insert("data-pg-0");
         match admission(&cluster, &scenario.spec) {
-            Admission::Refuse(why) if ends => {
+            Admission::Refuse(why) if ends || changes_volumes => {
                 assert!(
                     why.contains("PersistentVolumeClaim data-pg-0 is being deleted"),
                     "{why}"

@@ -21,6 +21,7 @@ mod run;
 mod scenarios;
 mod slots;
 mod trouble;
+mod update_version;
 mod version;
 mod words;
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use api_types::Major;
 use api_types::ops_request::ConfigurationSettings;
 use blueprint::{is_same_value, needs_restart};
 use instance::PendingChange;
@@ -13,7 +14,7 @@ use crate::cluster::{Cluster, Pod};
 /// Parameters, or files, by name.
 pub type Settings = BTreeMap<String, String>;
 
-const MAJOR: u32 = 17;
+const MAJOR: Major = Major::new(17);
 /// What Patroni gives when nobody says anything.
 const PATRONIS: [(&str, &str); 2] = [("max_connections", "100"), ("max_worker_processes", "8")];
 /// What a standby must not have lower than its primary.

@@ -213,18 +213,27 @@ fn check_written(
     if let Some(change) = &plan.change.configuration {
         change.after.write(&mut expected);
     }
+    if let Some(change) = &plan.change.update_version {
+        change.after.to_name().write(&mut expected);
+    }
     assert_eq!(cluster.postgres.spec, expected, "{context}");
 }
 
 /// Deleted after any effect, the database is left in order: as it was, or as it was to be.
 #[test]
 fn a_request_that_is_deleted_leaves_a_database_in_order() {
+    // The spec itself, or the catalog, goes on asking for another version in these.
+    let is_held = |it: &&Scenario| ["edited", "refreshed"].iter().any(|name| it.name.ends_with(name));
     let is_undone = |it: &&Scenario| {
-        ["scale", "resize", "reconfigure", "expand"]
+        ["scale", "resize", "reconfigure", "expand", "update-version"]
             .iter()
             .any(|name| it.name.starts_with(name))
     };
-    for scenario in scenarios::all().iter().filter(is_undone) {
+    for scenario in scenarios::all()
+        .iter()
+        .filter(is_undone)
+        .filter(|it| !is_held(it))
+    {
         for after in 0..12 {
             let mut cluster = (scenario.cluster)();
             let mut run = Run::new("suite", &scenario.spec, 0);

@@ -122,10 +122,14 @@ impl Run {
 
     /// One read of this look has failed.
     fn hide_something(&mut self, world: &mut World) {
-        let hide: [fn(&mut World); 10] = [
+        let hide: [fn(&mut World); 11] = [
             |world| world.claims = Observed::Unknown("timed out".into()),
             |world| world.postgres = Observed::Unknown("timed out".into()),
             |world| world.version = Observed::Unknown("timed out".into()),
+            |world| {
+                let versions = world.other_versions.values_mut();
+                versions.for_each(|version| *version = Observed::Unknown("timed out".into()));
+            },
             |world| world.config = Observed::Unknown("timed out".into()),
             |world| world.pet_set = Observed::Unknown("timed out".into()),
             |world| world.superuser = Observed::Unknown("timed out".into()),

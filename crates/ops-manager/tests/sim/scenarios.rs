@@ -64,6 +64,7 @@ pub fn all() -> Vec<Scenario> {
     all.push(scenario("expand-1", expansion, || Cluster::new(1)));
     all.push(scenario("expand-with-tls", expansion, || crate::with_tls(3)));
     all.extend(resizes());
+    all.extend(updates());
     all.extend(reconfigurations());
     all
 }
@@ -229,6 +230,39 @@ fn tune(spec: &mut PostgresSpec, tuning: &str) {
         ..ConfigurationSettings::default()
     };
     settings.write(spec);
+}
+
+/// The members run another minor version.
+fn updates() -> Vec<Scenario> {
+    let to = |name: &str| format!("type: UpdateVersion, updateVersion: {{targetVersion: '{name}'}}");
+    let edited: fn() -> Cluster = || {
+        let mut cluster = led_by(3, "pg-1");
+        cluster.postgres.spec.version = "17.13".into();
+        cluster
+    };
+    // Another name of the image that runs.
+    let renamed: fn() -> Cluster = || {
+        let mut cluster = Cluster::new(3);
+        let mut alias = crate::cluster::catalog::postgres_version("17.4", "postgres");
+        alias.spec.version = "17.12".into();
+        cluster.other_versions.push(alias);
+        cluster
+    };
+    // The catalog has another image under the name by now.
+    let refreshed: fn() -> Cluster = || {
+        let mut cluster = Cluster::new(3);
+        cluster.version.spec.db.image = "postgres:rebuilt".into();
+        cluster
+    };
+    vec![
+        scenario("update-version", &to("17.13"), || Cluster::new(3)),
+        scenario("update-version-1", &to("17.13"), || Cluster::new(1)),
+        scenario("update-version-down", &to("17.10"), || led_by(3, "pg-2")),
+        scenario("update-version-with-tls", &to("17.13"), || crate::with_tls(3)),
+        scenario("update-version-edited", &to("17.13"), edited),
+        scenario("update-version-renamed", &to("17.4"), renamed),
+        scenario("update-version-refreshed", &to("17.12"), refreshed),
+    ]
 }
 
 /// Resources of the container `postgres` that are more than KubeDB's defaults.

@@ -7,7 +7,6 @@ use api_types::deployed::{Deployed, DeployedAuth, DeployedStorage, DeployedVersi
 use api_types::ops_request::OpsRequestType;
 use api_types::quantity::amount;
 use api_types::reported::postgres::{events, reasons};
-use api_types::running::advice;
 use api_types::vocabulary::POSTGRES_CONTAINER;
 use api_types::{PetSet, PostgresVersion};
 use blueprint::{Resolved, Storage};
@@ -85,13 +84,31 @@ pub fn difference(world: &World, version: &PostgresVersion) -> Option<(String, D
     })
 }
 
-/// The advice on a version that is held while the members run.
-pub fn advice_while_running(world: &World) -> String {
-    let back = version(world).map(|born| format!(" ({:?})", born.name));
+/// Why members that run keep their image while the spec means another one, and what becomes of that.
+pub fn held_while_running(world: &World, wanted: &Resolved, running: &str) -> String {
+    let born = version(world);
+    if let Version::Found(version) = &world.version
+        && let Some((sentence, born)) = difference(world, version)
+    {
+        return format!(
+            "{sentence}. Requests of type {} do not go to another major version yet: write version {:?} back; the members go on \
+             as they are",
+            OpsRequestType::UpdateVersion.as_str(),
+            born.name
+        );
+    }
+    let (name, image) = (&wanted.version_name, &wanted.image);
+    if born.is_some_and(|born| born.name == *name) {
+        return format!(
+            "The catalog has image {image} under version {name:?} by now, the members run {running}. Create a PostgresOpsRequest of \
+             type {} with targetVersion: {name:?}; the members go on as they are until then",
+            OpsRequestType::UpdateVersion.as_str()
+        );
+    }
     format!(
-        "{}{}; the members go on as they are",
-        advice(OpsRequestType::UpdateVersion),
-        back.unwrap_or_default()
+        "spec.version {name:?} means image {image}, the members run {running}. ops-manager makes a PostgresOpsRequest of type {} \
+         for it; if that request failed, it says why, and the members go on as they are",
+        OpsRequestType::UpdateVersion.as_str()
     )
 }
 

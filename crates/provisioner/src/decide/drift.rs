@@ -10,7 +10,7 @@ use blueprint::{Resolved, TlsPhase, database_image, recorded_phase, secret_text}
 
 use crate::child::Child;
 use crate::decide::{Refusal, deployed};
-use crate::world::{Version, World};
+use crate::world::World;
 
 /// Whether members run that go on as they are when the spec asks for others.
 pub fn may_hold(world: &World) -> bool {
@@ -60,17 +60,7 @@ fn version(world: &World, resolved: &Resolved) -> Option<Refusal> {
     if running == resolved.image {
         return None;
     }
-    let difference = match &world.version {
-        Version::Found(version) => deployed::difference(world, version).map(|(sentence, _)| sentence),
-        Version::Unknown { .. } => None,
-    };
-    let difference = difference.unwrap_or_else(|| {
-        format!(
-            "spec.version {:?} means image {}, the members run {running}",
-            resolved.version_name, resolved.image,
-        )
-    });
-    let message = format!("{difference}. {}", deployed::advice_while_running(world));
+    let message = deployed::held_while_running(world, resolved, running);
     Some(Refusal::new(reasons::UPDATE_VERSION_NEEDED, message))
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use api_types::Major;
 use api_types::names;
 use api_types::postgres::conditions as types;
 use api_types::tls::CertificateAlias;
@@ -68,7 +69,7 @@ pub fn targets(world: &World, plan: &Plan) -> Option<Targets> {
     })
 }
 
-fn major(world: &World) -> Option<u32> {
+fn major(world: &World) -> Option<Major> {
     match &world.version {
         Version::Found(version) => version.spec.major(),
         Version::Unknown { .. } => None,

@@ -6,6 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use api_types::Major;
 use blueprint::{CaBundle, TlsPhase};
 
 use crate::health::Served;
@@ -24,7 +25,7 @@ pub struct Targets {
     /// DNS name of the primary Service, as in the server certificate.
     pub service_host: String,
     /// PostgreSQL's major version, if it is known.
-    pub major: Option<u32>,
+    pub major: Option<Major>,
     /// Bytes of a member's volume; none for one that is gone with its Pod.
     pub volume_bytes: Option<u64>,
     /// How to get in.
@@ -161,7 +162,7 @@ pub(crate) mod tests {
             members: (0..3).map(member).collect(),
             replicas: 3,
             service: None,
-            major: Some(17),
+            major: Some(Major::new(17)),
             volume_bytes: Some(1 << 30),
             service_host: "pg.shop.svc".into(),
             login: Login {

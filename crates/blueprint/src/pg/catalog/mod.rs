@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use api_types::Major;
+
 /// The parameters of one major version by name, in lower case.
 pub(crate) type Table = BTreeMap<String, Parameter>;
 
@@ -58,36 +60,32 @@ pub(crate) enum Context {
     Reload,
 }
 
-const TABLES: [(u32, &str); 5] = [
-    (14, include_str!("14.tsv")),
-    (15, include_str!("15.tsv")),
-    (16, include_str!("16.tsv")),
-    (17, include_str!("17.tsv")),
-    (18, include_str!("18.tsv")),
+/// One for each major version that is supported.
+const TABLES: [(Major, &str); 5] = [
+    (Major::new(14), include_str!("14.tsv")),
+    (Major::new(15), include_str!("15.tsv")),
+    (Major::new(16), include_str!("16.tsv")),
+    (Major::new(17), include_str!("17.tsv")),
+    (Major::new(18), include_str!("18.tsv")),
 ];
 
 /// Former names that PostgreSQL still reads (`map_old_guc_names`), each with the major version from which on it does.
-const FORMER_NAMES: [(&str, &str, u32); 4] = [
-    ("sort_mem", "work_mem", 0),
-    ("vacuum_mem", "maintenance_work_mem", 0),
-    ("force_parallel_mode", "debug_parallel_query", 16),
-    ("ssl_ecdh_curve", "ssl_groups", 18),
+const FORMER_NAMES: [(&str, &str, Major); 4] = [
+    ("sort_mem", "work_mem", Major::OLDEST),
+    ("vacuum_mem", "maintenance_work_mem", Major::OLDEST),
+    ("force_parallel_mode", "debug_parallel_query", Major::new(16)),
+    ("ssl_ecdh_curve", "ssl_groups", Major::new(18)),
 ];
 
-/// Every major version that has a table.
-pub(crate) fn majors() -> impl Iterator<Item = u32> {
-    TABLES.iter().map(|(major, _)| *major)
-}
-
-/// The parameters of a major version; `None` for one that nothing is known about.
-pub(crate) fn table(major: u32) -> Option<&'static Table> {
-    static ALL: LazyLock<BTreeMap<u32, Table>> =
+/// The parameters of a major version; `None` for one that is not supported.
+pub(crate) fn table(major: Major) -> Option<&'static Table> {
+    static ALL: LazyLock<BTreeMap<Major, Table>> =
         LazyLock::new(|| TABLES.iter().map(|(major, text)| (*major, parse(text))).collect());
     ALL.get(&major)
 }
 
 /// The name that a parameter has in this major version, when it was written under a former one.
-pub(crate) fn present_name(name: &str, major: u32) -> Option<&'static str> {
+pub(crate) fn present_name(name: &str, major: Major) -> Option<&'static str> {
     FORMER_NAMES
         .iter()
         .find(|(former, _, since)| *former == name && major >= *since)
@@ -152,13 +150,13 @@ mod tests {
             let header = text.lines().next().unwrap_or_default();
             assert!(header.starts_with(&format!("# PostgreSQL {major}.")), "{header}");
         }
-        assert!(table(13).is_none());
-        assert!(majors().eq([14, 15, 16, 17, 18]));
+        assert!(table(Major::new(13)).is_none());
+        assert!(TABLES.map(|(major, _)| major).into_iter().eq(Major::supported()));
     }
 
     #[test]
     fn rows_mean_what_they_say() {
-        let table = table(17).unwrap();
+        let table = table(Major::new(17)).unwrap();
         assert_eq!(
             table["shared_buffers"].kind,
             Kind::Integer(Range {
@@ -178,11 +176,11 @@ mod tests {
 
     #[test]
     fn former_names_are_known_where_postgres_reads_them() {
-        assert_eq!(present_name("ssl_ecdh_curve", 17), None);
-        assert_eq!(present_name("ssl_ecdh_curve", 18), Some("ssl_groups"));
-        assert_eq!(present_name("work_mem", 18), None);
+        assert_eq!(present_name("ssl_ecdh_curve", Major::new(17)), None);
+        assert_eq!(present_name("ssl_ecdh_curve", Major::new(18)), Some("ssl_groups"));
+        assert_eq!(present_name("work_mem", Major::new(18)), None);
         for (_, present, since) in FORMER_NAMES {
-            for major in majors().filter(|major| *major >= since) {
+            for major in Major::supported().filter(|major| *major >= since) {
                 assert!(
                     table(major).unwrap().contains_key(present),
                     "{present} in {major}"

@@ -178,12 +178,7 @@ fn every_member_has(world: &World, resolved: &Resolved) -> Result<bool, crate::w
     let containers = states::containers(resolved);
     let mut containers = containers.iter();
     let has_all = containers.all(|(name, wanted)| container_resources(pet_set, name) == Some(wanted));
-    let updated = pet_set
-        .status
-        .as_ref()
-        .filter(|status| status.observed_generation == pet_set.metadata.generation)
-        .and_then(|status| status.updated_replicas);
-    Ok(has_all && updated.is_some() && updated == pet_set.spec.replicas)
+    Ok(has_all && rolling::is_rolled_out(pet_set))
 }
 
 /// A lower limit of memory must leave room for what the members are configured to use; a higher one is never refused.

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use api_types::names;
 use api_types::ops_request::{OpsRequestType, STORAGE, VolumePlan, VolumeSize};
+use api_types::quantity::amount;
 use api_types::running::advice;
-use blueprint::{amount, storage_of};
+use blueprint::storage_of;
 
 use super::words;
 use crate::admit::{self, Admission};

@@ -1,7 +1,7 @@
 //! What a request for larger volumes asks for, and what of it nothing acts on.
 
 use api_types::ops_request::{MODE_OFFLINE, MODE_ONLINE, PostgresOpsRequestSpec};
-use blueprint::amount;
+use api_types::quantity::amount;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 /// Fewer bytes are a mistake: `2` is two bytes, `2m` less than one.

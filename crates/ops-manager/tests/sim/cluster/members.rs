@@ -81,7 +81,7 @@ impl Cluster {
         let trust = material.authorities();
         let children = build(
             &self.postgres,
-            &self.version,
+            self.version_of_spec(),
             TlsInputs::steady(&self.postgres.spec, trust.clone(), material),
             Some(&self.pet_set),
             self.user_conf(),

@@ -27,7 +27,7 @@ impl Cluster {
         if self.world().holder().is_none() && spec > running {
             let children = build(
                 &self.postgres,
-                &self.version,
+                self.version_of_spec(),
                 TlsInputs::default(),
                 Some(&self.pet_set),
                 self.user_conf(),
@@ -91,7 +91,8 @@ impl Cluster {
             }
             let asked = pod.resources["postgres"].asked.requests.as_ref();
             let memory = asked.and_then(|asked| api_types::quantity::amount(asked.get("memory")?));
-            if memory.is_none_or(|memory| memory <= self.room) {
+            let is_pulled = self.bad_image != Some(pod.image.as_str());
+            if is_pulled && memory.is_none_or(|memory| memory <= self.room) {
                 pod.starting = pod.starting.saturating_sub(1);
             }
         }
@@ -109,6 +110,9 @@ impl Cluster {
                     resizing: None,
                     restarts: 0,
                     template: template.clone(),
+                    image: blueprint::database_image(&self.pet_set)
+                        .unwrap_or_default()
+                        .to_owned(),
                     parameters: Settings::new(),
                     token: None,
                     folders: self.files(),

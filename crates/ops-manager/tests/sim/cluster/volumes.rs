@@ -1,7 +1,8 @@
 //! The members' volumes: what a storage driver and kubelet do to them.
 
 use api_types::ops_request::STORAGE;
-use blueprint::{amount, storage_of};
+use api_types::quantity::amount;
+use blueprint::storage_of;
 use ops_manager::volumes::effect::VolumeEffect;
 use ops_manager::volumes::world::{Claim, MemberVolume, Resize, VolumesWorld};
 
