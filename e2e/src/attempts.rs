@@ -9,6 +9,8 @@ pub struct Attempts {
     pub made: usize,
     /// Those that failed, by their message.
     pub errors: BTreeMap<String, usize>,
+    /// When they failed, in seconds since the epoch of Unix.
+    pub failed_at: Vec<String>,
 }
 
 impl Attempts {
@@ -20,6 +22,7 @@ impl Attempts {
     /// Adds those of another stretch.
     pub fn add(&mut self, other: &Self) {
         self.made += other.made;
+        self.failed_at.extend(other.failed_at.iter().cloned());
         for (message, count) in &other.errors {
             *self.errors.entry(message.clone()).or_default() += count;
         }
@@ -30,7 +33,8 @@ impl Attempts {
         let mut found = Self::default();
         for line in lines.lines() {
             found.made += 1;
-            if let ["err", _, message] = line.splitn(3, ' ').collect::<Vec<_>>().as_slice() {
+            if let ["err", at, message] = line.splitn(3, ' ').collect::<Vec<_>>().as_slice() {
+                found.failed_at.push((*at).to_owned());
                 *found.errors.entry((*message).to_owned()).or_default() += 1;
             }
         }
@@ -65,5 +69,6 @@ mod tests {
         let found = Attempts::read("ok 1.0\nerr 1.1 no way in\nok 1.2\nerr 1.3 no way in\n");
         assert_eq!((found.made, found.failed()), (4, 2));
         assert_eq!(found.errors["no way in"], 2);
+        assert_eq!(found.failed_at, ["1.1", "1.3"]);
     }
 }

@@ -205,7 +205,12 @@ fn parameters_that_no_member_would_have_are_refused_by_name() {
         ),
         ("17.4", r"log_line_prefix = '%m\n'", "log_line_prefix", "one line"),
         ("17.4", r"my_app.text = 'a\012b'", "my_app.text", "one line"),
-        ("14.22", r"archive_command = 'a\nb'", "archive_command", "one line"),
+        (
+            "14.22",
+            r"archive_command = 'a\nb'",
+            "archive_command",
+            "one line",
+        ),
         (
             "17.4",
             r"application_name = 'a\0b'",

@@ -114,7 +114,7 @@ const TABLE: &[(&str, Refusal, &str, &str)] = &[
     (
         "an operation of the API that is not offered",
         Failed,
-        "{type: StorageMigration, databaseRef: {name: standalone}}",
+        "{type: StorageMigration, databaseRef: {name: standalone}, migration: {storageClassName: standard}}",
         "StorageMigration",
     ),
 ];

@@ -171,12 +171,9 @@ async fn full(namespace: &TestNamespace) -> Result<()> {
     .await?;
     fill(namespace, pod).await?;
     let is_down = || async {
-        let outcome = members::sql(
-            namespace,
-            pod,
-            "insert into kept select generate_series(1, 100000)",
-        )
-        .await;
+        // Ends a segment of WAL, until there is no room for another one.
+        let next = "select pg_logical_emit_message(false, '', ''), pg_switch_wal()";
+        let outcome = members::sql(namespace, pod, next).await;
         let down = members::sql(namespace, pod, "select 1").await.is_err();
         Ok(if down {
             Look::Found(())
