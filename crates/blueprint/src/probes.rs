@@ -4,6 +4,10 @@ use api_types::vocabulary::PATRONI_PORT_NAME;
 use k8s_openapi::api::core::v1::{HTTPGetAction, Probe};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+/// How long a standby that does not stream goes on serving reads, in seconds: none streams while the primary is replaced, which
+/// takes the lease and a little when its node is lost.
+const FAILOVER: i32 = 25;
+
 /// Ready: the leader, or a standby that streams and is not too far behind. Asked every second, because Services and
 /// restarts wait for it.
 pub(crate) fn readiness() -> Probe {
@@ -11,7 +15,7 @@ pub(crate) fn readiness() -> Probe {
         http_get: Some(get("/readiness")),
         period_seconds: Some(1),
         timeout_seconds: Some(3),
-        failure_threshold: Some(3),
+        failure_threshold: Some(FAILOVER),
         ..Probe::default()
     }
 }

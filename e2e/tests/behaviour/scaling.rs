@@ -180,7 +180,8 @@ async fn broken(namespace: &TestNamespace) -> Result<()> {
     .await?;
     let mut request = request("down-to-1", 1)?;
     request.spec.apply = Some(ApplyOption::Always);
-    request.spec.timeout = Some("30s".into());
+    // A member that is broken is not ready after the time of a failover.
+    request.spec.timeout = Some("45s".into());
     requests::create_as_is(namespace, &request).await?;
     let ended = wait::request_ended(&namespace.api(), "down-to-1", SCALED).await?;
     ensure!(
