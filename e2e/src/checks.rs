@@ -326,11 +326,18 @@ async fn tls_settings(namespace: &TestNamespace, pod: &str, mode: ClientAuthMode
     };
     // The rules are read from the file as it is now; what counts is that no TCP rule lets plaintext in.
     let query = "select distinct type || ' ' || auth_method from pg_hba_file_rules \
-                 where type <> 'local' and auth_method <> 'reject' and error is null order by 1";
+                 where type <> 'local' and user_name = '{all}' and error is null order by 1";
     let rules = members::sql(namespace, pod, query).await?;
     ensure!(
         rules == format!("hostssl {method}"),
         "pg_hba.conf lets in: {rules}"
+    );
+    let query = "select distinct type || ' ' || auth_method from pg_hba_file_rules \
+                 where 'sealwright_operator' = any (user_name) and error is null order by 1";
+    let rules = members::sql(namespace, pod, query).await?;
+    ensure!(
+        rules == "host reject\nhostssl scram-sha-256",
+        "pg_hba.conf lets the operators in: {rules}"
     );
     let listing = ["sh", "-c", "cd /tls/certs && ls -d */*"];
     let files = shell::output_of(&namespace.pods(), pod, POSTGRES_CONTAINER, &listing).await?;

@@ -124,6 +124,11 @@ pub async fn log(namespace: &TestNamespace, pod: &str, container: &str) -> Resul
 
 /// Runs SQL in a member over its Unix socket, where the superuser needs no password; rows as lines, columns by `|`.
 pub async fn sql(namespace: &TestNamespace, pod: &str, statement: &str) -> Result<String> {
+    sql_as(namespace, pod, "postgres", statement).await
+}
+
+/// As [`sql`], as another role.
+pub async fn sql_as(namespace: &TestNamespace, pod: &str, role: &str, statement: &str) -> Result<String> {
     let command = [
         "psql",
         "-XAtq",
@@ -131,8 +136,10 @@ pub async fn sql(namespace: &TestNamespace, pod: &str, statement: &str) -> Resul
         "ON_ERROR_STOP=1",
         "-h",
         "/var/run/postgresql",
-        "-U",
+        "-d",
         "postgres",
+        "-U",
+        role,
         "-c",
     ];
     let command = [command.as_slice(), &[statement]].concat();

@@ -45,6 +45,11 @@ impl Major {
         self.0 >= 18
     }
 
+    /// Whether it has `reserved_connections`, and the predefined role for them (PostgreSQL 16, "Predefined Roles").
+    pub const fn has_reserved_connections(self) -> bool {
+        self.0 >= 16
+    }
+
     /// Whether it has triggers that run at a login, and `event_triggers` to leave them out (release notes of 17).
     pub const fn has_login_triggers(self) -> bool {
         self.0 >= 17

@@ -38,6 +38,11 @@ pub fn auth_in_force(db: &str) -> String {
     with_suffix(db, "auth-in-force")
 }
 
+/// The Secret with the credentials between which a rotation changes, until it ends: `<db>-auth-rotation`.
+pub fn auth_rotation(db: &str) -> String {
+    with_suffix(db, "auth-rotation")
+}
+
 /// Name of the replication slot that Patroni gives to a member (Patroni, `slot_name_from_member_name`).
 pub fn replication_slot(pod: &str) -> String {
     pod.to_lowercase().replace(['-', '.'], "_")

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::postgres::LocalRef;
 use crate::rules;
 
+pub use crate::ops_auth::*;
 pub use crate::ops_configuration::*;
 pub use crate::ops_plan::*;
 pub use crate::ops_resources::*;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::PostgresOpsRequest;
 use crate::condition::Condition;
+use crate::ops_auth::AuthPlan;
 use crate::ops_configuration::ConfigurationPlan;
 use crate::ops_failover::FailoverPlan;
 use crate::ops_plan::OperationPlan;
@@ -162,6 +163,9 @@ pub struct PlannedChange {
     /// For `UpdateVersion`: the PostgreSQL that members run, before and after.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub update_version: Option<VersionPlan>,
+    /// For `RotateAuth`: where the superuser's credentials are named, before and after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotate_auth: Option<AuthPlan>,
 }
 
 /// What a `HorizontalScaling` changes, fixed when it begins. Not part of KubeDB's API.

@@ -244,6 +244,16 @@ pub enum StandbyMode {
     Warm,
 }
 
+impl AuthSecret {
+    /// The Secret of this name.
+    pub fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            ..Self::default()
+        }
+    }
+}
+
 /// Secret with the superuser's credentials.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]

@@ -5,12 +5,13 @@ use crate::ops_request::OpsRequestType;
 use crate::reported::postgres::reasons;
 
 /// The types of requests that the ops-manager carries out.
-pub const CARRIED_OUT: [OpsRequestType; 8] = [
+pub const CARRIED_OUT: [OpsRequestType; 9] = [
     OpsRequestType::HorizontalScaling,
     OpsRequestType::Restart,
     OpsRequestType::Reconfigure,
     OpsRequestType::ReconfigureTLS,
     OpsRequestType::ReconnectStandby,
+    OpsRequestType::RotateAuth,
     OpsRequestType::UpdateVersion,
     OpsRequestType::VerticalScaling,
     OpsRequestType::VolumeExpansion,
@@ -85,6 +86,7 @@ const BY_RELOAD: &str =
 const BY_PATRONI: &str = "Patroni gets it within a minute and follows; nothing is restarted";
 const CERTIFICATE: &str =
     "cert-manager issues again, and the members take the certificate as they take a renewal";
+const ROTATION: &str = "it counts for when the next `RotateAuth` is requested";
 const NEXT_CHECK: &str = "from the next check on";
 const ON_DELETION: &str = "it counts when the Postgres is deleted";
 
@@ -98,11 +100,11 @@ pub const ROWS: [Row; 52] = [
         reasons::ROTATE_AUTH_NEEDED,
         OpsRequestType::RotateAuth,
     ),
-    unused("authSecret.activeFrom"),
+    applied("authSecret.activeFrom", ROTATION),
     unused("authSecret.apiGroup"),
     applied("authSecret.externallyManaged", ON_DELETION),
     unused("authSecret.kind"),
-    unused("authSecret.rotateAfter"),
+    applied("authSecret.rotateAfter", ROTATION),
     unused("authSecret.secretStoreName"),
     unused("autoOps"),
     held(
@@ -225,6 +227,6 @@ mod tests {
     #[test]
     fn advice_names_a_request_that_there_is() {
         assert!(advice(OpsRequestType::Restart).starts_with("Create"));
-        assert!(advice(OpsRequestType::RotateAuth).starts_with("Write the old value back"));
+        assert!(advice(OpsRequestType::StorageMigration).starts_with("Write the old value back"));
     }
 }

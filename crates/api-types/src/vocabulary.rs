@@ -58,9 +58,6 @@ pub const PATRONI_STATUS: &str = "status";
 pub const HANG: &str = "ops.sealwright.dev/hang";
 /// Annotation on a Pod of a PetSet: name of the PlacementPolicy that it was placed by; empty when there was none.
 pub const PLACEMENT_POLICY: &str = "apps.k8s.appscode.com/placement-policy";
-/// Annotation on a PetSet, copied to each Pod when it is made: what the Pod reads at its start and has no other trace of, as JSON
-/// `{"<field of the Postgres>": "<hash>"}`.
-pub const BORN_WITH: &str = "ops.sealwright.dev/born-with";
 /// Annotation on a member's volume claim: the PostgreSQL whose data is on the volume, as JSON
 /// (`api_types::deployed::DeployedVersion`). It outlives the Postgres together with the data.
 pub const DEPLOYED_VERSION: &str = "ops.sealwright.dev/deployed-version";
@@ -130,6 +127,12 @@ pub const PATRONI_YML: &str = "patroni.yml";
 pub const USER_CONF: &str = "user.conf";
 /// Key of the config Secret: parameters given inline in the spec.
 pub const INLINE_CONF: &str = "inline.conf";
+/// Key of the config Secret: psql script that makes the roles of ours.
+pub const ROLES_SQL: &str = "roles.sql";
+/// Key of the config Secret: runs [`ROLES_SQL`].
+pub const ROLES_SH: &str = "roles.sh";
+/// Key of the config Secret: what Patroni runs as `initdb`.
+pub const INITDB: &str = "initdb";
 /// Key of the config Secret: PEM bundle of the CAs that members trust.
 pub const TRUST_CRT: &str = "trust.crt";
 

@@ -25,6 +25,8 @@ const MODE: &str = "0640";
 /// Mode of private keys that PostgreSQL and libpq read: of a file that their own user owns, they take no other mode
 /// than this (manual, "Secure TCP/IP Connections with SSL").
 const KEY_MODE: &str = "0600";
+/// Mode of what Patroni runs.
+const PROGRAM_MODE: &str = "0750";
 
 /// The container with the user's changes to it. `user` is the one that PostgreSQL runs as: keys belong to it.
 pub(crate) fn container(resolved: &Resolved, user: i64) -> Container {
@@ -98,13 +100,16 @@ fn files() -> Vec<String> {
     }
     let members = MEMBER_KEYS.into_iter().zip(MEMBER_FILES).zip([MODE, KEY_MODE]);
     arguments.extend(members.map(|((key, name), mode)| file(key, paths::MEMBERS_MOUNT, name, mode)));
-    for key in [
-        words::TRUST_CRT,
-        words::USER_CONF,
-        words::INLINE_CONF,
-        words::PATRONI_YML,
+    for (key, mode) in [
+        (words::TRUST_CRT, MODE),
+        (words::USER_CONF, MODE),
+        (words::INLINE_CONF, MODE),
+        (words::ROLES_SQL, MODE),
+        (words::ROLES_SH, MODE),
+        (words::INITDB, PROGRAM_MODE),
+        (words::PATRONI_YML, MODE),
     ] {
-        arguments.push(file(key, words::CONFIG_MOUNT, key, MODE));
+        arguments.push(file(key, words::CONFIG_MOUNT, key, mode));
     }
     arguments
 }

@@ -1,4 +1,4 @@
-//! The config Secret: everything the members are told but passwords, and the certificates that they are given.
+//! The config Secret: everything the members are told but the user's passwords, and the certificates that they are given.
 //!
 //! It is one object, so that a configuration and the files that it names change together.
 
@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::material::Material;
 use crate::members_tls::MemberTls;
-use crate::pg::patroni;
+use crate::pg::{patroni, roles};
 use crate::resolved::Resolved;
 use crate::tls::TlsPhase;
 use crate::{hash, labels};
@@ -39,6 +39,18 @@ pub fn recorded_phase(meta: &ObjectMeta) -> Option<TlsPhase> {
     meta.annotations.as_ref()?.get(TLS_PHASE)?.parse().ok()
 }
 
+/// What makes the roles of ours in the database.
+fn roles(resolved: &Resolved) -> Vec<(String, ByteString)> {
+    let script = resolved.member_tls.as_ref();
+    let script = script.map(|members| roles::script(&members.roles, resolved.major));
+    let entry = |key: &str, text: &str| (key.to_owned(), ByteString(text.as_bytes().to_vec()));
+    vec![
+        entry(words::ROLES_SQL, script.as_deref().unwrap_or_default()),
+        entry(words::ROLES_SH, roles::CALLBACK),
+        entry(words::INITDB, roles::INITDB),
+    ]
+}
+
 /// A Secret and no ConfigMap, because users write what they like into their configuration.
 pub(crate) fn secret(resolved: &Resolved) -> Secret {
     let mut metadata = labels::child(resolved, resolved.config_secret_name());
@@ -57,6 +69,7 @@ pub(crate) fn secret(resolved: &Resolved) -> Secret {
         ),
         entry(words::TRUST_CRT, resolved.tls.trust.to_pem()),
     ]);
+    data.extend(roles(resolved));
     data.extend(resolved.tls.material.entries());
     data.extend(resolved.member_tls.iter().flat_map(MemberTls::entries));
     Secret {

@@ -1,6 +1,7 @@
 //! The containers of a member: `postgres`, which runs Patroni, the metrics exporter, and the user's own.
 
 use api_types::PetSet;
+use api_types::roles::MONITOR;
 use api_types::vocabulary as words;
 use k8s_openapi::api::core::v1::{
     Capabilities, Container, ContainerPort, EnvVar, EnvVarSource, ObjectFieldSelector, ResourceRequirements,
@@ -69,7 +70,7 @@ pub(crate) fn exporter(resolved: &Resolved) -> Option<Container> {
         name: words::EXPORTER_CONTAINER.to_owned(),
         image: Some(resolved.exporter_image.clone()),
         args: Some(exporter_arguments(monitor)),
-        env: Some(exporter_environment(resolved, monitor)),
+        env: Some(exporter_environment(monitor)),
         ports: Some(vec![port(EXPORTER_PORT_NAME, monitor.port)]),
         resources: Some(resources_of_exporter(resolved, monitor)),
         security_context: Some(overlay(
@@ -206,12 +207,13 @@ pub fn reserved_variable(name: &str) -> bool {
     OURS.contains(&name) || name.starts_with("PATRONI_")
 }
 
-/// What differs between members, and the credentials that open the database: the auth Secret may have been edited since. Nothing here changes with TLS.
+/// What differs between members, and the user's credentials, with which a new cluster is made: the auth Secret may have been edited
+/// since. Nothing here changes with TLS.
 fn environment(resolved: &Resolved) -> Vec<EnvVar> {
     let host = format!("$(POD_NAME).{}", resolved.governing_domain());
     let secret = resolved.auth_in_force_name();
     let secret = secret.as_str();
-    let mut variables = vec![
+    vec![
         field("POD_NAME", "metadata.name"),
         field("POD_NAMESPACE", "metadata.namespace"),
         field("POD_IP", "status.podIP"),
@@ -233,13 +235,7 @@ fn environment(resolved: &Resolved) -> Vec<EnvVar> {
             "PATRONI_RESTAPI_CONNECT_ADDRESS",
             &format!("{host}:{}", words::PATRONI_PORT),
         ),
-    ];
-    // Replication uses the superuser too: with the method `cert`, the one client certificate names it.
-    for user in ["SUPERUSER", "REPLICATION"] {
-        variables.push(from_secret(&format!("PATRONI_{user}_USERNAME"), secret, USERNAME));
-        variables.push(from_secret(&format!("PATRONI_{user}_PASSWORD"), secret, PASSWORD));
-    }
-    variables
+    ]
 }
 
 /// Where the exporter answers, then the user's arguments. It knows no variables for these two.
@@ -252,13 +248,12 @@ fn exporter_arguments(monitor: &Monitor) -> Vec<String> {
     arguments
 }
 
-fn exporter_environment(resolved: &Resolved, monitor: &Monitor) -> Vec<EnvVar> {
+fn exporter_environment(monitor: &Monitor) -> Vec<EnvVar> {
     let dsn = format!(
-        "user=$(POSTGRES_USER) host={} dbname=postgres sslmode=disable",
+        "user={MONITOR} host={} dbname=postgres sslmode=disable",
         paths::SOCKET_DIR
     );
     let mut variables = vec![
-        from_secret("POSTGRES_USER", &resolved.auth_in_force_name(), USERNAME),
         // The Unix socket asks for no password and knows no TLS, so nothing here changes with TLS.
         value("DATA_SOURCE_NAME", &dsn),
     ];

@@ -74,6 +74,11 @@ pub enum CredentialFault {
     /// Longer than [`LONGEST_NAME`].
     #[error("key username has more than 63 characters; write a shorter name")]
     NameTooLong,
+    /// A role of ours.
+    #[error(
+        "key username has a name that roles of the members' own have (sealwright, and what begins with sealwright_); write another name"
+    )]
+    RoleOfOurs,
     /// Reserved by PostgreSQL.
     #[error(
         "key username has a name that PostgreSQL reserves (none, public, and what begins with pg_); write another name"
@@ -144,6 +149,9 @@ fn check_name(name: &str) -> Result<(), CredentialFault> {
     }
     if RESERVED_NAMES.contains(&name) || name.starts_with("pg_") {
         return Err(CredentialFault::ReservedName);
+    }
+    if api_types::roles::is_reserved(name) {
+        return Err(CredentialFault::RoleOfOurs);
     }
     let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let is_allowed = |c: char| is_plain(c) || ".@+-".contains(c);

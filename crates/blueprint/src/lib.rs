@@ -23,6 +23,7 @@ pub mod paths;
 pub mod pg;
 pub mod resolve;
 pub mod resolved;
+mod roles;
 pub mod tls;
 
 mod containers;
@@ -74,6 +75,7 @@ pub use resolve::{
     storage_of,
 };
 pub use resolved::{Resolved, ResolvedCertificate, Storage};
+pub use roles::{MemberRoles, RoleLogin, Roles};
 pub use services::postgres_port;
 pub use tls::{TlsInputs, TlsPhase};
 pub use volumes::{RESERVED_NAMES, RESERVED_PATHS};

@@ -1,5 +1,5 @@
-//! TLS between members and operators on Patroni's REST API: an internal CA for each database, and what it issued. It has nothing
-//! to do with `spec.tls`, which is for the database port.
+//! What members and operators show each other: certificates of an internal CA for each database, on Patroni's REST API, and
+//! passwords of roles of ours, on the database port. It has nothing to do with `spec.tls` and `spec.authSecret`, which are the user's.
 //!
 //! The keys of the CA and of the operators are in a Secret that no Pod mounts. What members need is copied into the config Secret,
 //! and reaches them as their other files do.
@@ -13,11 +13,15 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::material::{leaf_fingerprint, secret_text};
+use crate::roles::{MemberRoles, Roles};
 use crate::{hash, labels};
 
 /// Keys of the Secret: the CAs that are trusted, the one that signs first; its private key; the members' identity; the
-/// operators' identity.
-const KEYS: [&str; 4] = ["ca.crt", "ca.key", "member.pem", "operator.pem"];
+/// operators' identity; the roles' passwords, JSON.
+const KEYS: [&str; 5] = ["ca.crt", "ca.key", "member.pem", "operator.pem", "roles.json"];
+
+/// Key of the config Secret: the roles' passwords that members have, JSON. No file of a member.
+const MEMBER_ROLES: &str = "member-roles.json";
 
 /// Keys of the config Secret: the CAs that are trusted, and the members' identity.
 pub(crate) const MEMBER_KEYS: [&str; 2] = ["members-ca.crt", "member.pem"];
@@ -33,6 +37,8 @@ pub struct MemberTls {
     /// A certificate and its private key in one PEM text: Patroni reads both from one file, so a renewal never shows it a
     /// certificate with the key of another one. It is for servers and for clients, since members call each other.
     pub identity: String,
+    /// What they know of the roles of ours.
+    pub roles: MemberRoles,
 }
 
 impl MemberTls {
@@ -42,6 +48,7 @@ impl MemberTls {
         Some(Self {
             ca: ca?,
             identity: identity?,
+            roles: MemberRoles::from_text(&text(secret, MEMBER_ROLES)?)?,
         })
     }
 
@@ -51,9 +58,13 @@ impl MemberTls {
     }
 
     /// Entries of the config Secret.
-    pub(crate) fn entries(&self) -> [(String, ByteString); 2] {
+    pub(crate) fn entries(&self) -> [(String, ByteString); 3] {
         let [ca, identity] = MEMBER_KEYS;
-        [entry(ca, &self.ca), entry(identity, &self.identity)]
+        [
+            entry(ca, &self.ca),
+            entry(identity, &self.identity),
+            entry(MEMBER_ROLES, &self.roles.to_text()),
+        ]
     }
 }
 
@@ -74,17 +85,20 @@ pub struct MembersTls {
     pub member: String,
     /// Certificate and private key of the operators.
     pub operator: String,
+    /// The passwords of the roles of ours.
+    pub roles: Roles,
 }
 
 impl MembersTls {
     /// What the Secret holds; `None` when a part is missing or is no text.
     pub fn of_secret(secret: &Secret) -> Option<Self> {
-        let [ca, ca_key, member, operator] = KEYS.map(|key| text(secret, key));
+        let [ca, ca_key, member, operator, roles] = KEYS.map(|key| text(secret, key));
         Some(Self {
             ca: ca?,
             ca_key: ca_key?,
             member: member?,
             operator: operator?,
+            roles: serde_json::from_str(&roles?).ok()?,
         })
     }
 
@@ -93,6 +107,7 @@ impl MembersTls {
         MemberTls {
             ca: self.ca.clone(),
             identity: self.member.clone(),
+            roles: self.roles.of_member(),
         }
     }
 
@@ -102,7 +117,8 @@ impl MembersTls {
         let db = meta.name.clone().unwrap_or_default();
         let uid = meta.uid.clone().unwrap_or_default();
         let user_labels = meta.labels.clone().unwrap_or_default();
-        let texts = [&self.ca, &self.ca_key, &self.member, &self.operator];
+        let roles = serde_json::to_string(&self.roles).unwrap_or_default();
+        let texts = [&self.ca, &self.ca_key, &self.member, &self.operator, &roles];
         let data: BTreeMap<_, _> = KEYS
             .iter()
             .zip(texts)
@@ -152,6 +168,7 @@ mod tests {
             ca_key: "very secret".into(),
             member: "secret too".into(),
             operator: "no less secret".into(),
+            roles: Roles::sample(),
         }
     }
 
@@ -171,7 +188,8 @@ mod tests {
     fn members_get_neither_the_key_of_the_ca_nor_that_of_the_operators() {
         let entries = all().of_member().entries();
         let texts = entries.map(|(_, text)| String::from_utf8(text.0).expect("text"));
-        assert_eq!(texts, ["the CA", "secret too"]);
+        assert_eq!(texts[..2], ["the CA", "secret too"]);
+        assert!(!texts[2].contains("operators secret"), "{}", texts[2]);
     }
 
     #[test]

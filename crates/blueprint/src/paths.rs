@@ -32,6 +32,12 @@ pub const CONFIG_SECRET_MOUNT: &str = "/run/config-secret";
 pub const TRUST: &str = "/etc/config/trust.crt";
 /// Patroni's local configuration.
 pub const PATRONI_YML: &str = "/etc/config/patroni.yml";
+/// Makes the roles of ours in the database.
+pub const ROLES_SQL: &str = "/etc/config/roles.sql";
+/// Has it run where PostgreSQL takes writes.
+pub const ROLES_SH: &str = "/etc/config/roles.sh";
+/// Makes a new cluster, with the first roles.
+pub const INITDB: &str = "/etc/config/initdb";
 /// Folder of the Unix socket, on an `emptyDir`.
 pub const SOCKET_DIR: &str = "/var/run/postgresql";
 /// Password file that Patroni writes for libpq.

@@ -6,7 +6,6 @@ use api_types::PetSet;
 use api_types::names;
 use api_types::ops_request::TlsSettings;
 use api_types::petset::{PetSetSpec, PetSetUpdateStrategy, PodManagementPolicy, UpdateStrategyType};
-use api_types::vocabulary::BORN_WITH;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 
 use crate::deployment_tools::inheritable_annotations;
@@ -26,18 +25,7 @@ fn annotations(resolved: &Resolved) -> BTreeMap<String, String> {
     let mut all = inheritable_annotations(&resolved.pod.controller.annotations);
     let settings = serde_json::to_string(&resolved.tls_settings).unwrap_or_default();
     all.insert(TLS_SETTINGS.to_owned(), settings);
-    let born_with = serde_json::to_string(&born_with(resolved)).unwrap_or_default();
-    all.insert(BORN_WITH.to_owned(), born_with);
     all
-}
-
-/// What members read when they start, by the field of the Postgres: their template does not tell that it was edited since.
-fn born_with(resolved: &Resolved) -> BTreeMap<&'static str, String> {
-    let credentials = resolved.credentials_revision.map(|it| it.to_string());
-    credentials
-        .into_iter()
-        .map(|revision| ("spec.authSecret", revision))
-        .collect()
 }
 
 pub(crate) fn pet_set(resolved: &Resolved) -> PetSet {

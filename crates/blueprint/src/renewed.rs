@@ -98,6 +98,7 @@ mod tests {
         let members = MemberTls {
             ca: "the CA".into(),
             identity: "renewed".into(),
+            roles: crate::roles::Roles::sample().of_member(),
         };
         let renew = |live: &Secret| renewed_config(live, Some((&trust, &material)), Some(&members));
         let once = renew(&live());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use api_types::Major;
+use api_types::{Major, roles};
 use tokio_postgres::{Config, error::SqlState};
 
 use crate::session::{Login, SqlError};
@@ -25,7 +25,7 @@ impl Attempt {
     pub fn first(login: &Login) -> Self {
         Self {
             database: login.database.clone(),
-            as_superuser: true,
+            as_superuser: !roles::is_reserved(&login.user),
             refused: None,
         }
     }

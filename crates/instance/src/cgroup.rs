@@ -88,6 +88,14 @@ mod tests {
     }
 
     #[test]
+    fn members_show_these_files() {
+        let functions = include_str!("../../blueprint/src/pg/functions.sql");
+        for file in FILES {
+            assert!(functions.contains(&format!("'{file}'")), "{file}");
+        }
+    }
+
+    #[test]
     fn both_versions_of_control_groups_are_read() {
         let limited = Cgroup {
             memory_limit: Some(1 << 30),

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use api_types::Major;
+use api_types::{Major, roles};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -96,7 +96,7 @@ pub enum SqlError {
         message: String,
     },
     /// The role's name or password is wrong.
-    #[error("the server refused the login of {user}: {message}; look at the auth Secret and at pg_hba.conf")]
+    #[error("the server refused the login of {user}: {message}; {}", advice(user))]
     Login {
         /// The role.
         user: String,
@@ -147,6 +147,22 @@ impl SqlError {
         }
     }
 
+    /// Whether the server refused the password, or would not say that it was another thing.
+    pub fn is_wrong_password(&self) -> bool {
+        matches!(self, Self::Login { message, .. } if message.contains("password authentication failed"))
+    }
+
+    /// Whether a role of ours, or a function of its schema, is missing or was changed.
+    pub fn is_about_our_roles(&self) -> bool {
+        match self {
+            Self::Login { user, .. } => roles::is_reserved(user),
+            // Of the role's own limit PostgreSQL says whose it is.
+            Self::TooMany(words) => words.contains(&format!("\"{}\"", roles::OPERATOR)),
+            Self::Failed { source, .. } => source.code().is_some_and(|code| OURS_MISSING.contains(code)),
+            _ => false,
+        }
+    }
+
     /// PostgreSQL's code, where it is not sorted yet.
     pub(crate) fn code(&self) -> Option<&SqlState> {
         match self {
@@ -162,6 +178,21 @@ pub(crate) const LOGIN: &str = "the login";
 /// Classes of SQLSTATE with which a running server refuses one login and not every other: the role, the database, a setting
 /// of them, a library that they load, or a trigger (PostgreSQL manual, Appendix A).
 const REFUSALS: [&str; 7] = ["28", "3D", "42", "55", "58", "22", "P0"];
+
+/// How PostgreSQL says that a function of ours, its schema or a right to it is missing.
+const OURS_MISSING: [SqlState; 3] = [
+    SqlState::UNDEFINED_FUNCTION,
+    SqlState::INVALID_SCHEMA_NAME,
+    SqlState::INSUFFICIENT_PRIVILEGE,
+];
+
+fn advice(user: &str) -> &'static str {
+    if roles::is_reserved(user) {
+        "the provisioner has the members make their own roles again"
+    } else {
+        "look at the auth Secret and at pg_hba.conf"
+    }
+}
 
 /// An open session; each question has the deadline given at the beginning. Dropping it ends it.
 #[derive(Debug)]

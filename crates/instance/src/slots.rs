@@ -116,8 +116,6 @@ const SLOTS: &str = "SELECT slot_name::text, slot_type = 'logical', database::te
     coalesce(pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
         ELSE pg_current_wal_lsn() END, restart_lsn), 0)::int8
     FROM pg_replication_slots slot";
-const MAKE: &str = "SELECT pg_create_physical_replication_slot($1::text::name, true)
-    WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = $1::text::name)";
-const ADVANCE: &str = "SELECT pg_replication_slot_advance($1::text::name, $2::text::pg_lsn)";
-const DROP: &str = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
-    WHERE NOT active AND slot_name::text = any($1)";
+const MAKE: &str = "SELECT sealwright.make_slot($1)";
+const ADVANCE: &str = "SELECT sealwright.advance_slot($1, $2::text::pg_lsn)";
+const DROP: &str = "SELECT sealwright.drop_slots($1)";

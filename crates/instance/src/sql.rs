@@ -1,8 +1,12 @@
-//! What a member is asked in SQL. Every name is written with its schema; the sessions' search path is `pg_catalog` only.
+//! What a member is asked in SQL. Every name is written with its schema; the sessions' search path is `pg_catalog` only. What
+//! predefined roles do not give, functions of the operators' schema do (`blueprint/src/pg/functions.sql`).
 
 use std::collections::BTreeMap;
 
-use tokio_postgres::{Row, types::FromSql};
+use tokio_postgres::{
+    Row,
+    types::{FromSql, ToSql},
+};
 
 use crate::session::{Session, SqlError};
 
@@ -234,8 +238,8 @@ impl Session {
         })
     }
 
-    /// The contents of these files as the server's user may read them; `None` for one that there is not. For public files
-    /// only.
+    /// The contents of these files of a member; `None` for one that there is not, or that is not for the operators. Of
+    /// `patroni.yml`, which has passwords in it, the SHA-256.
     ///
     /// # Errors
     /// [`SqlError`].
@@ -243,6 +247,37 @@ impl Session {
         let doing = "reading files";
         let rows = self.ask(doing, self.client.query(FILES, &[&paths])).await?;
         rows.iter().map(|row| self.field(doing, row, 0)).collect()
+    }
+
+    /// A digest of the roles of ours, which changes with each of them.
+    ///
+    /// # Errors
+    /// [`SqlError`].
+    pub async fn roles(&self) -> Result<String, SqlError> {
+        self.value("reading the operators' roles", "SELECT sealwright.roles()")
+            .await
+    }
+
+    /// As what PostgreSQL keeps the password of a role of the user's; none when it has none, or there is no such role.
+    ///
+    /// # Errors
+    /// [`SqlError`].
+    pub async fn verifier(&self, role: &str) -> Result<Option<String>, SqlError> {
+        let doing = "reading a role's verifier";
+        let query = "SELECT sealwright.verifier($1)";
+        let row = self.ask(doing, self.client.query_one(query, &[&role])).await?;
+        self.field(doing, &row, 0)
+    }
+
+    /// Gives a role of the user's another password, by its verifier. Sessions of the role go on. Only on a primary.
+    ///
+    /// # Errors
+    /// [`SqlError`].
+    pub async fn set_verifier(&self, role: &str, verifier: &str) -> Result<(), SqlError> {
+        let query = "SELECT sealwright.set_verifier($1, $2)::text";
+        let values: [&(dyn ToSql + Sync); 2] = [&role, &verifier];
+        let set = self.client.query_one(query, &values);
+        self.ask("setting a role's verifier", set).await.map(drop)
     }
 
     /// The content of `ssl_ca_file`, if the server has read its configuration since that file changed
@@ -335,7 +370,7 @@ impl Session {
     /// [`SqlError`].
     pub async fn reload(&self) -> Result<(), SqlError> {
         let doing = "the reload";
-        let signalled: bool = self.value(doing, "SELECT pg_catalog.pg_reload_conf()").await?;
+        let signalled: bool = self.value(doing, "SELECT sealwright.reload()").await?;
         if signalled {
             Ok(())
         } else {
@@ -388,10 +423,8 @@ const LAG: &str = "SELECT
 const WAL_RECEIVER: &str = "SELECT status, coalesce(sender_host, ''), coalesce(sender_port, 0), received_tli
     FROM pg_catalog.pg_stat_wal_receiver WHERE status IS NOT NULL";
 
-const CONFIGURATION: &str = "SELECT
-        pg_catalog.pg_read_file('pg_hba.conf', 0, 1048576, true),
-        pg_catalog.pg_conf_load_time() >= (pg_catalog.pg_stat_file('pg_hba.conf', true)).modification,
-        pg_catalog.current_setting('primary_conninfo', true)";
+const CONFIGURATION: &str = "SELECT c.pg_hba, c.is_read, pg_catalog.current_setting('primary_conninfo', true)
+    FROM sealwright.configuration() AS c";
 
 /// What a session or a role sets for itself says nothing about the configuration.
 const PARAMETERS: &str =
@@ -401,13 +434,9 @@ const PARAMETERS: &str =
     WHERE s.pending_restart OR s.source IN ('configuration file', 'command line', 'override')
     UNION ALL SELECT $1::pg_catalog.text, pg_catalog.current_setting($1::pg_catalog.text, true), false, false";
 
-const LOADED_AUTHORITIES: &str = "SELECT CASE
-        WHEN pg_catalog.pg_conf_load_time() >= (pg_catalog.pg_stat_file(path, true)).modification + interval '1 second'
-        THEN pg_catalog.pg_read_binary_file(path, 0, 1048576, true) END
-    FROM (SELECT nullif(pg_catalog.current_setting('ssl_ca_file'), '') AS path) AS setting";
+const LOADED_AUTHORITIES: &str = "SELECT sealwright.loaded_authorities()";
 
-const FILES: &str = "SELECT pg_catalog.pg_read_binary_file(f.path, 0, 1048576, true)
-    FROM pg_catalog.unnest($1::pg_catalog.text[]) WITH ORDINALITY AS f (path, number) ORDER BY f.number";
+const FILES: &str = "SELECT f FROM sealwright.files($1) AS f";
 
 const APPLICATION_SESSIONS: &str = "SELECT
         count(*) FILTER (WHERE s.ssl), count(*) FILTER (WHERE NOT s.ssl)
@@ -415,11 +444,7 @@ const APPLICATION_SESSIONS: &str = "SELECT
     WHERE a.client_addr IS NOT NULL AND a.pid <> pg_catalog.pg_backend_pid()
         AND a.backend_type = 'client backend' AND NOT pg_catalog.starts_with(a.application_name, $1)";
 
-const END_APPLICATION_SESSIONS: &str = "SELECT
-        count(*) FILTER (WHERE pg_catalog.pg_terminate_backend(a.pid))
-    FROM pg_catalog.pg_stat_activity a JOIN pg_catalog.pg_stat_ssl s USING (pid)
-    WHERE a.client_addr IS NOT NULL AND a.pid <> pg_catalog.pg_backend_pid() AND s.ssl = $2
-        AND a.backend_type = 'client backend' AND NOT pg_catalog.starts_with(a.application_name, $1)";
+const END_APPLICATION_SESSIONS: &str = "SELECT sealwright.end_application_sessions($1, $2)";
 
 /// Local connections have no `client_addr`; background processes no row in `pg_stat_ssl`.
 const SSL_SESSIONS: &str = "SELECT

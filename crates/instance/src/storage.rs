@@ -96,9 +96,7 @@ fn begin_of_segment(name: &str, segment: u64) -> Option<Lsn> {
     Some((part(8)? << 32) + part(16)? * segment)
 }
 
-const DATA: &str = "SELECT ((SELECT coalesce(sum(pg_tablespace_size(oid)), 0) FROM pg_tablespace)
-    + coalesce(CASE WHEN (pg_stat_file(current_setting('log_directory'), true)).isdir
-        THEN (SELECT sum(size) FROM pg_ls_logdir()) END, 0))::int8";
+const DATA: &str = "SELECT sealwright.data_bytes()";
 
 const WAL: &str = "SELECT
     (SELECT coalesce(sum(size), 0) FROM pg_ls_waldir())::int8,
@@ -112,7 +110,7 @@ const WAL: &str = "SELECT
     CASE WHEN current_setting('archive_mode') = 'off' THEN 0 ELSE
         (SELECT count(*) FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready') END::int8,
     timeline.id::int8,
-    pg_read_file(format('pg_wal/%s.history', upper(lpad(to_hex(timeline.id), 8, '0'))), 0, 1048576, true)
+    sealwright.history(timeline.id)
     FROM (SELECT CASE WHEN pg_is_in_recovery() THEN greatest(
             (SELECT received_tli FROM pg_stat_wal_receiver),
             (SELECT min_recovery_end_timeline FROM pg_control_recovery()),

@@ -9,7 +9,9 @@ use api_types::tls::{ClientAuthMode, SslMode};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use changes::{ExpandArgs, FailoverArgs, ReconfigureArgs, ResizeArgs, ScaleArgs, UpgradeArgs};
+pub use changes::{
+    ExpandArgs, FailoverArgs, ReconfigureArgs, ResizeArgs, RotateAuthArgs, ScaleArgs, UpgradeArgs,
+};
 
 /// Look at a Sealwright database, verify its TLS on the wire, and run operations on it.
 #[derive(Clone, Debug, Parser)]
@@ -63,6 +65,8 @@ pub enum Command {
     Upgrade(UpgradeArgs),
     /// Change parameters of PostgreSQL.
     Reconfigure(ReconfigureArgs),
+    /// Give the superuser another password, without a restart.
+    RotateAuth(RotateAuthArgs),
     /// Bring back standbys that do not stream: by a restart, or by a copy of the primary's data.
     Reconnect(ReconnectArgs),
     /// Promote a member although it may lack rows, when no member that has them can be the primary.

@@ -36,6 +36,8 @@ pub enum Change {
     Upgrade,
     /// Changes parameters of PostgreSQL.
     Reconfigure,
+    /// Gives the superuser another password.
+    RotateAuth,
 }
 
 impl Change {
@@ -55,6 +57,7 @@ impl Change {
             Self::Expand => "expand",
             Self::Upgrade => "upgrade",
             Self::Reconfigure => "reconfigure",
+            Self::RotateAuth => "rotate-auth",
         }
     }
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use api_types::PostgresOpsRequest;
 use api_types::ops_request::{
-    ApplyOption, ContainerResources, Drain, DrainPolicy, ForceFailOverRequest, HorizontalScalingRequest,
-    MODE_IN_PLACE, OpsRequestType, PodResources, PostgresOpsRequestSpec, ReconfigureRequest,
-    ReconnectStandbyRequest, RestartRequest, TlsRequest, TlsRestart, UpdateVersionRequest,
-    VerticalScalingRequest, VolumeExpansionRequest,
+    ApplyOption, ContainerResources, CredentialsRef, Drain, DrainPolicy, ForceFailOverRequest,
+    HorizontalScalingRequest, MODE_IN_PLACE, OpsRequestType, PodResources, PostgresOpsRequestSpec,
+    ReconfigureRequest, ReconnectStandbyRequest, RestartRequest, RotateAuthRequest, TlsRequest, TlsRestart,
+    UpdateVersionRequest, VerticalScalingRequest, VolumeExpansionRequest,
 };
 use api_types::postgres::{LocalRef, Tuning};
 use api_types::tls::{CertificateSpec, IssuerRef, X509Subject};
@@ -18,7 +18,7 @@ use kube::api::ObjectMeta;
 
 use crate::cli::{
     self, CertificateArgs, ExpandArgs, FailoverArgs, IssuerArgs, ModeArgs, ReconfigureArgs, ReconnectArgs,
-    RequestArgs, ResizeArgs, ScaleArgs, TlsCommand, TlsRequestArgs, UpgradeArgs,
+    RequestArgs, ResizeArgs, RotateAuthArgs, ScaleArgs, TlsCommand, TlsRequestArgs, UpgradeArgs,
 };
 use crate::decide::Change;
 
@@ -239,6 +239,23 @@ fn amounts(pairs: &[(String, String)]) -> Option<BTreeMap<String, Quantity>> {
         .map(|(name, amount)| (name.clone(), Quantity(amount.clone())))
         .collect();
     (!all.is_empty()).then_some(all)
+}
+
+/// The request of `rotate-auth`.
+pub fn rotate_auth(args: &RotateAuthArgs) -> Asked {
+    let secret_ref = args.secret.as_ref().map(|name| CredentialsRef {
+        api_group: None,
+        kind: "Secret".to_owned(),
+        name: name.clone(),
+    });
+    let spec = PostgresOpsRequestSpec {
+        authentication: secret_ref.is_some().then_some(RotateAuthRequest { secret_ref }),
+        ..spec(&args.request, OpsRequestType::RotateAuth)
+    };
+    Asked {
+        change: Change::RotateAuth,
+        request: named(&args.request, Change::RotateAuth.word(), spec),
+    }
 }
 
 /// The request of `reconnect`.

@@ -196,10 +196,11 @@ async fn refuse(context: &Context, request: &PostgresOpsRequest, why: &str) -> R
 async fn queue(context: &Context, request: &PostgresOpsRequest, op: &Operation) -> Result<Action, Error> {
     let others = observe::others(&context.client, op).await?;
     let needs_plan = approval::needs_plan(request);
-    let seen = if needs_plan {
-        observe::ask(observe::during(&context.client, op).await).await
-    } else {
-        observe::outside(&context.client, op).await
+    let needs_secrets = needs_plan || op.type_.is_admitted_by_secrets(&op.spec);
+    let seen = match (needs_plan, needs_secrets) {
+        (true, _) => observe::ask(observe::during(&context.client, op).await).await,
+        (false, true) => observe::during(&context.client, op).await,
+        (false, false) => observe::outside(&context.client, op).await,
     };
     let now = Timestamp::now();
     let admission = approval::admit(request, op, &others, &seen.world, now);
@@ -218,7 +219,7 @@ async fn queue(context: &Context, request: &PostgresOpsRequest, op: &Operation) 
             begin(context, request, &op, &seen, &next).await?;
             Action::requeue(Duration::ZERO)
         }
-        Admission::Wait(_) | Admission::AwaitApproval(_) if needs_plan && seen.needs_access() => {
+        Admission::Wait(_) | Admission::AwaitApproval(_) if needs_secrets && seen.needs_access() => {
             grant_secret_access(context, &seen).await?;
             Action::requeue(LATER_INTERVAL)
         }

@@ -8,6 +8,7 @@ use api_types::cert_manager::Certificate;
 use api_types::{AppBinding, PauseHolder, PetSet};
 use k8s_openapi::api::core::v1::{ResourceRequirements, Secret};
 
+use crate::auth::effect::AuthEffect;
 use crate::section::SpecPatch;
 use crate::tls::effect::TlsEffect;
 use crate::volumes::effect::VolumeEffect;
@@ -28,6 +29,8 @@ pub enum Effect {
     Tls(TlsEffect),
     /// Something about volumes.
     Volume(VolumeEffect),
+    /// Something about the superuser's credentials.
+    Auth(AuthEffect),
     /// Something that a member does.
     Member(MemberEffect),
 }
@@ -50,6 +53,8 @@ pub enum MemberEffect {
         configuration: bool,
         /// What it is to read; none when nobody can see its files.
         files: Option<Box<Files>>,
+        /// Why nobody can see what the member has. It is told all the same, and the user what stands in the way of the proof.
+        unseen: Option<String>,
     },
     /// End the sessions of applications that came with TLS, or without, on every member.
     EndSessions {
@@ -200,6 +205,7 @@ impl fmt::Display for Effect {
             }
             Self::Tls(effect) => effect.fmt(f),
             Self::Volume(effect) => effect.fmt(f),
+            Self::Auth(effect) => effect.fmt(f),
             Self::Member(effect) => effect.fmt(f),
         }
     }
@@ -209,6 +215,11 @@ impl fmt::Display for MemberEffect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TouchFiles { pod, .. } => write!(f, "let kubelet refresh the files of {pod}"),
+            Self::Reload {
+                pod,
+                unseen: Some(why),
+                ..
+            } => write!(f, "reload {pod}, which can't be asked what it has: {why}"),
             Self::Reload {
                 pod,
                 configuration: true,

@@ -5,6 +5,7 @@
 pub mod admit;
 pub mod approval;
 pub mod args;
+pub mod auth;
 pub mod controller;
 pub mod data_guard;
 pub mod effect;

@@ -44,7 +44,7 @@ const PRIMARY: [&str; 2] = ["primary", "master"];
 /// What PostgreSQL asks for.
 #[derive(Clone, Debug)]
 pub struct Credentials {
-    /// The superuser.
+    /// The operators' role.
     pub user: String,
     /// Its password.
     pub password: Password,
@@ -99,8 +99,9 @@ impl<'a> Connections<'a> {
     }
 
     /// Makes the member read its certificates again, and its configuration if that has changed too, once it has these
-    /// files. PostgreSQL itself takes milliseconds; Patroni, which writes PostgreSQL's configuration, a turn of its loop.
-    /// Whether it was told.
+    /// files. PostgreSQL itself takes milliseconds; Patroni, which writes PostgreSQL's configuration, a turn of its loop. A
+    /// member that lets nobody in, because all its connections are taken, is told by Patroni alone, which needs none.
+    /// Whether it was told once it had the files.
     ///
     /// # Errors
     /// [`Error::Member`]; a member that can't be reached now, or whose files do not come, is no error: the next look tells.
@@ -111,9 +112,8 @@ impl<'a> Connections<'a> {
         };
         if let Err(why) = self.reload_by_sql(pod, &address, files).await {
             tracing::info!(pod, why, "PostgreSQL was not told to reload; looks again");
-            if files.is_some() {
-                return Ok(false);
-            }
+            tolerant("reload", pod, patroni.reload().await)?;
+            return Ok(files.is_none());
         }
         if configuration {
             tolerant("reload", pod, patroni.reload().await)?;
@@ -229,6 +229,39 @@ impl<'a> Connections<'a> {
         )
     }
 
+    /// As what PostgreSQL keeps the password of a role.
+    ///
+    /// # Errors
+    /// [`Error`], when the member does not say it.
+    pub async fn verifier(&self, pod: &str, role: &str) -> Result<String, Error> {
+        let verifier = self.session(pod)?.verifier(role).await;
+        let verifier = verifier.map_err(|source| Error::Member {
+            action: "read the verifier of the superuser",
+            pod: pod.to_owned(),
+            source: source.into(),
+        })?;
+        verifier.ok_or_else(|| Error::Vanished(format!("the password of the role {role}")))
+    }
+
+    /// Gives a role another password, by its verifier.
+    ///
+    /// # Errors
+    /// [`Error`], when the member does not do it.
+    pub async fn set_verifier(&self, pod: &str, role: &str, verifier: &str) -> Result<(), Error> {
+        let set = self.session(pod)?.set_verifier(role, verifier).await;
+        set.map_err(|source| Error::Member {
+            action: "give the superuser a password",
+            pod: pod.to_owned(),
+            source: source.into(),
+        })
+    }
+
+    /// The session in which the member was asked.
+    fn session(&self, pod: &str) -> Result<&Session, Error> {
+        let session = self.seen.sessions.get(pod);
+        session.ok_or_else(|| Error::Vanished(format!("the session with {pod}")))
+    }
+
     fn patroni(&self, pod: &str) -> Result<Option<Patroni>, Error> {
         match self.seen.pod(pod) {
             Some(pod) => patroni(pod, self.patroni_tls),
@@ -305,10 +338,8 @@ async fn ask(seen: &Seen, pod: &Pod) -> Answer {
             session: None,
         };
     };
-    let user = seen
-        .credentials
-        .as_ref()
-        .map_or("postgres", |credentials| credentials.user.as_str());
+    // What clients are told counts, and they are not told what the operators are.
+    let user = seen.world.superuser.present().map_or("postgres", String::as_str);
     let port = u16::try_from(POSTGRES_PORT).unwrap_or_default();
     let ((status, cluster), probe, server) = tokio::join!(
         ask_patroni(seen, pod),

@@ -18,6 +18,8 @@ use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret, ServiceAcco
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 
+use crate::auth;
+use crate::auth::kept::KeptAuth;
 use crate::member::{Connections, Credentials};
 use crate::operation::Operation;
 use crate::request_type::Reads;
@@ -40,6 +42,8 @@ pub struct Seen {
     pub credentials: Option<Credentials>,
     /// How Patroni is called.
     pub patroni_tls: Observed<PatroniTls>,
+    /// The credentials between which this operation changes, once they are written down.
+    pub kept_auth: Option<KeptAuth>,
     /// The sessions in which members answered, by Pod name.
     pub sessions: BTreeMap<String, Session>,
 }
@@ -161,13 +165,16 @@ pub async fn during(client: &kube::Client, op: &Operation) -> Seen {
         tls::observe::observe(&reader, op, tls_reads),
     );
     let members_tls = secrets::members_tls(members_tls, &postgres);
+    let (auth_world, kept_auth) = auth::observe::observe(&reader, op, reads.auth.as_ref(), &in_force).await;
     let auth = secrets::in_force(in_force, auth);
     Seen {
-        credentials: secrets::credentials(&auth),
+        credentials: secrets::credentials(&members_tls),
         patroni_tls: secrets::patroni_tls(&members_tls),
         reads,
+        kept_auth,
         sessions: BTreeMap::new(),
         world: World {
+            auth: auth_world,
             config: config_facts(config),
             superuser: secrets::superuser(&auth),
             member_tls: members_tls.map(|issued| issued.of_member()),

@@ -13,6 +13,7 @@ use kube::{Api, Client, ResourceExt};
 use runtime::{ApplyError, Eviction, ObjectId, apply, evict, merge_patch};
 use serde_json::{Value, json};
 
+use crate::auth;
 use crate::effect::{Child, Effect, MemberEffect};
 use crate::error::Error;
 use crate::member::Connections;
@@ -45,6 +46,7 @@ pub async fn perform(
         Effect::Apply(child) => apply_child(client, child).await,
         Effect::Tls(effect) => tls::perform::perform(client, op, seen, effect).await,
         Effect::Volume(effect) => volumes::perform::perform(client, op, effect).await,
+        Effect::Auth(effect) => auth::perform::perform(client, op, seen, effect).await,
         Effect::Member(effect) => perform_member(client, op, seen, reloads, effect).await,
     }
 }
@@ -67,6 +69,7 @@ async fn perform_member(
             pod,
             configuration,
             files,
+            ..
         } => {
             let hash = config_hash(seen);
             if *configuration && reloads.lately(&op.namespace, pod, hash, Instant::now()) {

@@ -44,6 +44,11 @@ pub trait RequestType: Send + Sync {
         None
     }
 
+    /// When the spec wants the next request of this type, if it wants them by time.
+    fn due_at(&self, _postgres: &Postgres) -> Option<Timestamp> {
+        None
+    }
+
     /// Whether it repairs a database, and so begins whatever the phase is: a broken one would never be Ready.
     fn repairs(&self) -> bool {
         false
@@ -56,6 +61,11 @@ pub trait RequestType: Send + Sync {
 
     /// Whether it decides which PostgreSQL the members run, and so begins while the provisioner holds an edited version back.
     fn decides_version(&self) -> bool {
+        false
+    }
+
+    /// Whether Secrets decide if this request can begin. Others are admitted without a look at any.
+    fn is_admitted_by_secrets(&self, _spec: &PostgresOpsRequestSpec) -> bool {
         false
     }
 
@@ -155,6 +165,15 @@ pub struct Reads {
     pub versions: Vec<String>,
     /// Secrets with a `user.conf`, besides the one that the spec names.
     pub user_confs: Vec<String>,
+    /// The superuser's credentials.
+    pub auth: Option<AuthReads>,
+}
+
+/// What is read of the superuser's credentials.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AuthReads {
+    /// Name of the auth Secret with the new credentials.
+    pub secret: String,
 }
 
 /// What is read of certificates.

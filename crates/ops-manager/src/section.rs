@@ -2,7 +2,7 @@
 
 use api_types::Postgres;
 use api_types::ops_request::{
-    ConfigurationSettings, MemberCount, ResourceSettings, TlsSettings, VersionName, VolumeSize,
+    AuthSettings, ConfigurationSettings, MemberCount, ResourceSettings, TlsSettings, VersionName, VolumeSize,
 };
 use api_types::postgres::PostgresSpec;
 use serde::Serialize;
@@ -54,6 +54,18 @@ impl Section for MemberCount {
 impl Section for ResourceSettings {
     const FIELDS: &'static str =
         "spec.podTemplate.spec.containers[postgres].resources or spec.monitor.prometheus.exporter.resources";
+
+    fn of(spec: &PostgresSpec) -> Self {
+        Self::of(spec)
+    }
+
+    fn write(&self, spec: &mut PostgresSpec) {
+        self.write(spec);
+    }
+}
+
+impl Section for AuthSettings {
+    const FIELDS: &'static str = "spec.authSecret";
 
     fn of(spec: &PostgresSpec) -> Self {
         Self::of(spec)

@@ -13,12 +13,13 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use crate::auth::world::{AuthWorld, MemberAuth};
 use crate::tls::world::TlsWorld;
 use crate::volumes::world::{Claim, VolumesWorld};
 use crate::waiting::WaitingOn;
 
 /// Something that was looked for. What could not be read is never taken for absent.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Observed<T> {
     /// It is not there.
     #[default]
@@ -30,6 +31,14 @@ pub enum Observed<T> {
 }
 
 impl<T> Observed<T> {
+    /// Why it could not be read, if so.
+    pub fn unknown(&self) -> Option<&str> {
+        match self {
+            Self::Unknown(why) => Some(why),
+            Self::Absent | Self::Present(_) => None,
+        }
+    }
+
     /// What is there, if it was seen.
     pub fn present(&self) -> Option<&T> {
         match self {
@@ -117,6 +126,8 @@ pub struct World {
     pub tls: Option<TlsWorld>,
     /// What may become of volumes.
     pub volumes: Option<VolumesWorld>,
+    /// The superuser's credentials.
+    pub auth: Option<AuthWorld>,
     /// The members' answers.
     pub members: Option<Members>,
 }
@@ -225,6 +236,8 @@ pub struct ServerState {
     pub parameters: Option<LoadedParameters>,
     /// The control group that it runs in; none when this type of request did not ask for it, or the container does not show it.
     pub cgroup: Option<Cgroup>,
+    /// How it has the superuser's credentials; none when nothing is kept of them.
+    pub auth: Option<MemberAuth>,
 }
 
 /// The public files of a member, by what identifies them.

@@ -1,6 +1,6 @@
 //! The Pod of an ordinal: name, labels, host name, volumes and owner, all derived from the ordinal.
 
-use api_types::vocabulary::{BORN_WITH, PLACEMENT_POLICY};
+use api_types::vocabulary::PLACEMENT_POLICY;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaimVolumeSource, Pod, PodTemplateSpec, Volume};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
@@ -32,12 +32,6 @@ pub fn pod(desired: &Desired, ordinal: i32, revision: &str, template: &PodTempla
     let mut annotations = from.annotations.unwrap_or_default();
     let policy = desired.placement_policy.clone().unwrap_or_default();
     annotations.insert(PLACEMENT_POLICY.to_owned(), policy);
-    annotations.extend(
-        desired
-            .born_with
-            .clone()
-            .map(|value| (BORN_WITH.to_owned(), value)),
-    );
     let name = desired.pod_name(ordinal);
     let mut spec = template.spec.clone().unwrap_or_default();
     spec.hostname = Some(name.clone());

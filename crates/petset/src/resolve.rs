@@ -5,7 +5,6 @@ use std::ops::Range;
 
 use api_types::PetSet;
 use api_types::petset::{ClaimRetention, PetSetSpec, PodManagementPolicy, UpdateStrategyType};
-use api_types::vocabulary::BORN_WITH;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -53,8 +52,6 @@ pub struct Desired {
     pub service_name: String,
     /// Name of the PlacementPolicy, if any.
     pub placement_policy: Option<String>,
-    /// The annotation [`BORN_WITH`], for new Pods to keep.
-    pub born_with: Option<String>,
     /// The PetSet as JSON, which CEL expressions of a PlacementPolicy see as `obj`.
     pub object: serde_json::Value,
 }
@@ -186,10 +183,6 @@ pub fn resolve(pet_set: &PetSet) -> Result<Desired, Invalid> {
             .as_ref()
             .map(|p| p.name.clone())
             .filter(|name| !name.is_empty()),
-        born_with: meta
-            .annotations
-            .as_ref()
-            .and_then(|all| all.get(BORN_WITH).cloned()),
         object: as_json(pet_set, replicas)?,
     })
 }

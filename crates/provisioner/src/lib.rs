@@ -15,7 +15,6 @@ pub mod held;
 pub mod members_tls;
 pub mod metrics;
 pub mod observe;
-mod password;
 pub mod perform;
 pub mod plan;
 pub mod report;

@@ -1,6 +1,7 @@
-//! The internal CA of a database: makes keys and signs. What is to be issued is decided in `decide::members_tls`.
+//! The internal CA of a database, and the passwords of its own roles: makes keys, signs, and computes verifiers. What is to be
+//! issued is decided in `decide::members_tls`.
 
-use blueprint::MembersTls;
+use blueprint::{MembersTls, RoleLogin, Roles};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
@@ -17,6 +18,9 @@ pub const LEAF_YEARS: i16 = 2;
 /// Bytes of a serial number (RFC 5280, 4.1.2.2: at most 20, positive). Patroni tells certificates apart by it.
 const SERIAL: usize = 16;
 
+/// Random bytes of a password.
+const PASSWORD: usize = 24;
+
 /// What is to be issued.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
@@ -27,6 +31,8 @@ pub struct Order {
     /// What members have from a CA whose key is lost. Members trust that CA until they have read the new one, so the operators
     /// go on with a certificate of it.
     pub former: Option<blueprint::MemberTls>,
+    /// The passwords of the database's own roles; new ones when none.
+    pub roles: Option<Roles>,
 }
 
 /// The CA of an [`Order`]. `Debug` shows no key.
@@ -96,7 +102,24 @@ pub fn issue(order: &Order, now: Timestamp) -> Result<MembersTls, rcgen::Error> 
         ca_key: ca.key,
         member,
         operator,
+        roles: order.roles.clone().unwrap_or_else(new_roles),
     })
+}
+
+fn new_roles() -> Roles {
+    Roles {
+        operator: new_login(),
+        replication: new_login(),
+        rewind: new_login(),
+    }
+}
+
+fn new_login() -> RoleLogin {
+    let password = random_hex::<PASSWORD>();
+    RoleLogin {
+        verifier: postgres_protocol::password::scram_sha_256(password.as_bytes()),
+        password,
+    }
 }
 
 struct Authority {
@@ -109,7 +132,7 @@ fn authority(order: &CaOrder, today: Date) -> Result<Authority, rcgen::Error> {
     let (name, key) = match order {
         // A name of its own: two CAs of one name in a bundle would be taken for each other.
         CaOrder::New => (
-            format!("sealwright-members-{}", random_name()),
+            format!("sealwright-members-{}", random_hex::<4>()),
             KeyPair::generate()?,
         ),
         CaOrder::Keep { name, key, .. } | CaOrder::Renew { name, key } => {
@@ -174,7 +197,7 @@ fn random_serial() -> [u8; SERIAL] {
     serial
 }
 
-fn random_name() -> String {
-    let bytes: [u8; 4] = rand::rng().random();
+fn random_hex<const BYTES: usize>() -> String {
+    let bytes: [u8; BYTES] = rand::rng().random();
     bytes.map(|byte| format!("{byte:02x}")).concat()
 }

@@ -15,7 +15,6 @@ use crate::controller::Context;
 use crate::error::Error;
 use crate::for_child;
 use crate::members_tls::{self, IssueError, Order};
-use crate::password;
 use crate::plan::Action;
 use crate::world::World;
 
@@ -63,7 +62,7 @@ impl Writer<'_> {
             Action::GrantSecrets => self.grant_secrets().await?,
             Action::NameAuthSecret(name) => self.name_auth_secret(name).await?,
             Action::CreateAuthSecret(resolved) => {
-                let secret = blueprint::auth_secret(resolved, &password::random(), Timestamp::now());
+                let secret = blueprint::auth_secret(resolved, &runtime::password::random(), Timestamp::now());
                 self.create_secret(secret.clone()).await?;
                 if let Some(first) = first_credentials(&secret) {
                     let kept = first.secret(&resolved.namespace, &resolved.name);

@@ -252,7 +252,7 @@ fn laid_over(mut spec: Value, more: &Value) -> Value {
     spec
 }
 
-/// A running database with this spec: its volumes, Patroni's record, and Pods that remember what they were born with.
+/// A running database with this spec: its volumes and Patroni's record.
 fn born(spec: &Value) -> World {
     let mut world = running(spec.clone());
     let annotations = json!({"config": "{}"});
@@ -268,18 +268,6 @@ fn born(spec: &Value) -> World {
         }
     }
     world.leftovers.claims = (0..3).map(bound).collect();
-    let born_with = world
-        .pet_set()
-        .and_then(|set| set.metadata.annotations.clone())
-        .unwrap_or_default();
-    for pod in &mut world.pods {
-        let key = api_types::vocabulary::BORN_WITH;
-        let value = born_with.get(key).cloned().expect("what Pods are born with");
-        pod.metadata
-            .annotations
-            .get_or_insert_default()
-            .insert(key.into(), value);
-    }
     world
 }
 

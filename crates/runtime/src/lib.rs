@@ -9,6 +9,7 @@ mod controller;
 mod events;
 mod leader;
 mod metrics;
+pub mod password;
 mod process;
 mod server;
 mod shutdown;

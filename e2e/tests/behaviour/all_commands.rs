@@ -11,7 +11,7 @@ use e2e::reference::root;
 use e2e::{install, markdown, plugin};
 
 /// Pages in reading order; each may build on those before it.
-const PAGES: [&str; 20] = [
+const PAGES: [&str; 21] = [
     "docs/install.md",
     "docs/add-tls.md",
     "docs/rotate.md",
@@ -23,6 +23,7 @@ const PAGES: [&str; 20] = [
     "docs/remove-tls.md",
     "docs/restart.md",
     "docs/scale.md",
+    "docs/rotate-auth.md",
     "docs/reconnect.md",
     "docs/resize.md",
     "docs/update-version.md",

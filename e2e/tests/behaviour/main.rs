@@ -19,6 +19,7 @@ mod plugin;
 mod reconfigure;
 mod renewal;
 mod resize;
+mod rotate_auth;
 mod scaling;
 mod standby;
 mod update_version;

@@ -10,6 +10,7 @@ mod credentials;
 mod names;
 mod parameters;
 mod platform;
+mod roles;
 mod rows;
 mod slots;
 mod stale;

@@ -34,6 +34,8 @@ pub mod conditions {
         /// The request of this type has begun.
         FORCE_FAIL_OVER = "ForceFailOver" in "";
         /// The request of this type has begun.
+        ROTATE_AUTH = "RotateAuth" in "";
+        /// The request of this type has begun.
         VERTICAL_SCALING = "VerticalScaling" in "";
         /// The request of this type has begun.
         VOLUME_EXPANSION = "VolumeExpansion" in "";
@@ -53,6 +55,10 @@ pub mod conditions {
         RELOAD_TLS = "ReloadTLS" in "", trouble;
         /// No application uses what is about to be refused.
         DRAIN_SESSIONS = "DrainSessions" in "", trouble;
+        /// Every member has the superuser's new password.
+        UPDATE_CREDENTIAL = "UpdateCredential" in "", trouble;
+        /// A part of it, `CheckCredential--<pod>`: the member opens with the new password and refuses the former one.
+        CHECK_CREDENTIAL = "CheckCredential" in "";
         /// The spec of the Postgres says the new settings, and the PetSet has the new template.
         UPDATE_PET_SETS = "UpdatePetSets" in "", trouble;
         /// The Pod template has the new resources, and the members' configuration the `shared_buffers` that go with them.

@@ -1,5 +1,6 @@
 //! `pg_hba.conf`: who may connect how.
 
+use api_types::roles::{self, OPERATOR, REPLICATION, REWIND};
 use api_types::tls::ClientAuthMode;
 
 use crate::resolved::Resolved;
@@ -14,6 +15,24 @@ const LOOPBACK: [&str; 2] = ["127.0.0.1/32", "::1/128"];
 /// All addresses.
 const EVERYWHERE: [&str; 2] = ["0.0.0.0/0", "::/0"];
 
+/// Roles of ours that are refused from the network wherever no line before lets them in.
+fn ours(resolved: &Resolved) -> Vec<String> {
+    // Always by a password: nothing of ours depends on the certificates of the user's clients.
+    let (kind, method) = match resolved.tls.phase {
+        TlsPhase::Off | TlsPhase::Accept => ("host", "scram-sha-256"),
+        TlsPhase::Enforce => ("hostssl", "scram-sha-256"),
+    };
+    let all = roles::ALL.join(",");
+    let lines = EVERYWHERE.iter().map(|address| {
+        [
+            format!("{kind} all,replication {REPLICATION} {address} {method}"),
+            format!("{kind} all {OPERATOR},{REWIND} {address} {method}"),
+            format!("host all,replication {all} {address} reject"),
+        ]
+    });
+    lines.flatten().collect()
+}
+
 /// Databases of a line: `all` does not contain the pseudo-database `replication`.
 const DATABASES: [&str; 2] = ["all", "replication"];
 
@@ -25,6 +44,7 @@ const DATABASES: [&str; 2] = ["all", "replication"];
 pub fn lines(resolved: &Resolved) -> Vec<String> {
     let password = password_method(resolved.client_auth_mode);
     let mut lines: Vec<String> = LOCAL.map(str::to_owned).into();
+    lines.extend(ours(resolved));
     match resolved.tls.phase {
         TlsPhase::Off => lines.extend(plaintext(resolved, password)),
         TlsPhase::Accept => {

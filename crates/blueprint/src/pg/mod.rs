@@ -10,6 +10,7 @@ pub mod memory;
 pub(crate) mod owned;
 pub mod parameters;
 pub mod patroni;
+pub(crate) mod roles;
 pub mod slots;
 pub(crate) mod suggest;
 pub(crate) mod tuning;

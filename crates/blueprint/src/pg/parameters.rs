@@ -46,6 +46,9 @@ pub const LEAST: [(&str, i32); 6] = [
 /// Replication connections and slots, as KubeDB sets them.
 const MAX_SENDERS_AND_SLOTS: &str = "90";
 
+/// Connections that no application of an ordinary role takes, for the roles of ours that are no superusers.
+const RESERVED_CONNECTIONS: &str = "3";
+
 /// Patroni's default of `wal_keep_size`, in megabytes.
 const PATRONIS_KEEP: i32 = 128;
 
@@ -128,6 +131,9 @@ fn ours(resolved: &Resolved) -> Parameters {
         ("wal_retrieve_retry_interval", "500ms"),
     ]);
     parameters.insert("shared_buffers".to_owned(), shared_buffers(&resolved.resources));
+    if keeps_connections(resolved) {
+        parameters.insert("reserved_connections".to_owned(), RESERVED_CONNECTIONS.to_owned());
+    }
     if let Some((max, min)) = resolved.wal_budget.sizes {
         parameters.insert("max_wal_size".to_owned(), format!("{max}MB"));
         parameters.insert("min_wal_size".to_owned(), format!("{min}MB"));
@@ -136,6 +142,15 @@ fn ours(resolved: &Resolved) -> Parameters {
         parameters.insert("max_slot_wal_keep_size".to_owned(), limit);
     }
     parameters
+}
+
+/// Whether connections are kept for the operators and the exporter. Together with those that are kept for superusers they must be
+/// fewer than `max_connections`, of which Patroni takes no less than 25.
+fn keeps_connections(resolved: &Resolved) -> bool {
+    resolved.major.has_reserved_connections()
+        && !resolved
+            .user_parameters
+            .contains_key("superuser_reserved_connections")
 }
 
 /// `max_slot_wal_keep_size`; none where PostgreSQL's default, no limit, is meant and nobody wrote it.

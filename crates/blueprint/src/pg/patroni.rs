@@ -1,11 +1,11 @@
 //! Patroni's configuration: the local file of every member, and the dynamic part that all members share.
 //!
-//! Passwords and what differs between members come by environment variables (see `containers.rs`), which Patroni lays over the
-//! file. A reload (`POST /reload`) takes over everything in the file but `bootstrap`, which counts at birth only.
+//! What differs between members comes by environment variables (see `containers.rs`), which Patroni lays over the file. A reload (`POST /reload`) takes over everything in the file but `bootstrap`, which counts at birth only.
 
 use std::collections::BTreeMap;
 
 use api_types::postgres::SyncMode;
+use api_types::roles;
 use api_types::tls::SslMode;
 use api_types::vocabulary as words;
 use serde::Serialize;
@@ -15,6 +15,7 @@ use crate::pg::conf::Parameters;
 use crate::pg::slots::{self, UserSlots};
 use crate::pg::{hba, parameters};
 use crate::resolved::{Resolved, Streaming, WalRetention};
+use crate::roles::{MemberRoles, RoleLogin};
 use crate::tls::TlsPhase;
 
 /// Seconds until a silent leader is replaced; the least that Patroni takes.
@@ -116,6 +117,8 @@ struct LocalPostgresql {
     pgpass: &'static str,
     use_unix_socket: bool,
     use_unix_socket_repl: bool,
+    bin_name: BTreeMap<&'static str, &'static str>,
+    callbacks: BTreeMap<&'static str, String>,
     /// An old primary that can't be rewound is rebuilt from the new one.
     remove_data_directory_on_rewind_failure: bool,
     basebackup: Vec<BTreeMap<&'static str, &'static str>>,
@@ -124,24 +127,24 @@ struct LocalPostgresql {
     parameters: Parameters,
 }
 
-/// How members connect to each other. Patroni uses `superuser` for `pg_rewind` too.
+/// How Patroni connects to its own PostgreSQL, over the Unix socket, and how members connect to each other.
 #[derive(Serialize)]
 struct Authentication {
     superuser: Connection,
     replication: Connection,
+    rewind: Connection,
 }
 
-/// libpq's TLS settings; user and password come by environment.
+/// Role, password, and libpq's TLS settings.
 #[derive(Clone, Default, Serialize)]
 struct Connection {
+    username: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sslmode: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sslrootcert: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sslcert: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sslkey: Option<&'static str>,
 }
 
 /// The text of `patroni.yml`.
@@ -227,19 +230,32 @@ fn initdb() -> Vec<InitdbOption> {
 }
 
 fn postgresql(resolved: &Resolved) -> LocalPostgresql {
-    let connection = connection(resolved);
+    let members = resolved.member_tls.as_ref();
+    let remote = |username, login: fn(&MemberRoles) -> &RoleLogin| Connection {
+        username,
+        password: members.map(|members| login(&members.roles).password.clone()),
+        ..connection(resolved)
+    };
     LocalPostgresql {
         listen: format!("*:{}", words::POSTGRES_PORT),
         data_dir: words::PGDATA,
         pgpass: paths::PGPASS,
         use_unix_socket: true,
         use_unix_socket_repl: true,
+        bin_name: BTreeMap::from([("initdb", paths::INITDB)]),
+        callbacks: ["on_reload", "on_role_change", "on_start"]
+            .map(|action| (action, format!("bash {}", paths::ROLES_SH)))
+            .into(),
         remove_data_directory_on_rewind_failure: true,
         // Without it a new standby waits for the primary's next scheduled checkpoint.
         basebackup: vec![BTreeMap::from([("checkpoint", "fast")])],
         authentication: Authentication {
-            superuser: connection.clone(),
-            replication: connection,
+            superuser: Connection {
+                username: roles::PATRONI,
+                ..Connection::default()
+            },
+            replication: remote(roles::REPLICATION, |roles| &roles.replication),
+            rewind: remote(roles::REWIND, |roles| &roles.rewind),
         },
         pg_hba: hba::lines(resolved),
         parameters: parameters::local(resolved),
@@ -252,13 +268,8 @@ pub fn replication_ssl_mode(resolved: &Resolved) -> &'static str {
     connection(resolved).sslmode.unwrap_or(SslMode::Prefer.as_str())
 }
 
-/// What a member asks of the member it connects to.
+/// What a member asks of the member it connects to. It shows no certificate: that would be the user's.
 fn connection(resolved: &Resolved) -> Connection {
-    let certificate = Connection {
-        sslcert: Some(paths::CLIENT_CERT),
-        sslkey: Some(paths::CLIENT_KEY),
-        ..Connection::default()
-    };
     match resolved.tls.phase {
         // Patroni's default, prefer, would keep TLS for as long as the primary still offers it.
         TlsPhase::Off => Connection {
@@ -268,12 +279,12 @@ fn connection(resolved: &Resolved) -> Connection {
         // No root certificate: libpq would check the server by it even here, and the servers' CA may be changing.
         TlsPhase::Accept => Connection {
             sslmode: Some(SslMode::Prefer.as_str()),
-            ..certificate
+            ..Connection::default()
         },
         TlsPhase::Enforce => Connection {
             sslmode: Some(resolved.ssl_mode.as_str()),
             sslrootcert: (!resolved.tls.trust.is_empty()).then_some(paths::TRUST),
-            ..certificate
+            ..Connection::default()
         },
     }
 }

@@ -153,18 +153,6 @@ fn operation(spec: &PostgresSpec, found: &mut Vec<String>) {
         "spec.authSecret",
         "only Secrets of Kubernetes are read",
     );
-    note(
-        found,
-        auth.is_some_and(|auth| auth.active_from.is_some()),
-        "spec.authSecret.activeFrom",
-        "the password is taken as it is",
-    );
-    note(
-        found,
-        auth.is_some_and(|auth| auth.rotate_after.is_some()),
-        "spec.authSecret.rotateAfter",
-        "passwords are not rotated",
-    );
     let operator = spec.monitor.as_ref().and_then(|monitor| monitor.agent.as_deref());
     note(
         found,

@@ -7,7 +7,7 @@ fn whoever_could_connect_without_tls_still_can_while_tls_is_accepted() {
     for mode in ["md5", "scram"] {
         let spec = format!("{HA}clientAuthMode: {mode}\n");
         let of = |phase| {
-            lines(&blueprint::build(
+            lines_of_users(&blueprint::build(
                 &Scenario::new(&spec).phase(phase, ca("one")).resolved(),
             ))
         };
@@ -30,7 +30,7 @@ fn whoever_could_connect_over_tls_still_can_until_it_is_taken_away() {
             let mut scenario =
                 Scenario::new(&format!("{HA}{TLS}clientAuthMode: {mode}\n")).phase(phase, ca("one"));
             scenario.tls.is_ending = true;
-            lines(&blueprint::build(&scenario.resolved()))
+            lines_of_users(&blueprint::build(&scenario.resolved()))
         };
         let over_tls = |lines: &[String]| {
             let lines = lines.iter().filter(|line| line.starts_with("hostssl "));
@@ -61,24 +61,20 @@ fn neighbouring_phases_can_replicate_with_each_other() {
         };
         let accept = of(TlsPhase::Accept);
         let connection = patroni(&accept)["postgresql"]["authentication"]["replication"].clone();
-        // Over TLS with a client certificate where the other side enforces it, in plaintext where it has no TLS.
+        // Over TLS where the other side enforces it, in plaintext where it has no TLS; by password either way.
         assert_eq!(connection["sslmode"], "prefer");
-        assert_eq!(connection["sslcert"], blueprint::tls_names::CLIENT_CERT);
+        assert_eq!(connection["sslcert"], Value::Null);
         assert_eq!(connection["sslrootcert"], Value::Null);
         // A member that enforces TLS finds a line for it at one that accepts it.
         let enforce = of(TlsPhase::Enforce);
         let connection = patroni(&enforce)["postgresql"]["authentication"]["replication"].clone();
         assert_eq!(connection["sslmode"], "verify-full");
-        assert!(
-            lines(&accept)
-                .iter()
-                .any(|line| line.starts_with("hostssl replication all 0.0.0.0/0 "))
-        );
-        assert!(
-            lines(&accept)
-                .iter()
-                .any(|line| line.starts_with("host replication all 0.0.0.0/0 "))
-        );
+        let lets_in = |children: &Children, kind: &str| {
+            let line = format!("{kind} all,replication sealwright_replication 0.0.0.0/0 scram-sha-256");
+            lines(children).contains(&line)
+        };
+        assert!(lets_in(&accept, "host"), "with TLS and without");
+        assert!(lets_in(&enforce, "hostssl") && !lets_in(&enforce, "host"));
     }
 }
 

@@ -8,7 +8,8 @@ use api_types::{Postgres, PostgresVersion};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use blueprint::{
-    CaBundle, Inputs, Invalid, KeyPair, LiveFacts, Material, MemberTls, Resolved, TlsInputs, TlsPhase,
+    CaBundle, Inputs, Invalid, KeyPair, LiveFacts, Material, MemberTls, Resolved, RoleLogin, Roles,
+    TlsInputs, TlsPhase,
 };
 
 /// UID of every database in tests.
@@ -121,6 +122,20 @@ pub fn member_tls() -> MemberTls {
     MemberTls {
         ca: ca("of the members").to_pem(),
         identity: format!("{}key of a member\n", ca("member").to_pem()),
+        roles: roles().of_member(),
+    }
+}
+
+/// Passwords of the roles of ours.
+pub fn roles() -> Roles {
+    let login = |name: &str| RoleLogin {
+        password: format!("password of {name}"),
+        verifier: format!("SCRAM-SHA-256$4096:verifier of {name}"),
+    };
+    Roles {
+        operator: login("operator"),
+        replication: login("replication"),
+        rewind: login("rewind"),
     }
 }
 

@@ -5,13 +5,16 @@ use std::{
     net::TcpListener,
     os::unix::fs::{MetadataExt, PermissionsExt, chown},
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use api_types::Major;
 use testkit::authority::Issued;
 
 pub const PASSWORD: &str = "correct horse";
+
+/// What members make for the operators.
+const FUNCTIONS: &str = include_str!("../../../blueprint/src/pg/functions.sql");
 
 pub struct Postgres {
     folder: PathBuf,
@@ -65,7 +68,27 @@ impl Postgres {
             "initdb: {}",
             String::from_utf8_lossy(&made.stderr)
         );
+        // Members make them in the first of these that is open.
+        for database in ["postgres", "template1"] {
+            postgres.make_functions(database);
+        }
         Some(postgres)
+    }
+
+    fn make_functions(&self, database: &str) {
+        self.write(
+            "functions.sql",
+            &format!("CREATE SCHEMA sealwright;\n\n{FUNCTIONS}"),
+        );
+        let input = fs::File::open(self.path("functions.sql")).unwrap();
+        let data = self.path("data");
+        let single = ["--single", "-j", "-D", &data, database];
+        let made = self.run_with(input.into(), "postgres", &single);
+        let said = String::from_utf8_lossy(&made.stderr);
+        assert!(
+            made.status.success() && !said.contains("ERROR"),
+            "functions: {said}"
+        );
     }
 
     /// Major version, from the folder that Debian installs into.
@@ -155,6 +178,10 @@ impl Postgres {
     }
 
     fn run(&self, program: &str, arguments: &[&str]) -> Output {
+        self.run_with(Stdio::null(), program, arguments)
+    }
+
+    fn run_with(&self, input: Stdio, program: &str, arguments: &[&str]) -> Output {
         let program = self.bin.join(program);
         let mut command = if am_root() {
             let mut command = Command::new("setpriv");
@@ -169,7 +196,7 @@ impl Postgres {
         command
             .args(arguments)
             .current_dir(&self.folder)
-            .stdin(std::process::Stdio::null())
+            .stdin(input)
             .output()
             .unwrap()
     }

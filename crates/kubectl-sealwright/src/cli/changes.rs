@@ -4,6 +4,17 @@ use clap::{ArgGroup, Args};
 
 use super::{RequestArgs, Restart};
 
+/// `rotate-auth`.
+#[derive(Clone, Debug, Args)]
+pub struct RotateAuthArgs {
+    /// Secret with the new password and the same user name; a password is made when absent.
+    #[arg(long, value_name = "NAME")]
+    pub secret: Option<String>,
+    /// The request.
+    #[command(flatten)]
+    pub request: RequestArgs,
+}
+
 /// `scale`.
 #[derive(Clone, Debug, Args)]
 pub struct ScaleArgs {

@@ -31,6 +31,9 @@ pub async fn run(cli: Cli) -> Result<Exit, Error> {
             operation::run(&connection, request::reconnect(&args), &args.request).await
         }
         Command::Scale(args) => operation::run(&connection, request::scale(&args), &args.request).await,
+        Command::RotateAuth(args) => {
+            operation::run(&connection, request::rotate_auth(&args), &args.request).await
+        }
         Command::Resize(args) => operation::run(&connection, request::resize(&args), &args.request).await,
         Command::Expand(args) => operation::run(&connection, request::expand(&args), &args.request).await,
         Command::Upgrade(args) => operation::run(&connection, request::upgrade(&args), &args.request).await,

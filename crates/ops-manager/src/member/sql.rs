@@ -6,10 +6,12 @@ use std::time::Duration;
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::{PATRONI_YML, POSTGRES_PORT, TRUST_CRT};
 use blueprint::{MARK, TlsPhase, leaf_fingerprint, recorded_phase, tls_names};
-use instance::{ClientIdentity, Login, OUR_SESSIONS, Role, Session, TlsMode};
+use instance::{ClientIdentity, Login, OUR_SESSIONS, Role, Session, SqlError, TlsMode};
 use runtime::error_chain;
 use sha2::{Digest, Sha256};
 
+use crate::auth;
+use crate::member::Credentials;
 use crate::observe::Seen;
 use crate::world::{Files, ServerState};
 
@@ -21,12 +23,28 @@ const FILES_AGAIN: Duration = Duration::from_millis(20);
 /// # Errors
 /// In a few words, why not.
 pub async fn session(seen: &Seen, address: &str, within: Duration) -> Result<Session, String> {
+    let missing = "the Secret with the operators' password was not read";
+    let credentials = seen.credentials.as_ref().ok_or(missing)?;
+    let session = session_as(seen, credentials, address, within).await;
+    session.map_err(|error| error_chain(&error))
+}
+
+/// Logs in to a member as a role.
+///
+/// # Errors
+/// [`SqlError`], of the way that was tried last.
+pub async fn session_as(
+    seen: &Seen,
+    credentials: &Credentials,
+    address: &str,
+    within: Duration,
+) -> Result<Session, SqlError> {
     let port = u16::try_from(POSTGRES_PORT).unwrap_or_default();
-    let mut last = "its configuration was not read".to_owned();
+    let mut last = SqlError::NotNow("its configuration was not read".into());
     for tls in ways(seen) {
-        match Session::connect(address, port, &login(seen, tls)?, within).await {
+        match Session::connect(address, port, &login(seen, credentials, tls)?, within).await {
             Ok(session) => return Ok(session),
-            Err(error) => last = error_chain(&error),
+            Err(error) => last = error,
         }
     }
     Err(last)
@@ -74,15 +92,14 @@ fn ways(seen: &Seen) -> Vec<TlsMode> {
     }
 }
 
-fn login(seen: &Seen, tls: TlsMode) -> Result<Login, String> {
-    let credentials = seen.credentials.as_ref().ok_or("the auth Secret was not read")?;
+fn login(seen: &Seen, credentials: &Credentials, tls: TlsMode) -> Result<Login, SqlError> {
     let config = seen.world.config.present();
     let client = config.and_then(|config| config.material.get(CertificateAlias::Client));
     let identity = match client {
-        Some(pair) if tls != TlsMode::Disable => Some(
-            ClientIdentity::from_pem(pair.certificate.as_bytes(), pair.key.as_bytes())
-                .map_err(|error| error_chain(&error))?,
-        ),
+        Some(pair) if tls != TlsMode::Disable => Some(ClientIdentity::from_pem(
+            pair.certificate.as_bytes(),
+            pair.key.as_bytes(),
+        )?),
         _ => None,
     };
     Ok(Login {
@@ -114,7 +131,7 @@ pub async fn look(seen: &Seen, address: &str, within: Duration) -> Result<(Serve
         cgroup(seen, &session),
     );
     let said = |error: instance::SqlError| error_chain(&error);
-    let server = ServerState {
+    let mut server = ServerState {
         version: version.map_err(said)?,
         files: files?,
         configuration: configuration.map_err(said)?,
@@ -124,7 +141,11 @@ pub async fn look(seen: &Seen, address: &str, within: Duration) -> Result<(Serve
         takes_writes: role.map_err(said)? == Role::Primary,
         parameters: parameters.map_err(said)?,
         cgroup: cgroup.map_err(said)?,
+        auth: None,
     };
+    server.auth = auth::observe::of_member(seen, &session, &server, address, within)
+        .await
+        .map_err(said)?;
     Ok((server, session))
 }
 
@@ -183,8 +204,9 @@ async fn files(session: &Session) -> Result<Files, String> {
     ];
     let read = session.files(&paths).await.map_err(|error| error_chain(&error))?;
     let mut read = read.into_iter();
-    let mut hash = || Some(hex::encode(Sha256::digest(read.next()??)));
-    let (configuration, trust) = (hash(), hash());
+    // Of the configuration the member tells the hash only.
+    let configuration = read.next().flatten().map(hex::encode);
+    let trust = read.next().flatten().map(|pem| hex::encode(Sha256::digest(pem)));
     let leaf = |pem: Option<Vec<u8>>| leaf_fingerprint(&String::from_utf8_lossy(&pem?));
     let leaves = aliases.into_iter().zip(read);
     Ok(Files {

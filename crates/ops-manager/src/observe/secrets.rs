@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use api_types::Postgres;
 use api_types::ops_request::ConfigurationSettings;
 use api_types::vocabulary::USER_CONF;
+use api_types::{Postgres, roles};
 use blueprint::{MembersTls, USERNAME, secret_text};
 use instance::{Password, PatroniTls};
 use k8s_openapi::api::core::v1::Secret;
@@ -24,12 +24,12 @@ pub fn in_force(in_force: Observed<Secret>, auth: Observed<Secret>) -> Observed<
     }
 }
 
-/// What Patroni and PostgreSQL ask for.
-pub fn credentials(secret: &Observed<Secret>) -> Option<Credentials> {
-    let superuser = blueprint::credentials(secret.present()?)?;
+/// What PostgreSQL asks the operators for.
+pub fn credentials(issued: &Observed<MembersTls>) -> Option<Credentials> {
+    let password = &issued.present()?.roles.operator.password;
     Some(Credentials {
-        user: superuser.username.to_owned(),
-        password: Password::new(superuser.password),
+        user: roles::OPERATOR.to_owned(),
+        password: Password::new(password.clone()),
     })
 }
 

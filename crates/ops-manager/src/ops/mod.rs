@@ -6,6 +6,7 @@ pub mod reconfigure;
 pub mod reconfigure_tls;
 pub mod reconnect_standby;
 pub mod restart;
+pub mod rotate_auth;
 pub mod set_raft_key_pair;
 pub mod update_version;
 pub mod vertical_scaling;
@@ -23,6 +24,7 @@ pub const REQUEST_TYPES: &[&dyn RequestType] = &[
     &reconfigure_tls::ReconfigureTls,
     &reconnect_standby::ReconnectStandby,
     &restart::Restart,
+    &rotate_auth::RotateAuth,
     &set_raft_key_pair::SetRaftKeyPair,
     &update_version::UpdateVersion,
     &vertical_scaling::VerticalScaling,

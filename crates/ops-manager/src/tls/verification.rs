@@ -358,6 +358,7 @@ pub fn tell(pod: &str, member: &Member, target: &TargetConfig, configuration: bo
             files: server
                 .filter(|server| server.files != target.files)
                 .map(|_| Box::new(target.files.clone())),
+            unseen: member.server.unknown().map(str::to_owned),
         };
         effects.push(reload.into());
     }

@@ -1,5 +1,6 @@
 //! A small world: what provisioner, petset, cert-manager, kubelet and Patroni do, without any of them.
 
+mod auth;
 pub mod catalog;
 mod members;
 mod others;
@@ -39,6 +40,7 @@ pub use volumes::Storage;
 
 use crate::objects::{build, condition_of, issue, member_tls, set_issuing};
 use crate::parameters::{self, Settings};
+pub use auth::Auth;
 
 /// The Secret of the client certificate.
 const CLIENT_SECRET: &str = "pg-client-cert";
@@ -153,6 +155,8 @@ pub struct Cluster {
     pub(crate) dynamic: Value,
     /// Pods whose PostgreSQL was restarted in place.
     pub restarts: Vec<String>,
+    /// Which superuser's password is where.
+    pub auth: Auth,
     /// PostgreSQL does not run with this value of a parameter.
     pub poison: Option<(&'static str, &'static str)>,
     pub storage: Storage,
@@ -239,6 +243,7 @@ impl Cluster {
             user_confs,
             dynamic,
             restarts: Vec::new(),
+            auth: Auth::new(),
             poison: None,
             storage: Storage::default(),
             now: "2026-01-01T00:00:00Z".parse().expect("a time"),
@@ -292,6 +297,7 @@ impl Cluster {
             pet_set: Observed::Present(self.pet_set.clone()),
             claims: Observed::Present(self.claims()),
             volumes: Some(self.volumes_world()),
+            auth: Some(self.auth.world()),
             tls: Some(TlsWorld {
                 last_good: self.last_good.as_ref().map_or(Observed::Absent, |secret| {
                     Observed::Present(Material::of_config(secret))
@@ -416,6 +422,7 @@ impl Cluster {
                 altered: self.altered.iter().map(|it| (*it).to_owned()).collect(),
             }),
             cgroup: Some(self.cgroup(pod)),
+            auth: self.auth.member(self.leader == name),
         }
     }
 

@@ -3,7 +3,7 @@
 use api_types::cert_manager::{Certificate, IssuerCondition};
 use api_types::vocabulary::PAUSED_BY;
 use api_types::{PetSet, Postgres, PostgresVersion};
-use blueprint::{Children, Inputs, KeyPair, LiveFacts, MemberTls, TlsInputs};
+use blueprint::{Children, Inputs, KeyPair, LiveFacts, MemberTls, RoleLogin, Roles, TlsInputs};
 use testkit::authority::Authority;
 
 pub fn build(
@@ -36,6 +36,20 @@ pub fn member_tls() -> MemberTls {
     MemberTls {
         ca: "the internal CA".into(),
         identity: "a member's certificate and key".into(),
+        roles: roles().of_member(),
+    }
+}
+
+/// Passwords of the roles of ours.
+pub fn roles() -> Roles {
+    let login = |name: &str| RoleLogin {
+        password: format!("password of {name}"),
+        verifier: format!("SCRAM-SHA-256$4096:verifier of {name}"),
+    };
+    Roles {
+        operator: login("operator"),
+        replication: login("replication"),
+        rewind: login("rewind"),
     }
 }
 

@@ -76,6 +76,13 @@ fn check_left_in_order(cluster: &Cluster, context: &str) {
             .collect();
         assert!(strange.is_empty(), "{strange:?} on {pod}; {context}");
     }
+    let auth = &cluster.auth;
+    let places = [auth.role, auth.replayed, auth.published];
+    assert!(
+        !auth.kept && places.iter().all(|which| *which == auth.recorded),
+        "{auth:?}; {context}"
+    );
+    assert!(auth.made <= 1, "{auth:?}; {context}");
     let wanted = cluster.postgres.spec.replicas.unwrap_or(1);
     assert_eq!(i32::try_from(pods.len()), Ok(wanted), "{context}");
 }
@@ -216,6 +223,9 @@ fn check_written(
     if let Some(change) = &plan.change.update_version {
         change.after.to_name().write(&mut expected);
     }
+    if let Some(change) = &plan.change.rotate_auth {
+        change.after.write(&mut expected);
+    }
     assert_eq!(cluster.postgres.spec, expected, "{context}");
 }
 
@@ -225,9 +235,16 @@ fn a_request_that_is_deleted_leaves_a_database_in_order() {
     // The spec itself, or the catalog, goes on asking for another version in these.
     let is_held = |it: &&Scenario| ["edited", "refreshed"].iter().any(|name| it.name.ends_with(name));
     let is_undone = |it: &&Scenario| {
-        ["scale", "resize", "reconfigure", "expand", "update-version"]
-            .iter()
-            .any(|name| it.name.starts_with(name))
+        [
+            "scale",
+            "resize",
+            "reconfigure",
+            "expand",
+            "update-version",
+            "rotate-auth",
+        ]
+        .iter()
+        .any(|name| it.name.starts_with(name))
     };
     for scenario in scenarios::all()
         .iter()

@@ -63,6 +63,15 @@ pub fn all() -> Vec<Scenario> {
     all.push(scenario("expand", expansion, plain));
     all.push(scenario("expand-1", expansion, || Cluster::new(1)));
     all.push(scenario("expand-with-tls", expansion, || crate::with_tls(3)));
+    let own = "type: RotateAuth, authentication: {secretRef: {kind: Secret, name: mine}}";
+    all.push(scenario("rotate-auth", "type: RotateAuth", plain));
+    all.push(scenario("rotate-auth-1", "type: RotateAuth", || Cluster::new(1)));
+    all.push(scenario("rotate-auth-own", own, plain));
+    all.push(scenario("rotate-auth-after", "type: RotateAuth", || {
+        Cluster::of(3, |spec| {
+            spec.auth_secret = serde_yaml::from_str("{name: pg-auth, rotateAfter: 720h}").ok();
+        })
+    }));
     all.extend(resizes());
     all.extend(updates());
     all.extend(reconfigurations());

@@ -89,7 +89,14 @@ fn of_ours(world: &World, secrets: &SecretFacts, deployed: Option<MemberTls>) ->
         None => {
             let former = deployed.clone().filter(|former| is_usable(former, world.now));
             let ca = CaOrder::New;
-            (deployed, Some(Order { ca, names, former }))
+            let roles = live.map(|live| live.roles);
+            let order = Order {
+                ca,
+                names,
+                former,
+                roles,
+            };
+            (deployed, Some(order))
         }
     };
     Chosen {
@@ -174,6 +181,7 @@ fn renewal(live: &MembersTls, facts: &Facts, names: Vec<String>, now: Timestamp)
         ca,
         names,
         former: None,
+        roles: Some(live.roles.clone()),
     }
 }
 

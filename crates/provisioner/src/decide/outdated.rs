@@ -63,7 +63,6 @@ pub fn restart_needed(world: &World) -> Option<Refusal> {
             .map(|template| differences(template, &pet_set.spec.template, &spec))
             .unwrap_or_default();
         changed.extend(policy(pod, pet_set));
-        changed.extend(born_otherwise(pod, pet_set));
         if !changed.is_empty() {
             pods.push(pod.metadata.name.clone().unwrap_or_default());
             fields.extend(changed);
@@ -83,28 +82,6 @@ fn refusal(pods: &[String], fields: &BTreeSet<String>) -> Refusal {
             advice(OpsRequestType::Restart),
         ),
     )
-}
-
-/// What members read at their start and the template does not have. A Pod of an older controller has no record of it.
-fn born_otherwise(pod: &Pod, pet_set: &PetSet) -> Vec<String> {
-    let record = |annotations: &Option<BTreeMap<String, String>>| -> BTreeMap<String, String> {
-        let text = annotations.as_ref().and_then(|all| all.get(words::BORN_WITH));
-        text.and_then(|text| serde_json::from_str(text).ok())
-            .unwrap_or_default()
-    };
-    let (was, is) = (
-        record(&pod.metadata.annotations),
-        record(&pet_set.metadata.annotations),
-    );
-    let changed = was
-        .iter()
-        .filter(|(field, hash)| is.get(*field).is_some_and(|now| now != *hash));
-    let is_alone = pet_set.spec.replicas.unwrap_or(1) <= 1;
-    changed
-        .map(|(field, _)| field.clone())
-        // Without standbys no member logs in to another one.
-        .filter(|field| !(is_alone && field == "spec.authSecret"))
-        .collect()
 }
 
 /// A policy is no part of the template. A Pod of an older controller has no record of it.

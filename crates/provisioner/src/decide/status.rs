@@ -88,7 +88,7 @@ fn accepting_connection(world: &World, plan: &mut Plan) {
                 message,
             );
         }
-        Some(Verdict::No(failure)) if failure.kind == FailureKind::NotChecked => {
+        Some(Verdict::No(failure)) if failure.is_unknown() => {
             plan.set_unknown(
                 type_,
                 reasons::HEALTH_CHECK_NOT_POSSIBLE,
@@ -152,7 +152,7 @@ fn ready(world: &World, trouble: Option<&str>, plan: &mut Plan) -> bool {
 
 fn not_ready_because(world: &World, failure: &Failure, message: &str, plan: &mut Plan) {
     match failure.kind {
-        FailureKind::NotChecked => {
+        FailureKind::NotChecked | FailureKind::LacksRoles => {
             let message = not_checked(world, failure);
             plan.set_unknown(types::READY, reasons::HEALTH_CHECK_NOT_POSSIBLE, message.clone());
             plan.tell(true, reasons::HEALTH_CHECK_NOT_POSSIBLE, message);

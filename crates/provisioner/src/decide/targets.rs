@@ -2,20 +2,18 @@
 
 use std::time::Duration;
 
-use api_types::Major;
-use api_types::names;
 use api_types::postgres::conditions as types;
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::{ROLE_LABEL, ROLE_PRIMARY, TRUST_CRT};
+use api_types::{Major, names, roles};
 use blueprint::pg::parameters::recorded_mark;
 use blueprint::{
-    AuthInForce, LiveFacts, Material, MemberTls, MembersTls, TlsPhase, postgres_port, recorded_phase,
-    secret_text,
+    LiveFacts, Material, MemberTls, MembersTls, TlsPhase, postgres_port, recorded_phase, secret_text,
 };
 use k8s_openapi::api::core::v1::Pod;
 
 use crate::decide::{auth, parameters, slots};
-use crate::health::{Login, PatroniAccess, Target, Targets};
+use crate::health::{Candidate, Login, PatroniAccess, Target, Targets};
 use crate::plan::Plan;
 use crate::world::{SecretFacts, Secrets, Version, World, is_ready};
 
@@ -48,7 +46,14 @@ pub fn targets(world: &World, plan: &Plan) -> Option<Targets> {
             .and_then(|bytes| u64::try_from(bytes).ok()),
         service_host: format!("{}.{}.svc", world.name(), world.namespace()),
         login: login(world, secrets)?,
-        candidate: auth::to_try(world, secrets).map(|it| it.password.to_owned()),
+        roles: world
+            .config_secret()
+            .and_then(MemberTls::of_config)
+            .map(|given| given.roles.digest()),
+        candidate: auth::to_try(world, secrets).map(|it| Candidate {
+            username: it.username.to_owned(),
+            password: it.password.to_owned(),
+        }),
         period: seconds(checker.period_seconds),
         timeout: seconds(checker.timeout_seconds),
         threshold: checker
@@ -113,18 +118,14 @@ fn patroni(world: &World, secrets: &SecretFacts) -> Option<PatroniAccess> {
 }
 
 fn login(world: &World, secrets: &SecretFacts) -> Option<Login> {
-    let kept = secrets.in_force.as_ref().and_then(AuthInForce::of_secret);
-    let superuser = match kept {
-        Some(kept) => kept.superuser,
-        None => blueprint::credentials(secrets.auth.as_ref()?)?,
-    };
+    let issued = MembersTls::of_secret(secrets.members_tls.as_ref()?)?;
     let config = world.config_secret()?;
     // What members are given, not what was issued since: they may not know its CA yet.
     let material = Material::of_config(config);
     let client = material.get(CertificateAlias::Client);
     Some(Login {
-        username: superuser.username.to_owned(),
-        password: superuser.password.to_owned(),
+        username: roles::OPERATOR.to_owned(),
+        password: issued.roles.operator.password,
         phase: recorded_phase(&config.metadata).unwrap_or(TlsPhase::Off),
         trust: secret_text(config, TRUST_CRT).unwrap_or_default().to_owned(),
         client: client.map(|pair| (pair.certificate.clone(), pair.key.clone())),

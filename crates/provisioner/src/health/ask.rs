@@ -37,7 +37,13 @@ pub async fn member(
     seen: &mut Seen,
 ) -> Result<Answer, Failure> {
     let (session, served) = tokio::join!(get_in(targets, &targets.login, place), served(targets, place));
-    let session = session?;
+    let session = match session {
+        Ok(session) => session,
+        Err(failure) => {
+            seen.showed(take_up_unasked(targets, place, served).await);
+            return Err(failure);
+        }
+    };
     let trusted = trusted(targets, place, &session).await;
     let mut has = Loaded { served, trusted };
     if let Some(renewal) = &targets.renewal {
@@ -46,7 +52,8 @@ pub async fn member(
             .map_err(Failure::broken)?;
     }
     let Loaded { served, trusted } = has;
-    let answer = look(&session, targets.write_check)
+    seen.showed(served.clone());
+    let answer = look(&session, targets)
         .await
         .map_err(|error| Failure::of(&error))?;
     // Only told, never judged: a member that can't count them is not ill.
@@ -184,7 +191,7 @@ async fn trusted(targets: &Targets, place: Place<'_>, session: &Session) -> Opti
         .ok()
 }
 
-async fn look(session: &Session, write_check: bool) -> Result<Answer, instance::SqlError> {
+async fn look(session: &Session, targets: &Targets) -> Result<Answer, instance::SqlError> {
     if session.role().await? == Role::Standby {
         session.check_read().await?;
         return Ok(Answer {
@@ -197,7 +204,8 @@ async fn look(session: &Session, write_check: bool) -> Result<Answer, instance::
         .await?
         .into_iter()
         .filter(|replica| replica.state == "streaming");
-    let written = if write_check {
+    let lacks_roles = lacks_roles(session, targets.roles.as_deref()).await;
+    let written = if targets.write_check {
         session.check_write().await
     } else {
         session.check_read().await
@@ -206,8 +214,18 @@ async fn look(session: &Session, write_check: bool) -> Result<Answer, instance::
         in_recovery: false,
         streaming: streaming.map(|replica| replica.application_name).collect(),
         write_problem: written.err().map(|error| Failure::of(&error)),
+        lacks_roles,
         ..Answer::default()
     })
+}
+
+/// Whether a role of ours, or a function, is known to be missing or changed. Standbys have what the primary has.
+async fn lacks_roles(session: &Session, wanted: Option<&str>) -> bool {
+    match (session.roles().await, wanted) {
+        (Ok(roles), Some(wanted)) => roles != wanted,
+        (Ok(_), None) => false,
+        (Err(error), _) => error.is_about_our_roles(),
+    }
 }
 
 /// What a member has loaded.
@@ -245,7 +263,10 @@ async fn take_up(
         ask_patroni(targets, place).await?;
     }
     for given in GIVEN {
-        session.reload().await.map_err(|error| error_chain(&error))?;
+        // Patroni needs neither a session nor a function of ours.
+        if session.reload().await.is_err() {
+            ask_patroni(targets, place).await?;
+        }
         sleep(given).await;
         let (served, trusted) = tokio::join!(served(targets, place), trusted(targets, place, session));
         has = Loaded { served, trusted };
@@ -254,6 +275,36 @@ async fn take_up(
         }
     }
     Ok(has)
+}
+
+/// The same for a member that lets nobody in now: all its connections may be taken. A reload needs none. Returns what it serves then.
+async fn take_up_unasked(targets: &Targets, place: Place<'_>, before: Option<Served>) -> Option<Served> {
+    let is_missed = |renewal: &Renewal| renewal.is_missed_by(before.as_ref(), None);
+    if !targets.renewal.as_ref().is_some_and(is_missed) {
+        return before;
+    }
+    match ask_patroni(targets, place).await {
+        Ok(()) => served(targets, place).await.or(before),
+        Err(why) => {
+            tracing::warn!(
+                host = place.host,
+                why,
+                "a member can't be asked to take up its certificate"
+            );
+            before
+        }
+    }
+}
+
+/// Has Patroni make the roles of ours that are missing or were changed, as it does at every reload.
+pub async fn mend_roles(targets: &Targets, place: Place<'_>) {
+    tracing::warn!(
+        database = targets.database,
+        "roles of ours are missing or were changed: having them made again"
+    );
+    if let Err(why) = ask_patroni(targets, place).await {
+        tracing::warn!(host = place.host, why, "the primary can't be asked to make them");
+    }
 }
 
 /// Asks a member's Patroni to read its file, and to give PostgreSQL the parameters there.

@@ -1,13 +1,18 @@
 //! One check of a database: all members side by side, then the judgement.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::health::ask::{self, Place};
-use crate::health::judge::{self, Answer, Answers, Failure};
+use crate::health::judge::{self, Answer, Answers, Failure, FailureKind};
 use crate::health::report::Streak;
 use crate::health::seen::Seen;
-use crate::health::{Login, Member, Position, Report, Target, Targets, Tried, slots};
+use crate::health::{Login, Member, Position, Report, Target, Targets, Tried, Verdict, slots};
+
+/// How long roles of ours may be missing until that is reported. Members make them when they start, and again within seconds.
+const MENDED_WITHIN: Duration = Duration::from_secs(10);
+/// Shortest time between two reloads that are to bring the roles of ours back.
+const BETWEEN_MENDS: Duration = Duration::from_secs(3);
 
 /// Checks one database again and again; remembers how many failures came in a row, and what takes long to find out.
 #[derive(Default)]
@@ -15,6 +20,8 @@ pub struct Checker {
     accepting: Streak,
     ready: Streak,
     last: Report,
+    mended: Option<Instant>,
+    lacking_since: Option<Instant>,
     seen: BTreeMap<String, Seen>,
 }
 
@@ -40,9 +47,25 @@ impl Checker {
             answers.insert(pod, answer);
         }
         keep_slots(targets, &answers).await;
+        let since = self.lacking_since.unwrap_or_else(Instant::now);
+        self.lacking_since = judge::lacks_roles(&answers).then_some(since);
+        self.mend_roles(targets, &answers).await;
         Report {
             opened_by,
             ..self.judge(targets, &answers, &service)
+        }
+    }
+
+    /// Has the primary's Patroni make the roles of ours again. It takes no session: a reload is enough.
+    async fn mend_roles(&mut self, targets: &Targets, answers: &Answers) {
+        let now = Instant::now();
+        let is_soon = |last: Instant| now.saturating_duration_since(last) < BETWEEN_MENDS;
+        if !judge::lacks_roles(answers) || self.mended.is_some_and(is_soon) {
+            return;
+        }
+        if let Some(place) = primary(targets) {
+            self.mended = Some(now);
+            ask::mend_roles(targets, place).await;
         }
     }
 
@@ -55,18 +78,23 @@ impl Checker {
             let member = Member {
                 streams,
                 is_stale: seen.is_stale(streams, Instant::now()),
-                ..member(targets, answer)
+                ..member(targets, answer, seen)
             };
             (pod.clone(), member)
         });
         let members = members.collect();
         let accepting = judge::accepting(targets, answers, service);
         let ready = accepting.clone().and_then(|()| judge::complete(targets, answers));
+        let is_mending = self
+            .lacking_since
+            .is_some_and(|since| since.elapsed() < MENDED_WITHIN);
+        let judge = |streak: &mut Streak, answer: Result<(), Failure>, before: &Verdict| match answer {
+            Err(failure) if is_mending && failure.kind == FailureKind::LacksRoles => before.clone(),
+            answer => streak.judge(answer, targets.threshold, before),
+        };
         let report = Report {
-            accepting: self
-                .accepting
-                .judge(accepting, targets.threshold, &self.last.accepting),
-            ready: self.ready.judge(ready, targets.threshold, &self.last.ready),
+            accepting: judge(&mut self.accepting, accepting, &self.last.accepting),
+            ready: judge(&mut self.ready, ready, &self.last.ready),
             members,
             primary: primary.map(str::to_owned),
             position,
@@ -97,7 +125,7 @@ impl Checker {
     }
 }
 
-fn member(targets: &Targets, answer: &Result<Answer, Failure>) -> Member {
+fn member(targets: &Targets, answer: &Result<Answer, Failure>, seen: &Seen) -> Member {
     match answer {
         Ok(answer) => Member {
             served: answer.served.clone(),
@@ -115,6 +143,7 @@ fn member(targets: &Targets, answer: &Result<Answer, Failure>) -> Member {
             ..Member::default()
         },
         Err(failure) => Member {
+            served: seen.handshake(),
             problem: Some(failure.why.clone()),
             ..Member::default()
         },
@@ -170,20 +199,26 @@ async fn keep_slots(targets: &Targets, answers: &Answers) {
 
 /// The credentials that may open the database by now, if they do: the primary knows.
 async fn opened_by(targets: &Targets) -> Option<Tried> {
-    let password = targets.candidate.clone()?;
+    let candidate = targets.candidate.clone()?;
+    let tried = Tried::of(&candidate.username, &candidate.password);
+    let login = Login {
+        username: candidate.username,
+        password: candidate.password,
+        ..targets.login.clone()
+    };
+    ask::opens(targets, &login, primary(targets)?)
+        .await
+        .then_some(tried)
+}
+
+fn primary(targets: &Targets) -> Option<Place<'_>> {
     let mut members = targets.members.iter();
     let primary = members.find(|member| member.is_labelled_primary && member.is_ready)?;
-    let place = Place {
+    Some(Place {
         address: primary.address?,
         host: &primary.host,
         port: ask::port(),
-    };
-    let tried = Tried::of(&targets.login.username, &password);
-    let login = Login {
-        password,
-        ..targets.login.clone()
-    };
-    ask::opens(targets, &login, place).await.then_some(tried)
+    })
 }
 
 /// The certificate that a member's Patroni was given and is not known to serve. One that was seen to serve it is not asked any

@@ -31,6 +31,8 @@ pub enum FailureKind {
     Diverged,
     /// It could not be checked, for a reason that says nothing about what clients get.
     NotChecked,
+    /// The same, and a role of ours or one of its functions is missing or was changed.
+    LacksRoles,
 }
 
 impl Failure {
@@ -44,7 +46,9 @@ impl Failure {
 
     /// What an error in a session with a member means.
     pub fn of(error: &SqlError) -> Self {
-        let kind = if error.is_about_access() {
+        let kind = if error.is_about_our_roles() {
+            FailureKind::LacksRoles
+        } else if error.is_about_access() {
             FailureKind::NotChecked
         } else {
             FailureKind::Broken
@@ -53,6 +57,11 @@ impl Failure {
             kind,
             why: error_chain(error),
         }
+    }
+
+    /// Whether it says nothing about what clients get.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self.kind, FailureKind::NotChecked | FailureKind::LacksRoles)
     }
 
     /// The same, naming what it is about.
@@ -85,6 +94,8 @@ pub struct Answer {
     pub wal: Option<Wal>,
     /// Bytes of its data; none when that is not known.
     pub data_bytes: Option<u64>,
+    /// Whether a role of ours is known to be missing or changed.
+    pub lacks_roles: bool,
     /// Whether it has received no WAL since the check before this one.
     pub stands_still: bool,
 }
@@ -104,6 +115,14 @@ pub fn accepting(targets: &Targets, answers: &Answers, service: &Result<(), Fail
         return Err(problem.about(pod));
     }
     service.clone()
+}
+
+/// Whether roles of ours, or their functions, are known to be missing or changed.
+pub fn lacks_roles(answers: &Answers) -> bool {
+    answers.values().any(|answer| match answer {
+        Ok(answer) => answer.lacks_roles,
+        Err(failure) => failure.kind == FailureKind::LacksRoles,
+    })
 }
 
 /// The one member that Patroni labels primary, and that takes writes by its own answer.
@@ -151,13 +170,13 @@ pub fn streams(answers: &Answers, primary: Option<&str>, pod: &str) -> Option<bo
 /// What is missing, or not known.
 pub fn complete(targets: &Targets, answers: &Answers) -> Result<(), Failure> {
     let primary = primary(targets, answers)?;
-    let failed = |wanted: FailureKind| {
+    let failed = |is_wanted: fn(&Failure) -> bool| {
         answers.iter().find_map(move |(pod, answer)| {
-            let failure = answer.as_ref().err().filter(|failure| failure.kind == wanted)?;
+            let failure = answer.as_ref().err().filter(|failure| is_wanted(failure))?;
             Some(failure.about(pod))
         })
     };
-    if let Some(failure) = failed(FailureKind::Broken) {
+    if let Some(failure) = failed(|failure| !failure.is_unknown()) {
         return Err(failure);
     }
     if answers.len() < targets.replicas {
@@ -170,7 +189,7 @@ pub fn complete(targets: &Targets, answers: &Answers) -> Result<(), Failure> {
     if let Some(failure) = not_streaming(targets, answers, primary) {
         return Err(failure);
     }
-    match failed(FailureKind::NotChecked) {
+    match failed(Failure::is_unknown) {
         Some(failure) => Err(failure),
         None => Ok(()),
     }
@@ -350,6 +369,45 @@ mod tests {
         ]);
         let why = complete(&targets(), &silent).unwrap_err();
         assert_eq!(why, Failure::broken("pg-1 does not stream from pg-0."));
+    }
+
+    /// A role of ours that is missing says nothing about clients, and is told apart from what can't be mended.
+    #[test]
+    fn roles_of_ours_that_are_missing_are_noticed() {
+        let refused = Failure::of(&SqlError::Login {
+            user: "sealwright_operator".into(),
+            message: "password authentication failed".into(),
+        });
+        assert_eq!(refused.kind, FailureKind::LacksRoles);
+        let full = Failure::of(&SqlError::TooMany("sorry, too many clients already".into()));
+        assert_eq!(full.kind, FailureKind::NotChecked);
+        let own_limit = "too many connections for role \"sealwright_operator\"";
+        assert_eq!(
+            Failure::of(&SqlError::TooMany(own_limit.into())).kind,
+            FailureKind::LacksRoles
+        );
+        let damaged = Answer {
+            lacks_roles: true,
+            ..Answer::default()
+        };
+        assert!(lacks_roles(&answers([
+            ("pg-0", Ok(damaged)),
+            ("pg-1", standby())
+        ])));
+        assert!(lacks_roles(&answers([
+            ("pg-0", primary_of(&[])),
+            ("pg-1", Err(refused.clone()))
+        ])));
+        assert!(!lacks_roles(&answers([
+            ("pg-0", primary_of(&[])),
+            ("pg-1", Err(full))
+        ])));
+        let all = answers([
+            ("pg-0", primary_of(&["pg-1", "pg-2"])),
+            ("pg-1", Err(refused)),
+            ("pg-2", standby()),
+        ]);
+        assert!(complete(&targets(), &all).unwrap_err().is_unknown());
     }
 
     #[test]

@@ -17,5 +17,5 @@ pub mod watchers;
 pub use judge::{Failure, FailureKind};
 pub use report::{Member, Position, Report, Served, Verdict};
 pub use slots::UserSlot;
-pub use targets::{Login, PatroniAccess, Renewal, Target, Targets, Tried};
+pub use targets::{Candidate, Login, PatroniAccess, Renewal, Target, Targets, Tried};
 pub use watchers::Watchers;

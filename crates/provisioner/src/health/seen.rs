@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use instance::Lsn;
 
+use crate::health::Served;
+
 /// Shortest time between two looks at the size of a member's data.
 const BETWEEN_SIZES: Duration = Duration::from_secs(20);
 /// How long a standby that runs may take to stream again, for example after a restart.
@@ -22,6 +24,8 @@ pub struct Seen {
     silent_since: Option<Instant>,
     /// The certificate that its Patroni served, by the SHA-256 of its DER.
     served: Option<String>,
+    /// The certificate that its PostgreSQL showed in the latest handshake.
+    handshake: Option<Served>,
     /// The mark of the parameters that its Patroni was asked to read while PostgreSQL could not be asked.
     asked_for: Option<String>,
 }
@@ -64,6 +68,16 @@ impl Seen {
             Some(has) => has != wanted,
             None => self.asked_for.replace(wanted.to_owned()).as_deref() != Some(wanted),
         }
+    }
+
+    /// The certificate that its PostgreSQL showed in the latest handshake.
+    pub fn handshake(&self) -> Option<Served> {
+        self.handshake.clone()
+    }
+
+    /// Takes down what its PostgreSQL showed.
+    pub fn showed(&mut self, served: Option<Served>) {
+        self.handshake = served;
     }
 
     /// Whether its Patroni was seen to serve the certificate of this fingerprint.

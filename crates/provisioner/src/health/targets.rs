@@ -30,8 +30,10 @@ pub struct Targets {
     pub volume_bytes: Option<u64>,
     /// How to get in.
     pub login: Login,
-    /// A password of the same role that may open the database by now; none when there is no other one.
-    pub candidate: Option<String>,
+    /// What a primary says of the roles of ours when they are as they are to be; none before they were made.
+    pub roles: Option<String>,
+    /// Credentials of the user's superuser that may open the database by now; none when there are no others.
+    pub candidate: Option<Candidate>,
     /// Time between checks of a healthy database.
     pub period: Duration,
     /// Time for one check.
@@ -103,6 +105,15 @@ pub struct PatroniAccess {
     pub served: Option<String>,
 }
 
+/// Credentials to try. Not for logs, as [`Login`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// Role name.
+    pub username: String,
+    /// Its password.
+    pub password: String,
+}
+
 /// Credentials that were tried, told apart by a number that is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Tried(u64);
@@ -172,6 +183,7 @@ pub(crate) mod tests {
                 trust: String::new(),
                 client: None,
             },
+            roles: None,
             candidate: None,
             period: Duration::from_secs(10),
             timeout: Duration::from_secs(10),

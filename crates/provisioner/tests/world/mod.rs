@@ -76,6 +76,7 @@ pub fn members_tls_secret(postgres: &Postgres) -> Secret {
             ca: CaOrder::New,
             names: vec!["*.pg-pods.shop.svc".into(), "localhost".into()],
             former: None,
+            roles: None,
         };
         members_tls::issue(&order, TODAY.parse().expect("a time")).expect("certificates")
     });

@@ -67,6 +67,7 @@ impl Cluster {
         self.storage_ticks();
         self.remove_last_pods();
         self.patroni_ticks();
+        self.auth.tick();
         let revision = blueprint::hash_of(&self.pet_set.spec.template);
         let mut status = self.pet_set.status.clone().unwrap_or_default();
         status.observed_generation = self.pet_set.metadata.generation;

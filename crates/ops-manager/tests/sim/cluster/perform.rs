@@ -24,6 +24,7 @@ impl Cluster {
             Effect::Apply(child) => self.apply(child),
             Effect::Tls(effect) => self.perform_tls(effect),
             Effect::Volume(effect) => self.perform_on_volume(effect),
+            Effect::Auth(effect) => self.auth.perform(effect),
             Effect::Member(effect) => self.perform_member(effect),
         }
     }

@@ -1,4 +1,4 @@
-//! The superuser's first password.
+//! Passwords that operators make.
 
 use rand::Rng;
 use rand::seq::{IndexedRandom, SliceRandom};
