@@ -35,6 +35,8 @@ pub struct Operation {
     pub timeout: Option<SignedDuration>,
     /// Choices made so far, as persisted.
     pub progress: OperationProgress,
+    /// When the request was written.
+    pub requested: Option<Timestamp>,
     /// When it began, as persisted.
     pub began: Option<Timestamp>,
     /// When the step that is looked at began, as persisted; set by the engine for each step.
@@ -67,6 +69,7 @@ pub fn parse(request: &PostgresOpsRequest) -> Result<Operation, String> {
         progress: status
             .and_then(|status| status.progress.clone())
             .unwrap_or_default(),
+        requested: meta.creation_timestamp.as_ref().map(|time| time.0),
         began: status
             .and_then(|status| condition::find(&status.conditions, spec.type_.as_str()))
             .map(|condition| condition.last_transition_time.0),

@@ -100,7 +100,8 @@ impl RequestType for RotateAuth {
             .get_or_insert_with(|| AuthSecret::named(&secret));
         auth.name.clone_from(&secret);
         if auth.rotate_after.is_some() {
-            auth.active_from = Some(Time(proposal.now));
+            // The same in every proposal, so that what was approved is what is done.
+            auth.active_from = Some(Time(whole_seconds(op.requested.unwrap_or(proposal.now))));
         }
         progress.change.rotate_auth = Some(AuthPlan {
             found,
@@ -151,6 +152,11 @@ impl RequestType for RotateAuth {
             ..Description::default()
         })
     }
+}
+
+/// `metav1.Time` has whole seconds, and the spec is compared with the plan when it has been written.
+fn whole_seconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
 fn named(spec: &PostgresOpsRequestSpec) -> Option<&CredentialsRef> {

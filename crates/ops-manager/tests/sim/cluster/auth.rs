@@ -18,6 +18,8 @@ pub struct Auth {
     pub recorded: Which,
     /// What the request's Secret has; absent when there is none.
     pub offered: Observed<Offered>,
+    /// Whether the request brings its own Secret, which stays as it is.
+    pub is_own: bool,
     /// Passwords that were made: a second one would lose the first.
     pub made: u32,
 }
@@ -35,6 +37,7 @@ impl Auth {
                 fault: None,
                 is_in_force: false,
             }),
+            is_own: false,
             made: 0,
         }
     }
@@ -46,6 +49,7 @@ impl Auth {
                 self.kept = true;
                 if secret.is_some() {
                     self.published = Which::New;
+                    self.is_own = true;
                 }
             }
             AuthEffect::Set { which, secret, .. } => {
