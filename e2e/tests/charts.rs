@@ -220,7 +220,12 @@ fn scheduling_arguments_and_environment_reach_the_pods() {
 }
 
 /// Kinds without namespace that a role is about; only these may be allowed cluster-wide when one namespace is watched.
-const CLUSTER_SCOPED: [&str; 3] = ["placementpolicies", "postgresversions", "clusterissuers"];
+const CLUSTER_SCOPED: [&str; 4] = [
+    "placementpolicies",
+    "postgresversions",
+    "clusterissuers",
+    "storageclasses",
+];
 
 #[test]
 fn an_operator_of_one_namespace_has_rights_there_only() {

@@ -212,14 +212,14 @@ impl OpsRequestType {
     /// The word on the wire; also the type and reason of the first condition.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::UpdateVersion => "UpdateVersion",
+            Self::UpdateVersion => crate::reported::ops_request::conditions::UPDATE_VERSION,
             Self::HorizontalScaling => crate::reported::ops_request::conditions::HORIZONTAL_SCALING,
             Self::VerticalScaling => crate::reported::ops_request::conditions::VERTICAL_SCALING,
-            Self::VolumeExpansion => "VolumeExpansion",
+            Self::VolumeExpansion => crate::reported::ops_request::conditions::VOLUME_EXPANSION,
             Self::Restart => crate::reported::ops_request::conditions::RESTART,
             Self::Reconfigure => crate::reported::ops_request::conditions::RECONFIGURE,
             Self::ReconfigureTLS => crate::reported::ops_request::conditions::RECONFIGURE_TLS,
-            Self::RotateAuth => "RotateAuth",
+            Self::RotateAuth => crate::reported::ops_request::conditions::ROTATE_AUTH,
             Self::ReconnectStandby => crate::reported::ops_request::conditions::RECONNECT_STANDBY,
             Self::ForceFailOver => crate::reported::ops_request::conditions::FORCE_FAIL_OVER,
             Self::SetRaftKeyPair => "SetRaftKeyPair",

@@ -228,3 +228,26 @@ fn a_namespace_that_goes_is_not_held_up() {
     }
     assert_eq!(set(&decide(&deleted), "DeletionHeld"), None);
 }
+
+/// `terminationPolicy` is the spelling of `kubedb.com/v1alpha2`.
+#[test]
+fn the_old_spelling_of_the_deletion_policy_counts() {
+    for policy in ["Halt", "Delete", "WipeOut", "DoNotTerminate"] {
+        let of = |field: &str| {
+            let mut world = delete(running(json!({field: policy})));
+            world.live.clear();
+            world.pods.clear();
+            world.leftovers.claims = vec![claim(0)];
+            decide(&world)
+        };
+        let (new, old) = (of("deletionPolicy"), of("terminationPolicy"));
+        assert_eq!(actions(&new), actions(&old), "{policy}");
+        let deletes = actions(&old).contains(&"delete claim data-pg-0".to_owned());
+        assert_eq!(deletes, ["Delete", "WipeOut"].contains(&policy), "{policy}");
+        assert_eq!(
+            set(&old, "DeletionHeld").is_some(),
+            policy == "DoNotTerminate",
+            "{policy}"
+        );
+    }
+}

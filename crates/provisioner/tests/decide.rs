@@ -492,26 +492,3 @@ fn patroni_follows_the_spec_of_a_database_that_was_ready_once() {
     assert!(note.contains(r#"synchronous_mode "off" → "quorum""#), "{note}");
     assert!(note.contains("type Restart"), "wal_level and its like: {note}");
 }
-
-/// `terminationPolicy` is the spelling of `kubedb.com/v1alpha2`.
-#[test]
-fn the_old_spelling_of_the_deletion_policy_counts() {
-    for policy in ["Halt", "Delete", "WipeOut", "DoNotTerminate"] {
-        let of = |field: &str| {
-            let mut world = delete(running(json!({field: policy})));
-            world.live.clear();
-            world.pods.clear();
-            world.leftovers.claims = vec![claim(0)];
-            decide(&world)
-        };
-        let (new, old) = (of("deletionPolicy"), of("terminationPolicy"));
-        assert_eq!(actions(&new), actions(&old), "{policy}");
-        let deletes = actions(&old).contains(&"delete claim data-pg-0".to_owned());
-        assert_eq!(deletes, ["Delete", "WipeOut"].contains(&policy), "{policy}");
-        assert_eq!(
-            set(&old, "DeletionHeld").is_some(),
-            policy == "DoNotTerminate",
-            "{policy}"
-        );
-    }
-}
