@@ -141,23 +141,23 @@ fn has(member: &Member, which: Which) -> Result<(), String> {
 fn finish(op: &Operation, world: &World) -> StepResult {
     let plan = plan(op)?;
     section::commit(world, &plan.found, &plan.after)?;
-    let auth = auth(world)?;
     // What was written down goes last, so what it tells is done by then.
-    if !is_kept(auth)? {
+    if !is_kept(auth(world)?)? {
         return Ok(Progress::Done);
     }
-    let secret = plan.secret.clone();
-    if *auth
-        .recorded
-        .require("the Secret with the credentials in force")?
-        != Some(Which::New)
-    {
-        let which = Which::New;
-        return Ok(AuthEffect::Record { which, secret }.into());
+    note(world, plan)?;
+    Ok(AuthEffect::Forget.into())
+}
+
+/// The new password is noted as the one that opens the database, and applications are told where it is.
+fn note(world: &World, plan: &AuthPlan) -> StepResult<()> {
+    let recorded = &auth(world)?.recorded;
+    if *recorded.require("the Secret with the credentials in force")? != Some(Which::New) {
+        let (which, secret) = (Which::New, plan.secret.clone());
+        return Err(AuthEffect::Record { which, secret }.into());
     }
     let state = children::rendered_with(world, &plan.after)?;
-    Progress::of(children::app_binding_effects(world, &state)?).require_done()?;
-    Ok(AuthEffect::Forget.into())
+    Progress::of(children::app_binding_effects(world, &state)?).require_done()
 }
 
 /// Nothing was done to the database before anything was written down.
@@ -166,22 +166,13 @@ fn restore(op: &Operation, world: &World) -> StepResult {
     if !is_kept(auth(world)?)? {
         return Ok(Progress::Done);
     }
-    let which = if section::is_written(op, world, &plan.found, &plan.after)? {
-        Which::New
-    } else {
-        Which::Former
-    };
+    let is_written = section::is_written(op, world, &plan.found, &plan.after)?;
+    let which = if is_written { Which::New } else { Which::Former };
     let leader = world.leader().ok_or(WaitingOn::Primary)?.to_owned();
     give(world, plan, which, leader)?;
     world.all_pass(|_, member| has(member, which))?;
-    if which == Which::New
-        && *auth(world)?
-            .recorded
-            .require("the Secret with the credentials in force")?
-            != Some(which)
-    {
-        let secret = plan.secret.clone();
-        return Ok(AuthEffect::Record { which, secret }.into());
+    if is_written {
+        note(world, plan)?;
     }
     Ok(AuthEffect::Forget.into())
 }
