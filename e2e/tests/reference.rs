@@ -7,7 +7,7 @@ use e2e::reference;
 
 /// Whole strings in the operators' sources that look like a word of a condition and are Kubernetes', cert-manager's or a
 /// kind: what is not here belongs into `api_types::reported`.
-const NOT_REPORTED: [&str; 57] = [
+const NOT_REPORTED: [&str; 65] = [
     // Kinds.
     "AppBinding",
     "None",
@@ -35,6 +35,15 @@ const NOT_REPORTED: [&str; 57] = [
     "Unknown",
     "Ready",
     "Issuing",
+    "NodeResizePending",
+    "NodeResizeInProgress",
+    "FileSystemResizePending",
+    "ResizeError",
+    // Units of amounts.
+    "Ti",
+    "Gi",
+    "Mi",
+    "Ki",
     "Denied",
     "Failed",
     "InvalidRequest",
