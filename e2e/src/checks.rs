@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use api_types::cert_manager::Certificate;
+use api_types::ops_request::OpsRequestPhase;
 use api_types::postgres::TlsMode;
 use api_types::tls::{CertificateAlias, ClientAuthMode, SslMode};
 use api_types::vocabulary::{PAUSED_BY, POSTGRES_CONTAINER};
@@ -17,10 +18,14 @@ use kube::ResourceExt;
 
 use crate::cluster::TestNamespace;
 use crate::history::History;
+use crate::members::Member;
 use crate::poll::{self, Look};
 use crate::story::Performed;
 use crate::writer::Stretch;
 use crate::{client, members, pki, requests, served, shell, wait};
+
+/// Until a database is ready after a request that failed.
+const READY_AGAIN: Duration = Duration::from_secs(180);
 
 /// What TLS should be like.
 #[derive(Clone, Debug)]
@@ -111,6 +116,29 @@ async fn earliest_expiry(namespace: &TestNamespace, database: &str) -> Result<Ti
         ends.extend(certificate.status.and_then(|status| status.not_after));
     }
     ends.into_iter().min().context("no Certificate says when it ends")
+}
+
+/// The request failed and took back what it had done: the database is ready with the members `before`, of which one was recreated.
+pub async fn one_taken_back(
+    namespace: &TestNamespace,
+    database: &str,
+    request: &str,
+    before: &[Member],
+    deadline: Duration,
+) -> Result<()> {
+    let ended = wait::request_ended(&namespace.api(), request, deadline).await?;
+    ensure!(
+        ended.phase() == Some(OpsRequestPhase::Failed),
+        "{:?}",
+        ended.status
+    );
+    let restored = condition::find(ended.conditions(), "RestoreDatabase");
+    ensure!(restored.is_some_and(|it| it.is_true()), "{:?}", ended.status);
+    wait::database_ready(&namespace.api::<Postgres>(), database, READY_AGAIN).await?;
+    let after = members::list(namespace, database).await?;
+    let touched = before.iter().zip(&after).filter(|(old, new)| old.uid != new.uid);
+    ensure!(touched.count() == 1, "{before:?} {after:?}");
+    Ok(())
 }
 
 /// Nobody holds a pause, and exactly one member has the primary's label.

@@ -151,6 +151,7 @@ pub async fn during(client: &kube::Client, op: &Operation) -> Seen {
         pods,
         makes_account,
         tls,
+        rotation,
     ) = tokio::join!(
         surroundings(&reader, op, &reads, Observed::Present(postgres.clone())),
         reader.look::<Secret>(&config_name),
@@ -163,9 +164,10 @@ pub async fn during(client: &kube::Client, op: &Operation) -> Seen {
         pods(&reader, db),
         makes_named_service_account(&reader, &postgres),
         tls::observe::observe(&reader, op, tls_reads),
+        auth::observe::read(&reader, op, reads.auth.as_ref()),
     );
     let members_tls = secrets::members_tls(members_tls, &postgres);
-    let (auth_world, kept_auth) = auth::observe::observe(&reader, op, reads.auth.as_ref(), &in_force).await;
+    let (auth_world, kept_auth) = auth::observe::observed(rotation, op, &in_force);
     let auth = secrets::in_force(in_force, auth);
     Seen {
         credentials: secrets::credentials(&members_tls),

@@ -1,16 +1,19 @@
 //! Does what was decided. Besides the request's own status and finalizer, nothing else writes.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::time::Instant;
 
 use api_types::vocabulary::{
     CHILDREN_MANAGER, FILES_TOKEN, OPS_MANAGER, PAUSED_BY, SERVES_READS, SERVES_READS_LABEL,
 };
 use api_types::{PauseHolder, Postgres, PostgresOpsRequest};
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{Pod, ResourceRequirements};
 use kube::api::{Patch, PatchParams, PostParams};
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client, Resource, ResourceExt};
 use runtime::{ApplyError, Eviction, ObjectId, apply, evict, merge_patch};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::auth;
@@ -136,7 +139,7 @@ async fn resize(
     let outcome = api
         .patch_subresource(RESIZE, &pod.name_any(), &as_ops_manager(), &patch)
         .await;
-    tolerate_replaced("resize", pod, outcome)
+    tolerate_replaced("resize", ObjectId::of(pod), outcome)
 }
 
 async fn evict_pod(client: &Client, seen: &Seen, pod: &str, uid: &String) -> Result<(), Error> {
@@ -207,13 +210,33 @@ async fn touch(client: &Client, pod: &Pod, token: &str) -> Result<(), Error> {
     patch_pod(client, pod, "touch", patch).await
 }
 
-/// A Pod that is gone, or another one by now, is no error: the next look decides.
 async fn patch_pod(client: &Client, pod: &Pod, action: &'static str, patch: Value) -> Result<(), Error> {
-    let api: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
-    let outcome = api
-        .patch(&pod.name_any(), &as_ops_manager(), &Patch::Merge(&patch))
-        .await;
-    tolerate_replaced(action, pod, outcome)
+    let namespace = pod.namespace().unwrap_or_default();
+    patch_object::<Pod>(client, &namespace, &pod.name_any(), action, patch).await
+}
+
+/// A JSON merge patch. An object that is gone, or another one by now, is no error: the next look decides.
+///
+/// # Errors
+/// [`Error`], when it has to be tried again.
+pub(crate) async fn patch_object<K>(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    action: &'static str,
+    patch: Value,
+) -> Result<(), Error>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+{
+    let api: Api<K> = Api::namespaced(client.clone(), namespace);
+    let outcome = api.patch(name, &as_ops_manager(), &Patch::Merge(&patch)).await;
+    let id = ObjectId {
+        kind: K::kind(&()).into_owned(),
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+    };
+    tolerate_replaced(action, id, outcome)
 }
 
 fn as_ops_manager() -> PatchParams {
@@ -223,10 +246,10 @@ fn as_ops_manager() -> PatchParams {
     }
 }
 
-fn tolerate_replaced(action: &'static str, pod: &Pod, outcome: kube::Result<Pod>) -> Result<(), Error> {
+fn tolerate_replaced<K>(action: &'static str, id: ObjectId, outcome: kube::Result<K>) -> Result<(), Error> {
     match outcome {
         Ok(_) => Ok(()),
-        Err(source) => match ApplyError::new(action, ObjectId::of(pod), source) {
+        Err(source) => match ApplyError::new(action, id, source) {
             ApplyError::Gone { .. } | ApplyError::Conflict { .. } => Ok(()),
             error => Err(error.into()),
         },

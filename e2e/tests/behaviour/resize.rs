@@ -167,22 +167,11 @@ async fn no_room(namespace: &TestNamespace) -> Result<()> {
     let mut request = request("too-much", &too_much)?;
     request.spec.timeout = Some("60s".into());
     requests::create_as_is(namespace, &request).await?;
-    let ended = wait::request_ended(&namespace.api(), "too-much", RESIZED).await?;
-    ensure!(
-        ended.phase() == Some(OpsRequestPhase::Failed),
-        "{:?}",
-        ended.status
-    );
-    let restored = ended.conditions().iter().find(|it| it.type_ == "RestoreDatabase");
-    ensure!(restored.is_some_and(|it| it.is_true()), "{:?}", ended.status);
-    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
+    checks::one_taken_back(namespace, DATABASE, "too-much", &before, RESIZED).await?;
     ensure!(
         checks::at_peace(namespace, DATABASE).await?.spec == spec,
         "the spec was written"
     );
-    let after = members::list(namespace, DATABASE).await?;
-    let touched = before.iter().zip(&after).filter(|(old, new)| old.uid != new.uid);
-    ensure!(touched.count() == 1, "{before:?} {after:?}");
     let wanted = ResourceSettings::of(&spec).postgres.context("no resources")?;
     every_member_has(namespace, &wanted, "48MB").await
 }

@@ -158,18 +158,6 @@ async fn taken_back(namespace: &TestNamespace) -> Result<()> {
     let mut request = request("broken", BROKEN)?;
     request.spec.timeout = Some("40s".into());
     requests::create_as_is(namespace, &request).await?;
-    let ended = wait::request_ended(&namespace.api(), "broken", UPDATED).await?;
-    ensure!(
-        ended.phase() == Some(OpsRequestPhase::Failed),
-        "{:?}",
-        ended.status
-    );
-    let restored = ended.conditions().iter().find(|it| it.type_ == "RestoreDatabase");
-    ensure!(restored.is_some_and(|it| it.is_true()), "{:?}", ended.status);
-    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
-    is_version(namespace, "17.9").await?;
-    let after = members::list(namespace, DATABASE).await?;
-    let touched = before.iter().zip(&after).filter(|(old, new)| old.uid != new.uid);
-    ensure!(touched.count() == 1, "{before:?} {after:?}");
-    Ok(())
+    checks::one_taken_back(namespace, DATABASE, "broken", &before, UPDATED).await?;
+    is_version(namespace, "17.9").await
 }

@@ -15,21 +15,37 @@ use crate::world::{Observed, ServerState};
 use instance::{Password, Session, SqlError};
 use std::time::Duration;
 
-/// What was asked for, and what is kept; nothing when nothing was asked for.
-pub async fn observe(
-    reader: &Reader<'_>,
+/// The Secrets of a rotation as they were read.
+pub struct Secrets {
+    kept: Observed<Secret>,
+    /// The one with the new credentials, and its name.
+    with_new: (String, Observed<Secret>),
+}
+
+/// Reads what was asked for; nothing when nothing was.
+pub async fn read(reader: &Reader<'_>, op: &Operation, reads: Option<&AuthReads>) -> Option<Secrets> {
+    let name = reads?.secret.clone();
+    let kept_name = names::auth_rotation(&op.database);
+    let (kept, secret) = tokio::join!(reader.look::<Secret>(&kept_name), reader.look::<Secret>(&name));
+    Some(Secrets {
+        kept,
+        with_new: (name, secret),
+    })
+}
+
+/// What they say, and what is kept.
+pub fn observed(
+    secrets: Option<Secrets>,
     op: &Operation,
-    reads: Option<&AuthReads>,
     in_force: &Observed<Secret>,
 ) -> (Option<AuthWorld>, Option<KeptAuth>) {
-    let Some(reads) = reads else {
+    let Some(Secrets {
+        kept,
+        with_new: (name, secret),
+    }) = secrets
+    else {
         return (None, None);
     };
-    let kept_name = names::auth_rotation(&op.database);
-    let (kept, secret) = tokio::join!(
-        reader.look::<Secret>(&kept_name),
-        reader.look::<Secret>(&reads.secret)
-    );
     let kept = kept.and_then(|secret| match KeptAuth::of_secret(&secret, &op.uid) {
         Some(kept) => Observed::Present(kept),
         None => Observed::Absent,
@@ -47,7 +63,7 @@ pub async fn observe(
             .map(|secret| credentials(secret).and_then(|found| which(found.password))),
         recorded: in_force
             .clone()
-            .map(|in_force| which(in_force.superuser.password).filter(|_| in_force.from == reads.secret)),
+            .map(|in_force| which(in_force.superuser.password).filter(|_| in_force.from == name)),
         offered: secret.as_ref().map(|secret| offered(secret, in_force.present())),
         kept: kept.as_ref().map(|_| ()),
     };

@@ -28,12 +28,7 @@ pub fn restart(
     world: &World,
     proof: &dyn Fn(&str, &Member) -> Result<(), String>,
 ) -> StepResult {
-    children::template_is_observed(world)?;
-    let rollout = Rollout::to_revision(world)?;
-    if let Some(plan) = rollout.plan(op) {
-        return Ok(plan);
-    }
-    rollout.go_on(op, proof)
+    Rollout::planned(op, world)?.go_on(op, proof)
 }
 
 /// [`restart`] of the standbys. Done when none but the primary is left, the first before the others are touched.
@@ -42,11 +37,7 @@ pub fn restart_standbys(
     world: &World,
     proof: &dyn Fn(&str, &Member) -> Result<(), String>,
 ) -> StepResult {
-    children::template_is_observed(world)?;
-    let rollout = Rollout::to_revision(world)?;
-    if let Some(plan) = rollout.plan(op) {
-        return Ok(plan);
-    }
+    let rollout = Rollout::planned(op, world)?;
     rollout.new_pass(proof)?;
     Ok(rollout.next_standby().unwrap_or(Progress::Done))
 }
@@ -126,9 +117,12 @@ struct Rollout<'a> {
 }
 
 impl<'a> Rollout<'a> {
-    fn to_revision(world: &'a World) -> StepResult<Self> {
+    /// To the revision of the PetSet's template, once which Pods are replaced is written down.
+    fn planned(op: &Operation, world: &'a World) -> StepResult<Self> {
+        children::template_is_observed(world)?;
         let revision = revision(world)?;
-        Ok(Self::new(world, |_, member| member.revision != revision))
+        let rollout = Self::new(world, |_, member| member.revision != revision);
+        rollout.plan(op).map_or(Ok(rollout), Err)
     }
 
     fn new(world: &'a World, is_old: impl Fn(&str, &Member) -> bool) -> Self {
