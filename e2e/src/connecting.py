@@ -19,7 +19,12 @@ def candidates():
         return [s.replace(f"{FOLDER}/tls/", f"{folder}/") for s in json.load(strings)]
 
 
+def password():
+    with open(f"{FOLDER}/tls/password") as file:
+        return file.read()
+
+
 def connect(string):
-    connection = psycopg2.connect(f"{string} {TIMEOUTS}")
+    connection = psycopg2.connect(f"{string} {TIMEOUTS}", password=password())
     connection.autocommit = True
     return connection

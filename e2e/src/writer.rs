@@ -23,7 +23,7 @@ use tokio::time::timeout;
 use crate::attempts::{Attempts, Probes};
 use crate::cluster::TestNamespace;
 use crate::poll::{self, Look};
-use crate::{members, pods, shell};
+use crate::{members, pki, pods, shell};
 
 const SCRIPT: &str = include_str!("writer.py");
 const COMPANIONS: &str = include_str!("application.py");
@@ -309,14 +309,18 @@ impl Backoff for Soon {
     fn reset(&mut self) {}
 }
 
-/// Brings what the AppBinding says to the writer, at once and after every change of it or of the client Secret.
+/// Brings what the AppBinding says and the password to the writer, at once and after every change of them or of the client Secret.
 async fn carry(namespace: TestNamespace, database: String, writer: String) {
     let only = |name: &str| watcher::Config::default().fields(&format!("metadata.name={name}"));
     let bindings = watcher(namespace.api::<AppBinding>(), only(&database)).backoff(Soon);
     let secret = api_types::names::certificate(&database, api_types::tls::CertificateAlias::Client);
     let secrets = watcher(namespace.api::<Secret>(), only(&secret)).backoff(Soon);
-    let bindings = bindings.map_ok(|_| ()).boxed();
-    let mut changes = stream::select(bindings, secrets.map_ok(|_| ()).boxed());
+    let passwords = watcher(namespace.api::<Secret>(), only(&format!("{database}-auth"))).backoff(Soon);
+    let mut changes = stream::select_all([
+        bindings.map_ok(|_| ()).boxed(),
+        secrets.map_ok(|_| ()).boxed(),
+        passwords.map_ok(|_| ()).boxed(),
+    ]);
     while let Some(change) = changes.next().await {
         if change.is_ok() {
             // A node that is cut off, or an API server that is away, comes back.
@@ -383,10 +387,13 @@ async fn bring(namespace: &TestNamespace, database: &str, writer: &str) -> Resul
     // While TLS is being added or removed the AppBinding may be ahead of or behind the servers.
     candidates.push(format!("{base} sslmode=prefer sslrootcert=/none {CLIENT_FILES}"));
     let candidates = BASE64_STANDARD.encode(serde_json::to_string(&candidates)?);
+    let (_, password) = pki::password(namespace, database).await?;
+    let password = BASE64_STANDARD.encode(password);
     // In the folder of the files that they name, so that both can be taken at once.
     let script = format!(
         "set -e; umask 077; cd {FOLDER}; n=tls.$(date +%s%N); mkdir $n; ln -sfn $n new\n{files}\
          echo {candidates} | base64 -d > new/candidates.json\n\
+         echo {password} | base64 -d > new/password\n\
          ln -sfn $n tls.link; mv -T tls.link tls\n"
     );
     let run = shell::run_in(

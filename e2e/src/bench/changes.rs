@@ -1,4 +1,4 @@
-//! Changes of parameters, of resources and of the number of members, and the return of a standby.
+//! Changes of parameters, of resources, of the number of members and of the minor version, and the return of a standby.
 
 use anyhow::{Context, Result, ensure};
 use api_types::Postgres;
@@ -16,10 +16,10 @@ use crate::{failover, manifests, members, report, requests, shell, wait};
 const DATABASE: &str = "ha-postgres";
 
 /// A request of a round: its title, its type and its section. Each leaves the database so that the next round changes something.
-struct Change {
-    title: &'static str,
-    type_: &'static str,
-    section: Value,
+pub(super) struct Change {
+    pub(super) title: &'static str,
+    pub(super) type_: &'static str,
+    pub(super) section: Value,
 }
 
 /// One round.
@@ -45,6 +45,13 @@ fn changes() -> Vec<Change> {
             json!({"horizontalScaling": {"replicas": count}}),
         )
     };
+    let update = |title, version: &str| {
+        change(
+            title,
+            "UpdateVersion",
+            json!({"updateVersion": {"targetVersion": version}}),
+        )
+    };
     let (reload, restart) = ("reconfigure, by a reload", "reconfigure, PostgreSQL restarts");
     let (in_place, memory) = ("resize in place, processors", "resize in place, memory");
     vec![
@@ -62,6 +69,8 @@ fn changes() -> Vec<Change> {
         resize("resize, by a rolling restart", "Restart", "45m", "480Mi"),
         scale("scale 3 to 5", 5),
         scale("scale 5 to 3", 3),
+        update("update to another minor version", "17.11"),
+        update("update to another minor version", "17.9"),
     ]
 }
 
@@ -99,7 +108,13 @@ pub(super) async fn measure(
     writer.finish().await
 }
 
-async fn perform(stage: &Stage<'_>, change: &Change, name: &str, samples: &mut Samples) -> Result<()> {
+/// Carries it out, and takes down how long that took and what it cost the writer.
+pub(super) async fn perform(
+    stage: &Stage<'_>,
+    change: &Change,
+    name: &str,
+    samples: &mut Samples,
+) -> Result<()> {
     let request = requests::of(name, stage.database, change.type_, &change.section)?;
     let yaml = serde_json::to_string(&request)?;
     let performed = story::perform(stage, change.title, &yaml, name).await?;

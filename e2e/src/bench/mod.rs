@@ -1,10 +1,12 @@
 //! `make bench`: how long things take and what they cost the applications, over many runs on the real cluster.
 
 pub mod changes;
+pub mod credentials;
 pub mod failover;
 pub mod operations;
 pub mod renewal;
 pub mod samples;
+pub mod volumes;
 
 use std::time::Duration;
 
@@ -20,12 +22,18 @@ const PROVISIONING: Duration = Duration::from_secs(180);
 /// Measures one thing in a namespace of its own, and returns how many rows were acknowledged.
 type Part = for<'a> fn(&'a TestNamespace, Runs, &'a mut Samples) -> LocalBoxFuture<'a, Result<usize>>;
 
-const PARTS: [(&str, Part); 3] = [
+const PARTS: [(&str, Part); 5] = [
     ("sealwright-bench", |namespace, runs, samples| {
         operations::measure(namespace, runs, samples).boxed_local()
     }),
     ("sealwright-bench-changes", |namespace, runs, samples| {
         changes::measure(namespace, runs.changes, samples).boxed_local()
+    }),
+    ("sealwright-bench-volumes", |namespace, runs, samples| {
+        volumes::measure(namespace, runs.changes, samples).boxed_local()
+    }),
+    ("sealwright-bench-credentials", |namespace, runs, samples| {
+        credentials::measure(namespace, runs.changes, samples).boxed_local()
     }),
     ("sealwright-bench-failover", |namespace, runs, samples| {
         failover::measure(namespace, runs.failovers, samples).boxed_local()
@@ -43,7 +51,7 @@ pub struct Runs {
     pub renewals: usize,
     /// New `verify-full` connections, at least, while certificates are rotated and issuers changed.
     pub connections: usize,
-    /// Rounds over changes of parameters, of resources and of the number of members, and the return of a standby.
+    /// Rounds over changes of parameters, resources, members, version, volumes and password, and the return of a standby.
     pub changes: usize,
     /// Losses of the primary's Pod.
     pub failovers: usize,

@@ -21,7 +21,7 @@ struct Arguments {
     /// New verify-full connections, at least, during rotations and during changes of issuer.
     #[arg(long, default_value_t = 5000, env = "SEALWRIGHT_BENCH_CONNECTIONS")]
     connections: usize,
-    /// Rounds over changes of parameters, of resources and of the number of members, and the return of a standby.
+    /// Rounds over changes of parameters, resources, members, version, volumes and password, and the return of a standby.
     #[arg(long, default_value_t = 10, env = "SEALWRIGHT_BENCH_CHANGES")]
     changes: usize,
     /// Losses of the primary's Pod.

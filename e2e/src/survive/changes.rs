@@ -1,4 +1,5 @@
-//! Faults while parameters, resources or the number of members change, and while a standby is brought back.
+//! Faults while parameters, resources, the number of members, the version, the volumes or the password change, and while a standby is
+//! brought back.
 
 use std::time::Duration;
 
@@ -6,6 +7,7 @@ use anyhow::Result;
 use api_types::PostgresOpsRequest;
 use futures::FutureExt;
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::storage::v1::StorageClass;
 use kube::api::{DeleteParams, ListParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
@@ -30,6 +32,11 @@ pub const FAULTS: &[Fault] = &[
         run: |stage| primary_killed(stage).boxed_local(),
     },
     Fault {
+        name: "expansion-disturbed",
+        alone: true,
+        run: |stage| expansion_disturbed(stage).boxed_local(),
+    },
+    Fault {
         name: "change-not-possible",
         alone: false,
         run: |stage| not_possible(stage).boxed_local(),
@@ -37,6 +44,8 @@ pub const FAULTS: &[Fault] = &[
 ];
 
 const OPERATOR: &str = "ops-manager";
+/// A class whose volumes have a real size, and grow.
+const EXPANDABLE: &str = "expand";
 /// A standby that a restart does not help is rebuilt within this time.
 const REBUILT: Duration = Duration::from_secs(240);
 
@@ -78,6 +87,33 @@ impl Change {
         }
     }
 
+    fn update(step: &'static str, version: &str) -> Self {
+        Self {
+            title: "update to another minor version",
+            type_: "UpdateVersion",
+            section: json!({"updateVersion": {"targetVersion": version}}),
+            step,
+        }
+    }
+
+    fn expand(step: &'static str, size: &str) -> Self {
+        Self {
+            title: "expand volumes, online",
+            type_: "VolumeExpansion",
+            section: json!({"volumeExpansion": {"mode": "Online", "postgres": size}}),
+            step,
+        }
+    }
+
+    fn rotate_auth(step: &'static str) -> Self {
+        Self {
+            title: "rotate the superuser's password",
+            type_: "RotateAuth",
+            section: json!({}),
+            step,
+        }
+    }
+
     fn reconnect(step: &'static str) -> Self {
         Self {
             title: "reconnect a standby",
@@ -110,6 +146,10 @@ async fn operator_killed(stage: Stage) -> Result<Vec<Row>> {
         Change::resize("DatabasePauseSucceeded", "448Mi"),
         Change::scale("DatabasePauseSucceeded", 5),
         Change::scale("DatabasePauseSucceeded", 3),
+        Change::update("UpdatePetSetImage", "17.11"),
+        Change::update("DatabasePauseSucceeded", "17.9"),
+        Change::rotate_auth("DatabasePauseSucceeded"),
+        Change::rotate_auth("UpdateCredential"),
     ] {
         let trial = change.ask(&scene, "3m").await?;
         trial.reached(change.step).await?;
@@ -153,6 +193,8 @@ async fn primary_killed(stage: Stage) -> Result<Vec<Row>> {
         Change::resize("UpdatePetSetResources", "512Mi"),
         Change::scale("DatabasePauseSucceeded", 5),
         Change::scale("DatabasePauseSucceeded", 3),
+        Change::update("UpdatePetSetImage", "17.11"),
+        Change::rotate_auth("UpdateCredential"),
     ] {
         let old = members::primary(&stage.namespace, scene.database).await?;
         failover::synchronous_again(&stage.namespace, scene.database, &old).await?;
@@ -166,6 +208,38 @@ async fn primary_killed(stage: Stage) -> Result<Vec<Row>> {
         let fault = format!("primary killed after {}", change.step);
         rows.push(trial.end(&fault, &[End::Successful]).await?);
     }
+    Ok(rows)
+}
+
+/// Whoever is lost while volumes grow: the operator that asks for it, or the primary.
+async fn expansion_disturbed(stage: Stage) -> Result<Vec<Row>> {
+    let classes: Api<StorageClass> = Api::all(stage.namespace.client.clone());
+    if classes.get_opt(EXPANDABLE).await?.is_none() {
+        let no_class = format!("not tried: the cluster has no StorageClass {EXPANDABLE}");
+        return Ok(vec![Row::bare("volumes are expanded", &no_class, "-")]);
+    }
+    let database = Scene::database_as(&stage.namespace, Shape::Synchronous, false, |postgres| {
+        let storage = postgres.spec.storage.get_or_insert_default();
+        storage.storage_class_name = Some(EXPANDABLE.to_owned());
+    })
+    .await?;
+    let scene = Scene::with_applications(&stage.namespace, database, None).await?;
+    let mut rows = Vec::new();
+    let killed = Change::expand("DatabasePauseSucceeded", "1152Mi");
+    let trial = killed.ask(&scene, "3m").await?;
+    trial.reached(killed.step).await?;
+    kill_operator(&stage).await?;
+    let fault = format!("ops-manager killed after {}", killed.step);
+    rows.push(trial.end(&fault, &[End::Successful]).await?);
+    let lost = Change::expand("DatabasePauseSucceeded", "1280Mi");
+    let old = members::primary(&stage.namespace, database).await?;
+    failover::synchronous_again(&stage.namespace, database, &old).await?;
+    let trial = lost.ask(&scene, "3m").await?;
+    trial.reached(lost.step).await?;
+    let at_once = DeleteParams::default().grace_period(0);
+    stage.namespace.pods().delete(&old.name, &at_once).await?;
+    let fault = format!("primary killed after {}", lost.step);
+    rows.push(trial.end(&fault, &[End::Successful]).await?);
     Ok(rows)
 }
 
