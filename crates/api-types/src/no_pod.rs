@@ -45,7 +45,13 @@ mod tests {
 
     #[test]
     fn what_is_no_note_keeps_no_pod_away() {
-        for text in ["", "true", "{}", r#"{"by": "a/b"}"#, r#"{"by": "a/b", "until": "soon"}"#] {
+        for text in [
+            "",
+            "true",
+            "{}",
+            r#"{"by": "a/b"}"#,
+            r#"{"by": "a/b", "until": "soon"}"#,
+        ] {
             let annotations = BTreeMap::from([(NO_POD.to_owned(), text.to_owned())]);
             assert_eq!(NoPod::of_annotations(Some(&annotations)), None, "{text}");
         }

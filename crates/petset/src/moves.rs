@@ -378,7 +378,12 @@ impl Problem {
 
     /// An operation keeps a Pod away. Nothing is wrong; a person may nevertheless want the Pod sooner.
     pub fn withheld(withheld: &Withheld) -> Self {
-        let Withheld { pod, claim, by, until } = withheld;
+        let Withheld {
+            pod,
+            claim,
+            by,
+            until,
+        } = withheld;
         Self {
             reason: conditions::POD_WITHHELD,
             message: format!(

@@ -65,7 +65,11 @@ pub fn status(
         collision_count: chosen.collision_count,
         conditions: conditions(
             world.status.conditions.as_deref(),
-            [problems, &vanishing_claims(desired, world), &withheld_pods(desired, world, now)],
+            [
+                problems,
+                &vanishing_claims(desired, world),
+                &withheld_pods(desired, world, now),
+            ],
             now,
         ),
     }
@@ -90,7 +94,12 @@ pub fn vanishing_claims(desired: &Desired, world: &World) -> Vec<Problem> {
 
 /// The Pods that are not there because an operation keeps them away.
 fn withheld_pods(desired: &Desired, world: &World, now: Timestamp) -> Vec<Problem> {
-    let exists = |name: &str| world.pods.iter().any(|pod| pod.metadata.name.as_deref() == Some(name));
+    let exists = |name: &str| {
+        world
+            .pods
+            .iter()
+            .any(|pod| pod.metadata.name.as_deref() == Some(name))
+    };
     let found = desired
         .ordinals()
         .filter_map(|ordinal| claims::withheld(desired, world, ordinal, now));
@@ -107,7 +116,11 @@ pub fn invalid(
 ) -> PetSetStatus {
     PetSetStatus {
         observed_generation: generation,
-        conditions: conditions(old.conditions.as_deref(), [std::slice::from_ref(problem), &[], &[]], now),
+        conditions: conditions(
+            old.conditions.as_deref(),
+            [std::slice::from_ref(problem), &[], &[]],
+            now,
+        ),
         ..old.clone()
     }
 }

@@ -32,10 +32,7 @@ fn no_pod_is_made_of_a_claim_that_says_so_until_its_time_is_over() {
     ];
     for (what, note, is_made) in table {
         let desired = desired(json!({}));
-        let plan = plan(
-            &desired,
-            &world(&desired, vec![], vec![claim(&desired, 0, note)]),
-        );
+        let plan = plan(&desired, &world(&desired, vec![], vec![claim(&desired, 0, note)]));
         assert_eq!(makes_pods(&plan).len(), usize::from(is_made), "{what}");
         assert_eq!(reasons(&plan), Vec::<&str>::new(), "{what}: nothing is wrong");
     }
@@ -74,7 +71,11 @@ fn another_look_is_due_when_the_time_is_over() {
         &desired,
         &world(&desired, vec![], vec![claim(&desired, 0, note(LATER))]),
     );
-    assert!(matches!(&plan.waits[..], [Wait::Withheld { .. }]), "{:?}", plan.waits);
+    assert!(
+        matches!(&plan.waits[..], [Wait::Withheld { .. }]),
+        "{:?}",
+        plan.waits
+    );
     assert_eq!(plan.look_again_in(), Some(3601));
 }
 
@@ -90,7 +91,13 @@ fn the_status_says_which_request_keeps_which_pod_away_and_until_when() {
     };
     assert_eq!(withheld.type_, "PodWithheld");
     let message = withheld.message.as_deref().unwrap_or_default();
-    for part in ["Pod db-0", LATER, "expand/1234", "data-db-0", "sealwright.dev/no-pod"] {
+    for part in [
+        "Pod db-0",
+        LATER,
+        "expand/1234",
+        "data-db-0",
+        "sealwright.dev/no-pod",
+    ] {
         assert!(message.contains(part), "{message}");
     }
 }
