@@ -13,8 +13,8 @@ use e2e::writer::{Choice, Writer};
 use e2e::{checks, manifests, members, report, requests, shell, wait};
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use k8s_openapi::api::storage::v1::StorageClass;
-use kube::{Api, ResourceExt};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
 use crate::PROVISIONING;
