@@ -22,6 +22,7 @@ pub mod legacy;
 pub mod major;
 pub mod monitor;
 pub mod names;
+pub mod no_pod;
 pub mod ops_auth;
 pub mod ops_configuration;
 pub mod ops_failover;

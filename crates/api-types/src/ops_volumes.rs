@@ -31,6 +31,9 @@ pub struct VolumePlan {
     /// Bytes of each member's file system before its claim was changed, by Pod name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub file_systems: BTreeMap<String, i64>,
+    /// Why the storage driver does not enlarge a member's volume, by Pod name; with `mode` `Offline` only.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub refused: BTreeMap<String, String>,
 }
 
 /// The field of `Postgres.spec` that a `VolumeExpansion` may change.

@@ -35,6 +35,9 @@ pub const FILES_TOKEN: &str = "ops.kubedb.com/files-token";
 pub const DATA_VOLUME_BYTES: &str = "sealwright.dev/data-volume-bytes";
 /// Annotation on a Pod, followed by its name: touched so that kubelet looks at once whether the Pod's volume grew. KubeDB's.
 pub const VOLUME_EXPANSION_OF: &str = "volumeexpansion.ops.kubedb.com/";
+/// Annotation on a member's volume claim while an operation keeps the member's Pod away, as JSON (`api_types::no_pod::NoPod`): the
+/// PetSet makes no Pod of the claim until the time in it.
+pub const NO_POD: &str = "sealwright.dev/no-pod";
 /// Request annotation: `required` keeps the request from running until its plan is approved, `denied` ends it.
 pub const APPROVAL: &str = "ops.sealwright.dev/approval";
 /// Pod label: the member may serve clients that only read. An operation takes it from a member that leaves, so that new

@@ -187,10 +187,13 @@ pub async fn during(client: &kube::Client, op: &Operation) -> Seen {
             tls,
             volumes: world
                 .volumes
-                .map(|volumes| volumes.with_members(volumes::observe::members(&pods))),
+                .map(|volumes| volumes.with_members(pods.as_ref().map(volumes::observe::members))),
             ..world
         },
-        pods,
+        pods: match pods {
+            Observed::Present(pods) => pods,
+            Observed::Absent | Observed::Unknown(_) => BTreeMap::new(),
+        },
     }
 }
 
@@ -269,18 +272,19 @@ async fn claims(reader: &Reader<'_>, db: &str) -> Observed<Vec<Claim>> {
     }
 }
 
-async fn pods(reader: &Reader<'_>, db: &str) -> BTreeMap<String, Pod> {
-    let pods = reader.list::<Pod>(&selector(db)).await.unwrap_or_default();
+async fn pods(reader: &Reader<'_>, db: &str) -> Observed<BTreeMap<String, Pod>> {
+    let pods = match reader.list::<Pod>(&selector(db)).await {
+        Ok(pods) => pods,
+        Err(error) => return Observed::Unknown(runtime::error_chain(&error)),
+    };
     let is_member = |pod: &Pod| {
         let name = pod.name_any();
         name.strip_prefix(db)
             .and_then(|rest| rest.strip_prefix('-'))
             .is_some_and(|n| n.parse::<u32>().is_ok())
     };
-    pods.into_iter()
-        .filter(is_member)
-        .map(|pod| (pod.name_any(), pod))
-        .collect()
+    let members = pods.into_iter().filter(is_member);
+    Observed::Present(members.map(|pod| (pod.name_any(), pod)).collect())
 }
 
 /// Whether the service account that the user names is this database's own; must be read as provisioner reads it.

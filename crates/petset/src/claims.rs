@@ -1,8 +1,10 @@
 //! The claims of an ordinal, and who owns them: retention is nothing but owner references, the garbage collector
 //! does the rest. This controller deletes no claim that ever had a volume.
 
+use api_types::no_pod::NoPod;
 use api_types::petset::ClaimRetention;
 use api_types::vocabulary::{DEPLOYED_VERSION, PRUNE_GUARDS};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use sha2::{Digest, Sha256};
@@ -137,6 +139,32 @@ pub fn vanishing(desired: &Desired, world: &World, ordinal: i32, pod: &Pod) -> V
         })
     });
     found.collect()
+}
+
+/// A claim that keeps its ordinal's Pod from being made: an operation has noted that on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Withheld {
+    /// The Pod.
+    pub pod: String,
+    /// The claim.
+    pub claim: String,
+    /// The request.
+    pub by: String,
+    /// Until when.
+    pub until: Timestamp,
+}
+
+/// The claim of an ordinal that keeps its Pod from being made now. A note whose time is over keeps nothing.
+pub fn withheld(desired: &Desired, world: &World, ordinal: i32, now: Timestamp) -> Option<Withheld> {
+    claim_names(desired, ordinal).into_iter().find_map(|claim| {
+        let note = NoPod::of_annotations(world.claims.get(&claim)?.metadata.annotations.as_ref())?;
+        (note.until.0 > now).then(|| Withheld {
+            pod: desired.pod_name(ordinal),
+            claim,
+            by: note.by,
+            until: note.until.0,
+        })
+    })
 }
 
 /// The owner references that a claim should have, beginning with those it has: foreign ones stay, ours follow the

@@ -45,7 +45,9 @@ impl Plan {
         self.waits
             .iter()
             .filter_map(|wait| match wait {
-                Wait::PodAvailable { seconds, .. } | Wait::Cooldown { seconds, .. } => Some(*seconds),
+                Wait::PodAvailable { seconds, .. }
+                | Wait::Cooldown { seconds, .. }
+                | Wait::Withheld { seconds, .. } => Some(*seconds),
                 Wait::PodGone(_) | Wait::PodReady(_) | Wait::ClaimGone(_) => Some(POLL),
                 Wait::Deleted => None,
             })
@@ -324,6 +326,11 @@ impl<'a> Round<'a> {
     }
 
     fn create(&mut self, ordinal: i32) -> Flow {
+        if let Some(withheld) = claims::withheld(self.desired, self.world, ordinal, self.now) {
+            // The others go on, in order too: this one may be away for long.
+            self.plan.waits.push(Wait::withheld(withheld, self.now));
+            return Flow::Next;
+        }
         let revision = self.revision_for(ordinal);
         let pod = match self.placed(ordinal, &revision) {
             Ok(pod) => pod,

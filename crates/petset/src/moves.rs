@@ -4,11 +4,13 @@
 use std::fmt;
 
 use api_types::reported::pet_set::{conditions, reasons};
+use api_types::vocabulary::NO_POD;
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
-use crate::claims::Vanishing;
+use crate::claims::{Vanishing, Withheld};
 use crate::trouble::Trouble;
 
 /// One object as it was when it was looked at. A write that carries it fails when the object has changed since.
@@ -248,8 +250,23 @@ pub enum Wait {
         /// Seconds that are left.
         seconds: i64,
     },
+    /// An operation keeps a Pod away.
+    Withheld {
+        /// Which, and for whom.
+        withheld: Withheld,
+        /// Seconds that are left.
+        seconds: i64,
+    },
     /// The PetSet is being deleted: the garbage collector does the rest.
     Deleted,
+}
+
+impl Wait {
+    /// For the end of the time in which no Pod is made of a claim.
+    pub fn withheld(withheld: Withheld, now: Timestamp) -> Self {
+        let seconds = withheld.until.as_second() - now.as_second() + 1;
+        Self::Withheld { withheld, seconds }
+    }
 }
 
 impl fmt::Display for Wait {
@@ -262,6 +279,11 @@ impl fmt::Display for Wait {
             Self::Cooldown { pod, seconds } => {
                 write!(f, "Pod {pod} ended as soon as it began; next try in {seconds} s")
             }
+            Self::Withheld { withheld, .. } => write!(
+                f,
+                "Pod {} is not made while {} keeps it away",
+                withheld.pod, withheld.by
+            ),
             Self::Deleted => write!(f, "PetSet is being deleted"),
         }
     }
@@ -351,6 +373,24 @@ impl Problem {
         Self {
             reason: conditions::CLAIM_TERMINATING,
             message,
+        }
+    }
+
+    /// An operation keeps a Pod away. Nothing is wrong; a person may nevertheless want the Pod sooner.
+    pub fn withheld(withheld: &Withheld) -> Self {
+        let Withheld {
+            pod,
+            claim,
+            by,
+            until,
+        } = withheld;
+        Self {
+            reason: conditions::POD_WITHHELD,
+            message: format!(
+                "Pod {pod} is not created before {until}: PostgresOpsRequest {by} expands the volume of PersistentVolumeClaim {claim}, \
+                 which grows only while no Pod uses it. Delete the request to end that sooner; when ops-manager does not run, remove \
+                 the annotation {NO_POD} of the claim"
+            ),
         }
     }
 

@@ -18,6 +18,11 @@ pub use api_types::reported::pet_set::conditions::REPLICA_FAILURE;
 /// Condition that is `True` while a volume goes when its Pod ends; it is absent otherwise.
 pub use api_types::reported::pet_set::conditions::CLAIM_TERMINATING;
 
+/// Condition that is `True` while an operation keeps a Pod away; it is absent otherwise.
+pub use api_types::reported::pet_set::conditions::POD_WITHHELD;
+
+/// Types of the conditions of this controller.
+const OURS: [&str; 3] = [REPLICA_FAILURE, CLAIM_TERMINATING, POD_WITHHELD];
 /// Longest message of a condition, in characters: with a thousand Pods it would not fit into the object.
 const LONGEST: usize = 2000;
 
@@ -60,8 +65,11 @@ pub fn status(
         collision_count: chosen.collision_count,
         conditions: conditions(
             world.status.conditions.as_deref(),
-            problems,
-            &vanishing_claims(desired, world),
+            [
+                problems,
+                &vanishing_claims(desired, world),
+                &withheld_pods(desired, world, now),
+            ],
             now,
         ),
     }
@@ -84,6 +92,21 @@ pub fn vanishing_claims(desired: &Desired, world: &World) -> Vec<Problem> {
     found
 }
 
+/// The Pods that are not there because an operation keeps them away.
+fn withheld_pods(desired: &Desired, world: &World, now: Timestamp) -> Vec<Problem> {
+    let exists = |name: &str| {
+        world
+            .pods
+            .iter()
+            .any(|pod| pod.metadata.name.as_deref() == Some(name))
+    };
+    let found = desired
+        .ordinals()
+        .filter_map(|ordinal| claims::withheld(desired, world, ordinal, now));
+    let absent = found.filter(|withheld| !exists(&withheld.pod));
+    absent.map(|withheld| Problem::withheld(&withheld)).collect()
+}
+
 /// The status of a PetSet whose spec can't be acted on: as it was, with the reason.
 pub fn invalid(
     old: &PetSetStatus,
@@ -93,19 +116,23 @@ pub fn invalid(
 ) -> PetSetStatus {
     PetSetStatus {
         observed_generation: generation,
-        conditions: conditions(old.conditions.as_deref(), std::slice::from_ref(problem), &[], now),
+        conditions: conditions(
+            old.conditions.as_deref(),
+            [std::slice::from_ref(problem), &[], &[]],
+            now,
+        ),
         ..old.clone()
     }
 }
 
+/// `of` are the problems that each of our conditions names, in the order of [`OURS`].
 fn conditions(
     old: Option<&[StatefulSetCondition]>,
-    problems: &[Problem],
-    vanishing: &[Problem],
+    of: [&[Problem]; 3],
     now: Timestamp,
 ) -> Option<Vec<StatefulSetCondition>> {
     let old = old.unwrap_or_default();
-    let ours = [(REPLICA_FAILURE, problems), (CLAIM_TERMINATING, vanishing)];
+    let ours: Vec<(&str, &[Problem])> = OURS.into_iter().zip(of).collect();
     let is_ours = |condition: &&StatefulSetCondition| ours.iter().any(|(type_, _)| condition.type_ == *type_);
     let mut all: Vec<_> = old.iter().filter(|it| !is_ours(it)).cloned().collect();
     all.extend(

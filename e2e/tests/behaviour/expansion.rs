@@ -1,20 +1,21 @@
-//! `VolumeExpansion` on volumes with a real size: while an application writes, on a full disk, and with a storage driver that
-//! refuses one member.
+//! `VolumeExpansion` on volumes with a real size: while an application writes, on a full disk, with a storage driver that refuses
+//! one member, and with one that enlarges no volume in use.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use api_types::ops_request::{OpsRequestPhase, VolumeSize};
-use api_types::vocabulary::{DATA_MOUNT, POSTGRES_CONTAINER};
+use api_types::vocabulary::{DATA_MOUNT, NO_POD, POSTGRES_CONTAINER};
 use api_types::{Postgres, PostgresOpsRequest};
 use e2e::cluster::{FIELD_MANAGER, TestNamespace, in_namespace};
 use e2e::poll::{self, Look};
 use e2e::writer::{Choice, Writer};
 use e2e::{checks, manifests, members, report, requests, shell, wait};
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use k8s_openapi::api::storage::v1::StorageClass;
-use kube::Api;
-use kube::api::{DeleteParams, Patch, PatchParams};
-use serde_json::json;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::{Api, ResourceExt};
+use serde_json::{Value, json};
 
 use crate::PROVISIONING;
 
@@ -25,12 +26,21 @@ const EXPANDABLE: &str = "expand";
 const EXPANDED: Duration = Duration::from_secs(120);
 /// An expansion of three members, and the way from a full disk back to service; tests run side by side.
 const ONLINE: Duration = Duration::from_secs(15);
+/// Three members whose Pods are away one after the other.
+const OFFLINE: Duration = Duration::from_secs(180);
+/// A switchover; tests run side by side.
+const SWITCHOVER: Duration = Duration::from_secs(10);
 const BACK_IN_SERVICE: Duration = Duration::from_secs(30);
 const OFTEN: Duration = Duration::from_millis(200);
 const MEBIBYTE: u64 = 1 << 20;
 
 fn request(name: &str, database: &str, size: &str) -> Result<PostgresOpsRequest> {
     let fields = json!({"volumeExpansion": {"mode": "Online", "postgres": size}, "timeout": "60s"});
+    requests::of(name, database, "VolumeExpansion", &fields)
+}
+
+fn offline_request(name: &str, database: &str, size: &str) -> Result<PostgresOpsRequest> {
+    let fields = json!({"volumeExpansion": {"mode": "Offline", "postgres": size}, "timeout": "150s"});
     requests::of(name, database, "VolumeExpansion", &fields)
 }
 
@@ -222,20 +232,24 @@ async fn one_refused(namespace: &TestNamespace) -> Result<()> {
         return Ok(());
     }
     let class = namespace.name.clone();
-    make_class(namespace, &class).await?;
+    // The driver has no more than 1.5 GiB for the volume of the second member.
+    let refuses = json!({"refuseAbove": "1610612736", "refuseFor": "data-ha-postgres-1"});
+    make_class(namespace, &class, &refuses).await?;
     let outcome = with_a_driver_that_refuses(namespace, &class).await;
-    classes(namespace)
-        .delete(&class, &DeleteParams::default())
-        .await?;
+    delete_class(namespace, &class).await?;
     outcome
 }
 
-/// The driver has no more than 1.5 GiB for the volume of the second member.
-async fn make_class(namespace: &TestNamespace, name: &str) -> Result<()> {
+async fn delete_class(namespace: &TestNamespace, name: &str) -> Result<()> {
+    classes(namespace).delete(name, &DeleteParams::default()).await?;
+    Ok(())
+}
+
+async fn make_class(namespace: &TestNamespace, name: &str, parameters: &Value) -> Result<()> {
     let class = json!({
         "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": name},
         "provisioner": "volumes.sealwright.dev", "volumeBindingMode": "WaitForFirstConsumer", "allowVolumeExpansion": true,
-        "parameters": {"refuseAbove": "1610612736", "refuseFor": "data-ha-postgres-1"},
+        "parameters": parameters,
     });
     let params = PatchParams::apply(FIELD_MANAGER).force();
     classes(namespace)
@@ -272,5 +286,90 @@ async fn with_a_driver_that_refuses(namespace: &TestNamespace, class: &str) -> R
     ensure!((1120..=1280).contains(&sizes[1]), "{sizes:?}");
     let postgres = checks::at_peace(namespace, HA).await?;
     ensure!(size_in_spec(&postgres) == "1280Mi", "{:?}", postgres.spec.storage);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_that_grows_only_out_of_use_grows_while_its_pod_is_away() -> Result<()> {
+    in_namespace("offline", |namespace| async move { offline(&namespace).await }).await
+}
+
+async fn offline(namespace: &TestNamespace) -> Result<()> {
+    if !has_class(namespace).await? {
+        return Ok(());
+    }
+    let class = namespace.name.clone();
+    // The driver refuses to enlarge a volume that a node has mounted.
+    make_class(namespace, &class, &json!({"offline": "true"})).await?;
+    let outcome = with_pods_away(namespace, &class).await;
+    delete_class(namespace, &class).await?;
+    outcome
+}
+
+async fn with_pods_away(namespace: &TestNamespace, class: &str) -> Result<()> {
+    create(namespace, manifests::HA_POSTGRES, HA, class).await?;
+    let before = (members::list(namespace, HA).await?, disks(namespace, HA).await?);
+    let writer = Writer::start(namespace, HA, Choice::TESTING).await?;
+    let mark = writer.mark().await?;
+    let begin = Instant::now();
+    requests::create_as_is(namespace, &offline_request("grow", HA, "2Gi")?).await?;
+    let grown = wait::request_successful(&namespace.api(), "grow", OFFLINE).await?;
+    println!("three volumes, offline: {}", report::seconds(begin.elapsed()));
+    let after = disks(namespace, HA).await?;
+    println!("file systems in MiB: {:?} → {after:?}", before.1);
+    ensure!(before.1.iter().all(|size| *size < 1024), "{:?}", before.1);
+    ensure!(after.iter().all(|size| (1792..=2048).contains(size)), "{after:?}");
+    let now = members::list(namespace, HA).await?;
+    ensure!(now.len() == 3, "{now:?}");
+    let was_there = |uid: &str| before.0.iter().any(|member| member.uid == uid);
+    let stayed = now.iter().filter(|member| was_there(&member.uid)).count();
+    ensure!(stayed == 0, "{stayed} Pods were not away");
+    let names = requests::conditions(&grown);
+    for expected in [
+        "VolumeExpansionSucceeded",
+        "EvictPod--ha-postgres-0",
+        "CheckVolume--ha-postgres-0",
+        "TransferLeader",
+    ] {
+        ensure!(names.contains(&expected), "{expected} is missing in {names:?}");
+    }
+    no_pod_is_kept_away(namespace).await?;
+    let postgres = checks::at_peace(namespace, HA).await?;
+    ensure!(size_in_spec(&postgres) == "2Gi", "{:?}", postgres.spec.storage);
+    checks::writer_served(&writer.since(mark).await?, SWITCHOVER)?;
+    one_deleted_in_the_middle(namespace).await?;
+    println!("{} acknowledged rows, none lost", writer.finish().await?);
+    Ok(())
+}
+
+/// A request that is deleted while a Pod is kept away: the Pod comes back.
+async fn one_deleted_in_the_middle(namespace: &TestNamespace) -> Result<()> {
+    requests::create_as_is(namespace, &offline_request("given-up", HA, "3Gi")?).await?;
+    poll::until("a Pod is kept away", OFFLINE, OFTEN, || async {
+        Ok(match no_pod_is_kept_away(namespace).await {
+            Ok(()) => Look::NotYet("none is".to_owned()),
+            Err(_) => Look::Found(()),
+        })
+    })
+    .await?;
+    let requests = namespace.api::<PostgresOpsRequest>();
+    requests.delete("given-up", &DeleteParams::default()).await?;
+    poll::until("no Pod is kept away", EXPANDED, OFTEN, || async {
+        Ok(match no_pod_is_kept_away(namespace).await {
+            Ok(()) if members::list(namespace, HA).await?.len() == 3 => Look::Found(()),
+            outcome => Look::NotYet(format!("{outcome:?}")),
+        })
+    })
+    .await?;
+    wait::database_ready(&namespace.api::<Postgres>(), HA, PROVISIONING).await?;
+    Ok(())
+}
+
+async fn no_pod_is_kept_away(namespace: &TestNamespace) -> Result<()> {
+    let claims = namespace.api::<PersistentVolumeClaim>();
+    for claim in claims.list(&ListParams::default()).await? {
+        let noted = claim.annotations().get(NO_POD);
+        ensure!(noted.is_none(), "{}: {noted:?}", claim.name_any());
+    }
     Ok(())
 }

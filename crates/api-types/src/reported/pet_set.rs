@@ -8,6 +8,9 @@ pub mod conditions {
         REPLICA_FAILURE = "ReplicaFailure" in "", bad_when_true;
         /// `True` while a claim of a Pod is being deleted, or is gone: its volume goes when the Pod ends. Absent otherwise.
         CLAIM_TERMINATING = "ClaimTerminating" in "", trouble, bad_when_true;
+        /// `True` while an operation keeps a Pod away, because the volume of its claim grows only while no Pod uses it. The message
+        /// names the request, and until when. Absent otherwise. For information.
+        POD_WITHHELD = "PodWithheld" in "";
     }
 }
 

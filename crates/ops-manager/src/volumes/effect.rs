@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use api_types::no_pod::NoPod;
+
 /// One write. Doing it twice is as good as doing it once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VolumeEffect {
@@ -11,6 +13,18 @@ pub enum VolumeEffect {
         claim: String,
         /// The size, as Kubernetes writes it.
         size: String,
+    },
+    /// Let the PetSet make no Pod of the claim.
+    KeepPodAway {
+        /// The claim.
+        claim: String,
+        /// For whom, and until when.
+        note: NoPod,
+    },
+    /// Let the PetSet make the Pod of the claim again.
+    LetPodBack {
+        /// The claim.
+        claim: String,
     },
     /// Let kubelet look at once whether the volume of this Pod has grown.
     WakeKubelet {
@@ -28,7 +42,9 @@ impl VolumeEffect {
     pub fn goes_beside(&self, next: &Self) -> bool {
         matches!(
             (self, next),
-            (Self::Resize { .. }, Self::Resize { .. }) | (Self::WakeKubelet { .. }, Self::WakeKubelet { .. })
+            (Self::Resize { .. }, Self::Resize { .. })
+                | (Self::WakeKubelet { .. }, Self::WakeKubelet { .. })
+                | (Self::LetPodBack { .. }, Self::LetPodBack { .. })
         )
     }
 }
@@ -37,6 +53,12 @@ impl fmt::Display for VolumeEffect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Resize { claim, size } => write!(f, "ask for {size} in PersistentVolumeClaim {claim}"),
+            Self::KeepPodAway { claim, .. } => {
+                write!(f, "keep the Pod of PersistentVolumeClaim {claim} away")
+            }
+            Self::LetPodBack { claim } => {
+                write!(f, "let the Pod of PersistentVolumeClaim {claim} come back")
+            }
             Self::WakeKubelet { pod, .. } => write!(f, "let kubelet look at the volume of {pod}"),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use api_types::no_pod::NoPod;
 use api_types::ops_request::STORAGE;
 use api_types::quantity::amount;
 use api_types::vocabulary::{DATA_VOLUME_BYTES, VOLUME_EXPANSION_OF};
@@ -43,7 +44,7 @@ pub async fn observe(reader: &Reader<'_>, claims: &Observed<Vec<Claim>>) -> Volu
     VolumesWorld {
         classes: classes.into_iter().collect(),
         quotas,
-        members: BTreeMap::new(),
+        members: Observed::Absent,
     }
 }
 
@@ -94,6 +95,7 @@ pub fn claim(claim: &PersistentVolumeClaim) -> Claim {
         requested: spec.and_then(requests),
         capacity: status.and_then(capacity),
         resize: status.map(resize).unwrap_or_default(),
+        no_pod_until: NoPod::of_annotations(claim.metadata.annotations.as_ref()).map(|note| note.until.0),
     }
 }
 

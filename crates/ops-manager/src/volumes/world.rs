@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use crate::step::{Progress, StepResult};
 use crate::world::{Observed, World};
 
@@ -20,6 +22,15 @@ pub struct Claim {
     pub capacity: Option<i64>,
     /// How far a change of its size is.
     pub resize: Resize,
+    /// Until when an operation keeps the Pod of this claim away, as noted on it.
+    pub no_pod_until: Option<Timestamp>,
+}
+
+impl Claim {
+    /// Whether no Pod is made of it now.
+    pub fn is_withheld(&self, now: Timestamp) -> bool {
+        self.no_pod_until.is_some_and(|until| until > now)
+    }
 }
 
 /// How far the change of a claim's size is (`status` of the claim).
@@ -42,13 +53,13 @@ pub struct VolumesWorld {
     pub classes: BTreeMap<String, Observed<bool>>,
     /// The namespace's quotas.
     pub quotas: Observed<Vec<Quota>>,
-    /// What the members' Pods report, by Pod name; empty when they were not read.
-    pub members: BTreeMap<String, MemberVolume>,
+    /// What the members' Pods report, by Pod name; absent when they were not asked for.
+    pub members: Observed<BTreeMap<String, MemberVolume>>,
 }
 
 impl VolumesWorld {
     /// With what the members' Pods report.
-    pub fn with_members(mut self, members: BTreeMap<String, MemberVolume>) -> Self {
+    pub fn with_members(mut self, members: Observed<BTreeMap<String, MemberVolume>>) -> Self {
         self.members = members;
         self
     }

@@ -9,6 +9,7 @@ mod data;
 mod expansion;
 mod failover;
 mod objects;
+mod offline_expansion;
 mod parameters;
 mod plan;
 mod queue;

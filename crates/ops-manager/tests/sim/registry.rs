@@ -65,6 +65,9 @@ fn check_left_in_order(cluster: &Cluster, context: &str) {
         "{context}"
     );
     assert_eq!(cluster.lost_reads, Vec::<String>::new(), "{context}");
+    let claims = world.claims.present().expect("claims");
+    let is_noted = claims.iter().any(|claim| claim.no_pod_until.is_some());
+    assert!(!is_noted, "a Pod is kept away: {claims:#?}; {context}");
     let members = world.members.expect("members");
     assert_eq!(members.forgets_slots, Some(false), "{context}");
     let pods: BTreeSet<String> = members.by_pod.keys().cloned().collect();

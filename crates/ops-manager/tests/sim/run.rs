@@ -122,8 +122,12 @@ impl Run {
 
     /// One read of this look has failed.
     fn hide_something(&mut self, world: &mut World) {
-        let hide: [fn(&mut World); 11] = [
+        let hide: [fn(&mut World); 12] = [
             |world| world.claims = Observed::Unknown("timed out".into()),
+            |world| {
+                let volumes = world.volumes.iter_mut();
+                volumes.for_each(|volumes| volumes.members = Observed::Unknown("timed out".into()));
+            },
             |world| world.postgres = Observed::Unknown("timed out".into()),
             |world| world.version = Observed::Unknown("timed out".into()),
             |world| {

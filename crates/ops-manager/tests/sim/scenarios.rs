@@ -63,6 +63,17 @@ pub fn all() -> Vec<Scenario> {
     all.push(scenario("expand", expansion, plain));
     all.push(scenario("expand-1", expansion, || Cluster::new(1)));
     all.push(scenario("expand-with-tls", expansion, || crate::with_tls(3)));
+    let offline = "type: VolumeExpansion, volumeExpansion: {mode: Offline, postgres: 4Gi}";
+    all.push(scenario("expand-offline", offline, || offline_storage(3, "pg-0")));
+    all.push(scenario("expand-offline-1", offline, || {
+        offline_storage(1, "pg-0")
+    }));
+    all.push(scenario("expand-offline-last-leads", offline, || {
+        offline_storage(3, "pg-2")
+    }));
+    all.push(scenario("expand-offline-with-tls", offline, || {
+        crate::with_tls(3)
+    }));
     let own = "type: RotateAuth, authentication: {secretRef: {kind: Secret, name: mine}}";
     all.push(scenario("rotate-auth", "type: RotateAuth", plain));
     all.push(scenario("rotate-auth-1", "type: RotateAuth", || Cluster::new(1)));
@@ -96,6 +107,13 @@ pub fn without_primary() -> Cluster {
         timeline: 1,
         position: Some(instance::lsn_text(1000)),
     });
+    cluster
+}
+
+/// A database whose storage driver enlarges no volume that a Pod uses.
+pub fn offline_storage(replicas: i32, leader: &str) -> Cluster {
+    let mut cluster = led_by(replicas, leader);
+    cluster.storage.is_offline = true;
     cluster
 }
 

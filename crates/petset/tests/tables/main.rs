@@ -13,3 +13,4 @@ mod startup;
 mod status;
 mod trouble;
 mod vanishing;
+mod withheld;

@@ -1,9 +1,11 @@
 //! `VolumeExpansion`: the members' volumes get larger.
 //!
 //! Claims are changed first, each member is seen to have the room itself, and only then the PetSet and the spec say the new size.
+//! With `mode: Offline` the members' Pods are away meanwhile, one after the other.
 //! It needs no login and no healthy member: a database whose disk is full is the usual reason for it. A volume that has grown can't
 //! shrink, so there is no way back for it; members may differ then, and the next request takes them from where they are.
 
+mod offline;
 mod preflight;
 mod request;
 mod steps;
@@ -89,8 +91,13 @@ impl RequestType for VolumeExpansion {
         Ok(())
     }
 
-    fn recipe(&self, _: &Operation) -> Vec<Step> {
-        vec![EXPAND, READY_PET_SETS, FINISH]
+    fn recipe(&self, op: &Operation) -> Vec<Step> {
+        let expand = if request::is_offline(&op.spec) {
+            offline::EXPAND
+        } else {
+            EXPAND
+        };
+        vec![expand, READY_PET_SETS, FINISH]
     }
 
     fn restore(&self) -> Option<Step> {
@@ -101,19 +108,29 @@ impl RequestType for VolumeExpansion {
         let plan = steps::plan(op)?;
         world.all_seen()?;
         let volumes = steps::volumes(op, world)?;
+        let is_offline = request::is_offline(&op.spec);
         let member = |volume: &steps::MemberVolumes<'_>| PlannedMember {
             name: volume.pod.clone(),
             role: None,
-            restart: PlannedRestart::Never,
-            reason: words::of_member(volume.claim, plan),
+            restart: if is_offline && preflight::grows(volume.claim, plan) {
+                PlannedRestart::Always
+            } else {
+                PlannedRestart::Never
+            },
+            reason: words::of_member(volume.claim, plan, is_offline),
         };
+        let members: Vec<PlannedMember> = volumes.iter().map(member).collect();
         let mut changes = vec![words::change(plan)];
+        let restarts = |member: &PlannedMember| member.restart == PlannedRestart::Always;
+        if members.iter().any(restarts) {
+            changes.push(words::downtime(world.replicas()).to_owned());
+        }
         changes.extend(request::not_acted_on(&op.spec).map(str::to_owned));
         Ok(Description {
             aim: "would expand the members' volumes".into(),
             changes,
-            members: volumes.iter().map(member).collect(),
-            sessions: EndedSessions::default(),
+            sessions: EndedSessions::of_restarted(&members),
+            members,
             ..Description::default()
         })
     }

@@ -104,7 +104,8 @@ fn unread(progress: Progress) -> Admission {
     }
 }
 
-fn grows(claim: &Claim, plan: &VolumePlan) -> bool {
+/// Whether the claim has less than the plan wants.
+pub fn grows(claim: &Claim, plan: &VolumePlan) -> bool {
     !claim.capacity.is_some_and(|capacity| is_enough(capacity, plan))
 }
 

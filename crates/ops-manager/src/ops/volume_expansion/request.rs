@@ -14,15 +14,11 @@ const LEAST_BYTES: i64 = 1 << 20;
 pub fn check(spec: &PostgresOpsRequestSpec) -> Result<(), String> {
     let mode = spec.volume_expansion.as_ref().map_or("", |it| it.mode.as_str());
     match mode {
-        MODE_ONLINE => {}
-        MODE_OFFLINE => {
-            return Err(format!(
-                "mode {MODE_OFFLINE} is not supported yet; write {MODE_ONLINE}, if the storage driver can enlarge a volume that is in use"
-            ));
-        }
+        MODE_ONLINE | MODE_OFFLINE => {}
         other => {
             return Err(format!(
-                "spec.volumeExpansion.mode {other:?} is not known; write {MODE_ONLINE}"
+                "spec.volumeExpansion.mode {other:?} is not known; write {MODE_ONLINE}, or {MODE_OFFLINE} if the storage driver \
+                 enlarges a volume only while no Pod uses it"
             ));
         }
     }
@@ -36,6 +32,12 @@ pub fn check(spec: &PostgresOpsRequestSpec) -> Result<(), String> {
             size.0
         )),
     }
+}
+
+/// Whether each member's Pod is away while its volume grows.
+pub fn is_offline(spec: &PostgresOpsRequestSpec) -> bool {
+    let section = spec.volume_expansion.as_ref();
+    section.is_some_and(|section| section.mode == MODE_OFFLINE)
 }
 
 /// The size that the members' volumes are to have.
@@ -70,7 +72,10 @@ mod tests {
                 "write the new size of their volumes in postgres",
             ),
             ("{mode: Sometimes, postgres: 2Gi}", "write Online"),
-            ("{mode: Offline, postgres: 2Gi}", "write Online"),
+            (
+                "{mode: Sometimes, postgres: 2Gi}",
+                "or Offline if the storage driver",
+            ),
             ("{mode: Online, postgres: 2}", "write for example 20Gi"),
             ("{mode: Online, postgres: much}", "write for example 20Gi"),
             ("{mode: Online, postgres: -2Gi}", "write for example 20Gi"),
@@ -78,7 +83,11 @@ mod tests {
             let why = check(&spec(section)).expect_err(section);
             assert!(why.contains(words), "{section}: {why}");
         }
-        assert_eq!(check(&spec("{mode: Online, postgres: 2Gi}")), Ok(()));
+        for mode in ["Online", "Offline"] {
+            let spec = spec(&format!("{{mode: {mode}, postgres: 2Gi}}"));
+            assert_eq!(check(&spec), Ok(()));
+            assert_eq!(is_offline(&spec), mode == "Offline");
+        }
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! The steps of an expansion.
 
 use api_types::names;
-use api_types::ops_request::VolumePlan;
+use api_types::ops_request::{OperationProgress, VolumePlan};
 use api_types::reported::ops_request::conditions;
 
-use super::{plan_of, preflight, request, words};
+use super::{offline, plan_of, preflight, request, words};
 use crate::effect::{Effect, MemberEffect};
 use crate::moves::children::{self, RenderedState};
 use crate::operation::Operation;
@@ -84,28 +84,68 @@ pub struct MemberVolumes<'a> {
 /// # Errors
 /// What is waited for.
 pub fn volumes<'a>(op: &Operation, world: &'a World) -> StepResult<Vec<MemberVolumes<'a>>> {
-    let seen = &world::of(world)?.members;
+    let seen = world::of(world)?.members.present();
     let claims = preflight::claims(op, world)?.into_iter().zip(0..);
     let volume = |(claim, ordinal)| {
         let pod = names::pod(&op.database, ordinal);
-        let seen = seen.get(&pod);
+        let seen = seen.and_then(|seen| seen.get(&pod));
         MemberVolumes { pod, claim, seen }
     };
     Ok(claims.map(volume).collect())
 }
 
 /// What is next for one member.
-enum Next {
+pub enum Next {
+    /// Write this.
     Do(VolumeEffect),
+    /// Somebody else is at work.
     Wait(String),
+    /// The storage driver will not enlarge the volume, and why.
     Refused(String),
+    /// It has the room.
     Done,
+}
+
+/// How far the storage driver is with a claim.
+pub enum Driver {
+    /// The claim does not ask for the size.
+    NotAsked,
+    /// It enlarges the volume, or is about to.
+    AtIt,
+    /// It has enlarged the volume; the file system is kubelet's to enlarge.
+    NodeIsNext,
+    /// All of it is done, as it reports.
+    HasSize,
+    /// It will not do that, and why.
+    Refuses(String),
+}
+
+/// How far the storage driver is with this claim.
+pub fn driver(claim: &Claim, plan: &VolumePlan) -> Driver {
+    let resize = &claim.resize;
+    if !preflight::grows(claim, plan) {
+        Driver::HasSize
+    } else if claim.requested != preflight::wanted(plan) {
+        Driver::NotAsked
+    } else if resize.is_refused && resize.attempted == claim.requested {
+        let why = resize.message.as_deref().unwrap_or("it gives no reason");
+        Driver::Refuses(format!(
+            "the storage driver does not give its volume {}: {why}",
+            words::size(&plan.after)
+        ))
+    } else if resize.waits_for_node {
+        Driver::NodeIsNext
+    } else {
+        Driver::AtIt
+    }
 }
 
 fn expand(op: &Operation, world: &World) -> StepResult {
     let plan = plan(op)?;
     let volumes = volumes(op, world)?;
-    noted(op, plan, &volumes)?;
+    if let Some(progress) = noted(op, plan, &volumes) {
+        return Err(Progress::Choose(Box::new(progress)));
+    }
     let (mut effects, mut waits, mut refused, mut grown) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for volume in &volumes {
         let pod = volume.pod.clone();
@@ -125,7 +165,8 @@ fn expand(op: &Operation, world: &World) -> StepResult {
     }
 }
 
-fn refusal(plan: &VolumePlan, refused: &[(String, String)], grown: &[String]) -> Progress {
+/// Why the operation ends without success: some volumes were not enlarged.
+pub fn refusal(plan: &VolumePlan, refused: &[(String, String)], grown: &[String]) -> Progress {
     let others = if grown.is_empty() {
         String::new()
     } else {
@@ -141,13 +182,10 @@ fn refusal(plan: &VolumePlan, refused: &[(String, String)], grown: &[String]) ->
     ))
 }
 
-/// The size that each member sees is written down before its claim is changed: growth is measured from there.
-///
-/// # Errors
-/// The choice, until it is persisted.
-fn noted(op: &Operation, plan: &VolumePlan, volumes: &[MemberVolumes<'_>]) -> StepResult<()> {
+/// The size that each member sees is written down before its claim is changed: growth is measured from there. None once it is.
+pub fn noted(op: &Operation, plan: &VolumePlan, volumes: &[MemberVolumes<'_>]) -> Option<OperationProgress> {
     if !plan.file_systems.is_empty() {
-        return Ok(());
+        return None;
     }
     let bytes = |volume: &MemberVolumes<'_>| {
         (
@@ -159,47 +197,45 @@ fn noted(op: &Operation, plan: &VolumePlan, volumes: &[MemberVolumes<'_>]) -> St
     let mut plan = plan.clone();
     plan.file_systems = volumes.iter().map(bytes).collect();
     progress.change.volume_expansion = Some(plan);
-    Err(Progress::Choose(Box::new(progress)))
+    Some(progress)
 }
 
-fn next(volume: &MemberVolumes<'_>, plan: &VolumePlan) -> Next {
-    let claim = volume.claim;
-    if claim
-        .capacity
-        .is_some_and(|capacity| preflight::is_enough(capacity, plan))
-    {
-        return match has_room(volume, plan) {
-            Ok(()) => Next::Done,
-            Err(why) => Next::Wait(why),
-        };
+/// What is next for a member whose volume grows while it is in use, or has grown.
+pub fn next(volume: &MemberVolumes<'_>, plan: &VolumePlan) -> Next {
+    match driver(volume.claim, plan) {
+        Driver::HasSize => has_room(volume, plan).map_or_else(Next::Wait, |()| Next::Done),
+        Driver::NotAsked => Next::Do(ask(volume.claim, plan)),
+        Driver::Refuses(why) => Next::Refused(why),
+        Driver::NodeIsNext => wake(volume, plan),
+        Driver::AtIt => Next::Wait(driver_is_at_it(volume.claim)),
     }
+}
+
+/// Lets the claim ask for the size.
+pub fn ask(claim: &Claim, plan: &VolumePlan) -> VolumeEffect {
+    VolumeEffect::Resize {
+        claim: claim.name.clone(),
+        size: words::size(&plan.after).to_owned(),
+    }
+}
+
+fn wake(volume: &MemberVolumes<'_>, plan: &VolumePlan) -> Next {
     let size = words::size(&plan.after).to_owned();
-    if claim.requested != preflight::wanted(plan) {
-        let claim = claim.name.clone();
-        return Next::Do(VolumeEffect::Resize { claim, size });
-    }
-    let resize = &claim.resize;
-    if resize.is_refused && resize.attempted == claim.requested {
-        let why = resize.message.as_deref().unwrap_or("it gives no reason");
-        return Next::Refused(format!(
-            "the storage driver does not give its volume {size}: {why}"
-        ));
-    }
     match volume.seen {
-        Some(seen) if resize.waits_for_node && seen.looked_for.as_ref() != Some(&size) => {
-            Next::Do(VolumeEffect::WakeKubelet {
-                pod: volume.pod.clone(),
-                uid: seen.uid.clone(),
-                size,
-            })
+        None => Next::Wait("its file system grows when its Pod is there".into()),
+        Some(seen) if seen.looked_for.as_ref() == Some(&size) => {
+            Next::Wait("kubelet has to enlarge its file system".into())
         }
-        None if resize.waits_for_node => Next::Wait("its file system grows when its Pod is there".into()),
-        Some(_) if resize.waits_for_node => Next::Wait("kubelet has to enlarge its file system".into()),
-        _ => Next::Wait(driver_is_at_it(claim)),
+        Some(seen) => Next::Do(VolumeEffect::WakeKubelet {
+            pod: volume.pod.clone(),
+            uid: seen.uid.clone(),
+            size,
+        }),
     }
 }
 
-fn driver_is_at_it(claim: &Claim) -> String {
+/// That the storage driver is at work, and what it reports.
+pub fn driver_is_at_it(claim: &Claim) -> String {
     let so_far = claim
         .resize
         .message
@@ -232,7 +268,8 @@ fn has_room(volume: &MemberVolumes<'_>, plan: &VolumePlan) -> Result<(), String>
     ))
 }
 
-fn proven(op: &Operation, world: &World) -> Vec<SubCondition> {
+/// Which members have the room.
+pub fn proven(op: &Operation, world: &World) -> Vec<SubCondition> {
     let mut parts: Vec<SubCondition> = request::not_acted_on(&op.spec)
         .map(|words| SubCondition::note(conditions::NOT_ACTED_ON, words.to_owned()))
         .into_iter()
@@ -295,7 +332,9 @@ fn patroni_keeps(world: &World, plan: &VolumePlan, is_way_back: bool) -> StepRes
     ]))
 }
 
+/// Pods that are away come back first: that needs nothing else.
 fn restore(op: &Operation, world: &World) -> StepResult {
+    Progress::of(offline::let_pods_back(world)?).require_done()?;
     let plan = plan(op)?;
     let is_written = section::is_written(op, world, &plan.found, &plan.after)?;
     let size = if is_written { &plan.after } else { &plan.before };

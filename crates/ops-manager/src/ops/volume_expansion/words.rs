@@ -12,17 +12,31 @@ pub fn change(plan: &VolumePlan) -> String {
 }
 
 /// What becomes of a member.
-pub fn of_member(claim: &Claim, plan: &VolumePlan) -> String {
+pub fn of_member(claim: &Claim, plan: &VolumePlan, is_offline: bool) -> String {
+    let meanwhile = if is_offline {
+        "its Pod is away"
+    } else {
+        "it is in use"
+    };
     match claim.capacity {
         Some(capacity) if super::preflight::is_enough(capacity, plan) => {
             format!("its volume has {} already", bytes(capacity))
         }
         Some(capacity) => format!(
-            "its volume grows from {} to {} while it is in use",
+            "its volume grows from {} to {} while {meanwhile}",
             bytes(capacity),
             size(&plan.after)
         ),
         None => "its claim has no volume yet".into(),
+    }
+}
+
+/// What of the service is missing while Pods are away.
+pub fn downtime(members: i32) -> &'static str {
+    if members <= 1 {
+        "the database is down while its volume grows: it has one member"
+    } else {
+        "one member at a time is down while its volume grows; writes stop during the switchover"
     }
 }
 

@@ -99,7 +99,7 @@ impl Cluster {
         }
         for ordinal in 0..self.pet_set.spec.replicas.unwrap_or(1) {
             let name = format!("pg-{ordinal}");
-            if !self.pods.contains_key(&name) {
+            if !self.pods.contains_key(&name) && !self.is_withheld(&name) {
                 self.counter += 1;
                 let uid = format!("pod-{}", self.counter);
                 let pod = Pod {

@@ -1,5 +1,6 @@
 //! The members' volumes: what a storage driver and kubelet do to them.
 
+use api_types::no_pod::NoPod;
 use api_types::ops_request::STORAGE;
 use api_types::quantity::amount;
 use blueprint::storage_of;
@@ -20,6 +21,10 @@ pub struct Storage {
     pub full_disk: Option<(&'static str, i64)>,
     /// The StorageClass lets no volume grow.
     pub is_fixed: bool,
+    /// The driver enlarges no volume that a Pod uses.
+    pub is_offline: bool,
+    /// The driver does nothing.
+    pub is_idle: bool,
 }
 
 /// A claim and its volume.
@@ -29,6 +34,7 @@ struct Volume {
     capacity: i64,
     resize: Resize,
     looked_for: Option<String>,
+    no_pod: Option<NoPod>,
 }
 
 impl Volume {
@@ -40,6 +46,15 @@ impl Volume {
             requested: Some(self.requested),
             capacity: Some(self.capacity),
             resize: self.resize.clone(),
+            no_pod_until: self.no_pod.as_ref().map(|note| note.until.0),
+        }
+    }
+
+    /// kubelet does its part.
+    fn grow_file_system(&mut self) {
+        if self.resize.waits_for_node {
+            self.capacity = self.resize.attempted.unwrap_or(self.requested);
+            self.resize = Resize::default();
         }
     }
 
@@ -51,14 +66,20 @@ impl Volume {
 
 impl Cluster {
     pub(super) fn claims(&self) -> Vec<Claim> {
-        let claim = |pod: &String| {
-            let claim = self.storage.volumes[pod].claim(pod);
+        let claim = |(pod, volume): (&String, &Volume)| {
+            let claim = volume.claim(pod);
             Claim {
                 is_terminating: self.terminating.contains(claim.name.as_str()),
                 ..claim
             }
         };
-        self.pods.keys().map(claim).collect()
+        self.storage.volumes.iter().map(claim).collect()
+    }
+
+    /// Whether petset makes no Pod of this name.
+    pub(super) fn is_withheld(&self, pod: &str) -> bool {
+        let volume = self.storage.volumes.get(pod);
+        volume.is_some_and(|volume| volume.claim(pod).is_withheld(self.now))
     }
 
     /// Bytes of each member's volume.
@@ -79,6 +100,20 @@ impl Cluster {
             capacity: bytes,
             ..Volume::default()
         });
+        // kubelet enlarges the file system of a volume that it mounts.
+        let volume = self.storage.volumes.get_mut(pod).expect("a volume");
+        volume.grow_file_system();
+    }
+
+    /// The driver has enlarged the volume of a Pod to so many bytes for an earlier request, and kubelet nothing.
+    pub fn half_expand(&mut self, pod: &str, bytes: i64) {
+        let volume = self.storage.volumes.get_mut(pod).expect("a volume");
+        volume.requested = bytes;
+        volume.resize = Resize {
+            attempted: Some(bytes),
+            waits_for_node: true,
+            ..Resize::default()
+        };
     }
 
     pub(super) fn volumes_world(&self) -> VolumesWorld {
@@ -94,22 +129,22 @@ impl Cluster {
         VolumesWorld {
             classes: [(CLASS.to_owned(), Observed::Present(!self.storage.is_fixed))].into(),
             quotas: Observed::Present(Vec::new()),
-            members: self.pods.iter().map(member).collect(),
+            members: Observed::Present(self.pods.iter().map(member).collect()),
         }
     }
 
     pub(super) fn perform_on_volume(&mut self, effect: &VolumeEffect) {
         match effect {
             VolumeEffect::Resize { claim, size } => {
-                let volume = self
-                    .storage
-                    .volumes
-                    .get_mut(&claim["data-".len()..])
-                    .expect("a volume");
+                let volume = self.volume_of(claim);
                 let bytes = amount(&Quantity(size.clone())).expect("a size");
                 assert!(bytes > volume.capacity, "the API server refuses {claim} {size}");
                 volume.requested = bytes;
             }
+            VolumeEffect::KeepPodAway { claim, note } => {
+                self.volume_of(claim).no_pod = Some(note.clone());
+            }
+            VolumeEffect::LetPodBack { claim } => self.volume_of(claim).no_pod = None,
             VolumeEffect::WakeKubelet { pod, size, .. } => {
                 let volume = self.storage.volumes.get_mut(pod).expect("a volume");
                 volume.looked_for = Some(size.clone());
@@ -117,11 +152,23 @@ impl Cluster {
         }
     }
 
-    /// The driver enlarges what is asked for; kubelet, once it looks, enlarges the file system.
+    fn volume_of(&mut self, claim: &str) -> &mut Volume {
+        let volume = self.storage.volumes.get_mut(&claim["data-".len()..]);
+        volume.expect("a volume")
+    }
+
+    /// The driver enlarges what is asked for, unless kubelet is at an earlier size; kubelet, once it looks, enlarges the file system.
     pub(super) fn storage_ticks(&mut self) {
         let full_disk = self.storage.full_disk;
         for (pod, volume) in &mut self.storage.volumes {
-            if volume.requested <= volume.capacity {
+            let waits = self.storage.is_offline && self.pods.contains_key(pod);
+            if volume.requested <= volume.capacity || waits || self.storage.is_idle {
+                continue;
+            }
+            if volume.resize.waits_for_node {
+                if volume.looked_for.is_some() {
+                    volume.grow_file_system();
+                }
                 continue;
             }
             let limit = full_disk.filter(|(full, _)| full == pod).map(|(_, most)| most);
@@ -132,9 +179,6 @@ impl Cluster {
                     waits_for_node: false,
                     message: Some("the disk is full".into()),
                 };
-            } else if volume.resize.waits_for_node && volume.looked_for.is_some() {
-                volume.capacity = volume.requested;
-                volume.resize = Resize::default();
             } else {
                 volume.resize = Resize {
                     attempted: Some(volume.requested),
