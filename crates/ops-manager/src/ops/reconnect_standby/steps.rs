@@ -150,7 +150,15 @@ fn rebuild(op: &Operation, world: &World) -> StepResult {
     let Observed::Present(state) = &member.patroni else {
         return Err(waits_for(pod, why).into());
     };
-    let age = op.progress.rebuilt.get(pod).map(|at| world.now.duration_since(at.0));
+    // It has the primary's data: a copy of that would not make its Pod Ready.
+    if state.running && state.streaming {
+        return Err(waits_for(pod, why).into());
+    }
+    let age = op
+        .progress
+        .rebuilt
+        .get(pod)
+        .map(|at| world.now.duration_since(at.0));
     let is_younger = |than| age.is_some_and(|age| age < than);
     let mut progress = op.progress.clone();
     progress.rebuilt.insert(pod.to_owned(), Time(world.now));
@@ -225,10 +233,7 @@ mod tests {
             primary: true,
             ..PatroniState::default()
         };
-        let members = [
-            ("pg-0", member(true, primary)),
-            ("pg-1", member(false, standby)),
-        ];
+        let members = [("pg-0", member(true, primary)), ("pg-1", member(false, standby))];
         World {
             now,
             members: Some(Members {
@@ -255,6 +260,17 @@ mod tests {
             assert_ne!(chosen, op.progress, "the same choice twice");
             op.progress = chosen;
         }
+    }
+
+    /// It replays a long backlog, or another container of its Pod is not ready.
+    #[test]
+    fn a_standby_that_streams_keeps_its_data() {
+        let streaming = PatroniState {
+            running: true,
+            streaming: true,
+            ..PatroniState::default()
+        };
+        assert!(!look(&mut operation(), &world(Timestamp::UNIX_EPOCH, streaming)));
     }
 
     #[test]
