@@ -22,6 +22,8 @@ pub struct Auth {
     pub is_own: bool,
     /// Passwords that were made: a second one would lose the first.
     pub made: u32,
+    /// The request's Secret has the password that opens the database.
+    pub is_one_password: bool,
 }
 
 impl Auth {
@@ -39,6 +41,7 @@ impl Auth {
             }),
             is_own: false,
             made: 0,
+            is_one_password: false,
         }
     }
 
@@ -87,7 +90,7 @@ impl Auth {
     pub fn member(&self, is_leader: bool) -> Option<MemberAuth> {
         let has = if is_leader { self.role } else { self.replayed };
         let outcome = |which| {
-            Some(if which == has {
+            Some(if which == has || self.is_one_password {
                 LoginOutcome::RightPassword
             } else {
                 LoginOutcome::WrongPassword
@@ -97,6 +100,7 @@ impl Auth {
             verifier: Some(has),
             new: outcome(Which::New),
             former: outcome(Which::Former),
+            is_one_password: self.is_one_password,
         })
     }
 }
