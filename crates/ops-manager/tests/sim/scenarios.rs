@@ -72,6 +72,11 @@ pub fn all() -> Vec<Scenario> {
         cluster.auth.is_one_password = true;
         cluster
     }));
+    all.push(scenario("rotate-auth-named", "type: RotateAuth", || {
+        Cluster::of(3, |spec| {
+            spec.auth_secret = serde_yaml::from_str("{name: pg-auth}").ok();
+        })
+    }));
     all.push(scenario("rotate-auth-after", "type: RotateAuth", || {
         Cluster::of(3, |spec| {
             spec.auth_secret = serde_yaml::from_str("{name: pg-auth, rotateAfter: 720h}").ok();
