@@ -167,3 +167,17 @@ fn a_rotation_is_one_whatever_the_issuer_is_and_however_it_is_written() {
         }
     }
 }
+
+/// Clients read the password there: the one that they have goes on to open the database.
+#[test]
+fn no_password_is_made_that_no_secret_could_have() {
+    let mut cluster = Cluster::new(3);
+    cluster.auth.is_deleted = true;
+    let before = cluster.auth.clone();
+    let mut run = Run::new("r", "type: RotateAuth", 0);
+    run.request.spec.timeout = Some("20s".into());
+    assert_eq!(run.run(&mut cluster, CALM), OpsRequestPhase::Failed);
+    assert_eq!(cluster.auth, before, "{:#?}", run.log);
+    let failed = run.said("Failed");
+    assert!(failed.contains("Secret pg-auth"), "{failed}");
+}

@@ -79,6 +79,9 @@ fn change(op: &Operation, world: &World) -> StepResult {
     if !is_kept(auth(world)?)? {
         // What can't be proven in the end is not begun.
         world.all_pass(|_, _| Ok(()))?;
+        if let Some(secret) = written(plan) {
+            auth(world)?.published.require(&format!("Secret {secret}"))?;
+        }
         let secret = (!plan.generated).then(|| plan.secret.clone());
         return Ok(AuthEffect::Keep { leader, secret }.into());
     }

@@ -22,6 +22,8 @@ pub struct Auth {
     pub is_own: bool,
     /// Passwords that were made: a second one would lose the first.
     pub made: u32,
+    /// Somebody has deleted the auth Secret.
+    pub is_deleted: bool,
     /// The request's Secret has the password that opens the database.
     pub is_one_password: bool,
 }
@@ -41,6 +43,7 @@ impl Auth {
             }),
             is_own: false,
             made: 0,
+            is_deleted: false,
             is_one_password: false,
         }
     }
@@ -81,7 +84,11 @@ impl Auth {
             } else {
                 Observed::Absent
             },
-            published: known(self.published),
+            published: if self.is_deleted {
+                Observed::Absent
+            } else {
+                known(self.published)
+            },
             recorded: known(self.recorded),
             offered: self.offered.clone(),
         }
