@@ -149,7 +149,8 @@ async fn evict_pod(client: &Client, seen: &Seen, pod: &str, uid: &String) -> Res
     match evict(client, pod).await? {
         Eviction::Accepted | Eviction::Gone => {}
         Eviction::Blocked(why) => {
-            tracing::info!(pod = pod.name_any(), why, "eviction is not allowed now")
+            tracing::info!(pod = pod.name_any(), why, "eviction is not allowed now");
+            return Err(Error::NotNow(format!("eviction is not allowed now: {why}")));
         }
     }
     Ok(())
