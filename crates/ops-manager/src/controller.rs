@@ -21,6 +21,7 @@ use crate::args::Access;
 use crate::effect::Effect;
 use crate::engine::{self, Due, Next};
 use crate::error::Error;
+use crate::last_failure::LastFailures;
 use crate::metrics::Metrics;
 use crate::operation::{self, Operation};
 use crate::reload_debounce::ReloadDebounce;
@@ -45,6 +46,7 @@ struct Context {
     metrics: Metrics,
     access: Access,
     reloads: ReloadDebounce,
+    last_failures: LastFailures,
 }
 
 /// Runs until shutdown.
@@ -86,6 +88,7 @@ pub async fn operate(process: Process, access: Access) -> Result<(), runtime::pr
         metrics,
         access,
         reloads: ReloadDebounce::default(),
+        last_failures: LastFailures::default(),
     };
     let requests = run_controller(&process, "ops-manager", controller, Arc::new(context), reconcile);
     tokio::join!(requests, spec_edits::operate(&process));
@@ -264,6 +267,10 @@ async fn run(
     seen: Option<observe::Seen>,
 ) -> Result<Action, Error> {
     let old = request.status.clone().unwrap_or_default();
+    let op = &Operation {
+        last_failure: context.last_failures.of(&op.uid),
+        ..op.clone()
+    };
     let due = Due::of(op, &old);
     let mut seen = match seen {
         Some(seen) => seen,
@@ -310,13 +317,34 @@ async fn act(context: &Context, op: &Operation, seen: &observe::Seen, next: &Nex
     if let Some(on) = &next.waiting_on {
         tracing::debug!(waiting_on = %on, "waits");
     }
-    for effects in next.effects.chunk_by(Effect::goes_beside) {
+    let mut reasons = Vec::new();
+    let outcome = perform_all(context, op, seen, &next.effects, &mut reasons).await;
+    let effects = engine::list(&next.effects);
+    context.last_failures.note(&op.uid, effects, &reasons);
+    outcome
+}
+
+/// What does not succeed adds its reason.
+async fn perform_all(
+    context: &Context,
+    op: &Operation,
+    seen: &observe::Seen,
+    effects: &[Effect],
+    reasons: &mut Vec<String>,
+) -> Result<(), Error> {
+    for effects in effects.chunk_by(Effect::goes_beside) {
         let all = effects
             .iter()
             .map(|effect| perform_one(context, op, seen, effect));
         // Each is tried, whatever becomes of the others.
         let outcomes = futures::future::join_all(all).await;
-        outcomes.into_iter().collect::<Result<(), Error>>()?;
+        let failed = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
+        reasons.extend(failed.map(|error| runtime::error_chain(error)));
+        let is_error = |outcome: &Result<(), Error>| !matches!(outcome, Err(Error::NotNow(_)));
+        outcomes
+            .into_iter()
+            .filter(is_error)
+            .collect::<Result<(), Error>>()?;
     }
     Ok(())
 }

@@ -246,14 +246,14 @@ impl<'a> Pass<'a> {
             }
             Progress::Wait(waiting) if self.is_overdue(step) => self.give_up_late(step, &waiting.to_string()),
             Progress::Act(effects) if self.is_overdue(step) && step.condition != RESUME.condition => {
-                self.give_up_late(step, &format!("still had to: {}", list(&effects)));
+                self.give_up_late(step, &format!("still had to: {}", self.tried(&effects)));
             }
             Progress::Wait(waiting) => {
                 self.report(step, &waiting.to_string());
                 return Some(self.next(Vec::new(), Some(waiting)));
             }
             Progress::Act(effects) => {
-                self.report(step, &list(&effects));
+                self.report(step, &self.tried(&effects));
                 return Some(self.next(effects, None));
             }
         }
@@ -299,6 +299,17 @@ impl<'a> Pass<'a> {
                 opened.last_transition_time = Time(whole_seconds(now));
             }
             Some(_) => {}
+        }
+    }
+
+    /// The effects, and why they did not succeed when they were tried last.
+    fn tried(&self, effects: &[Effect]) -> String {
+        let effects = list(effects);
+        match &self.op.last_failure {
+            Some(failure) if failure.effects == effects => {
+                format!("{effects}; the last try failed: {}", failure.why)
+            }
+            _ => effects,
         }
     }
 
@@ -414,7 +425,7 @@ impl<'a> Pass<'a> {
 }
 
 /// Effects in the words of conditions and logs.
-fn list(effects: &[Effect]) -> String {
+pub fn list(effects: &[Effect]) -> String {
     let all: Vec<String> = effects.iter().map(ToString::to_string).collect();
     all.join(", ")
 }

@@ -19,6 +19,9 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// It can't be done in this moment, which is no error: the next look decides.
+    #[error("{0}")]
+    NotNow(String),
     /// Something that was seen a moment ago is not there.
     #[error("{0} is not there any more; looks again")]
     Vanished(String),
@@ -28,7 +31,7 @@ impl ReconcileError for Error {
     fn category(&self) -> &'static str {
         match self {
             Self::Api(error) => error.category(),
-            Self::Member { .. } => "member",
+            Self::Member { .. } | Self::NotNow(_) => "member",
             Self::Vanished(_) => "vanished",
         }
     }

@@ -12,6 +12,7 @@ pub mod effect;
 pub mod engine;
 pub mod error;
 pub mod finalizer;
+pub mod last_failure;
 pub mod member;
 pub mod member_status;
 pub mod metrics;

@@ -285,13 +285,9 @@ fn tolerant(action: &'static str, pod: &str, outcome: Result<(), PatroniError>) 
             source: source.into(),
         }),
         Err(error) => {
-            tracing::info!(
-                action,
-                pod,
-                why = error_chain(&error),
-                "the member did not do it; looks again"
-            );
-            Ok(())
+            let why = error_chain(&error);
+            tracing::info!(action, pod, why, "the member did not do it; looks again");
+            Err(Error::NotNow(format!("{action} on member {pod}: {why}")))
         }
         Ok(()) => Ok(()),
     }

@@ -7,6 +7,7 @@ use api_types::reported::ops_request::conditions;
 use api_types::{PauseHolder, PostgresOpsRequest};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::last_failure::LastFailure;
 use crate::ops;
 use crate::request_type::RequestType;
 use crate::step::Step;
@@ -45,6 +46,8 @@ pub struct Operation {
     pub is_approved: bool,
     /// The spec says the new settings, as persisted: there is no way back. Set by the engine for each step.
     pub committed: bool,
+    /// Why the last effects did not succeed, if so; for conditions.
+    pub last_failure: Option<LastFailure>,
 }
 
 /// Reads a request.
@@ -77,6 +80,7 @@ pub fn parse(request: &PostgresOpsRequest) -> Result<Operation, String> {
         is_approved: status
             .is_some_and(|status| condition::is_true(&status.conditions, conditions::APPROVED)),
         committed: false,
+        last_failure: None,
     })
 }
 

@@ -11,6 +11,7 @@ use api_types::{PauseHolder, Postgres, PostgresOpsRequest};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{Pod, ResourceRequirements};
 use kube::api::{Patch, PatchParams, PostParams};
+use kube::core::Status;
 use kube::{Api, Client, Resource, ResourceExt};
 use runtime::{ApplyError, Eviction, ObjectId, apply, evict, merge_patch};
 use serde::de::DeserializeOwned;
@@ -139,7 +140,18 @@ async fn resize(
     let outcome = api
         .patch_subresource(RESIZE, &pod.name_any(), &as_ops_manager(), &patch)
         .await;
-    tolerate_replaced("resize", ObjectId::of(pod), outcome)
+    match outcome {
+        Err(kube::Error::Api(status)) if !is_about(&status, pod) => {
+            let source = kube::Error::Api(status);
+            Err(ApplyError::new("resize", ObjectId::of(pod), source).into())
+        }
+        outcome => tolerate_replaced("resize", ObjectId::of(pod), outcome),
+    }
+}
+
+/// Whether an answer names the Pod. That the API server has no such subresource is "not found", too (before Kubernetes 1.33).
+fn is_about(status: &Status, pod: &Pod) -> bool {
+    status.code != 404 || status.message.contains(&format!("\"{}\"", pod.name_any()))
 }
 
 async fn evict_pod(client: &Client, seen: &Seen, pod: &str, uid: &String) -> Result<(), Error> {
@@ -149,7 +161,8 @@ async fn evict_pod(client: &Client, seen: &Seen, pod: &str, uid: &String) -> Res
     match evict(client, pod).await? {
         Eviction::Accepted | Eviction::Gone => {}
         Eviction::Blocked(why) => {
-            tracing::info!(pod = pod.name_any(), why, "eviction is not allowed now")
+            tracing::info!(pod = pod.name_any(), why, "eviction is not allowed now");
+            return Err(Error::NotNow(format!("eviction is not allowed now: {why}")));
         }
     }
     Ok(())
@@ -303,4 +316,28 @@ pub async fn persist(
     status: &api_types::ops_request::PostgresOpsRequestStatus,
 ) -> Result<bool, Error> {
     Ok(runtime::patch_status(client, request, status, OPS_MANAGER).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subresource_that_there_is_not_is_no_pod_that_is_gone() {
+        let pod: Pod = serde_json::from_value(json!({"metadata": {"name": "pg-1"}})).expect("a Pod");
+        let of = |code, message: &str| Status {
+            message: message.into(),
+            code,
+            ..Status::default()
+        };
+        assert!(is_about(&of(404, "pods \"pg-1\" not found"), &pod));
+        assert!(is_about(
+            &of(409, "please apply your changes to the latest version"),
+            &pod
+        ));
+        assert!(!is_about(
+            &of(404, "the server could not find the requested resource"),
+            &pod
+        ));
+    }
 }

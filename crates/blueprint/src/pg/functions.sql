@@ -96,8 +96,9 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 
 -- Gives a role another password, by a SCRAM verifier that was computed elsewhere. Returns where in the WAL that ends.
+-- The log of a failure would show the verifier as its context.
 CREATE FUNCTION sealwright.set_verifier(role text, verifier text) RETURNS pg_lsn
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET log_error_verbosity = terse AS $$
 BEGIN
     IF role = 'sealwright' OR starts_with(role, 'sealwright_') OR verifier !~ '^(SCRAM-SHA-256\$|md5[0-9a-f]{32}$)' THEN
         RAISE invalid_parameter_value USING MESSAGE = 'only a verifier of a role of the user''s can be set';

@@ -211,3 +211,18 @@ async fn a_handshake_leaves_no_line_in_the_log() {
     let added = after.strip_prefix(before.as_str()).unwrap();
     assert!(!added.contains("could not receive data"), "{added}");
 }
+
+/// The server logs the statement of a function that fails as its context.
+#[tokio::test]
+async fn a_verifier_that_can_not_be_set_leaves_nothing_in_the_log() {
+    let Some(postgres) = Postgres::prepare("verifier") else {
+        return;
+    };
+    postgres.start("ssl = off\nlog_min_error_statement = panic", BOTH);
+    let session = open(&postgres, &login(TlsMode::Disable)).await.unwrap();
+    let verifier = session.verifier("postgres").await.unwrap().unwrap();
+    session.set_verifier("nobody", &verifier).await.unwrap_err();
+    let log = std::fs::read_to_string(postgres.path("log")).unwrap();
+    assert!(log.contains("role \"nobody\" does not exist"), "{log}");
+    assert!(!log.contains("SCRAM-SHA-256"), "{log}");
+}

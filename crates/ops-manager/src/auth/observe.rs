@@ -107,6 +107,7 @@ pub async fn of_member(
         verifier,
         new: Some(new),
         former: Some(former),
+        is_one_password: kept.new.password == kept.former.password,
     }))
 }
 

@@ -55,6 +55,8 @@ pub struct MemberAuth {
     pub new: Option<LoginOutcome>,
     /// What a login with the former password came to.
     pub former: Option<LoginOutcome>,
+    /// Both passwords are one: a Secret of another name has the password that opens the database.
+    pub is_one_password: bool,
 }
 
 /// What a login with a password came to.
@@ -89,6 +91,7 @@ impl MemberAuth {
             }
         }
         match wrong {
+            _ if self.is_one_password => Ok(()),
             None | Some(LoginOutcome::WrongPassword) => Ok(()),
             Some(LoginOutcome::RightPassword) => Err("the other password still opens it".into()),
             Some(LoginOutcome::Unknown(why)) => Err(format!("whether the other password opens it: {why}")),
@@ -105,6 +108,7 @@ mod tests {
             verifier: Some(verifier),
             new: Some(new),
             former: Some(former),
+            is_one_password: false,
         }
     }
 
@@ -128,6 +132,16 @@ mod tests {
         ] {
             assert!(bad.check(Which::New).is_err(), "{bad:?}");
         }
+        let same = MemberAuth {
+            is_one_password: true,
+            ..of(Which::New, RightPassword, RightPassword)
+        };
+        assert_eq!(
+            same.check(Which::New),
+            Ok(()),
+            "another Secret with the same password"
+        );
+        assert!(same.check(Which::Former).is_err(), "the verifier is another");
         let by_certificate = MemberAuth {
             verifier: Some(Which::New),
             ..MemberAuth::default()

@@ -13,7 +13,7 @@ use crate::moves::{children, failover};
 use crate::operation::Operation;
 use crate::step::{Progress, StepResult, SubCondition};
 use crate::waiting::WaitingOn;
-use crate::world::{Member, World};
+use crate::world::{Member, Observed, World};
 
 /// How long nodes may take to stop sending new sessions to a Pod that left a Service: it can't be observed from outside of
 /// them. kube-proxy collects changes for a second by default (`iptables.minSyncPeriod`).
@@ -137,6 +137,15 @@ impl<'a> Staying<'a> {
         let gone: Vec<String> = (self.count..before)
             .map(|ordinal| names::replication_slot(&names::pod(&self.op.database, ordinal)))
             .collect();
+        if let Some(pod) = world.leader()
+            && let Observed::Unknown(why) = &world.members()[pod].server
+        {
+            let (pod, why) = (
+                pod.to_owned(),
+                format!("its replication slots are not known: {why}"),
+            );
+            return Err(WaitingOn::Member { pod, why }.into());
+        }
         let servers = world
             .members()
             .values()

@@ -148,6 +148,21 @@ fn a_greater_loss_than_was_approved_needs_another_approval() {
     assert_eq!(cluster.promotions, ["pg-2"]);
 }
 
+/// It may be the primary by now: neither is it ended, nor is another one promoted beside it.
+#[test]
+fn a_candidate_that_does_not_answer_is_not_given_up() {
+    let mut cluster = without_primary();
+    let mut run = Run::new("force", FORCE, 0);
+    run.request.spec.timeout = Some("20s".into());
+    run.then = Some(("ChooseCandidate", |cluster| cluster.silent = Some("pg-2")));
+    run.run(&mut cluster, CALM);
+    assert_eq!(run.phase(), Some(OpsRequestPhase::Failed), "{:#?}", run.log);
+    assert_eq!(cluster.evictions, Vec::<String>::new(), "{:#?}", run.log);
+    assert_eq!(cluster.promotions, ["pg-2"]);
+    let failed = run.said("Failed");
+    assert!(failed.contains("waits for pg-2"), "{failed}");
+}
+
 #[test]
 fn what_is_no_candidate_is_refused_before_anything_is_done() {
     for (candidates, words) in [

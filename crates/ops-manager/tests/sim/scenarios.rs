@@ -78,6 +78,16 @@ pub fn all() -> Vec<Scenario> {
     all.push(scenario("rotate-auth", "type: RotateAuth", plain));
     all.push(scenario("rotate-auth-1", "type: RotateAuth", || Cluster::new(1)));
     all.push(scenario("rotate-auth-own", own, plain));
+    all.push(scenario("rotate-auth-same-password", own, || {
+        let mut cluster = Cluster::new(3);
+        cluster.auth.is_one_password = true;
+        cluster
+    }));
+    all.push(scenario("rotate-auth-named", "type: RotateAuth", || {
+        Cluster::of(3, |spec| {
+            spec.auth_secret = serde_yaml::from_str("{name: pg-auth}").ok();
+        })
+    }));
     all.push(scenario("rotate-auth-after", "type: RotateAuth", || {
         Cluster::of(3, |spec| {
             spec.auth_secret = serde_yaml::from_str("{name: pg-auth, rotateAfter: 720h}").ok();

@@ -1,10 +1,13 @@
 //! A plan names the replication slots that users made and that the operation loses.
 
+use api_types::ops_request::OpsRequestPhase;
 use api_types::slots::{ReplicationSlotType, SlotFailover};
 use instance::Slot;
+use jiff::SignedDuration;
 
 use crate::cluster::Cluster;
 use crate::plan::{RESTART, planned};
+use crate::run::{CALM, Run};
 use crate::{OPERATIONS, by_reload};
 
 fn physical(name: &str) -> Slot {
@@ -111,4 +114,21 @@ fn copies_on_members_that_leave_do_not_count() {
     let all = [("archiver".to_owned(), SlotFailover::NotCopied)];
     assert_eq!(lost(&mut cluster, &fewer(1)), all);
     assert_eq!(lost(&mut cluster, &fewer(2)), []);
+}
+
+/// A primary that does not answer for a while may have the slots of those that left.
+#[test]
+fn slots_that_are_not_known_are_not_gone() {
+    let mut cluster = Cluster::new(3);
+    let spec = "type: HorizontalScaling, horizontalScaling: {replicas: 1}";
+    let mut run = Run::new("down", spec, 0);
+    run.then = Some(("DrainMembers", |cluster| {
+        cluster.unreachable = Some(("pg-0", cluster.now + SignedDuration::from_secs(40)));
+    }));
+    let phase = run.run(&mut cluster, CALM);
+    assert_eq!(phase, OpsRequestPhase::Successful, "{:#?}", run.log);
+    cluster.unreachable = None;
+    let world = cluster.world();
+    let server = world.members()["pg-0"].server.present().expect("it answers");
+    assert!(server.slots.keys().eq(["pg_0"]), "{:?}", server.slots);
 }

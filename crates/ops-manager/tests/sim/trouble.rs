@@ -6,7 +6,9 @@ use api_types::condition;
 use api_types::ops_request::OpsRequestPhase;
 use blueprint::TlsPhase;
 use jiff::SignedDuration;
+use ops_manager::last_failure::LastFailure;
 use ops_manager::world::Observed;
+use ops_manager::{engine, operation};
 
 use crate::cluster::Cluster;
 use crate::run::{CALM, Disturbance, Run};
@@ -165,5 +167,53 @@ fn a_rotation_is_one_whatever_the_issuer_is_and_however_it_is_written() {
         for (alias, certificate) in cluster.world().tls.expect("certificates").certificates {
             assert!(revision(&certificate) > revision(&before[&alias]), "{alias:?}");
         }
+    }
+}
+
+/// Clients read the password there: the one that they have goes on to open the database.
+#[test]
+fn no_password_is_made_that_no_secret_could_have() {
+    let mut cluster = Cluster::new(3);
+    cluster.auth.is_deleted = true;
+    let before = cluster.auth.clone();
+    let mut run = Run::new("r", "type: RotateAuth", 0);
+    run.request.spec.timeout = Some("20s".into());
+    assert_eq!(run.run(&mut cluster, CALM), OpsRequestPhase::Failed);
+    assert_eq!(cluster.auth, before, "{:#?}", run.log);
+    let failed = run.said("Failed");
+    assert!(failed.contains("Secret pg-auth"), "{failed}");
+}
+
+/// What the API server refuses is waited for until the step's deadline; then the request says what it was.
+#[test]
+fn why_an_effect_does_not_succeed_is_told() {
+    let mut cluster = Cluster::new(3);
+    let mut run = Run::new("r", "type: Restart", 0);
+    run.begin(&mut cluster);
+    let mut tried = String::new();
+    while !tried.contains("pg-2") {
+        run.others_move(&mut cluster, 0);
+        let op = operation::parse(&run.request).expect("a good request");
+        let next = engine::advance(&op, &run.status(), &cluster.world(), false, run.now);
+        tried = engine::list(&next.effects);
+        run.request.status = Some(next.status);
+        for effect in next.effects.iter().filter(|_| !tried.contains("pg-2")) {
+            cluster.perform(effect, &op.holder());
+        }
+    }
+    let why = "a quota is exceeded";
+    let op = ops_manager::operation::Operation {
+        last_failure: Some(LastFailure {
+            effects: tried,
+            why: why.into(),
+        }),
+        ..operation::parse(&run.request).expect("a good request")
+    };
+    for (waits, condition) in [(0, "RestartNodes"), (1, "Failed")] {
+        let now = run.now + SignedDuration::from_hours(waits);
+        let next = engine::advance(&op, &run.status(), &cluster.world(), false, now);
+        run.request.status = Some(next.status);
+        let told = run.said(condition);
+        assert!(told.contains(why), "{told}");
     }
 }

@@ -56,13 +56,16 @@ pub async fn member(
     let answer = look(&session, targets)
         .await
         .map_err(|error| Failure::of(&error))?;
-    // Only told, never judged: a member that can't count them is not ill.
-    let sessions = session.application_sessions().await.ok();
-    let configuration = session.parameter(MARK).await.ok();
-    let wal = session.wal().await.ok();
+    let mut details = Details {
+        host: place.host,
+        lacks_roles: answer.lacks_roles,
+    };
+    let sessions = details.known(session.application_sessions().await);
+    let configuration = details.known(session.parameter(MARK).await);
+    let wal = details.known(session.wal().await);
     if is_size_due {
         let since = Instant::now();
-        let bytes = session.data_bytes().await.ok();
+        let bytes = details.known(session.data_bytes().await);
         seen.counted(bytes, since, since.elapsed());
     }
     Ok(Answer {
@@ -71,8 +74,30 @@ pub async fn member(
         sessions,
         configuration,
         wal,
+        lacks_roles: details.lacks_roles,
         ..answer
     })
+}
+
+/// Questions that are only told, never judged: a member that can't answer them is not ill. But a function of ours may be missing.
+struct Details<'a> {
+    host: &'a str,
+    lacks_roles: bool,
+}
+
+impl Details<'_> {
+    /// The answer, unless it is not known; then the log says why.
+    fn known<T>(&mut self, answer: Result<T, instance::SqlError>) -> Option<T> {
+        let answer = answer.inspect_err(|error| {
+            self.lacks_roles |= error.is_about_our_roles();
+            tracing::info!(
+                host = self.host,
+                why = error_chain(error),
+                "a member does not tell everything"
+            );
+        });
+        answer.ok()
+    }
 }
 
 /// Whether the primary Service leads to a member that takes writes.
@@ -383,4 +408,31 @@ pub async fn keep_slots(targets: &Targets, place: Place<'_>, due: &[Upkeep]) {
 /// The port that every member has.
 pub fn port() -> u16 {
     u16::try_from(POSTGRES_PORT).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use instance::SqlError;
+
+    use super::*;
+
+    #[test]
+    fn a_detail_that_needs_a_function_of_ours_tells_that_it_is_missing() {
+        let mut details = Details {
+            host: "pg-0",
+            lacks_roles: false,
+        };
+        assert_eq!(details.known(Ok(5)), Some(5));
+        assert_eq!(
+            details.known::<()>(Err(SqlError::NotNow("starting up".into()))),
+            None
+        );
+        assert!(!details.lacks_roles);
+        let refused = SqlError::Login {
+            user: api_types::roles::OPERATOR.into(),
+            message: "permission denied".into(),
+        };
+        assert_eq!(details.known::<()>(Err(refused)), None);
+        assert!(details.lacks_roles);
+    }
 }

@@ -19,13 +19,17 @@ pub fn plan(op: &Operation, world: &World) -> FailoverPlan {
         let others = world.members().keys();
         others
             .filter(|pod| last.is_none_or(|last| last.pod != **pod))
-            .map(|pod| candidate(world, pod, end))
+            .map(|pod| candidate(world, pod, last, end))
             .collect()
     } else {
-        named.iter().map(|pod| candidate(world, pod, end)).collect()
+        let named = named.iter();
+        named.map(|pod| candidate(world, pod, last, end)).collect()
     };
     if named.is_empty() {
-        candidates.sort_by_key(|it| (it.unfit.is_some(), Reverse(place(world, &it.pod)), it.pod.clone()));
+        candidates.sort_by_key(|it| {
+            let has = Reverse((it.timeline, place(world, &it.pod)));
+            (it.unfit.is_some(), has, it.pod.clone())
+        });
     }
     FailoverPlan {
         former_primary: last.map(|last| last.pod.clone()),
@@ -45,16 +49,19 @@ fn last_primary(world: &World) -> Option<&LastPrimary> {
     world.postgres.present()?.status.as_ref()?.last_primary.as_ref()
 }
 
-fn candidate(world: &World, pod: &str, end: Option<Lsn>) -> FailoverCandidate {
+/// Places in the WAL of two timelines can't be compared: what a member on another one lacks is not known.
+fn candidate(world: &World, pod: &str, last: Option<&LastPrimary>, end: Option<Lsn>) -> FailoverCandidate {
     let member = world.members().get(pod);
     let state = member.and_then(|member| member.patroni.present());
     let lsn = |of: fn(&PatroniState) -> Option<Lsn>| state.and_then(of).map(lsn_text);
+    let timeline = state.and_then(|state| state.timeline);
     let lost = end
+        .filter(|_| timeline.is_some() && timeline == last.map(|last| last.timeline))
         .zip(place(world, pod))
         .map(|(end, has)| end.saturating_sub(has));
     FailoverCandidate {
         pod: pod.to_owned(),
-        timeline: state.and_then(|state| state.timeline),
+        timeline,
         received: lsn(|state| state.received),
         replayed: lsn(|state| state.replayed),
         last_commit: state.and_then(|state| state.replayed_at.clone()),
@@ -108,5 +115,64 @@ pub fn loss_in_words(candidate: &FailoverCandidate, plan: &FailoverPlan) -> Stri
             candidate.pod,
             has.unwrap_or("an unknown place"),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use api_types::{Postgres, PostgresOpsRequest};
+
+    use super::*;
+    use crate::operation;
+    use crate::world::{Members, Observed};
+
+    fn standby(timeline: Option<u32>, received: Lsn) -> Member {
+        let state = PatroniState {
+            running: true,
+            timeline,
+            received: Some(received),
+            ..PatroniState::default()
+        };
+        Member {
+            ready: true,
+            patroni: Observed::Present(state),
+            ..Member::default()
+        }
+    }
+
+    /// A former primary that could not be rewound has a longer WAL, and none of the rows of the timeline after it.
+    #[test]
+    fn more_wal_of_an_older_timeline_is_not_more_rows() {
+        let postgres: Postgres = serde_yaml::from_str(
+            "{apiVersion: kubedb.com/v1, kind: Postgres, metadata: {name: pg}, spec: {version: '17', replicas: 4}, \
+             status: {lastPrimary: {pod: pg-0, timeline: 2, position: 0/3E8}}}",
+        )
+        .expect("a Postgres");
+        let members = [
+            ("pg-1", standby(Some(1), 2000)),
+            ("pg-2", standby(Some(2), 900)),
+            ("pg-3", standby(None, 3000)),
+        ];
+        let world = World {
+            postgres: Observed::Present(postgres),
+            members: Some(Members {
+                by_pod: members.map(|(pod, it)| (pod.to_owned(), it)).into(),
+                ..Members::default()
+            }),
+            ..World::default()
+        };
+        let request: PostgresOpsRequest = serde_yaml::from_str(
+            "{apiVersion: ops.kubedb.com/v1alpha1, kind: PostgresOpsRequest, metadata: {name: r}, \
+             spec: {type: ForceFailOver, databaseRef: {name: pg}}}",
+        )
+        .expect("a request");
+        let op = operation::parse(&request).expect("a good request");
+        let plan = plan(&op, &world);
+        let found: Vec<_> = plan
+            .candidates
+            .iter()
+            .map(|it| (it.pod.as_str(), it.lost_bytes))
+            .collect();
+        assert_eq!(found, [("pg-2", Some(100)), ("pg-1", None), ("pg-3", None)]);
     }
 }

@@ -160,17 +160,27 @@ fn promote(op: &Operation, world: &World) -> StepResult {
     }
     is_not_leading(world, candidate)?;
     fenced(op, world, candidate)?;
-    if candidates::unfit(world.members().get(candidate)).is_some() {
-        return another(op, world, candidate);
+    let member = world.members().get(candidate);
+    if let Some(why) = candidates::unfit(member) {
+        let pod = candidate.clone();
+        // It may have been promoted by now, and what it took since would be lost with it.
+        return match member.filter(|member| !member.terminating && may_take_writes(member)) {
+            Some(_) => Err(WaitingOn::Member { pod, why }.into()),
+            None => another(op, world, candidate, why),
+        };
     }
     let pod = candidate.clone();
     Ok(Progress::Act(vec![MemberEffect::Promote { pod }.into()]))
 }
 
-/// The next of the candidates; the first one again, when it comes back and no other one can be promoted.
-fn another(op: &Operation, world: &World, candidate: &str) -> StepResult {
+/// The next of the candidates; the first one again, when it comes back and no other one can be promoted. What was approved is
+/// waited for: it is this member with this loss.
+fn another(op: &Operation, world: &World, candidate: &str, why: String) -> StepResult {
     let plan = candidates::plan(op, world);
     let next = fit(&plan)?;
+    if op.is_approved && no_more_is_lost(op.progress.change.failover.as_ref(), &plan).is_err() {
+        return Err(WaitingOn::Candidate(vec![(candidate.to_owned(), why)]).into());
+    }
     let mut progress = op.progress.clone();
     if next == candidate {
         return Err(WaitingOn::Primary.into());
@@ -265,9 +275,12 @@ fn left_out(op: &Operation, world: &World) -> Vec<SubCondition> {
 
 #[cfg(test)]
 mod tests {
+    use api_types::PostgresOpsRequest;
     use api_types::ops_failover::FailoverCandidate;
 
     use super::*;
+    use crate::operation;
+    use crate::world::{Members, PatroniState};
 
     fn losing(pod: &str, lost_bytes: Option<i64>) -> FailoverPlan {
         let candidate = FailoverCandidate {
@@ -306,5 +319,55 @@ mod tests {
             told.contains("100 bytes") && told.contains("an unknown amount"),
             "{told}"
         );
+    }
+
+    /// Its Pod may be recreated in the wrong moment.
+    #[test]
+    fn the_approved_candidate_is_waited_for() {
+        let request: PostgresOpsRequest = serde_yaml::from_str(
+            "{apiVersion: ops.kubedb.com/v1alpha1, kind: PostgresOpsRequest, metadata: {name: r}, \
+             spec: {type: ForceFailOver, databaseRef: {name: pg}}}",
+        )
+        .expect("a request");
+        let mut op = operation::parse(&request).expect("a good request");
+        op.progress.candidate = Some("pg-2".into());
+        op.progress.change.failover = Some(losing("pg-2", Some(100)));
+        let standby = PatroniState {
+            running: true,
+            ..PatroniState::default()
+        };
+        let runs = Member {
+            ready: true,
+            has_started: true,
+            patroni: Observed::Present(standby),
+            ..Member::default()
+        };
+        let starts = Member {
+            patroni: Observed::Unknown("it has no address".into()),
+            ..Member::default()
+        };
+        let by_pod = [("pg-1", runs), ("pg-2", starts)].map(|(pod, it)| (pod.to_owned(), it));
+        let world = World {
+            members: Some(Members {
+                by_pod: by_pod.into(),
+                ..Members::default()
+            }),
+            ..World::default()
+        };
+        let next = |op: &Operation| promote(op, &world).unwrap_or_else(|progress| progress);
+        let Progress::Choose(chosen) = next(&op) else {
+            panic!("{:?}", next(&op));
+        };
+        assert_eq!(
+            chosen.candidate.as_deref(),
+            Some("pg-1"),
+            "nobody was promised anything"
+        );
+        op.is_approved = true;
+        let waiting = next(&op);
+        let Progress::Wait(WaitingOn::Candidate(lacks)) = &waiting else {
+            panic!("{waiting:?}");
+        };
+        assert_eq!(lacks[0].0, "pg-2");
     }
 }

@@ -150,14 +150,26 @@ fn rebuild(op: &Operation, world: &World) -> StepResult {
     let Observed::Present(state) = &member.patroni else {
         return Err(waits_for(pod, why).into());
     };
-    let asked = op.progress.rebuilt.get(pod);
-    // An operator that was killed may have recorded a rebuild without asking for it.
-    let is_recent = asked.is_some_and(|at| world.now.duration_since(at.0) < ready_timeout(op));
-    if state.cloning || is_recent {
-        return Err(waits_for(pod, format!("it is rebuilt from {leader}: {why}")).into());
+    // It has the primary's data: a copy of that would not make its Pod Ready.
+    if state.running && state.streaming {
+        return Err(waits_for(pod, why).into());
     }
+    let age = op
+        .progress
+        .rebuilt
+        .get(pod)
+        .map(|at| world.now.duration_since(at.0));
+    let is_younger = |than| age.is_some_and(|age| age < than);
     let mut progress = op.progress.clone();
     progress.rebuilt.insert(pod.to_owned(), Time(world.now));
+    // The time that it has to stream begins when the copy is complete, however long that takes.
+    if state.cloning && !is_younger(ready_timeout(op) / 2) {
+        return Ok(Progress::Choose(Box::new(progress)));
+    }
+    // An operator that was killed may have recorded a rebuild without asking for it.
+    if state.cloning || is_younger(ready_timeout(op)) {
+        return Err(waits_for(pod, format!("it is rebuilt from {leader}: {why}")).into());
+    }
     let pod = pod.to_owned();
     Ok(Progress::ActOnce(
         Box::new(progress),
@@ -186,4 +198,98 @@ fn restarted(op: &Operation, world: &World) -> Vec<SubCondition> {
         ])
     });
     pods.flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use api_types::PostgresOpsRequest;
+    use api_types::ops_request::OperationProgress;
+    use jiff::{SignedDuration, Timestamp};
+
+    use super::*;
+    use crate::operation;
+    use crate::world::{Members, PatroniState};
+
+    fn operation() -> Operation {
+        let request: PostgresOpsRequest = serde_yaml::from_str(
+            "{apiVersion: ops.kubedb.com/v1alpha1, kind: PostgresOpsRequest, metadata: {name: r}, \
+             spec: {type: ReconnectStandby, databaseRef: {name: pg}}}",
+        )
+        .expect("a request");
+        let mut op = operation::parse(&request).expect("a good request");
+        op.progress.pods = [("pg-1".to_owned(), "old".to_owned())].into();
+        op
+    }
+
+    /// A primary, and a standby in this state whose Pod is not Ready.
+    fn world(now: Timestamp, standby: PatroniState) -> World {
+        let member = |ready, patroni| Member {
+            ready,
+            patroni: Observed::Present(patroni),
+            ..Member::default()
+        };
+        let primary = PatroniState {
+            running: true,
+            primary: true,
+            ..PatroniState::default()
+        };
+        let members = [("pg-0", member(true, primary)), ("pg-1", member(false, standby))];
+        World {
+            now,
+            members: Some(Members {
+                by_pod: members.map(|(pod, it)| (pod.to_owned(), it)).into(),
+                leader: Some("pg-0".into()),
+                ..Members::default()
+            }),
+            ..World::default()
+        }
+    }
+
+    /// One look: what is persisted, and whether the member is told to replace its data.
+    fn look(op: &mut Operation, world: &World) -> bool {
+        loop {
+            let progress = rebuild(op, world).unwrap_or_else(|progress| progress);
+            let chosen: OperationProgress = match progress {
+                Progress::Choose(chosen) => *chosen,
+                Progress::ActOnce(chosen, _) => {
+                    op.progress = *chosen;
+                    return true;
+                }
+                _ => return false,
+            };
+            assert_ne!(chosen, op.progress, "the same choice twice");
+            op.progress = chosen;
+        }
+    }
+
+    /// It replays a long backlog, or another container of its Pod is not ready.
+    #[test]
+    fn a_standby_that_streams_keeps_its_data() {
+        let streaming = PatroniState {
+            running: true,
+            streaming: true,
+            ..PatroniState::default()
+        };
+        assert!(!look(&mut operation(), &world(Timestamp::UNIX_EPOCH, streaming)));
+    }
+
+    #[test]
+    fn a_copy_that_takes_longer_than_a_standby_has_to_stream_is_not_begun_again() {
+        let (mut op, mut now) = (operation(), Timestamp::UNIX_EPOCH);
+        assert!(look(&mut op, &world(now, PatroniState::default())));
+        let cloning = PatroniState {
+            cloning: true,
+            ..PatroniState::default()
+        };
+        for _ in 0..60 {
+            now += SignedDuration::from_secs(30);
+            assert!(!look(&mut op, &world(now, cloning.clone())));
+        }
+        // It starts.
+        now += SignedDuration::from_secs(1);
+        assert!(!look(&mut op, &world(now, PatroniState::default())));
+        // It has not come up in the time that it has.
+        now += SignedDuration::from_mins(2);
+        assert!(look(&mut op, &world(now, PatroniState::default())));
+    }
 }

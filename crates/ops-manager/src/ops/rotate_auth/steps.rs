@@ -79,6 +79,9 @@ fn change(op: &Operation, world: &World) -> StepResult {
     if !is_kept(auth(world)?)? {
         // What can't be proven in the end is not begun.
         world.all_pass(|_, _| Ok(()))?;
+        if let Some(secret) = written(plan) {
+            auth(world)?.published.require(&format!("Secret {secret}"))?;
+        }
         let secret = (!plan.generated).then(|| plan.secret.clone());
         return Ok(AuthEffect::Keep { leader, secret }.into());
     }
@@ -151,13 +154,21 @@ fn finish(op: &Operation, world: &World) -> StepResult {
 
 /// The new password is noted as the one that opens the database, and applications are told where it is.
 fn note(world: &World, plan: &AuthPlan) -> StepResult<()> {
-    let recorded = &auth(world)?.recorded;
-    if *recorded.require("the Secret with the credentials in force")? != Some(Which::New) {
-        let (which, secret) = (Which::New, plan.secret.clone());
-        return Err(AuthEffect::Record { which, secret }.into());
+    if recorded(world)? != Some(Which::New) {
+        return Err(record(plan, Which::New));
     }
     let state = children::rendered_with(world, &plan.after)?;
     Progress::of(children::app_binding_effects(world, &state)?).require_done()
+}
+
+fn recorded(world: &World) -> StepResult<Option<Which>> {
+    let recorded = &auth(world)?.recorded;
+    Ok(*recorded.require("the Secret with the credentials in force")?)
+}
+
+fn record(plan: &AuthPlan, which: Which) -> Progress {
+    let secret = plan.secret.clone();
+    AuthEffect::Record { which, secret }.into()
 }
 
 /// Nothing was done to the database before anything was written down.
@@ -173,6 +184,8 @@ fn restore(op: &Operation, world: &World) -> StepResult {
     world.all_pass(|_, member| has(member, which))?;
     if is_written {
         note(world, plan)?;
+    } else if recorded(world)? == Some(Which::New) {
+        return Err(record(plan, Which::Former));
     }
     Ok(AuthEffect::Forget.into())
 }

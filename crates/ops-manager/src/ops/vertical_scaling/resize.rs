@@ -14,7 +14,7 @@ use crate::moves::rolling;
 use crate::operation::Operation;
 use crate::step::{Progress, StepResult};
 use crate::waiting::WaitingOn;
-use crate::world::{Member, Resizing, World};
+use crate::world::{Member, Observed, Resizing, World};
 
 /// One part in this many of a new limit has to be free of what a member can't do without.
 const HEADROOM: i64 = 10;
@@ -149,13 +149,22 @@ fn fits(wanted: &Wanted, pod: &str, member: &Member) -> StepResult<()> {
         .resources
         .get(POSTGRES_CONTAINER)
         .and_then(|it| limit(&it.asked));
-    let server = member.server.present();
-    let used = server.and_then(|server| server.cgroup.as_ref()?.used);
-    let (Some(after), Some(used)) = (after, used) else {
+    let Some(after) = after.filter(|after| before.is_none_or(|before| *after < before)) else {
         return Ok(());
     };
-    let is_lower = before.is_none_or(|before| after < before);
-    if is_lower && used > after - after / HEADROOM {
+    if let Observed::Unknown(why) = &member.server {
+        let (pod, why) = (
+            pod.to_owned(),
+            format!("how much memory it uses is not known: {why}"),
+        );
+        return Err(WaitingOn::Member { pod, why }.into());
+    }
+    // The containers of some nodes do not show their control group.
+    let server = member.server.present();
+    let Some(used) = server.and_then(|server| server.cgroup.as_ref()?.used) else {
+        return Ok(());
+    };
+    if used > after - after / HEADROOM {
         return Err(Progress::Impossible(format!(
             "{pod} uses {}Mi of memory that it can't give back, and the limit would be {}Mi; write limits.memory: {}Mi or more, lower \
              shared_buffers, or end sessions first",

@@ -22,6 +22,10 @@ pub struct Auth {
     pub is_own: bool,
     /// Passwords that were made: a second one would lose the first.
     pub made: u32,
+    /// Somebody has deleted the auth Secret.
+    pub is_deleted: bool,
+    /// The request's Secret has the password that opens the database.
+    pub is_one_password: bool,
 }
 
 impl Auth {
@@ -39,6 +43,8 @@ impl Auth {
             }),
             is_own: false,
             made: 0,
+            is_deleted: false,
+            is_one_password: false,
         }
     }
 
@@ -78,7 +84,11 @@ impl Auth {
             } else {
                 Observed::Absent
             },
-            published: known(self.published),
+            published: if self.is_deleted {
+                Observed::Absent
+            } else {
+                known(self.published)
+            },
             recorded: known(self.recorded),
             offered: self.offered.clone(),
         }
@@ -87,7 +97,7 @@ impl Auth {
     pub fn member(&self, is_leader: bool) -> Option<MemberAuth> {
         let has = if is_leader { self.role } else { self.replayed };
         let outcome = |which| {
-            Some(if which == has {
+            Some(if which == has || self.is_one_password {
                 LoginOutcome::RightPassword
             } else {
                 LoginOutcome::WrongPassword
@@ -97,6 +107,7 @@ impl Auth {
             verifier: Some(has),
             new: outcome(Which::New),
             former: outcome(Which::Former),
+            is_one_password: self.is_one_password,
         })
     }
 }
