@@ -260,7 +260,7 @@ impl TlsSettings {
 
 impl TlsPlan {
     /// The settings that the spec had when the operation began.
-    pub fn found(&self) -> &TlsSettings {
+    pub fn current_settings(&self) -> &TlsSettings {
         self.edited.as_ref().unwrap_or(&self.before)
     }
 }

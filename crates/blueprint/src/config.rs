@@ -9,7 +9,7 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::material::Material;
+use crate::material::TlsMaterial;
 use crate::members_tls::MemberTls;
 use crate::pg::{patroni, roles};
 use crate::resolved::Resolved;
@@ -23,7 +23,7 @@ pub const TLS_PHASE: &str = "kubedb.com/tls-phase";
 pub const LAST_GOOD_OF: &str = "kubedb.com/last-good-of";
 
 /// What members were given before the request of this UID gave them something else, to go back to.
-pub fn last_good(resolved: &Resolved, material: &Material, request: &str) -> Secret {
+pub fn last_good(resolved: &Resolved, material: &TlsMaterial, request: &str) -> Secret {
     let mut metadata = labels::child(resolved, api_types::names::last_good_secret(&resolved.name));
     metadata.annotations = Some(BTreeMap::from([(LAST_GOOD_OF.to_owned(), request.to_owned())]));
     hash::seal(Secret {

@@ -81,9 +81,9 @@ pub fn secret_text<'a>(secret: &'a Secret, key: &str) -> Option<&'a str> {
 
 /// The key pairs of a database, by alias.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Material(BTreeMap<CertificateAlias, KeyPair>);
+pub struct TlsMaterial(BTreeMap<CertificateAlias, KeyPair>);
 
-impl Material {
+impl TlsMaterial {
     /// What the members of a live config Secret are given.
     pub fn of_config(secret: &Secret) -> Self {
         let pair = |alias: CertificateAlias| Some((alias, KeyPair::read(secret, keys(alias))?));
@@ -167,12 +167,12 @@ mod tests {
     fn what_is_written_is_read_back() {
         let issued = secret(&[("ca.crt", "CA"), ("tls.crt", "leaf"), ("tls.key", "key")]);
         let pair = KeyPair::of_issued(&issued).unwrap();
-        let material = Material::default().with(CertificateAlias::Server, pair);
+        let material = TlsMaterial::default().with(CertificateAlias::Server, pair);
         let config = Secret {
             data: Some(material.entries().collect()),
             ..Secret::default()
         };
-        assert_eq!(Material::of_config(&config), material);
+        assert_eq!(TlsMaterial::of_config(&config), material);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::{labels, pod, volumes};
 const TLS_SETTINGS: &str = "kubedb.com/tls-settings";
 
 /// The TLS settings that the members of a live PetSet follow; none when it was made before they were written down.
-pub fn followed_settings(pet_set: &ObjectMeta) -> Option<TlsSettings> {
+pub fn effective_settings(pet_set: &ObjectMeta) -> Option<TlsSettings> {
     serde_json::from_str(pet_set.annotations.as_ref()?.get(TLS_SETTINGS)?).ok()
 }
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use api_types::postgres::PostgresSpec;
 
 use crate::ca_bundle::CaBundle;
-use crate::material::Material;
+use crate::material::TlsMaterial;
 
 /// How far a database has come on its way to TLS, or back.
 ///
@@ -63,16 +63,16 @@ pub struct TlsInputs {
     /// The CAs that members trust, written to `trust.crt`.
     pub trust: CaBundle,
     /// The certificates and keys that members are given.
-    pub material: Material,
+    pub material: TlsMaterial,
     /// TLS is about to be taken away: while it is still accepted, clients that come over it prove themselves as before.
-    pub is_ending: bool,
+    pub removing_tls: bool,
     /// PEM bundle for the AppBinding's `caBundle`; none while applications shall not use TLS.
     pub app_binding_ca: Option<String>,
 }
 
 impl TlsInputs {
     /// The switches while no operation runs: `Enforce` when the spec has `tls`, else `Off`.
-    pub fn steady(spec: &PostgresSpec, trust: CaBundle, material: Material) -> Self {
+    pub fn steady(spec: &PostgresSpec, trust: CaBundle, material: TlsMaterial) -> Self {
         if spec.tls.is_none() {
             return Self::default();
         }
@@ -80,7 +80,7 @@ impl TlsInputs {
     }
 
     /// The switches of a phase; without TLS there is nothing else.
-    pub fn of(phase: TlsPhase, trust: CaBundle, material: Material) -> Self {
+    pub fn of(phase: TlsPhase, trust: CaBundle, material: TlsMaterial) -> Self {
         if phase == TlsPhase::Off {
             return Self::default();
         }
@@ -89,7 +89,7 @@ impl TlsInputs {
             phase,
             trust,
             material,
-            is_ending: false,
+            removing_tls: false,
             app_binding_ca,
         }
     }

@@ -35,7 +35,8 @@ pub use secrecy::Password;
 pub use session::{Login, Session, SqlError};
 pub use slots::Slot;
 pub use sql::{
-    Lag, LoadedConfiguration, LoadedParameters, OUR_SESSIONS, Replica, Role, SslSessions, WalReceiver,
+    APPLICATION_NAME_PREFIX, Lag, LoadedConfiguration, LoadedParameters, Replica, Role, SslSessions,
+    WalReceiver,
 };
 pub use storage::{Lsn, Wal, lsn_of_text, lsn_text};
 pub use tls::{ClientIdentity, TlsMode};

@@ -78,8 +78,8 @@ pub struct LoadedParameters {
     pub altered: Vec<String>,
 }
 
-/// Beginning of the `application_name` of Sealwright's own sessions, which are nobody's application.
-pub const OUR_SESSIONS: &str = "sealwright-";
+/// Prefix of the `application_name` of Sealwright's own sessions, which belong to no application.
+pub const APPLICATION_NAME_PREFIX: &str = "sealwright-";
 
 /// Sessions of clients and standbys that came over TCP, by protection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -194,7 +194,8 @@ impl Session {
         let row = self
             .ask(
                 doing,
-                self.client.query_one(APPLICATION_SESSIONS, &[&OUR_SESSIONS]),
+                self.client
+                    .query_one(APPLICATION_SESSIONS, &[&APPLICATION_NAME_PREFIX]),
             )
             .await?;
         Ok(SslSessions {
@@ -213,7 +214,7 @@ impl Session {
             .ask(
                 doing,
                 self.client
-                    .query_one(END_APPLICATION_SESSIONS, &[&OUR_SESSIONS, &encrypted]),
+                    .query_one(END_APPLICATION_SESSIONS, &[&APPLICATION_NAME_PREFIX, &encrypted]),
             )
             .await?;
         self.field(doing, &row, 0)

@@ -11,7 +11,7 @@ use api_types::cert_manager::Certificate;
 use api_types::tls::IssuerRef;
 use api_types::vocabulary::{INSTANCE_LABEL, NAME_LABEL, NAME_VALUE, TRUST_CRT};
 use api_types::{AppBinding, PauseHolder, PetSet, Postgres, PostgresOpsRequest, PostgresVersion, names};
-use blueprint::{CaBundle, Material, secret_text};
+use blueprint::{CaBundle, TlsMaterial, secret_text};
 use instance::{PatroniTls, Session};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret, ServiceAccount};
@@ -248,7 +248,7 @@ fn config_facts(secret: Observed<Secret>) -> Observed<ConfigSecret> {
             match CaBundle::from_pem(secret_text(&secret, TRUST_CRT).unwrap_or_default()) {
                 Ok(trust) => Observed::Present(ConfigSecret {
                     trust,
-                    material: Material::of_config(&secret),
+                    material: TlsMaterial::of_config(&secret),
                     meta: secret.metadata,
                 }),
                 Err(error) => Observed::Unknown(format!("its {TRUST_CRT} is damaged: {error}")),

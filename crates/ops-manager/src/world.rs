@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use api_types::postgres::DatabasePhase;
 use api_types::tls::{CertificateAlias, IssuerRef};
 use api_types::{PauseHolder, PetSet, Postgres, PostgresVersion};
-use blueprint::{CaBundle, Material, MemberTls};
+use blueprint::{CaBundle, MemberTls, TlsMaterial};
 use instance::{
     Cgroup, LoadedConfiguration, LoadedParameters, Lsn, PendingChange, Replica, Slot, SslSessions,
 };
@@ -154,7 +154,7 @@ pub struct ConfigSecret {
     /// The CAs that members are told to trust.
     pub trust: CaBundle,
     /// The certificates and keys that members are given.
-    pub material: Material,
+    pub material: TlsMaterial,
 }
 
 /// Whether an issuer can sign.

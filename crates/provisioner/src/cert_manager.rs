@@ -11,7 +11,7 @@ use kube::runtime::watcher;
 use runtime::error_chain;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::changes::changes;
+use crate::watch_filter::changes;
 
 /// How often to look for it.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);

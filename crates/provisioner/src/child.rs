@@ -101,9 +101,9 @@ impl Child {
         controller_of(self.meta()).is_some_and(|owner| owner != uid)
     }
 
-    /// Whether the live child says everything that the wanted one says: same blueprint hash, and no field of ours
-    /// changed by hand since.
-    pub fn is_as(&self, wanted: &Self) -> bool {
+    /// Whether the live child has every field of the wanted one: same blueprint hash, and no field of ours changed by
+    /// hand since.
+    pub fn is_up_to_date(&self, wanted: &Self) -> bool {
         !runtime::needs_apply(Some(self.meta()), wanted.meta()) && covers(&self.body(), &wanted.body())
     }
 

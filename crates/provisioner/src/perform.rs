@@ -184,7 +184,7 @@ impl Writer<'_> {
     }
 
     async fn apply(&mut self, child: &Child) -> Result<(), Error> {
-        let is_new = self.world.live_twin(child).is_none();
+        let is_new = self.world.find_live(child).is_none();
         tracing::info!(kind = child.kind(), name = child.name(), is_new, "applying");
         for_child!(child, object => {
             runtime::apply(&self.context.client, object, CHILDREN_MANAGER).await.map(drop)

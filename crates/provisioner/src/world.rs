@@ -196,12 +196,12 @@ impl World {
     /// For whom a pass keeps off: who asks for a pause, unless the database goes. Deletion comes before the pause, as in KubeDB:
     /// a database that is being deleted is of no use to its holder.
     pub fn kept_pause(&self) -> Option<PauseHolder> {
-        let goes = self.is_deleting() && !self.is_deletion_held();
+        let goes = self.is_deleting() && !self.is_deletion_blocked();
         self.paused_by().filter(|_| !goes)
     }
 
     /// Whether the object is being deleted and its policy forbids that.
-    pub fn is_deletion_held(&self) -> bool {
+    pub fn is_deletion_blocked(&self) -> bool {
         self.is_deleting() && self.deletion_policy() == DeletionPolicy::DoNotTerminate
     }
 
@@ -346,7 +346,7 @@ impl World {
     }
 
     /// The live child of the same kind and name.
-    pub fn live_twin(&self, wanted: &Child) -> Option<&Child> {
+    pub fn find_live(&self, wanted: &Child) -> Option<&Child> {
         self.live.iter().find(|child| child.is_same(wanted))
     }
 }

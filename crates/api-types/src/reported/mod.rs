@@ -12,8 +12,8 @@ pub mod postgres;
 
 /// A word of a condition or of an Event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Word {
-    /// As it is on the wire.
+pub struct StatusReason {
+    /// Its text on the wire.
     pub text: &'static str,
     /// What it means: sentences in Markdown, with the blanks of a comment around them.
     pub meaning: &'static str,
@@ -87,11 +87,11 @@ pub struct Vocabulary {
     /// The kind.
     pub kind: &'static str,
     /// Types of its conditions.
-    pub conditions: &'static [Word],
+    pub conditions: &'static [StatusReason],
     /// Reasons of its conditions, as far as they are not the condition's type.
-    pub reasons: &'static [Word],
+    pub reasons: &'static [StatusReason],
     /// Reasons of Events about it, as far as they are no reason or type of a condition.
-    pub events: &'static [Word],
+    pub events: &'static [StatusReason],
 }
 
 impl Vocabulary {
@@ -102,7 +102,7 @@ impl Vocabulary {
     }
 
     /// Every word.
-    pub fn words(&self) -> impl Iterator<Item = &'static Word> {
+    pub fn words(&self) -> impl Iterator<Item = &'static StatusReason> {
         self.conditions.iter().chain(self.reasons).chain(self.events)
     }
 }

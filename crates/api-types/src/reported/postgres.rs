@@ -21,14 +21,14 @@ pub mod conditions {
         /// `False` while something in the spec is not carried out; absent when everything is.
         SPEC_APPLIED = "SpecApplied" in "", bad_unless_true;
         /// Names the fields that are kept and that nothing acts on. For information.
-        FIELDS_NOT_IN_USE = "FieldsNotInUse" in "";
+        UNSUPPORTED_FIELDS = "UnsupportedFields" in "";
         /// The issuer signs with another CA than that of the server certificate.
         ISSUER_CA_CHANGED = "IssuerCAChanged" in "", trouble, bad_when_true;
         /// `True` while a member's volume fills up, or what members keep of WAL does not fit it; absent otherwise.
         STORAGE_AT_RISK = "StorageAtRisk" in "", bad_when_true;
         /// The Postgres was deleted, and its deletion policy holds it.
-        DELETION_HELD = "DeletionHeld" in "", bad_when_true;
-        /// A claim of a member is being deleted, or is gone: its volume goes when the member's Pod ends. The message says what is
+        DELETION_BLOCKED = "DeletionBlocked" in "", bad_when_true;
+        /// A claim of a member is being deleted, or is gone: its volume goes when the member's Pod ends. The message has what is
         /// lost then.
         CLAIM_TERMINATING = "ClaimTerminating" in "", trouble, bad_when_true;
         /// Data that the database is known to have had is gone: no member has it, or a member was promoted that lacked some of it.
@@ -87,10 +87,10 @@ pub mod reasons {
         STORAGE_MIGRATION_NEEDED = "StorageMigrationNeeded" in "`SpecApplied` is `False`", trouble;
         /// Something else in `spec.storage` of a running database was changed, which a volume keeps for its life.
         STORAGE_FIXED = "StorageFixed" in "`SpecApplied` is `False`", trouble;
-        /// The database can't be taken down as asked for: a claim is being deleted, and the data that is to be kept would go.
-        CLAIM_TERMINATING = "ClaimTerminating" in "`SpecApplied` is `False`; `DeletionHeld` is `True`", trouble;
-        /// Every member was new and had no data, as it is with `storageType: Ephemeral` when all Pods were lost: the database
-        /// has begun again without data.
+        /// The database can't be taken down: a claim is being deleted, and the data that is to be kept would go.
+        CLAIM_TERMINATING = "ClaimTerminating" in "`SpecApplied` is `False`; `DeletionBlocked` is `True`", trouble;
+        /// Every member was new and had no data, which happens with `storageType: Ephemeral` when all Pods were lost: the
+        /// database has begun again without data.
         STARTED_AFRESH = "StartedAfresh" in "`DataLost` is `True`", trouble;
         /// Every member that is up has an empty volume, and the database had data. Nothing is begun again.
         NO_MEMBER_HAS_DATA = "NoMemberHasData" in "`DataLost` is `True`", trouble;
@@ -138,7 +138,7 @@ pub mod reasons {
         /// `spec.halted` took the database down.
         DATABASE_HALTED_SUCCESSFULLY = "DatabaseHaltedSuccessfully" in "`Halted` is `True`; `AcceptingConnection` and `Ready` are `False`";
         /// The Postgres was deleted while `spec.deletionPolicy` is `DoNotTerminate`: it serves on, and goes when the policy is changed.
-        DO_NOT_TERMINATE = "DoNotTerminate" in "`DeletionHeld` is `True`", trouble;
+        DO_NOT_TERMINATE = "DoNotTerminate" in "`DeletionBlocked` is `True`", trouble;
     }
 }
 

@@ -48,7 +48,7 @@ pub fn lines(resolved: &Resolved) -> Vec<String> {
     match resolved.tls.phase {
         TlsPhase::Off => lines.extend(plaintext(resolved, password)),
         TlsPhase::Accept => {
-            let method = if resolved.tls.is_ending {
+            let method = if resolved.tls.removing_tls {
                 enforced_method(resolved)
             } else {
                 password.to_owned()

@@ -27,7 +27,7 @@ use crate::members_tls::MemberTls;
 use crate::resolved::Resolved;
 use crate::tls::TlsInputs;
 
-pub use unused::kept_but_unused;
+pub use unused::unsupported_fields;
 
 /// Role of the superuser unless the auth Secret says otherwise.
 pub const DEFAULT_SUPERUSER: &str = "postgres";
@@ -175,8 +175,8 @@ impl Findings {
     }
 }
 
-/// A Postgres in the words of `v1`, with what its rules need at hand.
-struct Question<'a> {
+/// The spec in the form of `v1`, and what its rules read besides.
+struct ResolveInput<'a> {
     inputs: &'a Inputs<'a>,
     /// The spec, with fields of the old API version moved to their places.
     spec: PostgresSpec,
@@ -186,7 +186,7 @@ struct Question<'a> {
     client_auth_mode: ClientAuthMode,
 }
 
-impl Question<'_> {
+impl ResolveInput<'_> {
     fn replicas(&self) -> i32 {
         self.spec.replicas.unwrap_or(1)
     }
@@ -203,7 +203,7 @@ impl Question<'_> {
 pub fn resolve(inputs: &Inputs<'_>) -> Result<Resolved, Vec<Invalid>> {
     let major = supported_major(inputs)?;
     let (ssl_mode, client_auth_mode) = effective_defaults(inputs.postgres, inputs.version);
-    let question = Question {
+    let input = ResolveInput {
         inputs,
         spec: inputs.postgres.spec.upgraded(),
         major,
@@ -211,12 +211,12 @@ pub fn resolve(inputs: &Inputs<'_>) -> Result<Resolved, Vec<Invalid>> {
         client_auth_mode,
     };
     let mut findings = Findings::default();
-    rules::check(&question, &mut findings);
-    services::check(&question, &mut findings);
-    let configuration = configuration::resolve(&question, &mut findings);
-    let certificates = certificates::resolve(&question, &mut findings);
+    rules::check(&input, &mut findings);
+    services::check(&input, &mut findings);
+    let configuration = configuration::resolve(&input, &mut findings);
+    let certificates = certificates::resolve(&input, &mut findings);
     if findings.0.is_empty() {
-        Ok(settings::answer(&question, configuration, certificates))
+        Ok(settings::resolve(&input, configuration, certificates))
     } else {
         Err(findings.0)
     }

@@ -58,7 +58,7 @@ const OLDEST: usize = 2;
 const NEWEST: usize = 3;
 
 pub(super) fn check(combined: &mut Combined<'_>) {
-    if combined.question.spec.tls.is_none() {
+    if combined.input.spec.tls.is_none() {
         return;
     }
     let version = |text: &str| VERSIONS.iter().position(|known| known.eq_ignore_ascii_case(text));
@@ -88,7 +88,7 @@ pub(super) fn check(combined: &mut Combined<'_>) {
         combined.refuse("ssl_ciphers", &why);
     }
     for name in ["ssl_ecdh_curve", "ssl_groups"] {
-        let major = combined.question.major;
+        let major = combined.input.major;
         if let Some(why) = combined.text(name).and_then(|list| unfit_groups(list, major)) {
             combined.refuse(name, &why);
         }

@@ -9,7 +9,7 @@ use super::certificates::UNUSED_ALIASES;
 use crate::containers::KUBEDB_CONTAINERS;
 
 /// Fields that the user set, that are kept, and that nothing acts on yet: the path and the reason, sorted by place.
-pub fn kept_but_unused(postgres: &Postgres) -> Vec<String> {
+pub fn unsupported_fields(postgres: &Postgres) -> Vec<String> {
     let spec = postgres.spec.upgraded();
     let mut found = Vec::new();
     topology(&spec, &mut found);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::{PATRONI_YML, POSTGRES_PORT, TRUST_CRT};
 use blueprint::{MARK, TlsPhase, leaf_fingerprint, recorded_phase, tls_names};
-use instance::{ClientIdentity, Login, OUR_SESSIONS, Role, Session, SqlError, TlsMode};
+use instance::{APPLICATION_NAME_PREFIX, ClientIdentity, Login, Role, Session, SqlError, TlsMode};
 use runtime::error_chain;
 use sha2::{Digest, Sha256};
 
@@ -106,7 +106,7 @@ fn login(seen: &Seen, credentials: &Credentials, tls: TlsMode) -> Result<Login, 
         user: credentials.user.clone(),
         password: Some(credentials.password.clone()),
         database: "postgres".to_owned(),
-        application_name: format!("{OUR_SESSIONS}ops-manager"),
+        application_name: format!("{APPLICATION_NAME_PREFIX}ops-manager"),
         tls,
         identity,
         major: None,

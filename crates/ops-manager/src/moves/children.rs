@@ -118,7 +118,7 @@ pub fn effective_settings(world: &World) -> Result<TlsSettings, WaitingOn> {
     let spec = TlsSettings::of(&world.postgres.require("the Postgres")?.spec);
     let written = match &world.pet_set {
         Observed::Absent => None,
-        other => blueprint::followed_settings(&other.require("the PetSet")?.metadata),
+        other => blueprint::effective_settings(&other.require("the PetSet")?.metadata),
     };
     Ok(written.unwrap_or(spec))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use api_types::cert_manager::{Certificate, CertificateRequest, IssuerCondition};
 use api_types::names;
 use api_types::tls::CertificateAlias;
-use blueprint::{CaBundle, KeyPair, LAST_GOOD_OF, Material};
+use blueprint::{CaBundle, KeyPair, LAST_GOOD_OF, TlsMaterial};
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 
@@ -58,10 +58,10 @@ async fn certificates(reader: &Reader<'_>, db: &str) -> BTreeMap<CertificateAlia
 }
 
 /// What this operation kept; what an earlier one kept is as good as absent.
-fn last_good_of(op: &Operation, secret: Observed<Secret>) -> Observed<Material> {
+fn last_good_of(op: &Operation, secret: Observed<Secret>) -> Observed<TlsMaterial> {
     match secret {
         Observed::Present(secret) if secret.annotations().get(LAST_GOOD_OF) == Some(&op.uid) => {
-            Observed::Present(Material::of_config(&secret))
+            Observed::Present(TlsMaterial::of_config(&secret))
         }
         Observed::Present(_) | Observed::Absent => Observed::Absent,
         Observed::Unknown(why) => Observed::Unknown(why),

@@ -28,7 +28,7 @@ pub fn client_ca_effects(
     resolved: &Resolved,
     needed: &CaBundle,
 ) -> StepResult<Option<Effect>> {
-    if needed.is_empty() || resolved.tls.is_ending {
+    if needed.is_empty() || resolved.tls.removing_tls {
         return Ok(None);
     }
     let secret = resolved.certificate_secret(CertificateAlias::Client);

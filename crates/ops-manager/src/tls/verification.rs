@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use api_types::tls::CertificateAlias;
-use blueprint::{CaBundle, KeyPair, Material};
+use blueprint::{CaBundle, KeyPair, TlsMaterial};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::effect::{Effect, MemberEffect};
@@ -68,7 +68,7 @@ pub enum ExpectedTls {
 
 impl ExpectedTls {
     /// The leaf that members are given.
-    pub fn of(material: &Material) -> Self {
+    pub fn of(material: &TlsMaterial) -> Self {
         let server = material.get(CertificateAlias::Server);
         server
             .and_then(KeyPair::fingerprint)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use api_types::cert_manager::Certificate;
 use api_types::tls::CertificateAlias;
-use blueprint::{CaBundle, KeyPair, Material};
+use blueprint::{CaBundle, KeyPair, TlsMaterial};
 
 use crate::step::{Progress, StepResult};
 use crate::tls::issuer_ca::IssuerCaAnswer;
@@ -15,7 +15,7 @@ use crate::world::{Observed, World};
 #[derive(Clone, Debug, Default)]
 pub struct TlsWorld {
     /// What members were given before this operation gave them something else; `Absent` until it did.
-    pub last_good: Observed<Material>,
+    pub last_good: Observed<TlsMaterial>,
     /// Certificates by alias.
     pub certificates: BTreeMap<CertificateAlias, Observed<Certificate>>,
     /// Secrets of the certificates by their names.

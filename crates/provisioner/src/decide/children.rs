@@ -66,13 +66,15 @@ enum Verdict {
 
 /// What somebody else has under the name of a child is left as it is; [`names::taken`] reports it.
 fn judge(world: &World, wanted: &Child) -> Verdict {
-    let Some(live) = world.live_twin(wanted) else {
+    let Some(live) = world.find_live(wanted) else {
         return Verdict::Apply;
     };
     match names::of_child(world, live) {
         Whose::Going(what) => Verdict::Wait(what),
         Whose::Others(_) => Verdict::AsWanted,
-        Whose::Ours if names::is_users_account(world, live) || live.is_as(wanted) => Verdict::AsWanted,
+        Whose::Ours if names::is_users_account(world, live) || live.is_up_to_date(wanted) => {
+            Verdict::AsWanted
+        }
         Whose::Ours => Verdict::Apply,
     }
 }

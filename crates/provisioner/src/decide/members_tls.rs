@@ -32,7 +32,7 @@ const RENEW_CA_BEFORE: SignedDuration = SignedDuration::from_hours(2 * LEAF_YEAR
 #[derive(Debug, Default)]
 pub struct Chosen {
     /// What members are given; none before anything was issued.
-    pub given: Option<MemberTls>,
+    pub deployed: Option<MemberTls>,
     /// What is to be issued.
     order: Option<Order>,
     /// What is waited for before that.
@@ -72,7 +72,7 @@ pub fn choose(world: &World, secrets: &SecretFacts) -> Chosen {
         Whose::Others(_) => None,
     };
     Chosen {
-        given: deployed,
+        deployed,
         order: None,
         waits_for,
     }
@@ -81,7 +81,7 @@ pub fn choose(world: &World, secrets: &SecretFacts) -> Chosen {
 fn of_ours(world: &World, secrets: &SecretFacts, deployed: Option<MemberTls>) -> Chosen {
     let live = secrets.members_tls.as_ref().and_then(MembersTls::of_secret);
     let names = host_names(world);
-    let (given, order) = match live.as_ref().and_then(|live| Some((live, sound(live)?))) {
+    let (deployed, order) = match live.as_ref().and_then(|live| Some((live, sound(live)?))) {
         Some((live, facts)) => {
             let order = due(&facts, world.now).then(|| renewal(live, &facts, names, world.now));
             (Some(live.of_member()), order)
@@ -100,7 +100,7 @@ fn of_ours(world: &World, secrets: &SecretFacts, deployed: Option<MemberTls>) ->
         }
     };
     Chosen {
-        given,
+        deployed,
         order,
         waits_for: None,
     }

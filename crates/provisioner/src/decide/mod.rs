@@ -82,7 +82,7 @@ impl Refusal {
 /// Decides one pass.
 pub fn decide(world: &World) -> Plan {
     let mut plan = pass(world);
-    if !world.is_deleting() || world.is_deletion_held() {
+    if !world.is_deleting() || world.is_deletion_blocked() {
         if plan.checks_health {
             rows::observed(world, &mut plan);
             data::plan(world, &mut plan);
@@ -96,7 +96,7 @@ pub fn decide(world: &World) -> Plan {
 }
 
 fn pass(world: &World) -> Plan {
-    if world.is_deleting() && !world.is_deletion_held() {
+    if world.is_deleting() && !world.is_deletion_blocked() {
         return deletion::plan(world);
     }
     if let Some(holder) = world.kept_pause() {

@@ -63,7 +63,7 @@ struct Known<'a> {
 impl Known<'_> {
     /// Gives members that run what was renewed, and nothing else.
     fn renew(&self, world: &World, plan: &mut Plan) -> Option<Refusal> {
-        renewal::plan_for_what_runs(world, self.secrets, self.members.given.as_ref(), plan)
+        renewal::plan_for_what_runs(world, self.secrets, self.members.deployed.as_ref(), plan)
     }
 }
 
@@ -98,7 +98,7 @@ fn resolve(world: &World, known: &Known<'_>) -> Result<(Resolved, Option<Refusal
         user_conf: user_conf(world, &secrets.user_conf)?,
         tls: TlsInputs::default(),
         live: LiveFacts {
-            member_tls: known.members.given.clone(),
+            member_tls: known.members.deployed.clone(),
             ..live_facts(world, followed)
         },
     };
@@ -229,7 +229,7 @@ fn provision(
     if let Some(refusal) = held.take() {
         wanted.retain(|child| !drift::holds(child));
         held = Some(refusal.and(known.renew(world, plan)));
-    } else if known.members.given.is_none() {
+    } else if known.members.deployed.is_none() {
         wanted.retain(|child| !waits_for_certificates(world, child));
     } else if let Some(missing) = tls::missing(world, secrets, &resolved) {
         wanted.retain(|child| !waits_for_certificates(world, child));

@@ -8,7 +8,8 @@ use api_types::reported::postgres::events;
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::{FILES_TOKEN, TRUST_CRT};
 use blueprint::{
-    CaBundle, KeyPair, Material, MemberTls, TlsInputs, TlsPhase, recorded_hash, recorded_phase, secret_text,
+    CaBundle, KeyPair, MemberTls, TlsInputs, TlsMaterial, TlsPhase, recorded_hash, recorded_phase,
+    secret_text,
 };
 use k8s_openapi::api::core::v1::{Pod, Secret};
 
@@ -65,10 +66,10 @@ pub fn plan(world: &World, tls: &TlsInputs, plan: &mut Plan) {
 
 /// Which certificates that members have are to be replaced by others.
 fn issued_anew(config: &Secret, tls: &TlsInputs) -> Option<String> {
-    let given = Material::of_config(config);
+    let deployed = TlsMaterial::of_config(config);
     let anew: Vec<&str> = CertificateAlias::ALL
         .into_iter()
-        .filter(|alias| match (given.get(*alias), tls.material.get(*alias)) {
+        .filter(|alias| match (deployed.get(*alias), tls.material.get(*alias)) {
             (Some(old), Some(new)) => old != new,
             _ => false,
         })
@@ -84,7 +85,7 @@ fn issued_anew(config: &Secret, tls: &TlsInputs) -> Option<String> {
 
 /// Whether the config Secret has these certificates and CAs.
 fn is_given(config: &Secret, tls: &TlsInputs) -> bool {
-    Material::of_config(config) == tls.material
+    TlsMaterial::of_config(config) == tls.material
         && secret_text(config, TRUST_CRT).unwrap_or_default() == tls.trust.to_pem()
 }
 
@@ -128,11 +129,11 @@ fn running_tls(
         Ok(chosen) => chosen,
         Err(refusal) => return (None, Some(refusal)),
     };
-    let given = Material::of_config(config);
+    let deployed = TlsMaterial::of_config(config);
     let renewed = chosen
         .material
         .iter()
-        .fold(given, |all, (alias, pair)| all.with(alias, pair.clone()));
+        .fold(deployed, |all, (alias, pair)| all.with(alias, pair.clone()));
     let inputs = TlsInputs::of(TlsPhase::Enforce, chosen.trust, renewed);
     (Some(inputs), chosen.refused)
 }

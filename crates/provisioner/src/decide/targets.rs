@@ -8,7 +8,7 @@ use api_types::vocabulary::{ROLE_LABEL, ROLE_PRIMARY, TRUST_CRT};
 use api_types::{Major, names, roles};
 use blueprint::pg::parameters::recorded_mark;
 use blueprint::{
-    LiveFacts, Material, MemberTls, MembersTls, TlsPhase, postgres_port, recorded_phase, secret_text,
+    LiveFacts, MemberTls, MembersTls, TlsMaterial, TlsPhase, postgres_port, recorded_phase, secret_text,
 };
 use k8s_openapi::api::core::v1::Pod;
 
@@ -121,7 +121,7 @@ fn login(world: &World, secrets: &SecretFacts) -> Option<Login> {
     let issued = MembersTls::of_secret(secrets.members_tls.as_ref()?)?;
     let config = world.config_secret()?;
     // What members are given, not what was issued since: they may not know its CA yet.
-    let material = Material::of_config(config);
+    let material = TlsMaterial::of_config(config);
     let client = material.get(CertificateAlias::Client);
     Some(Login {
         username: roles::OPERATOR.to_owned(),

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use api_types::vocabulary::{PATRONI_PORT, POSTGRES_PORT};
 use blueprint::pg::parameters::MARK;
 use blueprint::{CaBundle, TlsPhase};
-use instance::{ClientIdentity, OUR_SESSIONS, Password, Patroni, PatroniTls, Role, Session, TlsMode};
+use instance::{
+    APPLICATION_NAME_PREFIX, ClientIdentity, Password, Patroni, PatroniTls, Role, Session, TlsMode,
+};
 use runtime::error_chain;
 use tokio::time::sleep;
 
@@ -144,7 +146,7 @@ fn credentials(targets: &Targets, login: &Login, tls: TlsMode) -> Result<instanc
         user: login.username.clone(),
         password: Some(Password::new(login.password.clone())),
         database: "postgres".to_owned(),
-        application_name: format!("{OUR_SESSIONS}health"),
+        application_name: format!("{APPLICATION_NAME_PREFIX}health"),
         tls,
         identity,
         major: targets.major,

@@ -2,7 +2,7 @@
 
 use api_types::ops_request::{TlsPlan, TlsSettings};
 use api_types::tls::CertificateAlias;
-use blueprint::{CaBundle, Material, TlsInputs, TlsPhase, recorded_hash};
+use blueprint::{CaBundle, TlsInputs, TlsMaterial, TlsPhase, recorded_hash};
 
 use super::overlap_phase;
 use crate::member::sql;
@@ -50,7 +50,7 @@ pub fn overlap_window(world: &World, plan: &TlsPlan, which: Which) -> StepResult
         (all_trust(world, &[])?, deployed(world)?)
     };
     let tls = TlsInputs {
-        is_ending: plan.after.tls.is_none(),
+        removing_tls: plan.after.tls.is_none(),
         ..TlsInputs::of(overlap_phase(plan), trust, material)
     };
     children::render(world, &children::with_tls(settings), tls, None)
@@ -65,7 +65,7 @@ pub fn proven(
     token: Option<&str>,
 ) -> StepResult<RenderedState> {
     let material = match &settings.tls {
-        None => Material::default(),
+        None => TlsMaterial::default(),
         Some(_) => deployed(world)?,
     };
     let is_lost = settings.tls.is_some() && material.get(CertificateAlias::Server).is_none();
@@ -109,7 +109,7 @@ fn state(
     settings: &TlsSettings,
     phase: TlsPhase,
     trust: CaBundle,
-    material: Material,
+    material: TlsMaterial,
     token: Option<&str>,
 ) -> StepResult<RenderedState> {
     children::render(
@@ -136,14 +136,14 @@ fn config_secret(world: &World) -> StepResult<Option<&ConfigSecret>> {
 }
 
 /// The certificates and keys that members are given now.
-pub fn deployed(world: &World) -> StepResult<Material> {
+pub fn deployed(world: &World) -> StepResult<TlsMaterial> {
     Ok(config_secret(world)?
         .map(|config| config.material.clone())
         .unwrap_or_default())
 }
 
-/// What the issuers gave for these settings, as far as it is among these; else what members have.
-fn issued_or_deployed(world: &World, settings: &TlsSettings, which: Which) -> StepResult<Material> {
+/// The certificates issued for these settings, where `which` includes them; otherwise the deployed ones.
+fn issued_or_deployed(world: &World, settings: &TlsSettings, which: Which) -> StepResult<TlsMaterial> {
     let (mut material, deployed) = (issued_material(world, settings)?, deployed(world)?);
     for (alias, pair) in deployed.iter().filter(|(alias, _)| !which.has(*alias)) {
         material = material.with(alias, pair.clone());
@@ -168,8 +168,8 @@ fn all_trust(world: &World, settings: &[&TlsSettings]) -> StepResult<CaBundle> {
 }
 
 /// What the issuers gave for these settings.
-fn issued_material(world: &World, settings: &TlsSettings) -> StepResult<Material> {
-    let mut material = Material::default();
+fn issued_material(world: &World, settings: &TlsSettings) -> StepResult<TlsMaterial> {
+    let mut material = TlsMaterial::default();
     if settings.tls.is_none() {
         return Ok(material);
     }

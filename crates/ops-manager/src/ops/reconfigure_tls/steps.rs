@@ -294,7 +294,7 @@ fn commit(op: &Operation, world: &World) -> StepResult {
     let state = states::proven(op, world, &plan.after, token)?;
     // Before the spec is written: it may turn out that the template must not be.
     let pet_set = children::pet_set_effects(world, &state)?;
-    section::commit(world, plan.found(), &plan.after)?;
+    section::commit(world, plan.current_settings(), &plan.after)?;
     let mut effects = children::config_effects(world, &state)?;
     effects.extend(published::published_effects(world, &state)?);
     effects.extend(pet_set);
@@ -398,7 +398,7 @@ fn end_at(op: &Operation, world: &World, settings: &TlsSettings) -> StepResult {
 fn restore(op: &Operation, world: &World) -> StepResult {
     let plan = tls_plan(op)?;
     let spec = TlsSettings::of(&world.postgres.require("the Postgres")?.spec);
-    if op.committed || spec != *plan.found() {
+    if op.committed || spec != *plan.current_settings() {
         return end_at(op, world, &spec);
     }
     if plan.before.tls.is_none() {

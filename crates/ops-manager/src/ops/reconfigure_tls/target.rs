@@ -357,7 +357,7 @@ mod tests {
             };
             assert_eq!(plan.before, settings(followed), "{request} of {spec}");
             assert_eq!(plan.after, settings(after), "{request} of {spec}");
-            assert_eq!(*plan.found(), settings(spec), "{request} of {spec}");
+            assert_eq!(*plan.current_settings(), settings(spec), "{request} of {spec}");
         }
     }
 
