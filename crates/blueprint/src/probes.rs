@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 /// How long a standby that does not stream goes on serving reads, in seconds: none streams while the primary is replaced, which
 /// takes the lease and a little when its node is lost.
-const FAILOVER: i32 = 25;
+const STANDBY_FAILURE_THRESHOLD: i32 = 25;
 
 /// Ready: the leader, or a standby that streams and is not too far behind. Asked every second, because Services and
 /// restarts wait for it.
@@ -15,7 +15,7 @@ pub(crate) fn readiness() -> Probe {
         http_get: Some(get("/readiness")),
         period_seconds: Some(1),
         timeout_seconds: Some(3),
-        failure_threshold: Some(FAILOVER),
+        failure_threshold: Some(STANDBY_FAILURE_THRESHOLD),
         ..Probe::default()
     }
 }

@@ -14,8 +14,8 @@ use crate::projected::{Projected, ReadError, Version};
 use crate::source::{News, Source, follow};
 use api_types::error_chain;
 
-/// How often the projected folder is looked at, and what could not be written is tried again.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often the agent checks the projected folder, and retries what could not be written.
+const FOLDER_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Why empty folders could not be filled.
 #[derive(Debug, thiserror::Error)]
@@ -214,7 +214,7 @@ pub async fn watch(watch: &Watch) -> Result<(), Twice> {
         tracing::error!(error = error_chain(&error), "empty folders could not be filled");
     }
     let mut news = follow(source.clone());
-    let mut look = interval(LOOK);
+    let mut look = interval(FOLDER_POLL_INTERVAL);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {

@@ -15,8 +15,8 @@ use crate::layout::Twice;
 use crate::size;
 use api_types::error_chain;
 
-/// Until the agent begins anew after a panic.
-const AGAIN: Duration = Duration::from_secs(1);
+/// Until the agent restarts after a panic.
+const PANIC_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// Does what the arguments say. A failure is printed with all its causes.
 pub async fn run(args: Args) -> ExitCode {
@@ -78,7 +78,7 @@ async fn serve(watch: Watch) -> ExitCode {
         }
         tokio::select! {
             () = signals.wait() => return ExitCode::SUCCESS,
-            () = sleep(AGAIN) => {}
+            () = sleep(PANIC_RETRY_DELAY) => {}
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::layout::Data;
 /// Link to the folder with the present version.
 const DATA: &str = "..data";
 /// How often a version may be replaced while it is read; kubelet replaces it once in seconds.
-const ATTEMPTS: usize = 5;
+const MAX_READ_ATTEMPTS: usize = 5;
 
 /// A folder that kubelet keeps.
 #[derive(Clone, Debug)]
@@ -57,7 +57,7 @@ impl Projected {
         &self,
         keys: impl Iterator<Item = &'a str> + Clone,
     ) -> Result<(Version, Data), ReadError> {
-        for _ in 0..ATTEMPTS {
+        for _ in 0..MAX_READ_ATTEMPTS {
             let version = self.version()?;
             let data = self.read_version(&version, keys.clone());
             // What went wrong may have been the replacement of this version.

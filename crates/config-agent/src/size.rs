@@ -14,8 +14,8 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::args::Watch;
 
-/// How often it is looked at: nothing tells a process that a file system has grown.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often it is measured: nothing notifies a process that a file system has grown.
+const SIZE_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A volume, and the Pod that has it.
 #[derive(Clone, Debug)]
@@ -57,7 +57,7 @@ enum ReportError {
 /// Writes the size whenever it is another one. It never returns.
 pub async fn report(volume: Volume) {
     let (mut written, mut trouble) = (None, None);
-    let mut look = interval(LOOK);
+    let mut look = interval(SIZE_POLL_INTERVAL);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         look.tick().await;

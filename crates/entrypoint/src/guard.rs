@@ -13,18 +13,18 @@ use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::args::Args;
-use crate::hang::{Course, LOGIN_DEADLINE, Sight, Situation};
+use crate::hang::{Course, LOGIN_TIMEOUT, Sight, Situation};
 use crate::local::{CallError, Calls};
 use crate::{login, note, postmaster, tend};
 
-/// Between two looks.
-const LOOK: Duration = Duration::from_secs(2);
+/// Between two checks.
+const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 /// Between two writes to the volume: each costs it one flush.
-const WRITE: Duration = Duration::from_secs(6);
+const WRITE_INTERVAL: Duration = Duration::from_secs(6);
 /// How long the note on the Pod may keep what has to be done waiting.
-const NOTE_DEADLINE: Duration = Duration::from_secs(2);
+const NOTE_TIMEOUT: Duration = Duration::from_secs(2);
 /// After so long without a hang the note is taken away.
-const WELL: Duration = Duration::from_secs(60);
+const NOTE_RETENTION: Duration = Duration::from_secs(60);
 /// Written to the volume, beside the data directory.
 const WRITTEN: &str = "written";
 
@@ -49,10 +49,10 @@ pub async fn watch(args: Args, hand_over: Sender<HandOver>) {
         sleep_until(due).await;
         let late = due.elapsed();
         disk.write();
-        let login = login::attempt(&socket, &guard.args.user, LOGIN_DEADLINE).await;
+        let login = login::attempt(&socket, &guard.args.user, LOGIN_TIMEOUT).await;
         let now = begun.elapsed();
         let write = disk.under_way();
-        due = Instant::now() + LOOK;
+        due = Instant::now() + CHECK_INTERVAL;
         guard
             .look(Sight {
                 login,
@@ -95,8 +95,8 @@ impl Guard {
 
     /// Takes the note away once PostgreSQL has been well for a while.
     async fn answered(&mut self, now: Duration) {
-        if self.noted != Noted::None && now.saturating_sub(self.well_since) >= WELL {
-            match timeout(NOTE_DEADLINE, note::clear(&self.args.pod)).await {
+        if self.noted != Noted::None && now.saturating_sub(self.well_since) >= NOTE_RETENTION {
+            match timeout(NOTE_TIMEOUT, note::clear(&self.args.pod)).await {
                 Ok(Ok(())) => self.noted = Noted::None,
                 Ok(Err(error)) => tracing::debug!(error = error_chain(&error), "the note of a hang stays"),
                 Err(_) => tracing::debug!("the note of a hang stays: the API server does not answer"),
@@ -119,7 +119,7 @@ impl Guard {
             action,
             was_primary,
         };
-        match timeout(NOTE_DEADLINE, note::set(&self.args.pod, &hang)).await {
+        match timeout(NOTE_TIMEOUT, note::set(&self.args.pod, &hang)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(
                 error = error_chain(&error),
@@ -199,7 +199,7 @@ impl Disk {
     /// Begins a write when it is time for one and none is under way.
     fn write(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_due = state.last.is_none_or(|last| last.elapsed() >= WRITE);
+        let is_due = state.last.is_none_or(|last| last.elapsed() >= WRITE_INTERVAL);
         if state.since.is_some() || !is_due {
             return;
         }

@@ -8,18 +8,18 @@ use api_types::hang::{Action, Cause};
 
 use crate::login::Answer;
 
-/// Unanswered logins in a row, at least. Each takes [`LOGIN_DEADLINE`].
-const LOGINS: u32 = 3;
+/// Unanswered logins in a row, at least. Each takes [`LOGIN_TIMEOUT`].
+const MIN_UNANSWERED_LOGINS: u32 = 3;
 /// Since the first of them, at least.
-const SILENCE: Duration = Duration::from_secs(12);
+const MIN_UNANSWERED_TIME: Duration = Duration::from_secs(12);
 /// How long a login may take to be answered.
-pub const LOGIN_DEADLINE: Duration = Duration::from_secs(3);
+pub const LOGIN_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a write may take to reach the disk. A busy disk takes seconds.
-const BLOCKED: Duration = Duration::from_secs(18);
-/// When a look comes so much later than it was due, this process did not get the processor either: it proves nothing.
-const LATE: Duration = Duration::from_millis(500);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(18);
+/// When a check comes so much later than it was due, this process did not get the processor either: it proves nothing.
+const MAX_CHECK_DELAY: Duration = Duration::from_millis(500);
 /// A restart that did not help for so long is not tried again.
-const AGAIN: Duration = Duration::from_secs(300);
+const RESTART_COOLDOWN: Duration = Duration::from_secs(300);
 
 /// What is seen at one look.
 #[derive(Clone, Copy, Debug)]
@@ -54,10 +54,10 @@ pub struct Course {
 impl Course {
     /// Takes note of a look; why PostgreSQL hangs, if it does.
     pub fn hangs(&mut self, sight: Sight) -> Option<Cause> {
-        if sight.late > LATE {
+        if sight.late > MAX_CHECK_DELAY {
             return None;
         }
-        if sight.write >= BLOCKED {
+        if sight.write >= WRITE_TIMEOUT {
             return Some(Cause::DiskBlocked);
         }
         if sight.login != Answer::Silent {
@@ -68,9 +68,9 @@ impl Course {
         self.silent += 1;
         let since = *self
             .silent_since
-            .get_or_insert(sight.now.saturating_sub(LOGIN_DEADLINE));
-        let long = sight.now.saturating_sub(since) >= SILENCE;
-        (self.silent >= LOGINS && long).then_some(Cause::LoginsUnanswered)
+            .get_or_insert(sight.now.saturating_sub(LOGIN_TIMEOUT));
+        let long = sight.now.saturating_sub(since) >= MIN_UNANSWERED_TIME;
+        (self.silent >= MIN_UNANSWERED_LOGINS && long).then_some(Cause::LoginsUnanswered)
     }
 
     /// What is done about it. Looks begin again after it.
@@ -78,7 +78,8 @@ impl Course {
         let action = action(
             cause,
             situation,
-            self.restarted.is_some_and(|at| now.saturating_sub(at) < AGAIN),
+            self.restarted
+                .is_some_and(|at| now.saturating_sub(at) < RESTART_COOLDOWN),
         );
         if action != Action::None {
             self.silent = 0;

@@ -9,7 +9,7 @@ use instance::{Patroni, PatroniError, PatroniTls};
 /// Patroni's address in its own container.
 const ADDRESS: &str = "127.0.0.1";
 /// How long Patroni may take to answer.
-const DEADLINE: Duration = Duration::from_secs(3);
+const PATRONI_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How the local Patroni is called.
 #[derive(Clone, Debug, clap::Args)]
@@ -51,7 +51,7 @@ impl Calls {
         let read = |path: &PathBuf| fs::read(path).map_err(|error| CallError::File(path.clone(), error));
         let tls = PatroniTls::from_pem(&read(&self.ca)?, &read(&self.identity)?)?;
         let (host, port) = self.host_and_port()?;
-        Ok(Patroni::new(ADDRESS, port, host, &tls, DEADLINE)?)
+        Ok(Patroni::new(ADDRESS, port, host, &tls, PATRONI_TIMEOUT)?)
     }
 
     /// Name of the member: the first label of its host name.

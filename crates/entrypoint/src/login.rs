@@ -73,7 +73,7 @@ mod tests {
 
     use super::*;
 
-    const DEADLINE: Duration = Duration::from_millis(200);
+    const LOGIN_TIMEOUT: Duration = Duration::from_millis(200);
 
     #[test]
     fn the_packet_has_its_length_the_protocol_and_the_user() {
@@ -92,8 +92,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s");
         let listener = UnixListener::bind(&path).unwrap();
-        // Nobody takes the connection: the kernel does, as for a postmaster that is stopped.
-        assert_eq!(attempt(&path, "postgres", DEADLINE).await, Answer::Silent);
+        // No process accepts the connection: the kernel does, as for a postmaster that is stopped.
+        assert_eq!(attempt(&path, "postgres", LOGIN_TIMEOUT).await, Answer::Silent);
         let server = tokio::spawn(async move {
             // The one that was given up waits first.
             drop(listener.accept().await.unwrap());
@@ -109,14 +109,14 @@ mod tests {
             );
         }
         server.await.unwrap();
-        assert_eq!(attempt(&path, "postgres", DEADLINE).await, Answer::Absent);
+        assert_eq!(attempt(&path, "postgres", LOGIN_TIMEOUT).await, Answer::Absent);
     }
 
     #[tokio::test]
     async fn without_a_socket_there_is_no_server() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(
-            attempt(&folder.path().join("s"), "postgres", DEADLINE).await,
+            attempt(&folder.path().join("s"), "postgres", LOGIN_TIMEOUT).await,
             Answer::Absent
         );
     }

@@ -9,9 +9,9 @@ use std::time::Duration;
 use instance::{Cluster, MemberStatus};
 
 /// Longer than any change of the leader takes.
-const LIMIT: Duration = Duration::from_secs(30);
+const STANDSTILL_LIMIT: Duration = Duration::from_secs(30);
 /// The limit while the leader is seen to go on: then no change of the leader is under way.
-const LIMIT_BEHIND_A_LEADER_THAT_WRITES: Duration = Duration::from_secs(8);
+const STANDSTILL_LIMIT_WHILE_LEADER_WRITES: Duration = Duration::from_secs(8);
 
 /// Where a standby is in the WAL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,9 +71,9 @@ impl Standstill {
             _ => *self.since.insert((behind, now)),
         };
         let limit = if behind.lag == first.lag {
-            LIMIT
+            STANDSTILL_LIMIT
         } else {
-            LIMIT_BEHIND_A_LEADER_THAT_WRITES
+            STANDSTILL_LIMIT_WHILE_LEADER_WRITES
         };
         if self.restarted_at == Some(behind.place) || now.saturating_sub(since) < limit {
             return false;

@@ -9,12 +9,12 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use crate::local::{CallError, Calls};
 use crate::standstill::{Standstill, behind};
 
-/// Seconds between two looks at a standby.
-const LOOK: Duration = Duration::from_secs(4);
+/// Seconds between two checks of a standby.
+const STANDBY_POLL_INTERVAL: Duration = Duration::from_secs(4);
 /// Least time between two wakes of Patroni's loop; changes of Pods come several at once.
-const WAKE: Duration = Duration::from_millis(300);
+const WAKE_DEBOUNCE: Duration = Duration::from_millis(300);
 /// Longest time that PostgreSQL takes to restart.
-const RESTART_DEADLINE: Duration = Duration::from_secs(120);
+const RESTART_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A member's Pod went, came back or changed its role, and this one is the primary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub async fn wake_for_peers(calls: Calls, mut changes: Receiver<PeerChanged>) {
         sleep_until(free).await;
         // What came meanwhile is answered by the same wake.
         while changes.try_recv().is_ok() {}
-        free = Instant::now() + WAKE;
+        free = Instant::now() + WAKE_DEBOUNCE;
         if let Err(error) = wake(&calls).await {
             tracing::debug!(
                 error = error_chain(&error),
@@ -50,7 +50,7 @@ pub async fn wake(calls: &Calls) -> Result<(), CallError> {
 pub async fn free_standby(name: String, calls: Calls) {
     let begun = Instant::now();
     let mut standstill = Standstill::default();
-    let mut looks = interval(LOOK);
+    let mut looks = interval(STANDBY_POLL_INTERVAL);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         looks.tick().await;
@@ -84,7 +84,7 @@ async fn look(
             ?seen,
             "this standby stands still and does not stream: restarting PostgreSQL"
         );
-        patroni.restart(false, RESTART_DEADLINE).await?;
+        patroni.restart(false, RESTART_TIMEOUT).await?;
     }
     Ok(())
 }

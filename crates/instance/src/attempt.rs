@@ -87,14 +87,17 @@ fn in_postgres_words(error: &SqlError) -> String {
 }
 
 /// How much longer than the client the server waits for a question, so that the client's word on it is always the same.
-const AFTER_THE_CLIENT: Duration = Duration::from_secs(1);
+const SERVER_TIMEOUT_MARGIN: Duration = Duration::from_secs(1);
 
 /// Settings of a session, which win over what users have set for everybody, for a role or for a database. Nothing that a
 /// user puts into a schema may be run by us, and no question outlives our interest in its answer.
 fn settings(major: Option<Major>, as_superuser: bool, deadline: Duration) -> String {
     let mut settings = vec![
         "search_path=pg_catalog".to_owned(),
-        format!("statement_timeout={}", (deadline + AFTER_THE_CLIENT).as_millis()),
+        format!(
+            "statement_timeout={}",
+            (deadline + SERVER_TIMEOUT_MARGIN).as_millis()
+        ),
         "lock_timeout=0".to_owned(),
         "idle_in_transaction_session_timeout=0".to_owned(),
         "default_transaction_read_only=off".to_owned(),

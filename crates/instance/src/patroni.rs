@@ -15,7 +15,7 @@ pub use crate::patroni::error::PatroniError;
 use crate::tls::{ClientIdentity, Connector, TlsMode};
 
 /// A switchover is answered when the new leader is there; Patroni itself gives up after 20 s (two loops).
-const SWITCHOVER_DEADLINE: Duration = Duration::from_secs(30);
+const SWITCHOVER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What an operator needs to call Patroni: the CAs that it trusts, and who it is. `Debug` shows no key.
 #[derive(Clone, Debug)]
@@ -313,7 +313,7 @@ impl Patroni {
 
     async fn take_over(&self, doing: &'static str, request: RequestBuilder) -> Result<String, PatroniError> {
         let answer = self
-            .send(doing, request, self.deadline.max(SWITCHOVER_DEADLINE))
+            .send(doing, request, self.deadline.max(SWITCHOVER_TIMEOUT))
             .await?;
         answer
             .text()

@@ -22,7 +22,7 @@ const NO_FILES: &str = ":4";
 /// "The shell may offer file names".
 const FILES: &str = ":0";
 /// A shell waits for this.
-const LOOK: Duration = Duration::from_secs(2);
+const COMPLETION_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What the last word may become.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub async fn run(words: &[String]) -> Result<Exit, Error> {
         Offer::Files => (Vec::new(), FILES),
         Offer::Words(words) => (words, NO_FILES),
         Offer::Databases => {
-            let names = tokio::time::timeout(LOOK, databases(words)).await;
+            let names = tokio::time::timeout(COMPLETION_TIMEOUT, databases(words)).await;
             (names.unwrap_or_default(), NO_FILES)
         }
     };

@@ -15,7 +15,7 @@ use crate::cluster::{Target, reason};
 use crate::exit::Error;
 
 /// How long a port-forward gets to end.
-const CLOSED_WITHIN: Duration = Duration::from_secs(1);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// One member, as its Pod tells.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -157,7 +157,7 @@ pub async fn handshake(target: &Target, pod: &str, deadline: Duration) -> Result
         let stream = forward.take_stream(port).ok_or("no port-forward: no stream")?;
         let answer = instance::probe(stream, pod, None, deadline).await;
         // An end in order: PostgreSQL logs a connection that breaks.
-        let _ = tokio::time::timeout(CLOSED_WITHIN, forward.join()).await;
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, forward.join()).await;
         answer.map_err(|error| told(&error))
     };
     tokio::time::timeout(deadline, look)

@@ -28,10 +28,10 @@ const DENIED: &str = "denied";
 /// Value of the annotation [`APPROVAL`] that makes it wait. Any other value that does not end it does so too: what is
 /// misspelt must not run.
 const REQUIRED: &str = "required";
-/// How long members may take to say what a plan needs to be complete.
-const ANSWER_GRACE: SignedDuration = SignedDuration::from_secs(15);
+/// How long members may take to report what a complete plan needs.
+const MEMBER_REPORT_GRACE: SignedDuration = SignedDuration::from_secs(15);
 /// How old the count of sessions in a waiting request's plan may become.
-const SESSION_COUNT_AGE: SignedDuration = SignedDuration::from_secs(30);
+const MAX_SESSION_COUNT_AGE: SignedDuration = SignedDuration::from_secs(30);
 
 /// What a human is asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,7 +95,7 @@ fn planned(
             );
         }
     };
-    let is_young = now.duration_since(created(request, now)) < ANSWER_GRACE;
+    let is_young = now.duration_since(created(request, now)) < MEMBER_REPORT_GRACE;
     if let Some(why) = missing(&plan).filter(|_| is_young && !op.type_.makes_a_primary()) {
         return unless_asked(request, not_known(why));
     }
@@ -143,7 +143,7 @@ fn open_question(request: &PostgresOpsRequest) -> Option<&OperationPlan> {
 /// with every session that comes and goes.
 fn is_worth_reporting(known: &OperationPlan, new: &OperationPlan, now: Timestamp) -> bool {
     let counted = known.sessions.counted_at.as_ref().map(|time| time.0);
-    let is_old = counted.is_none_or(|then| now.duration_since(then) >= SESSION_COUNT_AGE);
+    let is_old = counted.is_none_or(|then| now.duration_since(then) >= MAX_SESSION_COUNT_AGE);
     is_old && missing(new).is_none()
 }
 

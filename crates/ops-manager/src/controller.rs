@@ -26,17 +26,17 @@ use crate::operation::{self, Operation};
 use crate::reload_debounce::ReloadDebounce;
 use crate::{finalizer, observe, perform, report, spec_edits, wait};
 
-/// How soon a running operation looks again: a step that takes long needs fewer looks.
-const FIRST_INTERVAL: Duration = Duration::from_millis(50);
-/// The same once a step has been looked at for [`LATER_AFTER`].
-const LATER_INTERVAL: Duration = Duration::from_millis(400);
+/// Poll interval of a running operation. A step that takes long is polled less often.
+const FAST_POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// Poll interval of a step that is older than [`SLOW_POLL_AFTER`].
+const SLOW_POLL_INTERVAL: Duration = Duration::from_millis(400);
 /// What a certificate, a reload and a handshake take together.
-const LATER_AFTER: SignedDuration = SignedDuration::from_secs(5);
-/// How soon a request that has not begun looks again; changes of the database and of other requests wake it earlier.
-const PENDING_INTERVAL: Duration = Duration::from_secs(5);
+const SLOW_POLL_AFTER: SignedDuration = SignedDuration::from_secs(5);
+/// Poll interval of a request that has not begun. Changes of the database and of other requests wake it earlier.
+const PENDING_POLL_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How soon the plan of a request is looked at again that waits for approval; its annotations wake it earlier.
-const APPROVAL_INTERVAL: Duration = Duration::from_secs(30);
+/// How often the plan of a request that waits for approval is recomputed. Its annotations wake it earlier.
+const APPROVAL_POLL_INTERVAL: Duration = Duration::from_secs(30);
 
 /// What all reconciliations share.
 struct Context {
@@ -221,16 +221,16 @@ async fn queue(context: &Context, request: &PostgresOpsRequest, op: &Operation) 
         }
         Admission::Wait(_) | Admission::AwaitApproval(_) if needs_secrets && seen.needs_access() => {
             grant_secret_access(context, &seen).await?;
-            Action::requeue(LATER_INTERVAL)
+            Action::requeue(SLOW_POLL_INTERVAL)
         }
-        Admission::AwaitApproval(_) => Action::requeue(APPROVAL_INTERVAL),
+        Admission::AwaitApproval(_) => Action::requeue(APPROVAL_POLL_INTERVAL),
         Admission::Wait(waiting) => {
             tracing::debug!(reason = waiting.reason, waiting_for = waiting.message, "pending");
-            Action::requeue(PENDING_INTERVAL)
+            Action::requeue(PENDING_POLL_INTERVAL)
         }
         Admission::Merge(merged) => {
             perform::create_request(&context.client, &merged).await?;
-            Action::requeue(PENDING_INTERVAL)
+            Action::requeue(PENDING_POLL_INTERVAL)
         }
         Admission::NothingToDo(_)
         | Admission::Skip(_)
@@ -288,10 +288,10 @@ async fn run(
     if !cancelled && wait::until_new(&context.client, op, wakes_on, &seen.world, acted).await {
         return Ok(Action::requeue(Duration::ZERO));
     }
-    Ok(Action::requeue(if next.step_age > LATER_AFTER {
-        LATER_INTERVAL
+    Ok(Action::requeue(if next.step_age > SLOW_POLL_AFTER {
+        SLOW_POLL_INTERVAL
     } else if next.effects.is_empty() {
-        FIRST_INTERVAL
+        FAST_POLL_INTERVAL
     } else {
         // What was done is there to be seen.
         Duration::ZERO

@@ -24,10 +24,10 @@ use crate::world::{Files, Member, Members, Observed, PatroniState};
 
 /// Label by which the petset operator notes the revision that a Pod was made from.
 const REVISION_LABEL: &str = "controller-revision-hash";
-/// How long a member may take to answer. One that does not is unknown until the next look.
-const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+/// How long a member may take to respond. The state of one that does not is unknown until the next observation.
+const MEMBER_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a reload waits for the files that are to be read: several times as long as `config-agent` takes.
-const FILES_WITHIN: Duration = Duration::from_secs(1);
+const FILES_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a restart of PostgreSQL is waited for; it goes on afterwards.
 const RESTART_TIMEOUT: Duration = Duration::from_secs(20);
 /// Patroni's setting of how long it keeps the replication slot of a member that is gone.
@@ -124,10 +124,10 @@ impl<'a> Connections<'a> {
     /// Over the session in which the member was asked, if there is one.
     async fn reload_by_sql(&self, pod: &str, address: &str, files: Option<&Files>) -> Result<(), String> {
         if let Some(session) = self.seen.sessions.get(pod) {
-            return sql::reload(session, files, FILES_WITHIN).await;
+            return sql::reload(session, files, FILES_TIMEOUT).await;
         }
-        let session = sql::session(self.seen, address, ANSWER_WITHIN).await?;
-        sql::reload(&session, files, FILES_WITHIN).await
+        let session = sql::session(self.seen, address, MEMBER_TIMEOUT).await?;
+        sql::reload(&session, files, FILES_TIMEOUT).await
     }
 
     /// Ends sessions of applications on every member, with TLS or without; returns how many. A member that can't be
@@ -139,7 +139,7 @@ impl<'a> Connections<'a> {
                 .values()
                 .filter_map(address)
                 .map(|address| async move {
-                    sql::end_sessions(self.seen, &address, encrypted, ANSWER_WITHIN).await
+                    sql::end_sessions(self.seen, &address, encrypted, MEMBER_TIMEOUT).await
                 });
         let ended = futures::future::join_all(ended).await;
         ended.into_iter().filter_map(Result::ok).sum()
@@ -303,7 +303,7 @@ fn patroni(pod: &Pod, tls: &PatroniTls) -> Result<Option<Patroni>, Error> {
         return Ok(None);
     };
     let port = u16::try_from(PATRONI_PORT).unwrap_or_default();
-    let patroni = Patroni::new(&address, port, &host(pod), tls, ANSWER_WITHIN);
+    let patroni = Patroni::new(&address, port, &host(pod), tls, MEMBER_TIMEOUT);
     patroni.map(Some).map_err(|source| Error::Member {
         action: "reach",
         pod: pod.name_any(),
@@ -343,8 +343,8 @@ async fn ask(seen: &Seen, pod: &Pod) -> Answer {
     let port = u16::try_from(POSTGRES_PORT).unwrap_or_default();
     let ((status, cluster), probe, server) = tokio::join!(
         ask_patroni(seen, pod),
-        probe::look(&address, port, user, ANSWER_WITHIN),
-        sql::look(seen, &address, ANSWER_WITHIN),
+        probe::look(&address, port, user, MEMBER_TIMEOUT),
+        sql::look(seen, &address, MEMBER_TIMEOUT),
     );
     let mut session = None;
     member.server = match server {

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Time that Patroni has before it is asked for the same again.
-const AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// Time that Patroni has before it gets the same request again.
+const RELOAD_DEBOUNCE: Duration = Duration::from_secs(1);
 
 /// What each member was asked last, by namespace and Pod.
 #[derive(Debug, Default)]
@@ -16,7 +16,7 @@ impl ReloadDebounce {
     /// Whether this member was asked a moment ago to read the configuration of this hash.
     pub fn lately(&self, namespace: &str, pod: &str, hash: &str, now: Instant) -> bool {
         let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        asked.retain(|_, (_, then)| now.duration_since(*then) < AGAIN_AFTER);
+        asked.retain(|_, (_, then)| now.duration_since(*then) < RELOAD_DEBOUNCE);
         let key = (namespace.to_owned(), pod.to_owned());
         asked.get(&key).is_some_and(|(what, _)| what == hash)
     }

@@ -19,8 +19,8 @@ use serde::Serialize;
 use crate::error::Error;
 use crate::{ops, perform};
 
-/// Longest time until a Postgres is looked at again: timers of this operator need not reach further.
-const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+/// Longest time until a Postgres is reconciled again: timers of this operator need not reach further.
+const MAX_REQUEUE_DELAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Runs until shutdown.
 pub async fn operate(process: &Process) {
@@ -36,7 +36,7 @@ async fn reconcile(postgres: Arc<Postgres>, client: Arc<Client>) -> Result<Actio
         (None, Some((due, spec))) if due <= now => request(&postgres, &due, spec),
         (None, Some((due, _))) => {
             let left = due.duration_since(now).unsigned_abs();
-            return Ok(Action::requeue(left.min(LONGEST_WAIT)));
+            return Ok(Action::requeue(left.min(MAX_REQUEUE_DELAY)));
         }
         (None, None) => return Ok(Action::await_change()),
     };

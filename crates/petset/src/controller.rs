@@ -23,8 +23,8 @@ use crate::{observe, perform, report};
 /// decision never rests on a cache that is older than our own writes.
 type Trigger = PartialObjectMeta<PetSet>;
 
-/// Another look without any event, should a watch ever miss one.
-const SAFETY_NET: Duration = Duration::from_secs(600);
+/// A pass without any event, should a watch ever miss one.
+const RESYNC_INTERVAL: Duration = Duration::from_secs(600);
 
 /// A pass that did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -113,7 +113,7 @@ async fn reconcile(trigger: Arc<Trigger>, process: Arc<Process>) -> Result<Actio
         .look_again_in()
         .and_then(|s| u64::try_from(s).ok())
         .map(|s| Duration::from_secs(s.max(1)));
-    Ok(Action::requeue(soon.unwrap_or(SAFETY_NET)))
+    Ok(Action::requeue(soon.unwrap_or(RESYNC_INTERVAL)))
 }
 
 /// The PetSets that a Pod concerns: its owner, and the one whose ordinal has its name. The second is how an orphan

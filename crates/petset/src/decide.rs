@@ -36,8 +36,8 @@ pub struct Plan {
     pub in_order: bool,
 }
 
-/// Seconds between two looks at what others have to do. Their Events wake nobody.
-const POLL: i64 = 10;
+/// Seconds between two checks of what others have to do. No event of theirs wakes the controller.
+const POLL_SECONDS: i64 = 10;
 
 impl Plan {
     /// Seconds after which another look is due without any event.
@@ -46,7 +46,7 @@ impl Plan {
             .iter()
             .filter_map(|wait| match wait {
                 Wait::PodAvailable { seconds, .. } | Wait::Cooldown { seconds, .. } => Some(*seconds),
-                Wait::PodGone(_) | Wait::PodReady(_) | Wait::ClaimGone(_) => Some(POLL),
+                Wait::PodGone(_) | Wait::PodReady(_) | Wait::ClaimGone(_) => Some(POLL_SECONDS),
                 Wait::Deleted => None,
             })
             .min()

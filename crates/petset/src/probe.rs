@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// Longest time for the answer.
-const DEADLINE: Duration = Duration::from_secs(10);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the program does instead of being a controller.
 #[derive(Debug, clap::Subcommand)]
@@ -62,7 +62,7 @@ pub enum ProbeError {
 /// [`ProbeError`], when there is no answer within ten seconds, or another than 200.
 pub async fn probe(address: &str) -> Result<(), ProbeError> {
     let late = |_| io::Error::new(io::ErrorKind::TimedOut, "no answer in time");
-    let asked = tokio::time::timeout(DEADLINE, ask(address))
+    let asked = tokio::time::timeout(PROBE_TIMEOUT, ask(address))
         .await
         .map_err(late)
         .and_then(|answer| answer);

@@ -6,9 +6,9 @@ use crate::resolve::Desired;
 use crate::world::{is_pending, ready_since};
 
 /// Restarts after which a container that ends at once is not expected to come up by itself.
-const SEVERAL: i32 = 2;
+const MIN_RESTARTS: i32 = 2;
 /// A run that ends sooner than this (seconds) has come to nothing.
-const SHORT_RUN: i64 = 120;
+const MIN_RUN_SECONDS: i64 = 120;
 
 /// What a replacement of this Pod would interrupt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,5 +85,7 @@ fn is_failing(status: &ContainerStatus) -> bool {
     let is_down = state.running.is_none() && (state.waiting.is_some() || state.terminated.is_some());
     let run = state.terminated.or(last.terminated);
     let seconds = run.and_then(|run| Some(run.finished_at?.0.as_second() - run.started_at?.0.as_second()));
-    is_down && status.restart_count >= SEVERAL && seconds.is_some_and(|seconds| seconds < SHORT_RUN)
+    is_down
+        && status.restart_count >= MIN_RESTARTS
+        && seconds.is_some_and(|seconds| seconds < MIN_RUN_SECONDS)
 }

@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 /// Delay before the next watch: the API server ends each after some minutes, and refuses one before our rights are in force.
-const BETWEEN_WATCHES: Duration = Duration::from_secs(5);
+const WATCH_RETRY_DELAY: Duration = Duration::from_secs(5);
 
 /// All watches of this process, by UID of the database.
 pub struct AuthWatches {
@@ -103,7 +103,7 @@ async fn watch(
                 );
             }
         }
-        sleep(BETWEEN_WATCHES).await;
+        sleep(WATCH_RETRY_DELAY).await;
     }
 }
 

@@ -13,8 +13,8 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::watch_filter::changes;
 
-/// How often to look for it.
-const LOOK_AGAIN: Duration = Duration::from_secs(10);
+/// How often the provisioner checks for cert-manager.
+const CERT_MANAGER_POLL_INTERVAL: Duration = Duration::from_secs(10);
 
 /// [`changes`] of Certificates; nothing until the API server has Certificates.
 pub fn certificates(
@@ -23,7 +23,7 @@ pub fn certificates(
 ) -> impl Stream<Item = Result<Certificate, watcher::Error>> + Send + 'static {
     stream::once(async move {
         let first = ListParams::default().limit(1);
-        once_it_succeeds(LOOK_AGAIN, || api.list_metadata(&first)).await;
+        once_it_succeeds(CERT_MANAGER_POLL_INTERVAL, || api.list_metadata(&first)).await;
         changes(api, config)
     })
     .flatten()

@@ -30,8 +30,8 @@ use crate::report::report;
 use crate::watch_filter::changes;
 use crate::world::World;
 
-/// Longest time without a look: of Secrets only the auth Secret is watched.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// Longest time between two passes: of Secrets only the auth Secret is watched.
+const RESYNC_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Name of the controller in metrics, spans and /readyz.
 const CONTROLLER: &str = "postgres";
@@ -120,7 +120,7 @@ async fn reconcile(postgres: Arc<Guarded>, context: Arc<Context>) -> Result<Acti
         context.pause_throttle.begin(world.uid(), Instant::now());
     }
     let plan = decide(&world);
-    let look_again = plan.look_again.unwrap_or(LOOK_AGAIN);
+    let look_again = plan.look_again.unwrap_or(RESYNC_INTERVAL);
     let done = perform(&context, &world, &plan.actions).await;
     report(&context, &world, plan, &done).await?;
     done.map(|_| Action::requeue(look_again))

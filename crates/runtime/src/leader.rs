@@ -23,11 +23,11 @@ use crate::{
 };
 
 /// How long an unchanged record keeps others away.
-const DURATION: Duration = Duration::from_secs(15);
-/// How long we go on as leader without a successful renewal; shorter than [`DURATION`], so that we stop first.
+const LEASE_DURATION: Duration = Duration::from_secs(15);
+/// How long we go on as leader without a successful renewal; shorter than [`LEASE_DURATION`], so that we stop first.
 const RENEW_DEADLINE: Duration = Duration::from_secs(10);
 /// Time between two attempts to take or renew.
-const PERIOD: Duration = Duration::from_secs(3);
+const RETRY_PERIOD: Duration = Duration::from_secs(3);
 
 /// Where and as whom to be elected.
 #[derive(Clone, Debug)]
@@ -86,7 +86,7 @@ fn claim(record: &LeaseSpec, identity: &str, unchanged_for: Duration) -> Claim {
         return Claim::Take;
     }
     let seconds = record.lease_duration_seconds.and_then(|s| u64::try_from(s).ok());
-    let duration = seconds.map_or(DURATION, Duration::from_secs);
+    let duration = seconds.map_or(LEASE_DURATION, Duration::from_secs);
     if unchanged_for > duration {
         Claim::Take
     } else {
@@ -100,7 +100,7 @@ fn held(old: &LeaseSpec, identity: &str, now: Timestamp) -> LeaseSpec {
     let transitions = old.lease_transitions.unwrap_or(0);
     LeaseSpec {
         holder_identity: Some(identity.to_owned()),
-        lease_duration_seconds: i32::try_from(DURATION.as_secs()).ok(),
+        lease_duration_seconds: i32::try_from(LEASE_DURATION.as_secs()).ok(),
         acquire_time: if ours {
             old.acquire_time.clone()
         } else {
@@ -167,7 +167,7 @@ pub async fn acquire(
     shutdown: Shutdown,
 ) -> Result<Option<Leadership>, LeaderError> {
     let mut candidate = Candidate::new(client, election);
-    let mut ticks = time::interval(PERIOD);
+    let mut ticks = time::interval(RETRY_PERIOD);
     ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
@@ -197,7 +197,7 @@ fn renewed(candidate: Candidate) -> Leadership {
 }
 
 async fn renew(mut candidate: Candidate, mut stopped: oneshot::Receiver<()>) -> Result<(), LeaderError> {
-    let mut ticks = time::interval(PERIOD);
+    let mut ticks = time::interval(RETRY_PERIOD);
     ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
     let mut renewed_at = time::Instant::now();
     let mut last = None;
@@ -339,7 +339,7 @@ impl Candidate {
             lease.spec = Some(released(&record, Timestamp::now()));
             self.replace("release", &lease).await
         };
-        match time::timeout(PERIOD, release).await {
+        match time::timeout(RETRY_PERIOD, release).await {
             Ok(Ok(())) => tracing::info!(lease = %self.id(), "released"),
             Ok(Err(error)) => {
                 tracing::warn!(
@@ -402,6 +402,6 @@ mod tests {
 
     #[test]
     fn we_stop_before_others_may_start() {
-        assert!(RENEW_DEADLINE + PERIOD < DURATION);
+        assert!(RENEW_DEADLINE + RETRY_PERIOD < LEASE_DURATION);
     }
 }

@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// How long controllers may take to finish what they are at; kubelet kills after 30 s by default.
-const DRAIN: Duration = Duration::from_secs(20);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What the code of one operator process shares. Cheap to clone.
 #[derive(Clone)]
@@ -237,7 +237,7 @@ where
     let outcome = tokio::select! {
         outcome = operate(process) => outcome.map_err(|e| RunError::Operator(e.into())),
         error = lost => return Err(error.into()),
-        () = drained(shutdown) => Err(RunError::Drain(DRAIN)),
+        () = drained(shutdown) => Err(RunError::Drain(DRAIN_TIMEOUT)),
     };
     // Only what has stopped may let another begin; after a failed drain the Lease runs out by itself.
     if let (Some(leadership), false) = (leadership, matches!(outcome, Err(RunError::Drain(_)))) {
@@ -246,11 +246,11 @@ where
     outcome
 }
 
-/// Returns when the wish to stop is older than [`DRAIN`].
+/// Returns when the wish to stop is older than [`DRAIN_TIMEOUT`].
 async fn drained(shutdown: Shutdown) {
     shutdown.wait().await;
     // The deadline itself, not a pause: `operate` ending first cancels it.
-    let _ = tokio::time::timeout(DRAIN, std::future::pending::<()>()).await;
+    let _ = tokio::time::timeout(DRAIN_TIMEOUT, std::future::pending::<()>()).await;
 }
 
 impl Debug for Process {

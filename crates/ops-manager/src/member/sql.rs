@@ -15,8 +15,8 @@ use crate::member::Credentials;
 use crate::observe::Seen;
 use crate::world::{Files, ServerState};
 
-/// PostgreSQL tells nobody that a file has changed, so it is asked this often.
-const FILES_AGAIN: Duration = Duration::from_millis(20);
+/// PostgreSQL does not report a changed file, so we poll it.
+const FILES_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Logs in to a member.
 ///
@@ -180,7 +180,7 @@ pub async fn reload(session: &Session, wanted: Option<&Files>, within: Duration)
 }
 
 async fn arrival(session: &Session, wanted: &Files) -> Result<(), String> {
-    let mut again = tokio::time::interval(FILES_AGAIN);
+    let mut again = tokio::time::interval(FILES_POLL_INTERVAL);
     loop {
         again.tick().await;
         if files(session).await? == *wanted {

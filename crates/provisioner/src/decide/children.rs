@@ -11,7 +11,7 @@ use crate::plan::{Action, Plan};
 use crate::world::World;
 
 /// Fallback while an older object of the same name goes.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+const REPLACEMENT_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Every child in the order of application: identity and rights before the Pods that need them, the config Secret before
 /// the Pods that mount it, Services before the members that look each other up, the PetSet when all it needs is there,
@@ -51,7 +51,7 @@ pub fn apply(world: &World, wanted: &[Child], plan: &mut Plan) {
             Verdict::Apply if matches!(child, Child::PetSet(_)) && world.is_unborn() && !is_complete => {}
             Verdict::Apply => plan.act(Action::Apply(child.clone())),
             Verdict::Wait(why) => {
-                plan.wait(why, LOOK_AGAIN);
+                plan.wait(why, REPLACEMENT_POLL_INTERVAL);
                 is_complete = false;
             }
         }

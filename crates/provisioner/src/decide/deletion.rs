@@ -19,7 +19,7 @@ use crate::plan::{Action, Plan};
 use crate::world::{Secrets, World};
 
 /// Fallback while Pods or claims go; their own events wake us sooner.
-const LOOK_AGAIN: Duration = Duration::from_secs(2);
+const DELETION_POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// What this pass does about a deletion.
 pub fn plan(world: &World) -> Plan {
@@ -29,7 +29,7 @@ pub fn plan(world: &World) -> Plan {
     }
     let policy = world.deletion_policy();
     if policy == DeletionPolicy::Halt && claims::keeps_up(world).is_some() {
-        plan.wait("the data to be safe", LOOK_AGAIN);
+        plan.wait("the data to be safe", DELETION_POLL_INTERVAL);
         return plan;
     }
     let gone = members(world, &mut plan)
@@ -50,11 +50,14 @@ fn members(world: &World, plan: &mut Plan) -> bool {
         if pet_set.meta().deletion_timestamp.is_none() {
             plan.act(Action::Delete(pet_set.clone()));
         }
-        plan.wait("the PetSet to go", LOOK_AGAIN);
+        plan.wait("the PetSet to go", DELETION_POLL_INTERVAL);
         return false;
     }
     if !world.pods.is_empty() {
-        plan.wait(format!("{} Pods to end", world.pods.len()), LOOK_AGAIN);
+        plan.wait(
+            format!("{} Pods to end", world.pods.len()),
+            DELETION_POLL_INTERVAL,
+        );
         return false;
     }
     true
@@ -71,7 +74,7 @@ fn certificates(world: &World, plan: &mut Plan) -> bool {
         plan.act(Action::Delete((*certificate).clone()));
     }
     if !live.is_empty() {
-        plan.wait("the Certificates to go", LOOK_AGAIN);
+        plan.wait("the Certificates to go", DELETION_POLL_INTERVAL);
         return false;
     }
     if let Secrets::Read(secrets) = &world.secrets {
@@ -120,7 +123,7 @@ fn leftovers(world: &World, policy: DeletionPolicy, plan: &mut Plan) -> bool {
     }
     plan.wait(
         format!("{} volume claims to go", world.leftovers.claims.len()),
-        LOOK_AGAIN,
+        DELETION_POLL_INTERVAL,
     );
     false
 }

@@ -17,9 +17,9 @@ use crate::plan::{Action, Plan};
 use crate::world::{SecretFacts, World};
 
 /// What is applied now is read in the next pass.
-const ISSUED_SOON: Duration = Duration::from_millis(20);
+const ISSUED_REQUEUE_DELAY: Duration = Duration::from_millis(20);
 /// Fallback while an older Secret of that name goes.
-const GONE_SOON: Duration = Duration::from_secs(1);
+const FORMER_SECRET_POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Certificates are renewed when less of their life is left.
 const RENEW_BEFORE: SignedDuration = SignedDuration::from_hours(365 * 24);
 /// The same for the operators' certificate alone. It is as old as the members', but for one of a former CA, with which the
@@ -44,10 +44,10 @@ impl Chosen {
     pub fn issue(&self, plan: &mut Plan) {
         if let Some(order) = &self.order {
             plan.act(Action::IssueMembersTls(Box::new(order.clone())));
-            plan.wait("the certificates of members and operators", ISSUED_SOON);
+            plan.wait("the certificates of members and operators", ISSUED_REQUEUE_DELAY);
         }
         if let Some(what) = &self.waits_for {
-            plan.wait(what, GONE_SOON);
+            plan.wait(what, FORMER_SECRET_POLL_INTERVAL);
         }
     }
 

@@ -18,13 +18,13 @@ use crate::plan::{Action, Plan};
 use crate::world::{SecretFacts, Secrets, UserConf, Version, World};
 
 /// Time until a fresh RoleBinding has surely reached the API server's authorizer.
-const GRANTED_SOON: Duration = Duration::from_millis(200);
+const RBAC_DELAY: Duration = Duration::from_millis(200);
 
-/// Secrets are not watched, so what is missing in one is looked for this often.
-const SECRETS_AGAIN: Duration = Duration::from_secs(5);
+/// Secrets are not watched, so the provisioner polls for what is missing in one.
+const SECRETS_POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// cert-manager issues in well under a second; the Certificate's status wakes us, its Secret can't.
-const CERTIFICATES_AGAIN: Duration = Duration::from_millis(500);
+const CERTIFICATES_POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What this pass does about a database that is to be up.
 pub fn plan(world: &World) -> Plan {
@@ -40,7 +40,7 @@ pub fn plan(world: &World) -> Plan {
             Some(refusal) => refuse(world, None, refusal, &mut plan),
             None => {
                 plan.act(Action::GrantSecrets);
-                plan.wait("access to the namespace's Secrets", GRANTED_SOON);
+                plan.wait("access to the namespace's Secrets", RBAC_DELAY);
             }
         }
         return plan;
@@ -190,7 +190,7 @@ fn refuse(world: &World, known: Option<&Known<'_>>, refusal: Refusal, plan: &mut
     );
     plan.tell(true, refusal.reason, refusal.message.clone());
     plan.acts_on_spec = true;
-    plan.soon(SECRETS_AGAIN);
+    plan.soon(SECRETS_POLL_INTERVAL);
 }
 
 fn provision(
@@ -233,7 +233,7 @@ fn provision(
         wanted.retain(|child| !waits_for_certificates(world, child));
     } else if let Some(missing) = tls::missing(world, secrets, &resolved) {
         wanted.retain(|child| !waits_for_certificates(world, child));
-        plan.wait(missing, CERTIFICATES_AGAIN);
+        plan.wait(missing, CERTIFICATES_POLL_INTERVAL);
     } else {
         renewal::publish(secrets, &resolved.tls.trust, plan);
         renewal::plan(world, &resolved.tls, plan);
@@ -250,7 +250,7 @@ fn provision(
     children::apply(world, &applied_now, plan);
     children::prune(world, &wanted, plan);
     if taken.is_some() {
-        plan.soon(SECRETS_AGAIN);
+        plan.soon(SECRETS_POLL_INTERVAL);
     }
     let kept = kept.into_iter().map(|(_, refusal)| Some(refusal));
     deployed::follow(world, &resolved, &wanted, held.is_some(), plan);

@@ -26,11 +26,11 @@ const HISTORY: &str = "history";
 const LEADER: &str = "leader";
 const OPTIME: &str = "optime";
 /// How long lost WAL is a condition; the status keeps it.
-const TOLD_FOR: SignedDuration = SignedDuration::from_hours(24);
+const LOST_WAL_CONDITION_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
 /// Losses that the status keeps.
-const KEPT: usize = 5;
+const MAX_LOSSES_IN_STATUS: usize = 5;
 /// Patroni writes the end of a timeline a turn or two after the promotion.
-const HISTORY_AGAIN: Duration = Duration::from_secs(2);
+const HISTORY_POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Standbys that are known not to stream. One that was found stays so until it is seen to stream.
 pub fn stale(world: &World) -> Vec<StaleStandby> {
@@ -161,7 +161,7 @@ pub fn lost(world: &World) -> Vec<LostWal> {
     let status = world.postgres.status.as_ref();
     let mut all = status.map(|status| status.lost_wal.clone()).unwrap_or_default();
     all.extend(newly_lost(world));
-    let surplus = all.len().saturating_sub(KEPT);
+    let surplus = all.len().saturating_sub(MAX_LOSSES_IN_STATUS);
     all.split_off(surplus)
 }
 
@@ -217,7 +217,7 @@ pub fn observed(world: &World, plan: &mut Plan) {
         .as_deref()
         .is_some_and(|report| waits_for_history(world, report));
     if waits {
-        plan.soon(HISTORY_AGAIN);
+        plan.soon(HISTORY_POLL_INTERVAL);
     }
 }
 
@@ -230,7 +230,7 @@ fn tell_loss(world: &World, plan: &mut Plan) {
     }
     let told = api_types::condition::find(world.conditions(), types::DATA_LOST);
     let is_told = told.is_some_and(|it| it.reason.as_deref() == Some(reasons::WAL_LOST));
-    let is_recent = |lost: &LostWal| world.now.duration_since(lost.at.0) < TOLD_FOR;
+    let is_recent = |lost: &LostWal| world.now.duration_since(lost.at.0) < LOST_WAL_CONDITION_LIFETIME;
     if is_told && !lost(world).iter().any(is_recent) {
         plan.remove(types::DATA_LOST);
     }

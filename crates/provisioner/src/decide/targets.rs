@@ -18,7 +18,7 @@ use crate::plan::Plan;
 use crate::world::{SecretFacts, Secrets, Version, World, is_ready};
 
 /// KubeDB's default of every number in `spec.healthChecker` but the threshold.
-const SECONDS: i32 = 10;
+const DEFAULT_SECONDS: i32 = 10;
 
 /// What to check; `None` while there is nothing to check or no way in.
 pub fn targets(world: &World, plan: &Plan) -> Option<Targets> {
@@ -82,7 +82,9 @@ fn major(world: &World) -> Option<Major> {
 }
 
 fn seconds(configured: Option<i32>) -> Duration {
-    let seconds = configured.filter(|seconds| *seconds > 0).unwrap_or(SECONDS);
+    let seconds = configured
+        .filter(|seconds| *seconds > 0)
+        .unwrap_or(DEFAULT_SECONDS);
     Duration::from_secs(seconds.unsigned_abs().into())
 }
 

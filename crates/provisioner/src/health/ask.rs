@@ -236,9 +236,9 @@ struct Loaded {
     trusted: Option<CaBundle>,
 }
 
-/// How long a member is given after each reload until it is asked again what it serves: PostgreSQL tells nobody that it has
-/// reloaded, and the agent may bring the files while it is asked. What takes longer waits for the next check.
-const GIVEN: [Duration; 3] = [
+/// How long to wait after each reload before the next probe of what the member serves: PostgreSQL does not report that it
+/// has reloaded, and the agent may bring the files during the probe. What takes longer waits for the next check.
+const RELOAD_CHECK_DELAYS: [Duration; 3] = [
     Duration::from_millis(25),
     Duration::from_millis(100),
     Duration::from_millis(400),
@@ -264,7 +264,7 @@ async fn take_up(
     if renewal.changes_trust() {
         ask_patroni(targets, place).await?;
     }
-    for given in GIVEN {
+    for given in RELOAD_CHECK_DELAYS {
         // Patroni needs neither a session nor a function of ours.
         if session.reload().await.is_err() {
             ask_patroni(targets, place).await?;

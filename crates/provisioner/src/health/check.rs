@@ -10,9 +10,9 @@ use crate::health::seen::Seen;
 use crate::health::{Login, Member, Position, Report, Target, Targets, Tried, Verdict, slots};
 
 /// How long roles of ours may be missing until that is reported. Members make them when they start, and again within seconds.
-const MENDED_WITHIN: Duration = Duration::from_secs(10);
+const ROLES_GRACE: Duration = Duration::from_secs(10);
 /// Shortest time between two reloads that are to bring the roles of ours back.
-const BETWEEN_MENDS: Duration = Duration::from_secs(3);
+const MIN_ROLES_RELOAD_INTERVAL: Duration = Duration::from_secs(3);
 
 /// Checks one database again and again; remembers how many failures came in a row, and what takes long to find out.
 #[derive(Default)]
@@ -59,7 +59,7 @@ impl Checker {
     /// Has the primary's Patroni make the roles of ours again. It takes no session: a reload is enough.
     async fn mend_roles(&mut self, targets: &Targets, answers: &Answers) {
         let now = Instant::now();
-        let is_soon = |last: Instant| now.saturating_duration_since(last) < BETWEEN_MENDS;
+        let is_soon = |last: Instant| now.saturating_duration_since(last) < MIN_ROLES_RELOAD_INTERVAL;
         if !judge::lacks_roles(answers) || self.mended.is_some_and(is_soon) {
             return;
         }
@@ -87,7 +87,7 @@ impl Checker {
         let ready = accepting.clone().and_then(|()| judge::complete(targets, answers));
         let is_mending = self
             .lacking_since
-            .is_some_and(|since| since.elapsed() < MENDED_WITHIN);
+            .is_some_and(|since| since.elapsed() < ROLES_GRACE);
         let judge = |streak: &mut Streak, answer: Result<(), Failure>, before: &Verdict| match answer {
             Err(failure) if is_mending && failure.kind == FailureKind::LacksRoles => before.clone(),
             answer => streak.judge(answer, targets.threshold, before),

@@ -6,12 +6,12 @@ use instance::Lsn;
 
 use crate::health::Served;
 
-/// Shortest time between two looks at the size of a member's data.
-const BETWEEN_SIZES: Duration = Duration::from_secs(20);
+/// Shortest time between two measurements of the size of a member's data.
+const MIN_SIZE_INTERVAL: Duration = Duration::from_secs(20);
 /// How long a standby that runs may take to stream again, for example after a restart.
 const STALE_AFTER: Duration = Duration::from_secs(30);
-/// A look at the size takes this part of the time at most: it walks through all files.
-const PART: u32 = 50;
+/// Measuring the size takes one part in this many of the time at most: it walks through all files.
+const SIZE_TIME_SHARE: u32 = 50;
 
 /// What was seen of a member before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl Seen {
     /// Whether the size of the data is to be looked at again.
     pub fn is_size_due(&self, now: Instant) -> bool {
         self.size.is_none_or(|(_, since, took)| {
-            now.saturating_duration_since(since) >= BETWEEN_SIZES.max(took * PART)
+            now.saturating_duration_since(since) >= MIN_SIZE_INTERVAL.max(took * SIZE_TIME_SHARE)
         })
     }
 

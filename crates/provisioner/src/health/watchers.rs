@@ -14,7 +14,7 @@ use crate::health::check::Checker;
 use crate::health::{Report, Targets};
 
 /// Time between checks while news may come any second.
-const UNSETTLED: Duration = Duration::from_secs(1);
+const UNSETTLED_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// All health tasks of this process, by UID of the database.
 pub struct Watchers {
@@ -112,7 +112,7 @@ async fn check_until_forgotten(
             let _ = wake.unbounded_send(database.clone());
         }
         let pause = if targets.unsettled {
-            UNSETTLED.min(targets.period)
+            UNSETTLED_CHECK_INTERVAL.min(targets.period)
         } else {
             targets.period
         };

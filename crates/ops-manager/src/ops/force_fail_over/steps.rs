@@ -14,8 +14,8 @@ use crate::world::{Member, Observed, World};
 /// How long the other members may take to follow the new primary before the request ends without them.
 const REJOIN_TIMEOUT: SignedDuration = SignedDuration::from_mins(2);
 
-/// How long a member is asked whether it takes writes before its Pod is ended: one answer may get lost.
-const DOUBT: SignedDuration = SignedDuration::from_secs(5);
+/// How long a member is probed for whether it takes writes before its Pod is ended: one response may get lost.
+const FENCE_PROBE_TIMEOUT: SignedDuration = SignedDuration::from_secs(5);
 
 /// Who is promoted, and what is lost, is written down.
 pub const CHOOSE: Step = Step::new(
@@ -141,7 +141,10 @@ fn fenced(op: &Operation, world: &World, candidate: &str) -> StepResult<()> {
     if let Some((pod, _)) = doubtful.iter().find(|(_, member)| member.terminating) {
         return Err(WaitingOn::Fence((*pod).clone()).into());
     }
-    if let Some((pod, _)) = doubtful.first().filter(|_| op.step_age(world.now) < DOUBT) {
+    if let Some((pod, _)) = doubtful
+        .first()
+        .filter(|_| op.step_age(world.now) < FENCE_PROBE_TIMEOUT)
+    {
         let why = "it does not report that it takes no writes".to_owned();
         let pod = (*pod).clone();
         return Err(WaitingOn::Member { pod, why }.into());

@@ -10,8 +10,8 @@ use crate::step::{Progress, StepResult};
 use crate::waiting::{WaitingOn, with_tls};
 use crate::world::{Observed, World};
 
-/// How long sessions may go on when the request does not say.
-const DEFAULT_TIMEOUT: SignedDuration = SignedDuration::from_mins(1);
+/// How long sessions may go on when the request sets no timeout.
+const DEFAULT_DRAIN_TIMEOUT: SignedDuration = SignedDuration::from_mins(1);
 
 /// Waits until no session with TLS (`encrypted`), or without, is left on any member, or ends those that are left.
 ///
@@ -75,7 +75,7 @@ fn left(world: &World, encrypted: bool) -> StepResult<i64> {
 /// Validated with the request, see `request::check`.
 pub fn timeout(drain: &Drain) -> SignedDuration {
     let given = drain.timeout.as_deref().and_then(|text| text.parse().ok());
-    given.unwrap_or(DEFAULT_TIMEOUT)
+    given.unwrap_or(DEFAULT_DRAIN_TIMEOUT)
 }
 
 #[cfg(test)]

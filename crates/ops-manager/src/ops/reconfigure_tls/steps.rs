@@ -132,8 +132,8 @@ pub const RESTORE: Step = Step::new(
 );
 
 /// How long the primary waits for its standbys to follow a reload first.
-const STANDBYS_FIRST: SignedDuration = SignedDuration::from_secs(8);
-/// How long a member may take to follow a reload before it is held to need a restart.
+const STANDBY_RELOAD_TIMEOUT: SignedDuration = SignedDuration::from_secs(8);
+/// How long a member may take to follow a reload before the operator concludes that it needs a restart.
 const RELOAD_TIMEOUT: SignedDuration = SignedDuration::from_secs(20);
 
 fn tls_plan(op: &Operation) -> StepResult<&TlsPlan> {
@@ -335,7 +335,7 @@ fn follow(op: &Operation, world: &World, plan: &TlsPlan) -> StepResult {
     }
     let age = op.step_age(world.now);
     let target = states::target(&state);
-    let progress = if age < STANDBYS_FIRST {
+    let progress = if age < STANDBY_RELOAD_TIMEOUT {
         verification::reload(world, &target, &expected)?
     } else {
         verification::reload_at_once(world, &target, &expected)?
