@@ -32,7 +32,7 @@ pub enum Cause {
 /// What was done about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
-    /// Nothing: in maintenance mode, or where nobody could take over.
+    /// Nothing: in maintenance mode, or where no member could take over.
     None,
     /// PostgreSQL was ended, and is started again.
     Restart,

@@ -1,4 +1,4 @@
-//! `PostgresOpsRequest.status.plan`: what an operation will do, told before it does anything.
+//! `PostgresOpsRequest.status.plan`: what an operation will do, published before it does anything.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
@@ -24,7 +24,7 @@ pub struct OperationPlan {
     /// What happens, in this order; the names are those of the request's conditions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub phases: Vec<PlannedStep>,
-    /// What becomes of every member: the standbys, then the primary, as far as it is known who leads.
+    /// What happens to every member: the standbys, then the primary, as far as the leader is known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<PlannedMember>,
     /// Sessions of applications that would not go on if it began now. Default: none.
@@ -50,7 +50,7 @@ pub struct OperationPlan {
 /// One phase of an operation. Not part of KubeDB's API.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlannedStep {
-    /// Type of the condition that tells when it is done, for example `ReloadTLS`.
+    /// Type of the condition that is `True` when it is done, for example `ReloadTLS`.
     pub name: String,
     /// What is done in it.
     pub does: String,
@@ -109,10 +109,10 @@ pub struct PlannedSessions {
     /// How many that came without. Default 0.
     #[serde(default)]
     pub without_tls: i64,
-    /// Pods that did not say which sessions they have: theirs come on top.
+    /// Pods that did not report which sessions they have: theirs come on top.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_counted: Vec<String>,
-    /// When they were counted; anew every 30 seconds while the request waits for approval.
+    /// When they were counted; again every 30 seconds while the request waits for approval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted_at: Option<Time>,
 }
@@ -129,7 +129,7 @@ pub struct PlannedParameter {
     /// Its value afterwards; absent for the same reasons.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new: Option<String>,
-    /// Who may set it and when, as `pg_settings.context` says; absent for a parameter of an extension.
+    /// Who may set it and when, from `pg_settings.context`; absent for a parameter of an extension.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<String>,
     /// Whether a server takes it only when it starts. Default `false`.
@@ -170,7 +170,7 @@ pub struct PlannedCertificate {
 pub enum CertificateAction {
     /// It is issued for the first time.
     Issue,
-    /// It is issued anew.
+    /// It is reissued.
     IssueAnew,
     /// Nothing.
     #[default]

@@ -96,7 +96,7 @@ pub enum UpdateStrategyType {
     /// The controller, from the highest ordinal down.
     #[default]
     RollingUpdate,
-    /// Whoever deletes the Pod.
+    /// When another client deletes the Pod.
     OnDelete,
 }
 

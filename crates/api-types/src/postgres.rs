@@ -163,7 +163,8 @@ pub struct PostgresSpec {
     /// How TCP clients prove who they are. Default `md5`, from PostgreSQL 18 on `scram`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_auth_mode: Option<ClientAuthMode>,
-    /// TLS mode that standbys use and that the AppBinding tells applications to use. Default `verify-full` with `tls`, else `disable`.
+    /// TLS mode that standbys use and that the AppBinding gives to applications. Default `verify-full` with `tls`, else
+    /// `disable`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ssl_mode: Option<SslMode>,
     /// Server TLS; its presence switches TLS on.

@@ -1,4 +1,5 @@
-//! The config Secret: everything the members are told but the user's passwords, and the certificates that they are given.
+//! The config Secret: the whole configuration of the members except the user's passwords, and the deployed
+//! certificates.
 //!
 //! It is one object, so that a configuration and the files that it names change together.
 
@@ -34,7 +35,7 @@ pub fn last_good(resolved: &Resolved, material: &TlsMaterial, request: &str) -> 
     })
 }
 
-/// The phase that a live config Secret was written for, if it says.
+/// The phase that a live config Secret was written for, if it is annotated.
 pub fn recorded_phase(meta: &ObjectMeta) -> Option<TlsPhase> {
     meta.annotations.as_ref()?.get(TLS_PHASE)?.parse().ok()
 }

@@ -1,8 +1,8 @@
 //! The certificates and keys that members are given: copies of what cert-manager issued, in the config Secret.
 //!
-//! Members do not mount cert-manager's Secrets: those change the moment something is issued, before anybody has looked
-//! at it, and their CA and leaf change at once. What is in the config Secret was looked at first, changes together with
-//! the configuration that needs it, and can be put back.
+//! Members do not mount cert-manager's Secrets: those change the moment something is issued, before any validation, and
+//! their CA and leaf change at once. The config Secret's content was validated first, changes together with the
+//! configuration that needs it, and can be put back.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 /// takes the lease and a little when its node is lost.
 const STANDBY_FAILURE_THRESHOLD: i32 = 25;
 
-/// Ready: the leader, or a standby that streams and is not too far behind. Asked every second, because Services and
+/// Ready: the leader, or a standby that streams and is not too far behind. Runs every second, because Services and
 /// restarts wait for it.
 pub(crate) fn readiness() -> Probe {
     Probe {
@@ -37,7 +37,7 @@ fn get(path: &str) -> HTTPGetAction {
     HTTPGetAction {
         path: Some(path.to_owned()),
         port: IntOrString::String(PATRONI_PORT_NAME.to_owned()),
-        // kubelet checks no certificate and shows none, which Patroni asks for only where something is changed.
+        // kubelet verifies no certificate and shows none, which Patroni requires only where something is changed.
         scheme: Some("HTTPS".to_owned()),
         ..HTTPGetAction::default()
     }

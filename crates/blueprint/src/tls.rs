@@ -1,4 +1,4 @@
-//! What the members of a database are told about TLS.
+//! The TLS configuration of a database's members.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,10 +13,10 @@ use crate::material::TlsMaterial;
 /// Members in neighbouring phases can always replicate with each other; `Off` and `Enforce` are never neighbours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TlsPhase {
-    /// The server speaks plaintext only.
+    /// The server supports plaintext only.
     #[default]
     Off,
-    /// The server speaks TLS and plaintext; whoever could connect before still can.
+    /// The server supports TLS and plaintext; every client that could connect before still can.
     Accept,
     /// The server refuses TCP clients without TLS.
     Enforce,
@@ -55,10 +55,10 @@ impl FromStr for TlsPhase {
     }
 }
 
-/// The TLS switches of a database, chosen by whoever owns its children at the moment.
+/// The TLS switches of a database, chosen by the operator that owns its children at the moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsInputs {
-    /// What the servers accept and the standbys ask for.
+    /// What the servers accept and the standbys require.
     pub phase: TlsPhase,
     /// The CAs that members trust, written to `trust.crt`.
     pub trust: CaBundle,

@@ -1,4 +1,4 @@
-//! What is done with what is heard and seen.
+//! What the agent does with what it receives and sees.
 
 use std::time::Duration;
 
@@ -66,7 +66,7 @@ pub struct Agent {
     is_watching: bool,
     /// The projected version at the API server's last answer, or at the start.
     known: Option<Version>,
-    /// The projected version for which the API server was asked again.
+    /// The projected version that was verified by another request to the API server.
     asked: Option<Version>,
     /// What could not be written yet.
     unwritten: Option<(Origin, Data)>,
@@ -83,7 +83,7 @@ enum Origin {
 }
 
 impl Agent {
-    /// An agent that has heard nothing yet.
+    /// An agent that has received nothing yet.
     ///
     /// # Errors
     /// When two keys have one path.
@@ -132,8 +132,8 @@ impl Agent {
         }
     }
 
-    /// Tries again what could not be written, and looks whether kubelet brought something. When this asks for it, the
-    /// watch is to begin anew.
+    /// Retries what could not be written, and checks whether kubelet brought something. The verdict may be that the
+    /// watch is to restart.
     pub fn look(&mut self) -> Verdict {
         if let Some((origin, data)) = self.unwritten.take() {
             self.put(origin, data);
@@ -142,7 +142,7 @@ impl Agent {
         if version.is_none() || version == self.known {
             return Verdict::Ignore;
         }
-        // What can't be read now is looked at again.
+        // What can't be read now is retried.
         let Ok((version, data)) = self.projected.read(self.layout.keys()) else {
             return Verdict::Ignore;
         };

@@ -18,7 +18,7 @@ use api_types::error_chain;
 /// Until the agent restarts after a panic.
 const PANIC_RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// Does what the arguments say. A failure is printed with all its causes.
+/// Runs what the arguments select. A failure is printed with all its causes.
 pub async fn run(args: Args) -> ExitCode {
     if let Err(error) = log(&args.log_level) {
         eprintln!("config-agent: cannot read the log filter; correct --log-level: {error}");
@@ -83,7 +83,7 @@ async fn serve(watch: Watch) -> ExitCode {
     }
 }
 
-/// Why it makes no sense to begin anew; none after a panic.
+/// Why a restart makes no sense; none after a panic.
 fn for_good(ended: Result<Result<(), Twice>, JoinError>) -> Option<String> {
     match ended {
         Ok(Err(error)) => Some(error_chain(&error)),

@@ -16,7 +16,7 @@ const MAX_READ_ATTEMPTS: usize = 5;
 #[derive(Clone, Debug)]
 pub struct Projected(PathBuf);
 
-/// What tells one version from another.
+/// What distinguishes one version from another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version(OsString);
 
@@ -40,7 +40,7 @@ impl Projected {
     /// The present version.
     ///
     /// # Errors
-    /// When there is none, or it can't be told.
+    /// When there is none, or it can't be read.
     pub fn version(&self) -> Result<Version, ReadError> {
         let link = self.0.join(DATA);
         match fs::read_link(&link) {

@@ -1,4 +1,5 @@
-//! The size of the Pod's volume, as an annotation of the Pod: what the member itself sees (`statvfs`), whatever its claim says.
+//! The size of the Pod's volume, as an annotation of the Pod: what the member itself sees (`statvfs`), whatever its
+//! claim has.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -39,7 +40,7 @@ impl Volume {
 /// Bytes of the file system that this folder is on.
 ///
 /// # Errors
-/// When the folder can't be looked at.
+/// When the folder can't be read.
 pub fn bytes(folder: &Path) -> io::Result<u64> {
     let found = rustix::fs::statvfs(folder)?;
     Ok(found.f_blocks.saturating_mul(found.f_frsize))

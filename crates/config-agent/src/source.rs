@@ -23,7 +23,7 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Longer than the 290 s after which the API server ends a watch; so a dead connection is noticed.
 const READ_TIMEOUT: Duration = Duration::from_secs(295);
 
-/// What is heard.
+/// What the watch delivers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum News {
     /// The API server answers.
@@ -116,7 +116,7 @@ async fn next(source: &Source, mut state: State) -> (News, State) {
                         Heard::News(news) => return (news, State::Open(events, since, delay)),
                     },
                     Some(Err(error)) => return (News::Failing(error_chain(&error)), ended()),
-                    // The API server ends watches after some minutes; the next one begins with the Secret as it is.
+                    // The API server ends watches after some minutes; the next one begins with the current Secret.
                     None => ended(),
                 }
             }
@@ -148,8 +148,8 @@ fn content(secret: Secret) -> Content {
 
 /// Begins a watch of this one Secret.
 ///
-/// Without a resource version it begins with the object as it is, so it needs no `list` and no `get`: the Pod's right
-/// is `watch` of one name, which the API server takes from the field selector. For the same reason nothing has to be
+/// Without a resource version it begins with the current object, so it needs no `list` and no `get`: the Pod's right is
+/// `watch` of one name, which the API server takes from the field selector. For the same reason nothing has to be
 /// remembered from one watch to the next.
 async fn open(source: &Source) -> Result<Events, WatchError> {
     let begun = timeout(RESPONSE_TIMEOUT, async {

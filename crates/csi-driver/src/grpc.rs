@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 use prost::Message;
 use tokio::net::{UnixListener, UnixStream};
 
-/// Bytes before a message: one that says whether it is compressed, four with its length.
+/// Bytes before a message: one for whether it is compressed, four with its length.
 const PREFIX: usize = 5;
 /// The largest message that is taken; those of this driver have a few hundred bytes.
 const LARGEST: usize = 1 << 20;

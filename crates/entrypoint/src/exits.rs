@@ -31,7 +31,7 @@ impl Ended {
 pub struct Sight<'a> {
     /// How it ended.
     pub ended: Ended,
-    /// Whether it was told to end.
+    /// Whether this process ended it.
     pub was_told: bool,
     /// Whether its PostgreSQL still runs.
     pub postgres_runs: bool,

@@ -1,4 +1,4 @@
-//! Looks whether PostgreSQL hangs, and what is done when it does.
+//! Checks whether PostgreSQL hangs, and acts when it does.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -32,7 +32,7 @@ const WRITTEN: &str = "written";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HandOver;
 
-/// Looks for as long as the process lives.
+/// Checks for as long as the process lives.
 pub async fn watch(args: Args, hand_over: Sender<HandOver>) {
     let socket = args.socket.join(".s.PGSQL.5432");
     let begun = Instant::now();
@@ -151,7 +151,7 @@ impl Guard {
     }
 }
 
-/// What Patroni says, which asks by a session that is open already; and whether it leads.
+/// Patroni's report, which uses a session that is open already; and whether this member leads.
 async fn situation(calls: &Calls) -> (Situation, bool) {
     match ask(calls).await {
         Ok(found) => found,

@@ -1,6 +1,6 @@
 //! When a PostgreSQL hangs that has not ended: a plain decision.
 //!
-//! Patroni asks its PostgreSQL by sessions that are open already, and those go on while nobody new gets in.
+//! Patroni queries its PostgreSQL by sessions that are open already, and those go on while no new client gets in.
 
 use std::time::Duration;
 
@@ -21,14 +21,14 @@ const MAX_CHECK_DELAY: Duration = Duration::from_millis(500);
 /// A restart that did not help for so long is not tried again.
 const RESTART_COOLDOWN: Duration = Duration::from_secs(300);
 
-/// What is seen at one look.
+/// What one check sees.
 #[derive(Clone, Copy, Debug)]
 pub struct Sight {
     /// What the login came to.
     pub login: Answer,
     /// How long a write to the volume has been under way; zero when none is.
     pub write: Duration,
-    /// How much later the look came than it was due.
+    /// How much later the check came than it was due.
     pub late: Duration,
     /// Time since the start of this process.
     pub now: Duration,
@@ -43,7 +43,7 @@ pub struct Situation {
     pub has_peers: bool,
 }
 
-/// What a course of looks came to.
+/// The result of a series of checks.
 #[derive(Debug, Default)]
 pub struct Course {
     silent: u32,
@@ -52,7 +52,7 @@ pub struct Course {
 }
 
 impl Course {
-    /// Takes note of a look; why PostgreSQL hangs, if it does.
+    /// Records a check; returns why PostgreSQL hangs, if it does.
     pub fn hangs(&mut self, sight: Sight) -> Option<Cause> {
         if sight.late > MAX_CHECK_DELAY {
             return None;
@@ -73,7 +73,7 @@ impl Course {
         (self.silent >= MIN_UNANSWERED_LOGINS && long).then_some(Cause::LoginsUnanswered)
     }
 
-    /// What is done about it. Looks begin again after it.
+    /// What is done about it. Checks begin again after it.
     pub fn act(&mut self, cause: Cause, situation: Situation, now: Duration) -> Action {
         let action = action(
             cause,

@@ -43,7 +43,7 @@ pub enum CallError {
 }
 
 impl Calls {
-    /// The client, with certificates as they are now: they are renewed while this process lives.
+    /// The client, with the current certificates: they are renewed while this process lives.
     ///
     /// # Errors
     /// When a certificate can't be read or used.

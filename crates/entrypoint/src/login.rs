@@ -16,10 +16,10 @@ const APPLICATION_NAME: &str = "sealwright-entrypoint";
 /// What a login came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// The server said something: whatever it is, a process of it was started and answered. "Too many clients" and "the database
-    /// system is starting up" are answers.
+    /// The server responded: whatever the response, a process of it was started. "Too many clients" and "the database system is
+    /// starting up" are responses.
     Answered,
-    /// The server took the connection, or left it in its queue, and said nothing.
+    /// The server took the connection, or left it in its queue, and sent nothing.
     Silent,
     /// There is no server: it has not started, or has ended, which Patroni sees by itself.
     Absent,
@@ -40,7 +40,7 @@ pub async fn attempt(socket: &Path, user: &str, deadline: Duration) -> Answer {
     }
 }
 
-/// A queue of connections that is full is one that nobody takes any out of.
+/// A full queue of connections belongs to a server that accepts none.
 fn of_error(error: &io::Error) -> Answer {
     match error.kind() {
         ErrorKind::WouldBlock => Answer::Silent,

@@ -57,7 +57,7 @@ impl Pods {
         }
     }
 
-    /// Whether the role label says that this member is the primary.
+    /// Whether the role label marks this member as the primary.
     pub fn is_primary(&self) -> bool {
         self.is_primary
     }
@@ -165,7 +165,7 @@ fn state(pod: &PartialObjectMeta<Pod>) -> Option<String> {
     Some(note.get("state")?.as_str()?.to_owned())
 }
 
-/// What a look at our own Pod came to, by its name.
+/// The result of reading our own Pod, by its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Look {
     /// The Pod of our name has this UID.

@@ -31,8 +31,8 @@ pub struct Behind {
     pub lag: u64,
 }
 
-/// What of a look at the local Patroni says that this member is a standby that runs, is behind its leader, and does not stream; `None`
-/// for any other member.
+/// The facts from the local Patroni about a standby that runs, is behind its leader, and does not stream; `None` for any other
+/// member.
 pub fn behind(own: &MemberStatus, name: &str, cluster: &Cluster) -> Option<Behind> {
     let runs = own.state == "running" && own.role == "replica";
     let is_free = !own.pause && !cluster.pause && !own.xlog.paused;

@@ -1,4 +1,4 @@
-//! What Patroni is told by its REST API: to look for standbys at once, and to restart a standby that stands still.
+//! The requests to Patroni's REST API: to check for standbys at once, and to restart a standby that stands still.
 
 use std::time::Duration;
 
@@ -20,8 +20,8 @@ const RESTART_TIMEOUT: Duration = Duration::from_secs(120);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerChanged;
 
-/// Wakes Patroni's loop for each change, which looks then whether commits wait for a standby that is gone. Without this it looks in
-/// its next turn, some seconds later. It ends with the sender.
+/// Wakes Patroni's loop for each change, so that it checks whether commits wait for a standby that is gone. Without this it
+/// checks in its next loop, some seconds later. It ends with the sender.
 pub async fn wake_for_peers(calls: Calls, mut changes: Receiver<PeerChanged>) {
     let mut free = Instant::now();
     while changes.recv().await.is_some() {

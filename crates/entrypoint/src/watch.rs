@@ -80,7 +80,7 @@ pub async fn follow(own: OwnPod, news: Sender<News>) {
     }
 }
 
-/// Asks until the API server has said whether our Pod is there.
+/// Retries until the API server has reported whether our Pod exists.
 async fn is_gone(api: &Api<PartialObjectMeta<Pod>>, own: &OwnPod) -> bool {
     let mut delay = Delay::default();
     loop {

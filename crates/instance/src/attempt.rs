@@ -14,7 +14,7 @@ pub(crate) const TEMPLATE: &str = "template1";
 /// One way to log in.
 pub(crate) struct Attempt {
     database: String,
-    /// Whether settings are asked for that only a superuser may change.
+    /// Whether the settings include some that only a superuser may change.
     as_superuser: bool,
     /// Why the database that was wanted can't be used.
     refused: Option<SqlError>,
@@ -76,7 +76,7 @@ impl Attempt {
     }
 }
 
-/// PostgreSQL's own sentence, where it has said one.
+/// PostgreSQL's own message, where there is one.
 fn in_postgres_words(error: &SqlError) -> String {
     match error {
         SqlError::Failed { source, .. } => source

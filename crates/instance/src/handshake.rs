@@ -35,11 +35,12 @@ pub enum Answer {
 pub struct Served {
     /// The chain in DER form, leaf first.
     pub chain: Vec<Vec<u8>>,
-    /// What the leaf says.
+    /// The fields of the leaf.
     pub leaf: CertificateFacts,
     /// Protocol version, for example `TLSv1_3`.
     pub protocol: String,
-    /// Subjects (DER) of the CAs that it asks client certificates of; empty when it asks for none, or we showed one.
+    /// Subjects (DER) of the CAs that it accepts client certificates of; empty when it requests none, or the client
+    /// showed one.
     pub authorities: BTreeSet<Vec<u8>>,
 }
 
@@ -74,7 +75,7 @@ pub enum HandshakeError {
     /// No answer in time.
     #[error("no TLS handshake with {address} within {after:?}")]
     Deadline {
-        /// With whom.
+        /// The server.
         address: String,
         /// The deadline.
         after: Duration,
@@ -96,8 +97,8 @@ pub enum HandshakeError {
     Certificate(#[from] CertificateError),
 }
 
-/// Asks a member over `stream` what it serves. `identity` is presented if the server asks for a certificate.
-/// `address` is for messages only.
+/// Probes over `stream` what a member serves. `identity` is presented if the server requests a certificate. `address`
+/// is for messages only.
 ///
 /// # Errors
 /// [`HandshakeError`]; an expired or foreign certificate is none.

@@ -1,5 +1,5 @@
-//! One PostgreSQL member, seen from outside: what it serves in a TLS handshake, what it says in SQL, and its Patroni.
-//! Nothing here knows Kubernetes or decides anything about a database.
+//! One PostgreSQL member, seen from outside: what it serves in a TLS handshake, what it reports in SQL, and its
+//! Patroni. Nothing here knows Kubernetes or decides anything about a database.
 
 mod attempt;
 mod binding;

@@ -15,7 +15,7 @@ use crate::cluster::Target;
 use crate::exit::{Error, Exit};
 use crate::style;
 
-/// Name of the program under which kubectl asks for candidates.
+/// Name of the program that kubectl runs for candidates.
 const PROGRAM: &str = "kubectl_complete-sealwright";
 /// "No file names" (cobra's `ShellCompDirectiveNoFileComp`).
 const NO_FILES: &str = ":4";
@@ -45,7 +45,7 @@ pub fn asked(mut arguments: impl Iterator<Item = OsString>) -> Option<Vec<String
 /// Prints the candidates.
 ///
 /// # Errors
-/// When they can't be written; a cluster that can't be asked has none.
+/// When they can't be written; a cluster that can't be reached has none.
 pub async fn run(words: &[String]) -> Result<Exit, Error> {
     let last = words.last().map(String::as_str).unwrap_or_default();
     let (candidates, directive) = match offer(words) {

@@ -1,4 +1,4 @@
-//! The members of a database as their Pods tell, and the TLS handshake with each through the API server.
+//! The members of a database by their Pods, and the TLS handshake with each through the API server.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::exit::Error;
 /// How long a port-forward gets to end.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// One member, as its Pod tells.
+/// One member, by its Pod.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Member {
@@ -38,7 +38,7 @@ pub struct Member {
     pub created: Option<jiff::Timestamp>,
 }
 
-/// What Patroni says in the annotation.
+/// Patroni's report in the annotation.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct PatroniStatus {
@@ -144,7 +144,7 @@ fn waiting(pod: &Pod) -> Option<String> {
     })
 }
 
-/// Asks a member what it serves, through a port-forward of the API server; an error is a sentence.
+/// Probes what a member serves, through a port-forward of the API server; an error is a sentence.
 ///
 /// # Errors
 /// Why there was no answer.

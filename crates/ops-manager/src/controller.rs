@@ -115,8 +115,8 @@ async fn reconcile(cached: Arc<PostgresOpsRequest>, context: Arc<Context>) -> Re
     if cached.has_ended() && !finalizer::is_set(&cached) {
         return Ok(Action::await_change());
     }
-    // The cache may not have the status that was written a moment ago, and steps must not be decided by an older one. What
-    // a running operation looks at does not depend on it, so that is looked at meanwhile.
+    // The cache may lack the status that was written a moment ago, and an older one must not decide a step. The
+    // observation of a running operation does not depend on the status, so it runs meanwhile.
     let (request, seen) = tokio::join!(read_again(&context, &cached), look_ahead(&context, &cached));
     let Some(request) = request? else {
         return Ok(Action::await_change());
@@ -126,7 +126,7 @@ async fn reconcile(cached: Arc<PostgresOpsRequest>, context: Arc<Context>) -> Re
         finalizer::clear(&context.client, &request).await?;
         return Ok(Action::await_change());
     }
-    // What was looked at for an attempt that has ended since says nothing about the next one.
+    // The observation was made for an attempt that has ended: it is not valid for the next one.
     let seen = seen.filter(|_| attempts(&cached) == attempts(&request));
     match operation::parse(&request) {
         Err(why) => refuse(&context, &request, &why).await,
@@ -256,7 +256,7 @@ async fn begin(
     act(context, op, seen, next).await
 }
 
-/// A running operation: one look, one write of what was decided, then the effects.
+/// A running operation: one observation, one write of the decision, then the effects.
 async fn run(
     context: &Context,
     request: &PostgresOpsRequest,
@@ -333,7 +333,7 @@ async fn perform_one(
     Ok(())
 }
 
-/// Writes the status, then tells Events, metrics and the log what is new in it.
+/// Writes the status, then reports the changes by Events, metrics and the log.
 async fn tell(
     context: &Context,
     request: &PostgresOpsRequest,

@@ -29,7 +29,7 @@ pub trait RequestType: Send + Sync {
     /// Checks the request alone, whatever the database is like.
     ///
     /// # Errors
-    /// A sentence that says what to change in the request.
+    /// A message that names what to change in the request.
     fn check(&self, _spec: &PostgresOpsRequestSpec) -> Result<(), String> {
         Ok(())
     }
@@ -64,7 +64,7 @@ pub trait RequestType: Send + Sync {
         false
     }
 
-    /// Whether Secrets decide if this request can begin. Others are admitted without a look at any.
+    /// Whether Secrets decide if this request can begin. Other requests are admitted without reading any.
     fn is_admitted_by_secrets(&self, _spec: &PostgresOpsRequestSpec) -> bool {
         false
     }
@@ -88,7 +88,7 @@ pub trait RequestType: Send + Sync {
     /// The steps between pause and resume.
     fn recipe(&self, op: &Operation) -> Vec<Step>;
 
-    /// What brings the database back to what its spec says when the recipe can't be finished; none where it changes no settings.
+    /// What brings the database back to its spec when the recipe can't be finished; none where it changes no settings.
     fn restore(&self) -> Option<Step> {
         None
     }
@@ -118,7 +118,7 @@ pub struct Merging {
     pub reason: &'static str,
     /// The beginning of the message of a request that is skipped; the name of the merged request follows.
     pub skipped: &'static str,
-    /// The one request that does what these ask for, oldest first.
+    /// The one request that combines these, oldest first.
     pub merge: fn(&[&PostgresOpsRequestSpec]) -> PostgresOpsRequestSpec,
 }
 
@@ -138,13 +138,13 @@ impl PartialEq for dyn RequestType {
 pub struct Proposal<'a> {
     /// The request.
     pub request: &'a PostgresOpsRequest,
-    /// The world, with what [`RequestType::reads`] asked for; members only when a plan is asked for.
+    /// The world, with what [`RequestType::reads`] lists; with the members only for a plan.
     pub world: &'a World,
     /// Now.
     pub now: Timestamp,
 }
 
-/// Domains that an operation looks at besides what every type needs.
+/// What an operation observes besides what every type needs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reads {
     /// Issuers that are to be Ready; read before a request begins, too.
@@ -181,7 +181,7 @@ pub struct AuthReads {
 pub struct TlsReads {
     /// Secrets of certificates.
     pub secrets: Vec<String>,
-    /// CertificateRequests by which issuers are asked for their CA.
+    /// CertificateRequests that probe issuers for their CA.
     pub answers: Vec<String>,
 }
 

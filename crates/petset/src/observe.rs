@@ -16,7 +16,7 @@ use crate::resolve::Desired;
 use crate::trouble;
 use crate::world::{Placement, PlatformEvent, World};
 
-/// The PetSet as it is now; `None` when it is gone.
+/// The current PetSet; `None` when it is gone.
 ///
 /// # Errors
 /// [`ApplyError`], when it can't be read.

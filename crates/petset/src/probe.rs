@@ -1,4 +1,4 @@
-//! `petset probe HOST:PORT`: asks a running controller whether it is ready. The image has no shell and no curl, so the
+//! `petset probe HOST:PORT`: probes whether a running controller is ready. The image has no shell and no curl, so the
 //! chart's test uses the program itself.
 
 use std::io;
@@ -56,7 +56,7 @@ pub enum ProbeError {
     },
 }
 
-/// Asks `address` (`host:port`) for `/readyz`.
+/// Requests `/readyz` of `address` (`host:port`).
 ///
 /// # Errors
 /// [`ProbeError`], when there is no answer within ten seconds, or another than 200.

@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::Resource;
 use kube::core::{Selector, SelectorExt};
 
-/// What the user asked for, without Options where a default exists.
+/// The user's settings, without Options where a default exists.
 #[derive(Clone, Debug)]
 pub struct Desired {
     /// Name of the PetSet; first part of every Pod's name.
@@ -59,7 +59,7 @@ pub struct Desired {
 /// Who replaces Pods of an old revision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Strategy {
-    /// Whoever deletes them.
+    /// When another client deletes them.
     OnDelete,
     /// The controller, from the highest ordinal down.
     Rolling {

@@ -31,7 +31,7 @@ pub fn startup(desired: &Desired, pod: &Pod) -> Startup {
     if ready_since(pod).is_some() {
         return Startup::Working;
     }
-    // Of a Pod that is not Pending, what is not told is not known.
+    // Of a Pod that is not Pending, what is not reported is not known.
     let is_new = |status: &Option<&ContainerStatus>| status.map_or(is_pending(pod), has_never_started);
     if statuses.iter().all(is_new) {
         return Startup::Never;

@@ -33,11 +33,11 @@ const MAX_SENTENCE: usize = 600;
 
 /// Reasons of a waiting container that is on its way.
 const ON_THE_WAY: [&str; 2] = ["ContainerCreating", "PodInitializing"];
-/// kubelet counts these down: how the container ended last says more.
+/// kubelet counts these down: how the container ended last is more useful.
 const BACK_OFF: &str = "CrashLoopBackOff";
-/// Warnings about a Pod that its status says better.
+/// Warnings about a Pod that its status reports better.
 const SAID_BY_STATUS: [&str; 4] = ["BackOff", "Failed", "FailedScheduling", "Unhealthy"];
-/// The only Normal Event that tells at once why a claim gets no volume.
+/// The only Normal Event that shows at once why a claim gets no volume.
 const FAILED_BINDING: &str = "FailedBinding";
 /// The Normal Event that names the provisioner that a claim waits for: when it lasts, the provisioner does not run.
 const EXTERNAL_PROVISIONING: &str = "ExternalProvisioning";
@@ -61,7 +61,7 @@ impl Trouble {
     }
 }
 
-/// What a person has to look at, claims first: they are why Pods can't be scheduled. Objects with the same trouble are named
+/// What a person has to check, claims first: they are why Pods can't be scheduled. Objects with the same trouble are named
 /// together.
 pub fn problems(desired: &Desired, world: &World, now: Timestamp) -> Vec<Problem> {
     let claims = named_claims(desired, world).filter_map(|(name, claim)| {
@@ -86,7 +86,7 @@ pub fn problems(desired: &Desired, world: &World, now: Timestamp) -> Vec<Problem
         .collect()
 }
 
-/// UIDs of the objects whose Events may tell why they do not come up.
+/// UIDs of the objects whose Events may show why they do not come up.
 pub fn asks_events_of(
     desired: &Desired,
     pods: &[Pod],
@@ -189,7 +189,7 @@ pub fn of_pod(pod: &Pod, events: &[PlatformEvent], now: Timestamp) -> Option<Tro
         .or_else(|| unseen(pod, now))
 }
 
-/// Of a Pod that nobody looks at there is no condition, no status and no Event.
+/// A Pod that no scheduler and no kubelet handles has no condition, no status and no Event.
 fn unseen(pod: &Pod, now: Timestamp) -> Option<Trouble> {
     let status = pod.status.as_ref()?;
     if !is_pending(pod) || status.start_time.is_some() || age(&pod.metadata, now) < FIRST_REPORT_GRACE_SECONDS
@@ -336,7 +336,7 @@ fn end_of(end: &ContainerStateTerminated) -> String {
     text
 }
 
-/// Readiness gates that the user has asked for.
+/// Readiness gates of the user.
 fn gates(pod: &Pod) -> Option<Trouble> {
     let (_, reason, message) = condition(pod, "Ready")?;
     (reason == "ReadinessGatesNotReady")

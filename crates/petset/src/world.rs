@@ -16,10 +16,10 @@ pub const POD_NAME_LABEL: &str = "statefulset.kubernetes.io/pod-name";
 /// Pod label with the ordinal.
 pub const POD_INDEX_LABEL: &str = "apps.kubernetes.io/pod-index";
 
-/// One consistent look at everything that a decision needs; every part was read after the PetSet.
+/// One consistent observation of everything that a decision needs; every part was read after the PetSet.
 #[derive(Clone, Debug, Default)]
 pub struct World {
-    /// `PetSet.status` as it is now.
+    /// The current `PetSet.status`.
     pub status: PetSetStatus,
     /// Pods that the selector selects, and any other Pod that has the name of an ordinal.
     pub pods: Vec<Pod>,

@@ -1,5 +1,5 @@
-//! A watch of each database's auth Secret, that one Secret by its name: an edit of it is acted upon at once. A watch that fails
-//! costs nothing but time: every database is looked at once a minute anyway.
+//! A watch of each database's auth Secret, that one Secret by its name: the provisioner acts upon an edit at once. A watch that
+//! fails costs only time: every database is reconciled once a minute anyway.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -111,7 +111,7 @@ async fn watch(
 struct Known(Option<String>);
 
 impl Known {
-    /// Whether a pass over the database may decide otherwise. Every watch begins with the Secret as it is.
+    /// Whether a pass over the database may decide otherwise. Every watch begins with the current Secret.
     fn is_news(&mut self, event: &WatchEvent<PartialObjectMeta<Secret>>) -> bool {
         let version = match event {
             WatchEvent::Added(secret) | WatchEvent::Modified(secret) => {

@@ -29,7 +29,7 @@ pub fn certificates(
     .flatten()
 }
 
-/// Returns when `look`, done at once and then `every` so often, has succeeded. Why it has not is told once.
+/// Returns when `look`, run at once and then `every` so often, has succeeded. Logs once why it has not.
 async fn once_it_succeeds<F, Fut, T, E>(every: Duration, look: F)
 where
     F: Fn() -> Fut,

@@ -129,7 +129,7 @@ pub fn controller(meta: &ObjectMeta) -> Option<&OwnerReference> {
     owners.find(|owner| owner.controller == Some(true))
 }
 
-/// Whether labels say that an object belongs to the database of this name.
+/// Whether an object's labels name the database of this name.
 pub fn is_labelled_for(meta: &ObjectMeta, db: &str) -> bool {
     let label = |key: &str| {
         meta.labels

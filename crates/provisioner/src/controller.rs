@@ -110,7 +110,7 @@ async fn reconcile(postgres: Arc<Guarded>, context: Arc<Context>) -> Result<Acti
         .watchers
         .latest(postgres.metadata.uid.as_deref().unwrap_or_default());
     let mut world = World::of_object_alone(postgres.clone(), health, Timestamp::now());
-    // Otherwise the status that is written wakes us for an ordinary look.
+    // Otherwise the status that is written wakes the controller for an ordinary pass.
     if !world.is_awaited() {
         if let Some(later) = wait_while_paused(&context, &world) {
             return Ok(Action::requeue(later));

@@ -13,7 +13,7 @@ pub enum Error {
     /// The internal CA could not sign.
     #[error(transparent)]
     Issue(#[from] IssueError),
-    /// The spec asks for TLS and nobody can issue certificates.
+    /// The spec has TLS and there is no issuer of certificates.
     #[error(
         "{postgres} has spec.tls, but the cluster has no cert-manager.io/v1 Certificates; install cert-manager"
     )]
@@ -41,7 +41,7 @@ impl ReconcileError for Error {
 }
 
 impl Error {
-    /// Whether the API server refuses what we want, so that the user should hear of it.
+    /// Whether the API server refuses what we want, so that the user needs a report.
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Api(error) => error.is_refusal(),

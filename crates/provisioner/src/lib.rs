@@ -1,6 +1,6 @@
 //! The provisioner: from a `Postgres` to the objects that it consists of, and back to its status.
 //!
-//! `controller` is the table of contents. `observe` reads, `decide` judges (pure), `perform` writes, `report` tells.
+//! `controller` is the table of contents. `observe` reads, `decide` decides (pure), `perform` writes, `report` reports.
 
 pub mod args;
 pub mod auth_watch;

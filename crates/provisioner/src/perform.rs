@@ -244,7 +244,7 @@ fn first_credentials(secret: &Secret) -> Option<AuthInForce<'_>> {
 /// Our part in the name of the RoleBinding.
 const OPERATOR: &str = "provisioner";
 
-/// What is applied need not exist, so "not found" speaks of its kind.
+/// An applied object need not exist, so "not found" is about its kind.
 fn not_applied(postgres: &Postgres, child: &Child, error: ApplyError) -> Error {
     match (child, error) {
         (Child::Certificate(_), ApplyError::Gone { .. }) => Error::NoCertManager {

@@ -1,4 +1,4 @@
-//! Why the API server did not do what it was asked for, in its own words.
+//! Why a request to the API server failed, in its own words.
 
 use std::error::Error;
 use std::fmt::{self, Display};
@@ -43,7 +43,7 @@ impl Display for ObjectId {
 pub struct Answer(Box<kube::Error>);
 
 impl Answer {
-    /// The answer of the API server; none when it could not be asked.
+    /// The response of the API server; none when it could not be reached.
     pub fn status(&self) -> Option<&Status> {
         match self.0.as_ref() {
             kube::Error::Api(status) => Some(status),
@@ -211,7 +211,7 @@ impl ApplyError {
         }
     }
 
-    /// Every word that [`Self::category`] may say.
+    /// Every value of [`Self::category`].
     pub const CATEGORIES: [&str; 7] = [
         "conflict",
         "gone",
@@ -250,7 +250,7 @@ impl ApplyError {
         }
     }
 
-    /// The API server's sentence, without what we were doing; for messages that say that themselves.
+    /// The API server's message, without what we were doing; for messages that contain that themselves.
     pub fn sentence(&self) -> String {
         let (before, source) = match self {
             Self::Conflict { source, .. }
@@ -265,7 +265,7 @@ impl ApplyError {
     }
 }
 
-/// Admission is not asked about reads.
+/// Admission does not apply to reads.
 fn is_read(action: &str) -> bool {
     matches!(action, "read" | "list" | "get" | "watch")
 }

@@ -12,7 +12,7 @@ pub const MIN_RETRY_DELAY: Duration = Duration::from_millis(5);
 /// Longest delay between two attempts.
 pub const MAX_RETRY_DELAY: Duration = Duration::from_secs(30);
 
-/// Counts consecutive failures per object and says how long to wait before the next attempt.
+/// Counts consecutive failures per object, and gives the delay before the next attempt.
 #[derive(Debug)]
 pub struct Backoff<K> {
     failures: Mutex<HashMap<K, u32>>,

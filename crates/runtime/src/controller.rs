@@ -31,7 +31,7 @@ const MIN_WATCH_RETRY_DELAY: Duration = Duration::from_millis(50);
 /// Longest one.
 const MAX_WATCH_RETRY_DELAY: Duration = Duration::from_millis(400);
 
-/// When to look again after an error.
+/// When to retry after an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
     /// Soon, then ever later: 5 ms doubling up to 30 s, until a success.
@@ -42,12 +42,12 @@ pub enum Retry {
     OnChange,
 }
 
-/// An error of a reconciliation: somebody must look, or we try again. Waiting is not an error.
+/// An error of a reconciliation: a person must act, or the controller retries. Waiting is not an error.
 pub trait ReconcileError: std::error::Error + Send + Sync + 'static {
     /// One word of a closed set, for metrics.
     fn category(&self) -> &'static str;
 
-    /// When to look again.
+    /// When to retry.
     fn retry(&self) -> Retry {
         Retry::Backoff
     }
@@ -70,7 +70,7 @@ pub async fn run_controller<K, Ctx, E, Fut>(
     let gate = process.readiness.gate(format!("cache of {name}"));
     let store = controller.store();
     let synced = tokio::spawn(async move {
-        // kube 5.0 wakes only the last of a store's waiters, and the controller waits for it too: so ask again.
+        // kube 5.0 wakes only the last of a store's waiters, and the controller waits for it too: so wait again.
         loop {
             match tokio::time::timeout(CACHE_WAIT_TIMEOUT, store.wait_until_ready()).await {
                 Ok(Ok(())) => return gate.open(),

@@ -18,7 +18,7 @@ const MAX_NOTE: usize = 1024;
 pub enum Severity {
     /// Something happened as it should.
     Normal,
-    /// Somebody may have to look.
+    /// A person may have to act.
     Warning,
 }
 
@@ -71,7 +71,7 @@ impl Recorder {
         let _ = self.queue.send(Entry::News(Box::new((event, on.clone()))));
     }
 
-    /// Waits until what was told so far is published, but not for long.
+    /// Waits until the reported Events are published, but not for long.
     pub async fn flush(&self) {
         let (done, is_done) = oneshot::channel();
         if self.queue.send(Entry::Flush(done)).is_ok()
@@ -119,7 +119,7 @@ async fn publish_all(
                 let recorder = recorders.of(event.note.as_deref().unwrap_or_default(), Instant::now());
                 publish(recorder, &event, &on).await;
             }
-            // Nobody waits any more, which is no trouble.
+            // There is no waiter any more, which is no trouble.
             Entry::Flush(done) => drop(done.send(())),
         }
     }

@@ -1,5 +1,5 @@
-//! Leader election by Lease, by the rules of Kubernetes' own components: nobody trusts another machine's clock. A Lease
-//! counts as abandoned when its record has not changed for its whole duration, as seen by our own clock.
+//! Leader election by Lease, by the rules of Kubernetes' own components: no process trusts another machine's clock. A
+//! Lease counts as abandoned when its record has not changed for its whole duration, as seen by our own clock.
 //!
 //! Written here rather than taken from kube-lease-manager: that one (0.13) goes on as leader while the API server can't
 //! be reached, and waits for the read expiry even after the holder has released.
@@ -29,7 +29,7 @@ const RENEW_DEADLINE: Duration = Duration::from_secs(10);
 /// Time between two attempts to take or renew.
 const RETRY_PERIOD: Duration = Duration::from_secs(3);
 
-/// Where and as whom to be elected.
+/// The Lease and the identity of a candidate.
 #[derive(Clone, Debug)]
 pub struct Election {
     /// Namespace of the Lease.
@@ -43,7 +43,7 @@ pub struct Election {
 /// Leadership could not be had or kept.
 #[derive(Debug, thiserror::Error)]
 pub enum LeaderError {
-    /// The API server says no; without the rights nobody is ever elected.
+    /// The API server refuses; without the rights no process is ever elected.
     #[error("leader election needs get, create and update of Leases")]
     NotAllowed(#[source] ApplyError),
     /// Another process took the Lease.
@@ -75,7 +75,7 @@ pub enum LeaderError {
 enum Claim {
     /// It is free, abandoned or ours: write our name.
     Take,
-    /// Somebody else holds it.
+    /// Another process holds it.
     Wait,
 }
 
@@ -116,7 +116,7 @@ fn held(old: &LeaseSpec, identity: &str, now: Timestamp) -> LeaseSpec {
     }
 }
 
-/// A record that nobody holds, so that the next process need not wait.
+/// A record without a holder, so that the next process need not wait.
 fn released(old: &LeaseSpec, now: Timestamp) -> LeaseSpec {
     LeaseSpec {
         holder_identity: None,
@@ -277,7 +277,7 @@ impl Candidate {
         if claim(&record, &self.election.identity, unchanged_for) == Claim::Wait {
             return Ok(Some(record.holder_identity.unwrap_or_default()));
         }
-        // The resource version that was read is in `lease`: if somebody else writes first, we get a conflict.
+        // The resource version that was read is in `lease`: if another process writes first, we get a conflict.
         lease.spec = Some(held(&record, &self.election.identity, Timestamp::now()));
         self.replace("take", &lease).await?;
         Ok(None)

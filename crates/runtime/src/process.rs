@@ -59,7 +59,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// The objects of a kind that this process looks after: in its one namespace, or in all.
+    /// The objects of a kind that this process manages: in its one namespace, or in all.
     pub fn api<K>(&self) -> Api<K>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
@@ -83,7 +83,7 @@ pub enum RunError {
     /// A metric's definition is wrong.
     #[error("cannot define the metrics")]
     Metrics(#[source] prometheus::Error),
-    /// Neither a Pod's service account nor a kubeconfig tells where the API server is.
+    /// Neither a Pod's service account nor a kubeconfig contains the address of the API server.
     #[error("cannot find the API server; run in a Pod with a service account, or set KUBECONFIG")]
     Config(#[source] Box<dyn Error + Send + Sync>),
     /// The client can't be made.
@@ -104,7 +104,7 @@ pub enum RunError {
 }
 
 /// Runs an operator: TLS provider, logs, client, probes and metrics, leader election, then `operate`, which should return
-/// when [`Process::shutdown`] asks. A failure is printed with all its causes.
+/// when [`Process::shutdown`] fires. A failure is printed with all its causes.
 pub async fn run<E>(
     name: &'static str,
     version: &'static str,

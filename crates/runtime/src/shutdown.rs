@@ -13,7 +13,7 @@ pub struct Shutdown {
 pub struct Trigger(watch::Sender<bool>);
 
 impl Trigger {
-    /// Asks everything that holds a clone of the [`Shutdown`] to stop.
+    /// Makes everything that holds a clone of the [`Shutdown`] stop.
     pub fn shut_down(&self) {
         self.0.send_replace(true);
     }
@@ -60,7 +60,7 @@ impl Shutdown {
     /// Returns when the wish is made.
     pub async fn wait(mut self) {
         if self.wish.wait_for(|wish| *wish).await.is_err() {
-            // The trigger is gone without having fired: nobody can ask any more.
+            // The trigger is gone without having fired: a shutdown can't be requested any more.
             std::future::pending::<()>().await;
         }
     }

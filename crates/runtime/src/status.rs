@@ -1,4 +1,4 @@
-//! Writing status: only when it says something new, so that a controller does not wake itself for ever.
+//! Writing status: only when it changes, so that a controller does not wake itself for ever.
 
 use std::fmt::Debug;
 
@@ -108,7 +108,7 @@ fn is_of_another(status: &Status) -> bool {
     status.code == UNPROCESSABLE && !status.details.as_ref().is_some_and(names_something)
 }
 
-/// The status to write, with transition times of unchanged conditions kept; `None` when it says nothing new.
+/// The status to write, with transition times of unchanged conditions kept; `None` when nothing changes.
 fn changed(current: &Value, wanted: Value) -> Option<Value> {
     let settled = keep_transition_times(current, wanted);
     let empty = |value: &Value| value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty);

@@ -21,7 +21,7 @@ pub struct TlsRequest {
     /// The issuer to use from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer_ref: Option<IssuerRef>,
-    /// Certificates to change, by alias; others stay as they are.
+    /// Certificates to change, by alias; others do not change.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     #[x_kube(validation = Rule::new(rules::ALIAS_ONCE).message(rules::ALIAS_ONCE_MESSAGE))]

@@ -12,7 +12,7 @@ use crate::pg::parameters::{self, MARK};
 use crate::pg::value::{self, Value as Read};
 use crate::resolved::Resolved;
 
-/// What Patroni gives to members when nobody says anything (Patroni 4, `CMDLINE_OPTIONS`); of parameters that users may set.
+/// Patroni's defaults for members (Patroni 4, `CMDLINE_OPTIONS`), of parameters that users may set.
 const PATRONIS: [(&str, &str); 5] = [
     ("max_connections", "100"),
     ("max_locks_per_transaction", "64"),

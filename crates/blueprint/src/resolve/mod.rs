@@ -29,7 +29,7 @@ use crate::tls::TlsInputs;
 
 pub use unused::unsupported_fields;
 
-/// Role of the superuser unless the auth Secret says otherwise.
+/// Role of the superuser unless the auth Secret names another.
 pub const DEFAULT_SUPERUSER: &str = "postgres";
 
 /// Everything that [`resolve`] needs, already read from the API server by the caller.
@@ -44,7 +44,7 @@ pub struct Inputs<'a> {
     pub user_conf: Option<&'a str>,
     /// The TLS switches.
     pub tls: TlsInputs,
-    /// What live objects say.
+    /// The facts from live objects.
     pub live: LiveFacts,
 }
 
@@ -55,9 +55,10 @@ pub struct LiveFacts {
     pub restart_token: Option<String>,
     /// `username` of the live auth Secret; `postgres` when there is none yet.
     pub superuser: Option<String>,
-    /// The credentials that open the database, which members follow whatever the spec says by now; none before they are known.
+    /// The credentials that open the database, which members follow whatever the spec has by now; none before they are
+    /// known.
     pub auth: Option<DeployedAuth>,
-    /// Bytes that the live PetSet's claims ask for.
+    /// Bytes that the live PetSet's claims request.
     pub volume: Option<i64>,
     /// The user's parameters as members have them; none before there is a config Secret.
     pub configuration: Option<RunningConfiguration>,
@@ -79,7 +80,7 @@ pub struct RunningConfiguration {
 }
 
 impl LiveFacts {
-    /// What the live PetSet says; nothing when there is none.
+    /// The facts from the live PetSet; nothing when there is none.
     pub fn from_pet_set(pet_set: Option<&PetSet>) -> Self {
         let annotations = pet_set
             .and_then(|pet_set| pet_set.spec.template.metadata.as_ref())
@@ -126,7 +127,7 @@ impl LiveFacts {
     }
 }
 
-/// Bytes that a PetSet's claims for the data ask for.
+/// Bytes that a PetSet's claims for the data request.
 fn claimed(pet_set: &PetSet) -> Option<i64> {
     let requests = storage_of(pet_set)?.resources.as_ref()?.requests.as_ref()?;
     amount(requests.get("storage")?)
@@ -196,7 +197,7 @@ impl ResolveInput<'_> {
     }
 }
 
-/// Answers every open question about a database.
+/// Resolves every setting of a database: spec, version and live facts become one value.
 ///
 /// # Errors
 /// All contradictions found, each with the field and what to write instead.

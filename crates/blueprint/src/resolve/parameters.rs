@@ -50,8 +50,8 @@ pub(super) fn judge(input: &ResolveInput<'_>, written: &Written, findings: &mut 
     judged
 }
 
-/// Patroni writes a value as it is between quotes, and a quoted value of PostgreSQL ends with its line at the latest: no member
-/// could read its file.
+/// Patroni writes a value unescaped between quotes, and a quoted value of PostgreSQL ends with its line at the latest: no
+/// member could read its file.
 const ENDS_THE_VALUE: [char; 2] = ['\n', '\0'];
 
 /// The name and the value that Patroni is given.

@@ -1,4 +1,4 @@
-//! KubeDB's rules for a Postgres, as far as they need more than its schema can say.
+//! KubeDB's rules for a Postgres, as far as its schema can't express them.
 
 use std::collections::BTreeSet;
 

@@ -242,7 +242,7 @@ fn changes_the_command(container: &Container) -> bool {
     container.image.is_some() || container.command.is_some() || container.args.is_some()
 }
 
-/// Whether it says more than the schema's default, `namespaces: {from: Same}`.
+/// Whether it has more than the schema's default, `namespaces: {from: Same}`.
 fn narrows_schemas(spec: &PostgresSpec) -> bool {
     let Some(allowed) = &spec.allowed_schemas else {
         return false;

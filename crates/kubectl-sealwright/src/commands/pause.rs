@@ -1,4 +1,4 @@
-//! `pause` and `resume`: the annotation, as `docs/coordination.md` says.
+//! `pause` and `resume`: the annotation, as described in `docs/coordination.md`.
 
 use std::time::Duration;
 
@@ -81,7 +81,7 @@ async fn change(
         let api = target.api::<Postgres>();
         match api.patch(&args.database, &params, &Patch::Merge(patch)).await {
             Ok(_) => return Ok(true),
-            // Somebody wrote in between: look and decide again.
+            // Another client wrote in between: read and decide again.
             Err(kube::Error::Api(status)) if status.code == 409 => {
                 last = Error::Refused(status.message.clone());
             }

@@ -33,7 +33,7 @@ pub(super) async fn run(target: &Target, args: &StatusArgs) -> Result<Exit, Erro
     Ok(Exit::Done)
 }
 
-/// Everything that `status` tells of.
+/// Everything that `status` reports.
 pub(super) async fn observe(target: &Target, database: &str, handshakes: bool) -> Result<Input, Error> {
     let postgres = target.database(database).await?;
     let members = members::members(&members::pods(target, database).await?);

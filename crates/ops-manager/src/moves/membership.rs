@@ -128,8 +128,8 @@ impl<'a> Staying<'a> {
         Err(WaitingOn::PodsToEnd(left))
     }
 
-    /// No member has a replication slot of a member beyond them and below `before`, the number of members that there were.
-    /// Patroni keeps such a slot for half an hour, with the WAL behind it, unless it is told otherwise.
+    /// No member has a replication slot of a member beyond the current number and below `before`, the former number of
+    /// members. By default Patroni keeps such a slot for half an hour, with the WAL that it holds.
     ///
     /// # Errors
     /// What is next.
@@ -202,7 +202,7 @@ pub fn joined(op: &Operation, world: &World, ordinals: Range<i32>) -> Vec<SubCon
     parts
 }
 
-/// Patroni keeps the replication slots of members that are away, as it does while nobody leaves.
+/// Patroni keeps the replication slots of absent members, as it does while no member leaves.
 ///
 /// # Errors
 /// What is next.

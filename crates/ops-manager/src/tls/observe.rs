@@ -1,4 +1,4 @@
-//! Reads what an operation looks at of certificates.
+//! Reads what an operation needs to know of certificates.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ use crate::world::Observed;
 /// Annotation by which cert-manager notes the issuer on a Secret.
 const ISSUER_NAME: &str = "cert-manager.io/issuer-name";
 
-/// What was asked for; `None` when nothing was.
+/// What the request type reads; `None` when it reads nothing.
 pub async fn observe(reader: &Reader<'_>, op: &Operation, reads: Option<&TlsReads>) -> Option<TlsWorld> {
     let reads = reads?;
     let last_good_name = names::last_good_secret(&op.database);
@@ -119,7 +119,7 @@ async fn issued(reader: &Reader<'_>, secrets: &[String]) -> BTreeMap<String, Obs
     futures::future::join_all(looked).await.into_iter().collect()
 }
 
-/// What an issuer wrote into a certificate's Secret. Whether it is good is judged by the step that wants to use it.
+/// What an issuer wrote into a certificate's Secret. The step that uses it validates it.
 fn facts(secret: &Secret) -> IssuedSecret {
     IssuedSecret {
         pair: KeyPair::of_issued(secret),

@@ -16,7 +16,7 @@ use crate::world::{Files, Member, Observed, World};
 pub struct Expectation {
     /// What it is to serve.
     pub tls: ExpectedTls,
-    /// Whether it is to go on with a client that speaks plaintext; either when none.
+    /// Whether it must go on with a client that speaks plaintext; either when none.
     pub plaintext: Option<bool>,
     /// CAs by whose certificates it is to recognise clients.
     pub trust: ExpectedTrust,
@@ -127,7 +127,7 @@ impl Expectation {
         wants_tls != serves_tls || but_for_the_leaf.check(member).is_err()
     }
 
-    /// Two CAs may have the same subject: then the wire can't tell them apart.
+    /// Two CAs may have the same subject: the TLS protocol shows only subjects, so it can't distinguish them.
     fn check_trust(&self, subjects: &BTreeSet<Vec<u8>>) -> Result<(), String> {
         let (bundle, exactly) = match &self.trust {
             ExpectedTrust::Any => return Ok(()),
@@ -205,7 +205,7 @@ pub fn subjects_of(bundle: &CaBundle) -> BTreeSet<Vec<u8>> {
     bundle.ders().iter().filter_map(subject).collect()
 }
 
-/// Every member answers as expected; those that don't are made to look at their files again.
+/// Every member matches the expectation; the operator makes the others read their files again.
 ///
 /// Where it matters, standbys read them before the primary does: when it begins to serve a certificate of another CA, the
 /// standbys trust that CA already. The files themselves are brought to all at once, since kubelet takes most of the time.
@@ -292,7 +292,7 @@ pub fn is_not_converging(member: &Member, target: &TargetConfig, expected: &Expe
     let (Some(probe), Some(server)) = (member.probe.present(), member.server.present()) else {
         return false;
     };
-    // A member without a Patroni that answers was not told to reload.
+    // A member whose Patroni does not respond got no request to reload.
     let is_known =
         member.patroni.present().is_some() && (probe.plaintext.is_some() || expected.plaintext.is_none());
     !member.terminating && is_known && server.files == target.files && expected.check(member).is_err()
@@ -320,7 +320,7 @@ pub fn have_files(world: &World, target: &TargetConfig) -> StepResult {
     Err(WaitingOn::Outdated(outdated).into())
 }
 
-/// Asks kubelet to bring the files, unless they are there or it was asked.
+/// Makes kubelet bring the files, unless they are there or kubelet was already woken.
 fn touch(pod: &str, member: &Member, target: &TargetConfig) -> Option<Effect> {
     let is_asked = member.files_token.as_deref() == Some(target.token.as_str());
     let has_files = member
@@ -333,8 +333,8 @@ fn touch(pod: &str, member: &Member, target: &TargetConfig) -> Option<Effect> {
     })
 }
 
-/// The member is told to read its files when they are there; kubelet is asked to bring them if they are not. A member that
-/// can't be asked what it has is told anyway.
+/// The member is reloaded when its files are there; kubelet is woken to bring them if they are not. A member whose files
+/// can't be observed is reloaded anyway.
 fn bring_up_to_date(
     pod: &str,
     member: &Member,

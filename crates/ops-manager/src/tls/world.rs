@@ -1,4 +1,4 @@
-//! What was observed of a database's certificates: the part of the world that operations on TLS ask for.
+//! What was observed of a database's certificates: the part of the world that operations on TLS read.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ pub struct IssuedSecret {
 /// The certificates of this world.
 ///
 /// # Errors
-/// [`Progress::Impossible`] when the request type does not ask for them: a bug, and no reason to take them for absent.
+/// [`Progress::Impossible`] when the request type does not read them: a bug, and no reason to take them for absent.
 pub fn of(world: &World) -> StepResult<&TlsWorld> {
     world.tls.as_ref().ok_or_else(|| {
         Progress::Impossible("certificates were not read for this type of request; this is a bug".into())

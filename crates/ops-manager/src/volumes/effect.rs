@@ -5,20 +5,20 @@ use std::fmt;
 /// One write. Doing it twice is as good as doing it once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VolumeEffect {
-    /// Let the claim ask for this size.
+    /// Set this size as the claim's request.
     Resize {
         /// The claim.
         claim: String,
         /// The size, as Kubernetes writes it.
         size: String,
     },
-    /// Let kubelet look at once whether the volume of this Pod has grown.
+    /// Make kubelet check at once whether the volume of this Pod has grown.
     WakeKubelet {
         /// The Pod.
         pod: String,
         /// Its UID.
         uid: String,
-        /// The size that is looked for.
+        /// The size that kubelet checks for.
         size: String,
     },
 }

@@ -14,8 +14,8 @@ use crate::world::World;
 const REPLACEMENT_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Every child in the order of application: identity and rights before the Pods that need them, the config Secret before
-/// the Pods that mount it, Services before the members that look each other up, the PetSet when all it needs is there,
-/// the AppBinding last because it says that there is something to connect to.
+/// the Pods that mount it, Services before the members that resolve each other's names, the PetSet when everything it
+/// needs is there, the AppBinding last because it announces that there is something to connect to.
 pub fn ordered(resolved: &Resolved) -> Vec<Child> {
     let Children {
         service_account,
@@ -64,7 +64,7 @@ enum Verdict {
     Wait(String),
 }
 
-/// What somebody else has under the name of a child is left as it is; [`names::taken`] reports it.
+/// An object of another owner under the name of a child is not touched; [`names::taken`] reports it.
 fn judge(world: &World, wanted: &Child) -> Verdict {
     let Some(live) = world.find_live(wanted) else {
         return Verdict::Apply;

@@ -20,14 +20,14 @@ struct Said {
 /// A condition's type, and when it is there.
 type Rule = (&'static str, fn(&World) -> Option<Said>);
 
-/// What the Postgres alone tells.
+/// Conditions that follow from the Postgres alone.
 const OF_THE_OBJECT: [Rule; 3] = [
     (types::PAUSED, paused),
     (types::DELETION_BLOCKED, deletion_blocked),
     (types::UNSUPPORTED_FIELDS, unsupported_fields),
 ];
 
-/// What has to be looked at for it.
+/// Conditions that need an observation.
 const OF_A_LOOK: [Rule; 3] = [
     (types::HALTED, halted),
     (types::MEMBER_HANGS, member_hangs),
@@ -94,7 +94,7 @@ fn unsupported_fields(world: &World) -> Option<Said> {
 
 fn halted(world: &World) -> Option<Said> {
     let is_down = world.pet_set().is_none() && world.pods.is_empty();
-    // A database that was halted stays so while somebody holds its pause, whatever its spec says meanwhile.
+    // A halted database stays so while it is paused, whatever its spec becomes meanwhile.
     let is_wanted = match world.kept_pause() {
         Some(_) => world.is_true(types::HALTED),
         None => world.is_halted() && !halt::is_forbidden(world),

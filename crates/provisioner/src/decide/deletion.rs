@@ -1,4 +1,4 @@
-//! Deletion: the members go first, then what the policy says, the finalizer last.
+//! Deletion: the members go first, then the policy is carried out, the finalizer goes last.
 //!
 //! Everything else is owned by the Postgres and collected when the finalizer is gone.
 
@@ -63,7 +63,7 @@ fn members(world: &World, plan: &mut Plan) -> bool {
     true
 }
 
-/// Whether no certificate is left, nor its key. Certificates go first: cert-manager would write their Secrets anew.
+/// Whether no certificate is left, nor its key. Certificates go first: cert-manager would recreate their Secrets.
 fn certificates(world: &World, plan: &mut Plan) -> bool {
     let ours = |child: &&Child| matches!(child, Child::Certificate(_)) && child.is_owned_by(world.uid());
     let live: Vec<&Child> = world.live.iter().filter(ours).collect();
@@ -102,8 +102,8 @@ fn is_data_lost(policy: DeletionPolicy) -> bool {
     matches!(policy, DeletionPolicy::Delete | DeletionPolicy::WipeOut)
 }
 
-/// Whether claims and Patroni's state are as the policy says. They go together: data without Patroni's record of it can
-/// be taken up again, a record without its data keeps a new database of the same name from starting.
+/// Whether claims and Patroni's state match the policy. They go together: data without Patroni's record of it can be
+/// taken up again, a record without its data keeps a new database of the same name from starting.
 fn leftovers(world: &World, policy: DeletionPolicy, plan: &mut Plan) -> bool {
     if !is_data_lost(policy) {
         return true;
@@ -113,7 +113,7 @@ fn leftovers(world: &World, policy: DeletionPolicy, plan: &mut Plan) -> bool {
             plan.act(Action::DeleteClaim(Box::new(claim.clone())));
         }
     }
-    // A ConfigMap of that name without Patroni's labels is somebody else's.
+    // A ConfigMap of that name without Patroni's labels belongs to another owner.
     let of_patroni = |map: &&ConfigMap| is_labelled_for(&map.metadata, world.name());
     for map in world.leftovers.patroni.iter().filter(of_patroni) {
         plan.act(Action::DeleteConfigMap(Box::new(map.clone())));
@@ -128,7 +128,7 @@ fn leftovers(world: &World, policy: DeletionPolicy, plan: &mut Plan) -> bool {
     false
 }
 
-/// Whether the auth Secret is as the policy says.
+/// Whether the auth Secret matches the policy.
 fn auth(world: &World, policy: DeletionPolicy, plan: &mut Plan) -> bool {
     let Secrets::Read(secrets) = &world.secrets else {
         plan.act(Action::GrantSecrets);

@@ -67,7 +67,7 @@ pub fn message(world: &World) -> String {
     )
 }
 
-/// Leaves the members up and says why.
+/// Leaves the members up and reports why.
 pub fn held(why: String) -> Plan {
     let mut plan = Plan {
         acts_on_spec: true,
@@ -93,7 +93,7 @@ fn delete(world: &World, which: impl Fn(&&Child) -> bool, plan: &mut Plan) {
     }
 }
 
-/// Certificates and the config Secret stay, as KubeDB keeps them; a Service stays when its annotation says so.
+/// Certificates and the config Secret stay, as KubeDB keeps them; a Service stays when its annotation requires it.
 fn is_kept(child: &Child) -> bool {
     match child {
         Child::Secret(_) | Child::Certificate(_) => true,

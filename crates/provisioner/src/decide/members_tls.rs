@@ -1,7 +1,8 @@
 //! The internal CA of a database, which members and operators show each other on Patroni's REST API: what members are given, and
 //! what is to be issued.
 //!
-//! Nobody waits for a renewal: it comes when half of a certificate's life is left, and what was issued before stays valid.
+//! No member waits for a renewal: it comes when half of a certificate's life is left, and what was issued before stays
+//! valid.
 
 use std::time::Duration;
 
@@ -60,7 +61,8 @@ impl Chosen {
     }
 }
 
-/// Chooses by what the Secret has. Somebody else's Secret of that name is left alone; `names` reports it.
+/// Chooses by the content of the Secret. A Secret of that name that belongs to another owner is not touched; `names`
+/// reports it.
 pub fn choose(world: &World, secrets: &SecretFacts) -> Chosen {
     let deployed = world.config_secret().and_then(MemberTls::of_config);
     let whose = secrets.members_tls.as_ref().map_or(Whose::Ours, |secret| {
@@ -112,7 +114,7 @@ fn host_names(world: &World) -> Vec<String> {
     vec![format!("*.{domain}"), "localhost".to_owned()]
 }
 
-/// What the certificates of a sound Secret say.
+/// The facts in the certificates of a sound Secret.
 struct Facts {
     ca: CertificateFacts,
     member: CertificateFacts,

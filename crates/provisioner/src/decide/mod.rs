@@ -65,7 +65,7 @@ impl Refusal {
         Some(refusals.fold(first, |sum, next| sum.and(Some(next))))
     }
 
-    /// This one, saying the other one too: a condition has one reason.
+    /// This refusal with the message of the other one appended: a condition has one reason.
     pub fn and(mut self, other: Option<Self>) -> Self {
         if let Some(other) = other {
             self.message = format!("{}. {}", self.message, other.message);
@@ -103,7 +103,7 @@ fn pass(world: &World) -> Plan {
         return paused(world, &holder);
     }
     if world.is_object_alone() {
-        // The end of a pause is acknowledged; the ordinary look comes next.
+        // The end of a pause is acknowledged; the ordinary pass comes next.
         return Plan {
             checks_health: true,
             ..Plan::default()

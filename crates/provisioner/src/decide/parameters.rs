@@ -1,4 +1,4 @@
-//! Parameters that the spec asks for and that are not in force: refused, left to others, or waiting for a restart.
+//! Parameters of the spec that are not in force: refused, left to others, or waiting for a restart.
 
 use std::collections::BTreeMap;
 
@@ -82,7 +82,7 @@ struct Change {
     new_value: Option<serde_json::Value>,
 }
 
-/// The part of Patroni's status that says what waits for a restart.
+/// The part of Patroni's status that lists what waits for a restart.
 #[derive(Deserialize)]
 struct PatroniStatus {
     #[serde(default)]

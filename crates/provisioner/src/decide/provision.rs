@@ -1,4 +1,4 @@
-//! The ordinary pass: make the database what its spec says, as far as that needs no restart.
+//! The ordinary pass: make the database match its spec, as far as that needs no restart.
 
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ pub fn plan(world: &World) -> Plan {
     plan
 }
 
-/// What the namespace's Secrets say, and what follows for the members' own certificate.
+/// The facts in the namespace's Secrets, and what follows for the members' own certificate.
 struct Known<'a> {
     secrets: &'a SecretFacts,
     members: members_tls::Chosen,
@@ -75,7 +75,7 @@ fn resolve(world: &World, known: &Known<'_>) -> Result<(Resolved, Option<Refusal
         Version::Found(version) => version,
         Version::Unknown { known } => return Err(unknown_version(world, known)),
     };
-    // Members that run go on as they are; `drift` says what is held.
+    // Running members keep their settings; `drift` reports what is held.
     if !drift::may_hold(world)
         && let Some(refusal) = deployed::other_major(world, version)
     {
@@ -127,7 +127,7 @@ fn live_facts(world: &World, followed: DeployedAuth) -> LiveFacts {
     .with_configuration(world.config_secret())
 }
 
-/// Members that run go on with the file that they have: the blueprint says what is missing.
+/// Running members keep the file that they have: the blueprint reports what is missing.
 fn user_conf<'a>(world: &World, facts: &'a UserConf) -> Result<Option<&'a str>, Refusal> {
     if world.config_secret().is_some() && matches!(facts, UserConf::Missing(_) | UserConf::WithoutKey(_)) {
         return Ok(None);
@@ -163,7 +163,7 @@ fn invalid_spec(invalid: &[Invalid]) -> Refusal {
     Refusal::new(reasons::INVALID_SPEC, list.join("; "))
 }
 
-/// Nothing is changed but certificates that were renewed; the user is told what to change.
+/// Only renewed certificates are deployed; the condition names what the user has to change.
 fn refuse(world: &World, known: Option<&Known<'_>>, refusal: Refusal, plan: &mut Plan) {
     let mut refusal = refusal;
     if drift::may_hold(world) {

@@ -1,6 +1,6 @@
-//! A certificate that cert-manager renewed by itself reaches every member without a restart: the config Secret gets it
-//! (see `tls`), the agents bring it, and the health task asks each member to take it up. Kubelet is asked to bring it where
-//! a member is behind all the same.
+//! A certificate that cert-manager renewed by itself reaches every member without a restart: the config Secret gets it (see
+//! `tls`), the agents bring it, and the health task makes each member load it. If a member is outdated all the same, the
+//! provisioner wakes kubelet.
 
 use api_types::cert_manager::Certificate;
 use api_types::names;
@@ -32,8 +32,8 @@ pub fn publish(secrets: &SecretFacts, trust: &CaBundle, plan: &mut Plan) {
     }
 }
 
-/// Asks kubelet to look at once where a member serves another leaf than it is given or trusts less, and tells the health task what a
-/// member has to be asked to take up.
+/// Wakes kubelet where a member serves another leaf than the deployed one or trusts less, and passes to the health task what a
+/// member has to load.
 pub fn plan(world: &World, tls: &TlsInputs, plan: &mut Plan) {
     if tls.phase == TlsPhase::Off {
         return;
@@ -89,8 +89,8 @@ fn is_given(config: &Secret, tls: &TlsInputs) -> bool {
         && secret_text(config, TRUST_CRT).unwrap_or_default() == tls.trust.to_pem()
 }
 
-/// The same while the spec is not followed, whatever the reason: nobody's certificates may run out over an edit that waits.
-/// The live children get the certificates that were renewed, and nothing else. Returns why one is given to nobody.
+/// The same while the spec is not followed, whatever the reason: certificates must not run out over an edit that waits. The
+/// live children get the renewed certificates, and nothing else. Returns why a certificate is not deployed.
 pub fn plan_for_what_runs(
     world: &World,
     secrets: &SecretFacts,
@@ -116,7 +116,7 @@ pub fn plan_for_what_runs(
     refused
 }
 
-/// What members that have to use TLS are given; none where they need not. With why a certificate is given to nobody.
+/// The TLS of members that have to use TLS; none where they need not. Returns why a certificate is not deployed, too.
 fn running_tls(
     world: &World,
     secrets: &SecretFacts,
@@ -146,7 +146,7 @@ fn app_binding(world: &World, trust: &CaBundle) -> Option<Child> {
     (!is_same).then(|| Child::AppBinding(Box::new(wanted)))
 }
 
-/// The Certificates that there are, whatever the spec says by now.
+/// The existing Certificates, whatever the spec has by now.
 fn running_certificates(world: &World) -> Vec<(CertificateAlias, Certificate)> {
     let live = |alias| {
         let certificate = world.certificate(&names::certificate(world.name(), alias))?;
@@ -155,8 +155,8 @@ fn running_certificates(world: &World) -> Vec<(CertificateAlias, Certificate)> {
     CertificateAlias::ALL.into_iter().filter_map(live).collect()
 }
 
-/// Pods that serve another leaf or trust less, and were not touched for it yet. A member that could not be asked is left
-/// alone.
+/// Pods that serve another leaf or trust less, and were not touched for it yet. A member that could not be probed is not
+/// touched.
 fn stale(world: &World, renewal: &Renewal, token: &str) -> Vec<String> {
     let Some(report) = &world.health else {
         return Vec::new();

@@ -64,7 +64,7 @@ pub fn stale(world: &World) -> Vec<StaleStandby> {
         .collect()
 }
 
-/// Members that run, or would if the database were up; none when nothing but the object was looked at.
+/// Members that run, or would if the database were up; none when only the object was read.
 fn members(world: &World) -> Option<i32> {
     if world.is_object_alone() {
         return None;
@@ -124,7 +124,7 @@ fn known_end(world: &World, report: &Report, known: &LastPrimary) -> Option<Lsn>
     [recorded, seen, published].into_iter().flatten().max()
 }
 
-/// What the leader has published of its WAL, if nobody else has become the leader.
+/// What the leader has published of its WAL, if no other member has become the leader.
 fn published(world: &World, pod: &str) -> Option<Lsn> {
     let name = api_types::names::patroni_map(world.name(), LEADER);
     let mut maps = world.patroni_state.iter();
@@ -184,7 +184,7 @@ fn newly_lost(world: &World) -> Option<LostWal> {
     })
 }
 
-/// Says what was lost, who lacks rows, and that one which does is not promoted.
+/// Reports what was lost, which members lack rows, and that one which does is not promoted.
 pub fn observed(world: &World, plan: &mut Plan) {
     if world.is_object_alone() {
         return;
@@ -257,7 +257,7 @@ fn not_streaming(world: &World, standby: &StaleStandby) -> String {
     )
 }
 
-/// Why nobody is promoted; `None` while somebody leads, and where nothing is held.
+/// Why no member is promoted; `None` while there is a leader, and where nothing is held.
 fn held(world: &World, stale: &[StaleStandby]) -> Option<String> {
     let report = world.health.as_deref()?;
     let is_down = matches!(report.accepting, Verdict::No(_)) && report.primary.is_none();

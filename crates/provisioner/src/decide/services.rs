@@ -11,7 +11,7 @@ use crate::world::World;
 
 const HEADLESS: &str = "None";
 
-/// The Services that keep another address than the spec asks for, and what to do about it.
+/// The Services that keep another address than that of the spec, and what to do about it.
 pub fn held(world: &World, wanted: &[Child]) -> Vec<(String, Refusal)> {
     let services = wanted.iter().filter_map(|child| match child {
         Child::Service(service) => Some(service),

@@ -1,4 +1,4 @@
-//! Volumes that fill up: who fills them, told while there is still room to act.
+//! Volumes that fill up: what fills them, reported while there is still room to act.
 
 use api_types::names::replication_slot;
 use api_types::postgres::conditions as types;
@@ -41,7 +41,7 @@ fn was_filling_up(world: &World) -> bool {
     condition.is_some_and(|it| it.reason.as_deref() == Some(reasons::VOLUME_FILLS_UP))
 }
 
-/// What to say about the fullest volume.
+/// The message about the fullest volume.
 fn filling_up(world: &World) -> Option<String> {
     let was = was_filling_up(world);
     let members = world.checked_members();

@@ -1,4 +1,4 @@
-//! Whom a health check asks, and how it gets in.
+//! Which members a health check probes, and how it gets in.
 
 use std::time::Duration;
 
@@ -108,7 +108,7 @@ fn target(world: &World, pod: &Pod) -> Option<Target> {
     })
 }
 
-/// The operators' certificate, and which one members were given: they read it again once they are asked.
+/// The operators' certificate, and which one the members have: they read it again once they get a request.
 fn patroni(world: &World, secrets: &SecretFacts) -> Option<PatroniAccess> {
     let issued = MembersTls::of_secret(secrets.members_tls.as_ref()?)?;
     let given = world.config_secret().and_then(MemberTls::of_config);
@@ -134,7 +134,7 @@ fn login(world: &World, secrets: &SecretFacts) -> Option<Login> {
     })
 }
 
-/// Whether news may come any second: it is not ready, somebody holds the pause, or members shall read new files.
+/// Whether news may come any second: it is not ready, it is paused, or members shall read new files.
 fn is_unsettled(world: &World, plan: &Plan) -> bool {
     let ready = api_types::condition::is_true(world.conditions(), types::READY);
     let serving_old = plan.renewal.as_ref().is_some_and(|renewal| {

@@ -1,4 +1,4 @@
-//! What members are given and trust while no operation runs: certificates that were looked at first.
+//! What members serve and trust while no operation runs: certificates that were validated first.
 
 use api_types::cert_manager::Certificate;
 use api_types::reported::postgres::reasons;
@@ -26,9 +26,9 @@ pub struct Chosen {
 
 /// Chooses what members are given: what was issued if it is good, or else what they have.
 ///
-/// Trust only grows here: what members trust already, then the CAs of the certificates they have. Only a request takes
-/// a CA away, after it has proven that nobody needs it. A certificate of a new CA is given when every ready member was
-/// seen to trust that CA: before, members would refuse each other and us.
+/// Trust only grows here: what members trust already, then the CAs of the certificates they have. Only a request
+/// removes a CA, after it has proven that no member and no client needs it. A certificate of a new CA is deployed when
+/// every ready member was seen to trust that CA: before, members would refuse each other and the operators.
 ///
 /// # Errors
 /// A bundle that is no PEM.

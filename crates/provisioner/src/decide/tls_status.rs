@@ -1,4 +1,4 @@
-//! What the status says of TLS: how members serve clients, and when the first of their certificates ends.
+//! TLS in the status: how members serve clients, and when the first of their certificates ends.
 
 use api_types::status::{TlsMode, TlsStatus};
 use blueprint::{KeyPair, TlsMaterial, TlsPhase, recorded_phase};
@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::world::{Secrets, World};
 
-/// TLS as members are given it and serve it; as it was when that could not be looked at.
+/// TLS as deployed to the members and as they serve it; the former status when that could not be observed.
 pub fn observed(world: &World) -> Option<TlsStatus> {
     if matches!(world.secrets, Secrets::Denied) {
         return world.postgres.status.as_ref()?.tls.clone();

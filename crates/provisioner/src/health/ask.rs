@@ -1,4 +1,4 @@
-//! One session with one member: log in, look, commit, report what was seen.
+//! One session with one member: log in, observe, commit, report.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -58,7 +58,7 @@ pub async fn member(
     let answer = look(&session, targets)
         .await
         .map_err(|error| Failure::of(&error))?;
-    // Only told, never judged: a member that can't count them is not ill.
+    // For information only: a member that can't count them is not unhealthy.
     let sessions = session.application_sessions().await.ok();
     let configuration = session.parameter(MARK).await.ok();
     let wal = session.wal().await.ok();
@@ -110,7 +110,7 @@ pub async fn opens(targets: &Targets, login: &Login, place: Place<'_>) -> bool {
 }
 
 /// Gets in by the ways that members may offer in this phase, the likelier first: between plaintext and TLS some members
-/// have not been told yet.
+/// may not have been reloaded yet.
 async fn get_in(targets: &Targets, login: &Login, place: Place<'_>) -> Result<Session, Failure> {
     let tls = || TlsMode::VerifyFull {
         ca: login.trust.clone().into_bytes(),
@@ -169,7 +169,7 @@ async fn served(targets: &Targets, place: Place<'_>) -> Option<Served> {
 }
 
 /// The CAs that the member has loaded: an empty bundle when it has not loaded its file since that changed, none where
-/// it speaks plaintext or could not say.
+/// it speaks plaintext or did not report them.
 async fn trusted(targets: &Targets, place: Place<'_>, session: &Session) -> Option<CaBundle> {
     if targets.login.phase == TlsPhase::Off {
         return None;
@@ -244,7 +244,7 @@ const RELOAD_CHECK_DELAYS: [Duration; 3] = [
     Duration::from_millis(400),
 ];
 
-/// Asks a member to take up its renewed certificate until it has. Asking before the files are there changes nothing.
+/// Reloads a member until it serves its renewed certificate. A reload before the files are there changes nothing.
 async fn take_up(
     targets: &Targets,
     place: Place<'_>,
@@ -279,7 +279,8 @@ async fn take_up(
     Ok(has)
 }
 
-/// The same for a member that lets nobody in now: all its connections may be taken. A reload needs none. Returns what it serves then.
+/// The same for a member that admits no session now: all its connections may be taken. A reload needs none. Returns
+/// what it serves then.
 async fn take_up_unasked(targets: &Targets, place: Place<'_>, before: Option<Served>) -> Option<Served> {
     let is_missed = |renewal: &Renewal| renewal.is_missed_by(before.as_ref(), None);
     if !targets.renewal.as_ref().is_some_and(is_missed) {
@@ -309,7 +310,7 @@ pub async fn mend_roles(targets: &Targets, place: Place<'_>) {
     }
 }
 
-/// Asks a member's Patroni to read its file, and to give PostgreSQL the parameters there.
+/// Makes a member's Patroni read its file, and give PostgreSQL the parameters there.
 pub async fn read_configuration(targets: &Targets, place: Place<'_>) {
     tracing::info!(host = place.host, "asking a member to read its parameters");
     if let Err(why) = ask_patroni(targets, place).await {

@@ -26,7 +26,7 @@ pub struct Checker {
 }
 
 impl Checker {
-    /// Asks every member and the primary Service.
+    /// Probes every member and the primary Service.
     pub async fn check(&mut self, targets: &Targets) -> Report {
         let seen = |member: &Target| self.seen.get(&member.pod).cloned().unwrap_or_default();
         let asked = targets
@@ -221,14 +221,14 @@ fn primary(targets: &Targets) -> Option<Place<'_>> {
     })
 }
 
-/// The certificate that a member's Patroni was given and is not known to serve. One that was seen to serve it is not asked any
-/// more: it reads its files by itself when it starts again.
+/// The certificate that was deployed to a member's Patroni and that it is not known to serve. A Patroni that was seen to serve
+/// it gets no further request: it reads its files by itself when it starts again.
 fn given<'a>(targets: &'a Targets, seen: &Seen) -> Option<&'a str> {
     let access = targets.patroni.as_ref()?;
     access.served.as_deref().filter(|given| !seen.serves(given))
 }
 
-/// Returns what the member's Patroni serves, if it was asked and answered.
+/// Returns what the member's Patroni serves, if it got a request and responded.
 async fn renew_patroni(targets: &Targets, place: Place<'_>, given: Option<&str>) -> Option<String> {
     let served = ask::renew_patroni(targets, place, given?).await;
     served

@@ -26,7 +26,7 @@ pub struct Seen {
     served: Option<String>,
     /// The certificate that its PostgreSQL showed in the latest handshake.
     handshake: Option<Served>,
-    /// The mark of the parameters that its Patroni was asked to read while PostgreSQL could not be asked.
+    /// The hash of the parameters that its Patroni was made to read while PostgreSQL could not be probed.
     asked_for: Option<String>,
 }
 
@@ -43,7 +43,7 @@ impl Seen {
             .is_some_and(|since| now.saturating_duration_since(since) >= STALE_AFTER)
     }
 
-    /// Whether the size of the data is to be looked at again.
+    /// Whether the size of the data is to be measured again.
     pub fn is_size_due(&self, now: Instant) -> bool {
         self.size.is_none_or(|(_, since, took)| {
             now.saturating_duration_since(since) >= MIN_SIZE_INTERVAL.max(took * SIZE_TIME_SHARE)
@@ -60,8 +60,8 @@ impl Seen {
         self.size = Some((bytes, since, took));
     }
 
-    /// Whether the member's Patroni is to be asked to read its file. A PostgreSQL that answers shows what it has read. One that
-    /// does not may have failed over the very parameters that were corrected since: then once for each content of the file.
+    /// Whether to make the member's Patroni read its file. A PostgreSQL that responds shows what it has read. One that does not
+    /// may have failed over the very parameters that were corrected since: then once for each content of the file.
     pub fn is_to_read(&mut self, has: Option<&str>, wanted: Option<&str>) -> bool {
         let Some(wanted) = wanted else { return false };
         match has {

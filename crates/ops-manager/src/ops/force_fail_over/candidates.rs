@@ -69,7 +69,7 @@ fn place(world: &World, pod: &str) -> Option<Lsn> {
     state.received.max(state.replayed)
 }
 
-/// Why a member can't be promoted, if it can't. It need not stream: nobody leads.
+/// Why a member can't be promoted, if it can't. It need not stream: there is no leader.
 pub fn unfit(member: Option<&Member>) -> Option<String> {
     let Some(member) = member else {
         return Some("there is no such Pod".into());

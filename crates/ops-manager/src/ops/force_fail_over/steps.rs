@@ -125,7 +125,7 @@ fn fence(op: &Operation, world: &World) -> StepResult {
     Ok(Progress::Done)
 }
 
-/// Another member has become the primary by itself: it has what it has without anybody's order.
+/// Another member became the primary by itself: it has what it has, without an order of the operator.
 fn is_not_leading(world: &World, candidate: &str) -> StepResult<()> {
     if world.leader() == Some(candidate) {
         return Ok(());
@@ -133,8 +133,8 @@ fn is_not_leading(world: &World, candidate: &str) -> StepResult<()> {
     no_healthy_primary(world).map_err(|why| Progress::Impossible(format!("meanwhile {why}")))
 }
 
-/// A Pod that has ended takes no writes, and one that was never on a node. A node that is lost does not report that a Pod has
-/// ended: then a person has to say so, by the Node.
+/// A Pod that has ended takes no writes, and neither does one that was never on a node. A lost node does not report that a
+/// Pod has ended: then a person has to confirm it, on the Node.
 fn fenced(op: &Operation, world: &World, candidate: &str) -> StepResult<()> {
     let others = world.members().iter().filter(|(pod, _)| *pod != candidate);
     let doubtful: Vec<_> = others.filter(|(_, member)| may_take_writes(member)).collect();

@@ -1,4 +1,4 @@
-//! Whether a `ReconfigureTLS` can be carried out on the database as it is, and what it would change. Pure.
+//! Whether a `ReconfigureTLS` can be carried out on the current database, and what it would change. Pure.
 
 use api_types::ops_request::{TlsPlan, TlsRequest, TlsSettings};
 use api_types::tls::IssuerRef;

@@ -1,5 +1,5 @@
-//! Sessions of applications that the next phase would not admit: they are counted, waited for, and ended if the request
-//! says so. Their number is written down before they are ended.
+//! Sessions of applications that the next phase would not admit: the operator counts them, waits for them, and ends
+//! them if the request allows it. It records their number before it ends them.
 
 use api_types::ops_request::{Drain, DrainPolicy};
 use jiff::SignedDuration;
@@ -56,7 +56,7 @@ pub fn end_left(world: &World, encrypted: bool) -> StepResult {
     })
 }
 
-/// How many there are on all members. A member that was not seen, or did not say, may have any number.
+/// How many there are on all members. A member that was not seen, or did not report, may have any number.
 fn left(world: &World, encrypted: bool) -> StepResult<i64> {
     world.all_seen()?;
     let mut all = 0;

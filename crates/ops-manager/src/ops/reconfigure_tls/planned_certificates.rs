@@ -52,7 +52,7 @@ fn is_certificate(effect: &Effect, name: &str) -> bool {
     matches!(&**child, Child::Certificate(certificate) if certificate.name_any() == name)
 }
 
-/// When it is renewed and how its key is written are nothing that cert-manager issues a certificate anew for
+/// The time of renewal and the encoding of the key are nothing that cert-manager reissues a certificate for
 /// (cert-manager, `pkg/util/pki`: `RequestMatchesSpec`).
 fn needs_another(live: &CertificateSpec, wanted: &CertificateSpec) -> bool {
     let as_issued = |spec: &CertificateSpec| CertificateSpec {

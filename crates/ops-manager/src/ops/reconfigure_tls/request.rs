@@ -1,4 +1,4 @@
-//! What a `ReconfigureTLS` may ask for, whatever the database looks like.
+//! What a `ReconfigureTLS` may contain, whatever the state of the database.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::operation::Operation;
 /// Refuses what contradicts itself or names what there isn't.
 ///
 /// # Errors
-/// A sentence that says what to change.
+/// A message that names what to change.
 pub fn check(tls: &TlsRequest) -> Result<(), String> {
     check_not_empty(tls)?;
     if is_set(tls.remove) {

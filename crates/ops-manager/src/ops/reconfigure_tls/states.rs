@@ -78,7 +78,7 @@ pub fn proven(
     state(world, settings, phase_at_work(settings), trust, material, token)
 }
 
-/// Settings in force with what was issued last, still with every CA that anybody may need.
+/// Settings in force with the certificates issued last, still with every CA that any member or client may need.
 pub fn overlap(world: &World, settings: &TlsSettings) -> StepResult<RenderedState> {
     let trust = all_trust(world, &[settings])?;
     let material = issued_material(world, settings)?;
@@ -151,14 +151,14 @@ fn issued_or_deployed(world: &World, settings: &TlsSettings, which: Which) -> St
     Ok(material)
 }
 
-/// What members are told to trust now.
+/// The CAs that members are configured to trust now.
 pub fn trusted(world: &World) -> StepResult<CaBundle> {
     Ok(config_secret(world)?
         .map(|config| config.trust.clone())
         .unwrap_or_default())
 }
 
-/// What members are told to trust now, and the CAs of the Secrets of these settings.
+/// The CAs that members are configured to trust now, and the CAs of the Secrets of these settings.
 fn all_trust(world: &World, settings: &[&TlsSettings]) -> StepResult<CaBundle> {
     let mut trust = trusted(world)?;
     for settings in settings {

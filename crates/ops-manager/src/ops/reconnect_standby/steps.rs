@@ -48,7 +48,8 @@ pub const REBUILD: Step = Step::new(
 )
 .granting(ready_timeout);
 
-/// The standbys that are known not to stream, each with what it lacks. A standby that could not be asked is not known.
+/// The standbys that are known not to stream, each with what it lacks. The state of a standby that could not be probed
+/// is not known.
 pub fn broken(world: &World) -> StepResult<BTreeMap<String, String>> {
     let leader = healthy_primary(world)?;
     let standbys = world.members().iter().filter(|(pod, _)| *pod != leader);
@@ -151,7 +152,7 @@ fn rebuild(op: &Operation, world: &World) -> StepResult {
         return Err(waits_for(pod, why).into());
     };
     let asked = op.progress.rebuilt.get(pod);
-    // An operator that was killed may have recorded a rebuild without asking for it.
+    // An operator that was killed may have recorded a rebuild without requesting it.
     let is_recent = asked.is_some_and(|at| world.now.duration_since(at.0) < ready_timeout(op));
     if state.cloning || is_recent {
         return Err(waits_for(pod, format!("it is rebuilt from {leader}: {why}")).into());

@@ -123,7 +123,7 @@ fn plan_of(op: &Operation) -> Option<&VersionPlan> {
     op.progress.change.update_version.as_ref()
 }
 
-/// Name of the PostgresVersion that the request asks for.
+/// Name of the PostgresVersion in the request.
 fn target_of(spec: &PostgresOpsRequestSpec) -> &str {
     let section = spec.update_version.as_ref();
     section

@@ -184,7 +184,7 @@ fn every_member_has(world: &World, resolved: &Resolved) -> Result<bool, crate::w
 /// A lower limit of memory must leave room for what the members are configured to use; a higher one is never refused.
 ///
 /// # Errors
-/// The sentence that says what to write.
+/// The message that names what to write.
 fn memory_suffices(before: &Resolved, after: &Resolved, in_place: bool) -> Result<(), String> {
     let need = MemoryNeed::of(after);
     let running = MemoryNeed::of(before);

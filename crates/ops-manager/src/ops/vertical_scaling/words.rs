@@ -29,7 +29,7 @@ pub fn changes(before: &Resolved, after: &Resolved, in_place: bool) -> Vec<Strin
     all
 }
 
-/// What the request asks for and nothing acts on.
+/// The parts of the request that nothing acts on.
 pub fn not_acted_on(all: &[String]) -> String {
     format!("not acted on: {}", all.join(", "))
 }

@@ -1,8 +1,8 @@
 //! `VolumeExpansion`: the members' volumes get larger.
 //!
-//! Claims are changed first, each member is seen to have the room itself, and only then the PetSet and the spec say the new size.
-//! It needs no login and no healthy member: a database whose disk is full is the usual reason for it. A volume that has grown can't
-//! shrink, so there is no way back for it; members may differ then, and the next request takes them from where they are.
+//! Claims are changed first, each member is seen to have the room itself, and only then the PetSet and the spec get the new size.
+//! The operation needs no login and no healthy member: a database whose disk is full is the usual reason for it. A volume that
+//! has grown can't shrink, so there is no way back for it. Members may differ then, and the next request continues from there.
 
 mod preflight;
 mod request;

@@ -156,7 +156,7 @@ fn can_grow(claim: &Claim, volumes: &VolumesWorld) -> Result<(), Admission> {
     }
 }
 
-/// A quota counts what claims ask for.
+/// A quota counts the requests of claims.
 fn fits_quotas(growing: &[&Claim], quotas: &[Quota], plan: &VolumePlan) -> Result<(), String> {
     let mut more: BTreeMap<String, i64> = BTreeMap::new();
     for claim in growing {

@@ -26,7 +26,7 @@ pub fn of_member(claim: &Claim, plan: &VolumePlan) -> String {
     }
 }
 
-/// A size as it is written.
+/// A size in its original spelling.
 pub fn size(size: &VolumeSize) -> &str {
     size.storage.as_ref().map_or("none", |size| size.0.as_str())
 }
