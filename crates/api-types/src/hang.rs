@@ -23,7 +23,7 @@ pub struct Hang {
 /// Why a PostgreSQL is known to hang.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Cause {
-    /// New sessions are not answered, while those that are open go on.
+    /// New sessions get no response, while those that are open go on.
     LoginsUnanswered,
     /// A write to the volume does not end.
     DiskBlocked,

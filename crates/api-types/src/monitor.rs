@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// Metrics exporter.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Monitor {
-    /// Who scrapes: `prometheus.io/operator` (a ServiceMonitor is made), `prometheus.io/builtin` (the Service is
+    /// The scraper: `prometheus.io/operator` (a ServiceMonitor is made), `prometheus.io/builtin` (the Service is
     /// annotated), or `prometheus.io`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = ["prometheus.io/operator", "prometheus.io", "prometheus.io/builtin"]))]

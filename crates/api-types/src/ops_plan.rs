@@ -36,10 +36,10 @@ pub struct OperationPlan {
     /// Replication slots that users made and that are lost when the primary role moves, as it does in this operation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost_slots: Vec<PlannedSlotLoss>,
-    /// What becomes of every parameter that changes.
+    /// Every parameter that changes, and how.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parameters: Vec<PlannedParameter>,
-    /// What becomes of every certificate.
+    /// Every certificate, and what happens to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub certificates: Vec<PlannedCertificate>,
     /// What is changed into what.
@@ -56,7 +56,7 @@ pub struct PlannedStep {
     pub does: String,
 }
 
-/// What becomes of one member. Not part of KubeDB's API.
+/// What happens to one member. Not part of KubeDB's API.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlannedMember {
     /// The Pod.
@@ -117,7 +117,7 @@ pub struct PlannedSessions {
     pub counted_at: Option<Time>,
 }
 
-/// What becomes of one parameter of PostgreSQL. Not part of KubeDB's API.
+/// How one parameter of PostgreSQL changes. Not part of KubeDB's API.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlannedParameter {
@@ -140,7 +140,7 @@ pub struct PlannedParameter {
     pub primary_first: bool,
 }
 
-/// What becomes of one certificate. Not part of KubeDB's API.
+/// What happens to one certificate. Not part of KubeDB's API.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlannedCertificate {
@@ -157,10 +157,10 @@ pub struct PlannedCertificate {
     /// Subject alternative names that it loses: a client that connects by one of them fails afterwards.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names_dropped: Vec<String>,
-    /// Who signs it now.
+    /// Its issuer now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old_issuer: Option<IssuerRef>,
-    /// Who signs it afterwards.
+    /// Its issuer afterwards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new_issuer: Option<IssuerRef>,
 }

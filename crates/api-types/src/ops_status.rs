@@ -56,7 +56,7 @@ pub struct MemberTlsStatus {
     /// `primary` or `standby`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
-    /// What its database port served; absent when it answered that it has no TLS.
+    /// What its database port served; absent when it reported that it has no TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub served: Option<ServedCertificate>,
     /// Whether that is the certificate of the database's Secret.
@@ -293,7 +293,7 @@ pub enum OpsRequestPhase {
     Successful,
     /// Waits for a human.
     WaitingForApproval,
-    /// Ended without success; the message has the reason.
+    /// Ended without success; the message states the reason.
     Failed,
     /// A human has agreed.
     Approved,

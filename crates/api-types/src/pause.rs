@@ -1,4 +1,5 @@
-//! Who holds the pause of a database: the annotation that takes it, read in one place, and the acknowledgement in the status.
+//! The holder of a database's pause: the annotation that takes it, read in one place, and the acknowledgement in the
+//! status.
 
 use std::fmt;
 
@@ -14,7 +15,7 @@ use crate::vocabulary::PAUSED_BY;
 /// Lengths of the groups of a UID, which the API server makes as a UUID.
 const UID_GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
 
-/// Who holds the pause of a database.
+/// The holder of a database's pause.
 ///
 /// Two holders are the same only when they are equal: `a` is not `ab`, and a request that was made again under its name is
 /// another one.

@@ -191,7 +191,7 @@ pub struct PostgresSpec {
     /// Take the database down and keep its volumes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub halted: Option<bool>,
-    /// What becomes of volumes and Secrets when this object is deleted. Default `Delete`.
+    /// What happens to volumes and Secrets when this object is deleted. Default `Delete`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
     /// Let an init container change the owner of the data volume.

@@ -26,7 +26,7 @@ pub fn advice(request: OpsRequestType) -> String {
     format!("Write the old value back: requests of type {type_} are not carried out yet")
 }
 
-/// What becomes of an edit of a running database.
+/// The effect of an edit of a running database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Road {
     /// It is carried out while the members run; how.
@@ -49,7 +49,7 @@ pub enum Road {
 pub struct Row {
     /// As in `docs/reference/fields.md`, without `spec.`.
     pub field: &'static str,
-    /// What becomes of an edit.
+    /// The effect of an edit.
     pub road: Road,
 }
 

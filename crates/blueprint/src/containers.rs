@@ -238,7 +238,7 @@ fn environment(resolved: &Resolved) -> Vec<EnvVar> {
     ]
 }
 
-/// Where the exporter answers, then the user's arguments. It knows no variables for these two.
+/// The exporter's address, then the user's arguments. It knows no variables for these two.
 fn exporter_arguments(monitor: &Monitor) -> Vec<String> {
     let mut arguments = vec![
         format!("--web.listen-address=:{}", monitor.port),

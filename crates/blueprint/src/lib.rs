@@ -3,8 +3,8 @@
 //! Pure: no client, no clock, no randomness. The provisioner and the ops-manager both build children here, so a database
 //! can be handed over between them without one object changing.
 //!
-//! [`resolve()`] answers every open question once (defaults, references, contradictions); the builders only translate
-//! a [`Resolved`] into objects, one file per kind.
+//! [`resolve()`] determines every setting once (defaults, references, contradictions); the builders only translate a
+//! [`Resolved`] into objects, one file per kind.
 
 mod agent;
 mod app_binding;

@@ -1,4 +1,4 @@
-//! Probes of the container `postgres`, answered by Patroni.
+//! Probes of the container `postgres`, served by Patroni.
 
 use api_types::vocabulary::PATRONI_PORT_NAME;
 use k8s_openapi::api::core::v1::{HTTPGetAction, Probe};
@@ -20,7 +20,7 @@ pub(crate) fn readiness() -> Probe {
     }
 }
 
-/// Alive: Patroni's loop runs. It answers from the start on, so no startup probe is needed, and it does not depend on
+/// Alive: Patroni's loop runs. It responds from the start on, so no startup probe is needed, and it does not depend on
 /// PostgreSQL or the API server, which Patroni itself deals with.
 pub(crate) fn liveness() -> Probe {
     Probe {

@@ -1,4 +1,4 @@
-//! A Postgres after all questions are answered: defaults filled in, references read, contradictions refused.
+//! A Postgres with every setting resolved: defaults filled in, references read, contradictions refused.
 
 use std::collections::BTreeMap;
 

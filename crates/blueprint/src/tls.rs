@@ -66,7 +66,7 @@ pub struct TlsInputs {
     pub material: TlsMaterial,
     /// TLS is about to be taken away: while it is still accepted, clients that come over it prove themselves as before.
     pub removing_tls: bool,
-    /// PEM bundle for the AppBinding's `caBundle`; none while applications shall not use TLS.
+    /// PEM bundle for the AppBinding's `caBundle`; none while applications must not use TLS.
     pub app_binding_ca: Option<String>,
 }
 

@@ -62,9 +62,9 @@ fn copy_to(layout: &Layout, projected: &Projected) -> Result<(), CopyError> {
 pub struct Agent {
     layout: Layout,
     projected: Projected,
-    /// Whether the API server answered, and has not failed since.
+    /// Whether the API server accepted the watch, and has not failed since.
     is_watching: bool,
-    /// The projected version at the API server's last answer, or at the start.
+    /// The projected version at the API server's last response, or at the start.
     known: Option<Version>,
     /// The projected version that was verified by another request to the API server.
     asked: Option<Version>,

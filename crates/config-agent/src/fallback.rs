@@ -7,9 +7,9 @@
 /// What one check sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sight {
-    /// The API server answered the watch, and it has not failed since.
+    /// The API server accepted the watch, and it has not failed since.
     pub is_watching: bool,
-    /// kubelet brought something since the last answer of the API server (or since the agent's start).
+    /// kubelet brought something since the last response of the API server (or since the agent's start).
     pub is_new: bool,
     /// Whether the API server was already read again because of just this.
     pub was_asked: bool,

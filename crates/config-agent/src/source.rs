@@ -18,7 +18,7 @@ use api_types::error_chain;
 const MIN_WATCH_RETRY_DELAY: Duration = Duration::from_millis(50);
 /// Longest delay; a watch that lived longer counts as one that worked.
 const MAX_WATCH_RETRY_DELAY: Duration = Duration::from_secs(1);
-/// How long the API server may take to begin an answer.
+/// How long the API server may take to begin a response.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Longer than the 290 s after which the API server ends a watch; so a dead connection is noticed.
 const READ_TIMEOUT: Duration = Duration::from_secs(295);
@@ -26,7 +26,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(295);
 /// What the watch delivers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum News {
-    /// The API server answers.
+    /// The API server accepted the watch.
     Watching,
     /// The Secret is like this.
     Is(Content),

@@ -59,7 +59,7 @@ pub struct Capability {
 /// `ControllerGetCapabilitiesResponse` and `NodeGetCapabilitiesResponse`, which are the same on the wire.
 #[derive(Clone, PartialEq, Message)]
 pub struct Capabilities {
-    /// The calls that are answered.
+    /// The supported calls.
     #[prost(message, repeated, tag = "1")]
     pub capabilities: Vec<RpcCapability>,
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kube::{Client, Config};
 
-/// How long the API server may take to answer, or to begin to.
+/// How long the API server may take to respond, or to begin to.
 pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Longer than the 290 s after which kube has the API server end a watch, so that a dead connection is noticed.
 const READ_TIMEOUT: Duration = Duration::from_secs(295);

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// How often Patroni is started again within [`RESTART_WINDOW`]. More often, something is wrong that another start does not mend.
+/// How often Patroni is started again within [`RESTART_WINDOW`]. More often, something is wrong that another start does
+/// not repair.
 const MAX_RESTARTS: usize = 3;
 /// The window of [`MAX_RESTARTS`].
 const RESTART_WINDOW: Duration = Duration::from_secs(60);

@@ -207,7 +207,7 @@ impl Disk {
         drop(state);
         let disk = self.clone();
         std::thread::spawn(move || {
-            // An error is an answer of the disk: it is full, or lost, which PostgreSQL meets by itself.
+            // An error is a response of the disk: it is full, or lost, which PostgreSQL handles by itself.
             let _ = flush(&disk.path);
             let mut state = disk.state.lock().unwrap_or_else(PoisonError::into_inner);
             *state = Writing {

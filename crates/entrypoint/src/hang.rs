@@ -12,7 +12,7 @@ use crate::login::Answer;
 const MIN_UNANSWERED_LOGINS: u32 = 3;
 /// Since the first of them, at least.
 const MIN_UNANSWERED_TIME: Duration = Duration::from_secs(12);
-/// How long a login may take to be answered.
+/// How long the server may take to respond to a login.
 pub const LOGIN_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a write may take to reach the disk. A busy disk takes seconds.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(18);

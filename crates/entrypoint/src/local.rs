@@ -8,7 +8,7 @@ use instance::{Patroni, PatroniError, PatroniTls};
 
 /// Patroni's address in its own container.
 const ADDRESS: &str = "127.0.0.1";
-/// How long Patroni may take to answer.
+/// How long Patroni may take to respond.
 const PATRONI_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How the local Patroni is called.
@@ -37,7 +37,7 @@ pub enum CallError {
     /// The address is none.
     #[error("{0:?} is no host and port; correct PATRONI_RESTAPI_CONNECT_ADDRESS")]
     Address(String),
-    /// Patroni does not do it, or does not answer.
+    /// Patroni refuses, or does not respond.
     #[error(transparent)]
     Patroni(#[from] PatroniError),
 }

@@ -1,4 +1,4 @@
-//! A real login through the Unix socket, as far as the server's first answer.
+//! A real login through the Unix socket, up to the server's first response.
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -25,12 +25,12 @@ pub enum Answer {
     Absent,
 }
 
-/// Logs in as this user, to the database `postgres`, and waits so long for an answer.
+/// Logs in as this user, to the database `postgres`, and waits this long for a response.
 pub async fn attempt(socket: &Path, user: &str, deadline: Duration) -> Answer {
     let answer = timeout(deadline, async {
         let mut stream = UnixStream::connect(socket).await?;
         stream.write_all(&startup(user)).await?;
-        // An end of the stream is an answer, too: of a process that ends.
+        // An end of the stream is a response, too: of a process that ends.
         stream.read(&mut [0; 1]).await
     });
     match answer.await {

@@ -174,13 +174,13 @@ pub enum Look {
     NotFound,
     /// The API server does not take our token, which ends with the Pod that it is bound to.
     Unauthorized,
-    /// The API server's answer is another error, or there is none.
+    /// The API server responded with another error, or not at all.
     Unknown,
 }
 
-/// Whether the Pod of this UID, which is not among the Pods of an answer of the API server ([`Change::OwnIsAbsent`]), is gone for
-/// good. A Pod that lost its labels is still there. An API server that takes no token at all has given no such answer before: for
-/// that no primary stops.
+/// Whether the Pod of this UID, which is not among the Pods in a response of the API server ([`Change::OwnIsAbsent`]), is gone
+/// for good. A Pod that lost its labels is still there. An API server that accepts no token at all has sent no such response
+/// before: no primary stops for that.
 pub fn is_gone(look: &Look, uid: &str) -> bool {
     match look {
         Look::Uid(other) => other != uid,

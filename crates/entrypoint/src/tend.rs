@@ -26,7 +26,7 @@ pub async fn wake_for_peers(calls: Calls, mut changes: Receiver<PeerChanged>) {
     let mut free = Instant::now();
     while changes.recv().await.is_some() {
         sleep_until(free).await;
-        // What came meanwhile is answered by the same wake.
+        // The same wake covers changes that came meanwhile.
         while changes.try_recv().is_ok() {}
         free = Instant::now() + WAKE_DEBOUNCE;
         if let Err(error) = wake(&calls).await {

@@ -86,11 +86,11 @@ fn in_postgres_words(error: &SqlError) -> String {
     }
 }
 
-/// How much longer than the client the server waits for a question, so that the client's word on it is always the same.
+/// How much longer than the client the server waits for a query, so that always the client reports the timeout.
 const SERVER_TIMEOUT_MARGIN: Duration = Duration::from_secs(1);
 
-/// Settings of a session, which win over what users have set for everybody, for a role or for a database. Nothing that a
-/// user puts into a schema may be run by us, and no question outlives our interest in its answer.
+/// Settings of a session, which override what users have set for all, for a role or for a database. A session of ours
+/// must not run what a user puts into a schema, and no query may run longer than we wait for its result.
 fn settings(major: Option<Major>, as_superuser: bool, deadline: Duration) -> String {
     let mut settings = vec![
         "search_path=pg_catalog".to_owned(),

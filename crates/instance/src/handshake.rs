@@ -21,7 +21,7 @@ const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 /// How long a server may take to close a connection.
 const HANG_UP_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// What a member answers to the wish for TLS.
+/// A member's response to the request for TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// It serves TLS with this certificate.
@@ -60,7 +60,7 @@ impl Answer {
     }
 }
 
-/// The member's answer could not be had.
+/// The member's response could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum HandshakeError {
     /// No TCP connection.
@@ -72,7 +72,7 @@ pub enum HandshakeError {
         #[source]
         source: io::Error,
     },
-    /// No answer in time.
+    /// No response in time.
     #[error("no TLS handshake with {address} within {after:?}")]
     Deadline {
         /// The server.
@@ -83,7 +83,7 @@ pub enum HandshakeError {
     /// The connection broke.
     #[error("the connection broke during the wish for TLS")]
     Broken(#[source] io::Error),
-    /// PostgreSQL answered with an error message instead of yes or no.
+    /// PostgreSQL sent an error message instead of yes or no.
     #[error("the server refused the connection instead of answering the wish for TLS; look at its log")]
     Refused,
     /// That is not PostgreSQL.
@@ -179,7 +179,7 @@ where
     let _ = time::timeout(HANG_UP_TIMEOUT, rest).await;
 }
 
-/// Sends the wish for TLS; whether the server agrees.
+/// Requests TLS; whether the server agrees.
 pub(crate) async fn wants_tls<S>(stream: &mut S) -> Result<bool, HandshakeError>
 where
     S: AsyncRead + AsyncWrite + Unpin,

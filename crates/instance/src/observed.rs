@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt::Display};
 
-/// A fact, or why we could not see it. Code that acts must not treat `Unknown` as an answer.
+/// A fact, or why it could not be observed. Code that acts must not treat `Unknown` as a fact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Observed<T> {
     /// The observation succeeded, and this is the result.

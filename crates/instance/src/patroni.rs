@@ -14,7 +14,7 @@ use crate::certificate::{self, CertificateError};
 pub use crate::patroni::error::PatroniError;
 use crate::tls::{ClientIdentity, Connector, TlsMode};
 
-/// A switchover is answered when the new leader is there; Patroni itself gives up after 20 s (two loops).
+/// Patroni responds to a switchover when the new leader is there; it gives up after 20 s (two loops).
 const SWITCHOVER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What an operator needs to call Patroni: the CAs that it trusts, and who it is. `Debug` shows no key.
@@ -180,7 +180,7 @@ fn known_number<'de, D: Deserializer<'de>>(input: D) -> Result<Option<i64>, D::E
 pub struct Switchover {
     /// The leader now; Patroni refuses if it is another.
     pub leader: String,
-    /// Who shall lead.
+    /// The member that is to lead.
     pub candidate: String,
 }
 
@@ -396,7 +396,7 @@ impl Patroni {
         })
     }
 
-    /// Sends; the deadline includes the body of the answer.
+    /// Sends; the deadline includes the body of the response.
     async fn send(
         &self,
         doing: &'static str,

@@ -52,7 +52,7 @@ pub struct Login {
     pub major: Option<Major>,
 }
 
-/// A session, or a question in it, failed.
+/// A session, or a query in it, failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SqlError {
     /// No TCP connection.
@@ -75,7 +75,7 @@ pub enum SqlError {
     /// The way we would log in can't be used.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
-    /// The wish for TLS failed.
+    /// The request for TLS failed.
     #[error(transparent)]
     Handshake(#[from] HandshakeError),
     /// The server has no TLS, and the client requires it.
@@ -114,7 +114,7 @@ pub enum SqlError {
         "no database admits the operators: {0}; allow connections to the database {MAINTENANCE} or {TEMPLATE}"
     )]
     NoDatabase(String),
-    /// The server's answer is not what we know.
+    /// The server's response is not what we know.
     #[error("{doing}: unexpected answer {answer:?}")]
     Unexpected {
         /// What we were doing.
@@ -194,7 +194,7 @@ fn advice(user: &str) -> &'static str {
     }
 }
 
-/// An open session; each question has the deadline given at the beginning. Dropping it ends it.
+/// An open session; each query has the deadline given at the beginning. Dropping the session ends it.
 #[derive(Debug)]
 pub struct Session {
     pub(crate) client: Client,

@@ -142,7 +142,7 @@ impl Session {
             .collect()
     }
 
-    /// Which PostgreSQL answers, as `SHOW server_version_num` has it.
+    /// The version of the PostgreSQL that responds, by `SHOW server_version_num`.
     ///
     /// # Errors
     /// [`SqlError`].
@@ -364,8 +364,8 @@ impl Session {
         Ok(loaded)
     }
 
-    /// Makes the server read its configuration again, certificates and `pg_hba.conf` included. It happens soon after the
-    /// answer, not before.
+    /// Makes the server read its configuration again, certificates and `pg_hba.conf` included. That happens soon after
+    /// the response, not before.
     ///
     /// # Errors
     /// [`SqlError`].

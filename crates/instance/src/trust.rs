@@ -36,7 +36,7 @@ pub enum Distrust {
     NoRoot {
         /// The last CA of the bundle.
         subject: String,
-        /// Who is missing.
+        /// The missing issuer.
         issuer: String,
     },
     /// Several CAs of the bundle may have signed it, and one that did not is among them.

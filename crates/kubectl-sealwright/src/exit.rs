@@ -48,7 +48,7 @@ pub enum Error {
         #[source]
         source: Box<kube::Error>,
     },
-    /// The API server answers with an error.
+    /// The API server responded with an error.
     #[error("{doing} failed: the API server says: {said}")]
     Answered {
         /// What was tried.

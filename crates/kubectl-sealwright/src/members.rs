@@ -147,7 +147,7 @@ fn waiting(pod: &Pod) -> Option<String> {
 /// Probes what a member serves, through a port-forward of the API server; an error is a sentence.
 ///
 /// # Errors
-/// Why there was no answer.
+/// Why there was no response.
 pub async fn handshake(target: &Target, pod: &str, deadline: Duration) -> Result<Answer, String> {
     let port = u16::try_from(POSTGRES_PORT).map_err(|error| error.to_string())?;
     let look = async {

@@ -18,7 +18,7 @@ use crate::step::{Progress, StepResult};
 use crate::waiting::WaitingOn;
 use crate::world::{Observed, World};
 
-/// What becomes of a request that has not begun.
+/// The decision on a request that has not begun.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Admission {
     /// Its turn has come; the plan is written down with phase `Progressing`.
@@ -86,7 +86,7 @@ pub fn wait_for(on: WaitingOn) -> Admission {
     wait(reasons::DEPENDENCY, on.to_string())
 }
 
-/// The answers for a proposal. One that the blueprint refuses is refused before anything is touched.
+/// The resolved settings of a proposal. One that the blueprint refuses is refused before anything is touched.
 ///
 /// # Errors
 /// The refusal, or what is waited for.

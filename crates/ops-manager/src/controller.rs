@@ -314,7 +314,7 @@ async fn act(context: &Context, op: &Operation, seen: &observe::Seen, next: &Nex
         let all = effects
             .iter()
             .map(|effect| perform_one(context, op, seen, effect));
-        // Each is tried, whatever becomes of the others.
+        // Each is tried, whatever happens to the others.
         let outcomes = futures::future::join_all(all).await;
         outcomes.into_iter().collect::<Result<(), Error>>()?;
     }

@@ -20,7 +20,7 @@ use crate::world::World;
 /// data unless its plan is approved.
 ///
 /// # Errors
-/// What becomes of the request instead.
+/// What happens to the request instead.
 pub fn admit(op: &Operation, request: &PostgresOpsRequest, world: &World) -> Result<(), Admission> {
     let Some(pet_set) = world.pet_set.present().filter(|_| ends_pods(op)) else {
         return Ok(());

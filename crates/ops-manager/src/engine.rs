@@ -88,7 +88,7 @@ impl Due {
         matches!(self, Self::Step(step) if step.condition == RESUME.condition)
     }
 
-    /// Whether it needs the members' answers.
+    /// Whether it needs the members' reports.
     pub fn asks_members(&self) -> bool {
         match self {
             Self::Step(step) => step.asks_members,
@@ -413,7 +413,7 @@ impl<'a> Pass<'a> {
     }
 }
 
-/// Effects in the words of conditions and logs.
+/// Effects in the form of conditions and logs.
 fn list(effects: &[Effect]) -> String {
     let all: Vec<String> = effects.iter().map(ToString::to_string).collect();
     all.join(", ")

@@ -15,7 +15,7 @@ pub enum Error {
         action: &'static str,
         /// Name of the Pod.
         pod: String,
-        /// What it answered.
+        /// The member's response.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },

@@ -324,7 +324,7 @@ fn address(pod: &Pod) -> Option<String> {
     pod.status.as_ref()?.pod_ip.clone().filter(|ip| !ip.is_empty())
 }
 
-/// What one member answered.
+/// The report of one member.
 struct Answer {
     member: Member,
     cluster: Option<Cluster>,
@@ -371,7 +371,7 @@ async fn ask(seen: &Seen, pod: &Pod) -> Answer {
     }
 }
 
-/// Unknown when Patroni does not answer.
+/// Unknown when Patroni does not respond.
 async fn dynamic_configuration(seen: &Seen, pod: &Pod) -> Option<serde_json::Value> {
     let patroni = patroni(pod, seen.patroni_tls.present()?).ok()??;
     patroni.config().await.ok()

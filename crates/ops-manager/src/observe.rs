@@ -44,7 +44,7 @@ pub struct Seen {
     pub patroni_tls: Observed<PatroniTls>,
     /// The credentials between which this operation changes, once they are written down.
     pub kept_auth: Option<KeptAuth>,
-    /// The sessions in which members answered, by Pod name.
+    /// The open sessions of the probes, by Pod name.
     pub sessions: BTreeMap<String, Session>,
 }
 

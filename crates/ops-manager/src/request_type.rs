@@ -77,7 +77,7 @@ pub trait RequestType: Send + Sync {
     /// Fixes what the operation changes into what, from the world before anything is touched.
     ///
     /// # Errors
-    /// What becomes of the request instead.
+    /// What happens to the request instead.
     fn plan(
         &self,
         op: &Operation,
@@ -159,7 +159,7 @@ pub struct Reads {
     pub parameters: bool,
     /// The control groups that members run in.
     pub cgroups: bool,
-    /// What may become of volumes, and what members see of theirs.
+    /// The claims, and what members see of their volumes.
     pub volumes: bool,
     /// PostgresVersions, besides the one that the spec names.
     pub versions: Vec<String>,
@@ -192,13 +192,13 @@ pub struct Description {
     pub aim: String,
     /// Parts of the summary that come then.
     pub changes: Vec<String>,
-    /// What becomes of each member; roles are filled in.
+    /// What happens to each member; roles are filled in.
     pub members: Vec<PlannedMember>,
     /// Which sessions of applications do not go on.
     pub sessions: EndedSessions,
-    /// What becomes of each parameter.
+    /// How each parameter changes.
     pub parameters: Vec<PlannedParameter>,
-    /// What becomes of each certificate.
+    /// What happens to each certificate.
     pub certificates: Vec<PlannedCertificate>,
 }
 

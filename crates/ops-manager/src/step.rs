@@ -109,9 +109,9 @@ pub struct Step {
     pub advance: fn(&Operation, &World) -> StepResult,
     /// Parts of it that are reported as conditions of their own.
     pub sub_conditions: fn(&Operation, &World) -> Vec<SubCondition>,
-    /// Whether it needs the members' answers.
+    /// Whether it needs the members' reports.
     pub asks_members: bool,
-    /// Whether it may act before the members have answered: what it writes does not depend on that.
+    /// Whether it may act before the members have reported: what it writes does not depend on that.
     pub acts_unseen: bool,
     /// Whether the spec has the new settings once the step is done: there is no way back.
     pub is_commit: bool,
@@ -153,13 +153,13 @@ impl Step {
         self
     }
 
-    /// The members' answers do not matter to it.
+    /// It does not need the members' reports.
     pub const fn without_members(mut self) -> Self {
         self.asks_members = false;
         self
     }
 
-    /// It may act before the members have answered.
+    /// It may act before the members have reported.
     pub const fn acting_unseen(mut self) -> Self {
         self.acts_unseen = true;
         self
@@ -211,7 +211,7 @@ pub struct SubCondition {
 }
 
 impl SubCondition {
-    /// Something to know, in words of its own.
+    /// Information with a message of its own.
     pub fn note(type_: &str, message: String) -> Self {
         Self {
             type_: type_.to_owned(),

@@ -61,7 +61,7 @@ pub enum WaitingOn {
         /// What it lacks.
         why: String,
     },
-    /// Members that do not answer as expected yet, with what is different.
+    /// Members that do not match the expectation yet, with what is different.
     Outdated(Vec<(String, String)>),
     /// A Pod is terminating whose PostgreSQL may take writes: its node does not report that it has ended.
     Fence(String),

@@ -124,11 +124,11 @@ pub struct World {
     pub issuers: Vec<(IssuerRef, Observed<IssuerState>)>,
     /// Certificates.
     pub tls: Option<TlsWorld>,
-    /// What may become of volumes.
+    /// The state of the volumes.
     pub volumes: Option<VolumesWorld>,
     /// The superuser's credentials.
     pub auth: Option<AuthWorld>,
-    /// The members' answers.
+    /// The members' reports.
     pub members: Option<Members>,
 }
 
@@ -167,7 +167,7 @@ pub struct IssuerState {
     pub message: String,
 }
 
-/// One member: its Pod, what its Patroni reports, and how it answers on the wire.
+/// One member: its Pod, what its Patroni reports, and what a probe of its database port found.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Member {
     /// Pod UID.
@@ -192,7 +192,7 @@ pub struct Member {
     pub files_token: Option<String>,
     /// What its Patroni reports.
     pub patroni: Observed<PatroniState>,
-    /// How its database port answers.
+    /// What a probe of its database port found.
     pub probe: Observed<TlsProbe>,
     /// What it reports in SQL; absent when it was not probed.
     pub server: Observed<ServerState>,
@@ -219,7 +219,7 @@ pub enum Resizing {
 /// What a member reports in SQL.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerState {
-    /// The PostgreSQL that answers, as `SHOW server_version_num` has it.
+    /// The version of the PostgreSQL that responds, by `SHOW server_version_num`.
     pub version: i32,
     /// The public files that it has.
     pub files: Files,
@@ -280,10 +280,10 @@ pub struct PatroniState {
     pub pending: BTreeMap<String, PendingChange>,
 }
 
-/// How a member's database port answers.
+/// What a probe of a member's database port found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsProbe {
-    /// The leaf that it serves; none when it answers that it has no TLS.
+    /// The leaf that it serves; none when it has no TLS.
     pub served: Option<ServedLeaf>,
     /// Subjects (DER) of the CAs that it accepts client certificates of.
     pub trusted_subjects: BTreeSet<Vec<u8>>,

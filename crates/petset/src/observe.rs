@@ -1,4 +1,5 @@
-//! Reads the API server. Nothing comes from a cache: the answer contains everything that this controller wrote before.
+//! Reads the API server. Nothing comes from a cache: the response contains everything that this controller wrote
+//! before.
 
 use std::collections::BTreeMap;
 

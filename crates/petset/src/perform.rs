@@ -81,7 +81,8 @@ fn failed(done: &mut Done, process: &Process, pet_set: &PetSet, step: &Move, err
     }
 }
 
-/// Whether other ordinals may go on: the API server has answered, and it was about one Pod or claim that is to be made.
+/// Whether other ordinals may go on: the API server has responded, and the error was about one Pod or claim that is to
+/// be made.
 fn is_refused_creation(step: &Move, error: &Error) -> bool {
     let is_refusal = matches!(error, Error::Api(error) if error.is_refusal());
     is_refusal && matches!(step, Move::CreatePod(_) | Move::CreateClaim(_))

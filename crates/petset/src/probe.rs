@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Longest time for the answer.
+/// Longest time for the response.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the program does instead of being a controller.
@@ -46,12 +46,12 @@ pub enum ProbeError {
         /// What went wrong.
         source: io::Error,
     },
-    /// Another answer than 200.
+    /// Another response than 200.
     #[error("{address} is not ready: {answer}")]
     NotReady {
         /// Host and port.
         address: String,
-        /// First line of the answer.
+        /// First line of the response.
         answer: String,
     },
 }
@@ -59,7 +59,7 @@ pub enum ProbeError {
 /// Requests `/readyz` of `address` (`host:port`).
 ///
 /// # Errors
-/// [`ProbeError`], when there is no answer within ten seconds, or another than 200.
+/// [`ProbeError`], when there is no response within ten seconds, or another than 200.
 pub async fn probe(address: &str) -> Result<(), ProbeError> {
     let late = |_| io::Error::new(io::ErrorKind::TimedOut, "no answer in time");
     let asked = tokio::time::timeout(PROBE_TIMEOUT, ask(address))

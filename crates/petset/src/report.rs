@@ -128,7 +128,7 @@ pub fn succeeded(process: &Process, pet_set: &PetSet, step: &Move) {
 /// observes again.
 pub fn failed(process: &Process, pet_set: &PetSet, step: &Move, error: &Error) -> Option<Problem> {
     let Error::Api(error) = error else { return None };
-    // What is to be made can't be gone: the answer is about its namespace, or its kind.
+    // What is to be made can't be gone: the response is about its namespace, or its kind.
     let is_made = matches!(
         step,
         Move::CreatePod(_) | Move::CreateClaim(_) | Move::CreateRevision(_)

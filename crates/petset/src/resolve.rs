@@ -40,9 +40,9 @@ pub struct Desired {
     pub min_ready_seconds: i32,
     /// Old revisions that are kept.
     pub history_limit: usize,
-    /// What becomes of claims when the PetSet is deleted.
+    /// Whether claims are deleted with the PetSet.
     pub when_deleted: ClaimRetention,
-    /// What becomes of claims when the PetSet is scaled down.
+    /// Whether claims are deleted when the PetSet is scaled down.
     pub when_scaled: ClaimRetention,
     /// The Pod of every ordinal.
     pub template: PodTemplateSpec,
@@ -56,7 +56,7 @@ pub struct Desired {
     pub object: serde_json::Value,
 }
 
-/// Who replaces Pods of an old revision.
+/// How Pods of an old revision are replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Strategy {
     /// When another client deletes them.

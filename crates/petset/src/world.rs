@@ -1,4 +1,4 @@
-//! What was read from the API server, and plain questions about it.
+//! What was read from the API server, and plain queries on it.
 
 use std::collections::BTreeMap;
 

@@ -7,7 +7,7 @@ use crate::members_tls::IssueError;
 /// A pass over a database failed and will be tried again.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The API server did not let us read or write something.
+    /// The API server refused a read or a write.
     #[error(transparent)]
     Api(#[from] ApplyError),
     /// The internal CA could not sign.

@@ -24,7 +24,7 @@ const PASSWORD: usize = 24;
 /// What is to be issued.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
-    /// Who signs.
+    /// The CA that signs.
     pub ca: CaOrder,
     /// DNS names of the members' certificate.
     pub names: Vec<String>,

@@ -28,7 +28,7 @@ pub struct Done {
 /// Carries out the actions; stops at the first that fails.
 ///
 /// # Errors
-/// The API server's answer, naming the object.
+/// The API server's response, naming the object.
 pub async fn perform(context: &Context, world: &World, actions: &[Action]) -> Result<Done, Error> {
     let mut writer = Writer {
         context,
@@ -272,7 +272,7 @@ mod tests {
 
     use super::*;
 
-    /// An unknown kind is answered with a text, not with a Status.
+    /// The response for an unknown kind is a text, not a Status.
     #[test]
     fn a_cluster_without_cert_manager_is_told_apart_and_reported() {
         let postgres = json!({"metadata": {"name": "pg", "namespace": "shop"}, "spec": {"version": "17.4"}});

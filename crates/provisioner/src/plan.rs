@@ -1,4 +1,4 @@
-//! What shall be done about a database in one pass: the output of `decide`, the input of `perform` and `report`.
+//! What has to be done about a database in one pass: the output of `decide`, the input of `perform` and `report`.
 
 use std::time::Duration;
 
@@ -126,7 +126,7 @@ pub struct Plan {
     pub wal_does_not_fit: Option<String>,
     /// What the members get in this pass; none when the pass does not follow the spec.
     pub deployed: Option<Deployed>,
-    /// Files that members shall take up without a restart.
+    /// Files that members have to load without a restart.
     pub renewal: Option<Renewal>,
 }
 

@@ -133,7 +133,7 @@ fn locked(mut patch: Value, observed: &ObjectMeta) -> Option<Value> {
     Some(patch)
 }
 
-/// What became of a wish to delete.
+/// The result of a deletion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deletion {
     /// The API server accepted it; the object may stay until its finalizers and grace period are over.
@@ -161,7 +161,7 @@ where
     }
 }
 
-/// What became of a wish to evict a Pod.
+/// The result of an eviction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Eviction {
     /// The Pod is going.

@@ -37,8 +37,8 @@ impl Display for ObjectId {
     }
 }
 
-/// What the API server answered, or why there is no answer. Its text is the server's sentence and nothing else: `kube::Error`
-/// adds the `Debug` form of the whole answer.
+/// The response of the API server, or why there is none. Its text is the server's message and nothing else: `kube::Error`
+/// adds the `Debug` form of the whole response.
 #[derive(Debug)]
 pub struct Answer(Box<kube::Error>);
 
@@ -88,7 +88,7 @@ pub enum ApplyError {
         action: &'static str,
         /// To which object.
         object: ObjectId,
-        /// The API server's answer.
+        /// The API server's response.
         #[source]
         source: Answer,
     },
@@ -99,7 +99,7 @@ pub enum ApplyError {
         action: &'static str,
         /// To which object.
         object: ObjectId,
-        /// The API server's answer.
+        /// The API server's response.
         #[source]
         source: Answer,
     },
@@ -110,7 +110,7 @@ pub enum ApplyError {
         action: &'static str,
         /// To which object.
         object: ObjectId,
-        /// The API server's answer.
+        /// The API server's response.
         #[source]
         source: Answer,
     },
@@ -121,7 +121,7 @@ pub enum ApplyError {
         action: &'static str,
         /// To which object.
         object: ObjectId,
-        /// The API server's answer.
+        /// The API server's response.
         #[source]
         source: Answer,
     },
@@ -132,7 +132,7 @@ pub enum ApplyError {
         action: &'static str,
         /// To which object.
         object: ObjectId,
-        /// The API server's answer.
+        /// The API server's response.
         #[source]
         source: Answer,
     },
@@ -159,7 +159,7 @@ pub enum ApplyError {
     },
 }
 
-/// The variants that have an answer.
+/// The variants that have a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sort {
     Conflict,
@@ -240,8 +240,8 @@ impl ApplyError {
         matches!(self, Self::Conflict { .. })
     }
 
-    /// Whether the API server has answered that it does not do this, so that a person has to change something: the object, a
-    /// quota or a policy, a right, a webhook that does not answer. What is over by itself is none.
+    /// Whether the API server refuses this, so that a person has to change something: the object, a quota or a policy, a
+    /// right, a webhook that does not respond. What passes by itself is none.
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Forbidden { .. } | Self::Refused { .. } | Self::Invalid { .. } => true,
@@ -278,7 +278,7 @@ fn sort(status: &Status, is_read: bool) -> Sort {
     match status.code {
         409 => Sort::Conflict,
         _ if status.is_conflict() || status.is_already_exists() => Sort::Conflict,
-        // An unknown kind is answered with a text, which `is_not_found` does not know.
+        // The response for an unknown kind is a text, which `is_not_found` does not know.
         404 => Sort::Gone,
         _ if status.is_not_found() => Sort::Gone,
         _ if status.is_forbidden() || status.code == 403 => {

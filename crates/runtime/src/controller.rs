@@ -23,7 +23,7 @@ use tracing::Instrument;
 
 use crate::{Process, backoff::Backoff, metrics::ControllerMetrics};
 
-/// How long one question for a full cache may wait.
+/// How long one wait for a full cache may take.
 const CACHE_WAIT_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// First delay after a failed watch.

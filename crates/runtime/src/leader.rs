@@ -36,7 +36,7 @@ pub struct Election {
     pub namespace: String,
     /// Name of the Lease.
     pub lease: String,
-    /// Who we are: the Pod's name.
+    /// Our identity: the Pod's name.
     pub identity: String,
 }
 
@@ -61,7 +61,7 @@ pub enum LeaderError {
         lease: ObjectId,
         /// The deadline.
         seconds: u64,
-        /// The last failure; none if the API server did not answer.
+        /// The last failure; none if the API server did not respond.
         #[source]
         last: Option<ApplyError>,
     },

@@ -48,7 +48,7 @@ pub struct Process {
     pub readiness: Readiness,
     /// Publishes Events.
     pub recorder: Recorder,
-    /// The wish to stop.
+    /// The signal to stop.
     pub shutdown: Shutdown,
     /// The only namespace to watch; all when `None`.
     pub namespace: Option<String>,
@@ -98,7 +98,7 @@ pub enum RunError {
     /// The operator itself failed.
     #[error("the operator stopped")]
     Operator(#[source] Box<dyn Error + Send + Sync>),
-    /// Controllers did not finish in time after the wish to stop.
+    /// Controllers did not finish in time after the signal to stop.
     #[error("controllers did not finish within {0:?} after the wish to stop")]
     Drain(Duration),
 }
@@ -185,7 +185,7 @@ async fn serve_admin(
 ) -> Result<JoinHandle<Result<(), ServerError>>, RunError> {
     let listener = server::listen(args.listen).await?;
     let routes = server::router(readiness.clone(), metrics.clone());
-    // It answers until the process ends, also while controllers finish: the wish to stop is not for it.
+    // It responds until the process ends, also while controllers finish: the signal to stop is not for it.
     let until_the_end = async move {
         let (_never, end) = Shutdown::new();
         server::serve(listener, routes, end).await
@@ -246,7 +246,7 @@ where
     outcome
 }
 
-/// Returns when the wish to stop is older than [`DRAIN_TIMEOUT`].
+/// Returns when the signal to stop is older than [`DRAIN_TIMEOUT`].
 async fn drained(shutdown: Shutdown) {
     shutdown.wait().await;
     // The deadline itself, not a pause: `operate` ending first cancels it.

@@ -100,8 +100,8 @@ fn refused(action: &'static str, object: ObjectId, source: kube::Error) -> Apply
     }
 }
 
-/// Whether the patch's test failed. The API server answers 422 without an object or a cause then; a status that the schema refuses
-/// is answered with both.
+/// Whether the patch's test failed. The API server responds with 422 without an object or a cause then; its response to a status
+/// that the schema refuses has both.
 fn is_of_another(status: &Status) -> bool {
     const UNPROCESSABLE: u16 = 422;
     let names_something = |details: &StatusDetails| !(details.kind.is_empty() && details.causes.is_empty());

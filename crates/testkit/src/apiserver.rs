@@ -46,7 +46,7 @@ pub enum Error {
     NotReady {
         /// Its log file.
         log: String,
-        /// The last answer.
+        /// The last response.
         last: String,
     },
     /// It refused something.

@@ -211,9 +211,9 @@ fn inline(value: &mut Value, definitions: &Map<String, Value>) {
     }
 }
 
-/// Writes JSON Schema in the words of a structural schema, and as KubeDB's schemas are: `null` is no value (absence is
-/// enough, and a stored `null` would have to be handled by every reader), an enum is a list of strings, numbers have no
-/// format that the API server does not know.
+/// Writes JSON Schema as a structural schema, in the form of KubeDB's schemas: `null` is no value (absence is enough,
+/// and a stored `null` would have to be handled by every reader), an enum is a list of strings, numbers have no format
+/// that the API server does not know.
 fn simplify(value: &mut Value) {
     match value {
         Value::Object(object) => {

@@ -244,7 +244,7 @@ pub struct SetRaftKeyPairRequest {
 pub struct StorageMigrationRequest {
     /// The storage class to move to.
     pub storage_class_name: String,
-    /// What becomes of the old volumes.
+    /// Whether the old volumes are kept.
     #[serde(
         rename = "oldPVReclaimPolicy",
         default,

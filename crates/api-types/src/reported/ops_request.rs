@@ -17,7 +17,7 @@ pub mod conditions {
         MERGED_FROM_OPS = "MergedFromOps" in "";
         /// Of a request that others were merged into: whether each of them has ended `Skipped`. It begins then.
         ORIGINAL_OPS_SKIPPED = "OriginalOpsSkipped" in "";
-        /// An attempt failed and was undone; the operation is tried again, within `spec.maxRetries`. The message has
+        /// An attempt failed and was undone; the operation is tried again, within `spec.maxRetries`. The message states
         /// the cause.
         RETRYING = "Retrying" in "", trouble;
         /// Of a request that needs an approval: whether its plan has it.
@@ -78,7 +78,8 @@ pub mod conditions {
         UPDATE_STANDBY_POD_IMAGE = "UpdateStandbyPodImage" in "", trouble;
         /// The primary runs the new version, and the former one too.
         UPDATE_PRIMARY_IMAGE = "UpdatePrimaryImage" in "", trouble;
-        /// A part of an update, `CheckServerVersion--<pod>`: the new member answers in SQL that it runs the new version.
+        /// A part of an update, `CheckServerVersion--<pod>`: the new member reports in SQL that it runs the new
+        /// version.
         CHECK_SERVER_VERSION = "CheckServerVersion" in "";
         /// Every Pod was recreated.
         RESTART_NODES = "RestartNodes" in "", trouble;
@@ -150,7 +151,7 @@ pub mod conditions {
         DATABASE_RESUME_SUCCEEDED = "DatabaseResumeSucceeded" in "", trouble;
         /// The end: everything was done, or there was nothing to do.
         SUCCESSFUL = "Successful" in "";
-        /// The end, or its beginning: the message has what went wrong and what to change.
+        /// The end, or its beginning: the message states what went wrong and what to change.
         FAILED = "Failed" in "", trouble;
         /// The end: a newer request of the same type replaces this one, or a database of this kind has nothing that it would change.
         SKIPPED = "Skipped" in "", trouble;
@@ -167,11 +168,11 @@ pub mod reasons {
         CONFIGURATION_MERGED = "ConfigurationMerged" in "`Skipped` and `MergedFromOps` are `True`";
         /// The request has `dryRun: true`: its plan was published and nothing was done.
         DRY_RUN = "DryRun" in "`Successful` is `True`";
-        /// The plan is neither approved nor denied yet; the message has the commands.
+        /// The plan is neither approved nor denied yet; the message lists the commands.
         WAITING_FOR_APPROVAL = "WaitingForApproval" in "`Approved` is `False`", trouble;
         /// Another plan was approved than the one that there is now.
         PLAN_CHANGED = "PlanChanged" in "`Approved` is `False`", trouble;
-        /// The plan can't be carried out at the moment; the message has the reason.
+        /// The plan can't be carried out at the moment; the message states the reason.
         NOT_POSSIBLE_NOW = "NotPossibleNow" in "`Approved` is `False`", trouble;
         /// The plan was approved.
         PLAN_APPROVED = "PlanApproved" in "`Approved` is `True`";

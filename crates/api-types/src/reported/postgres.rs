@@ -28,7 +28,7 @@ pub mod conditions {
         STORAGE_AT_RISK = "StorageAtRisk" in "", bad_when_true;
         /// The Postgres was deleted, and its deletion policy holds it.
         DELETION_BLOCKED = "DeletionBlocked" in "", bad_when_true;
-        /// A claim of a member is being deleted, or is gone: its volume goes when the member's Pod ends. The message has what is
+        /// A claim of a member is being deleted, or is gone: its volume goes when the member's Pod ends. The message states what is
         /// lost then.
         CLAIM_TERMINATING = "ClaimTerminating" in "", trouble, bad_when_true;
         /// Data that the database is known to have had is gone: no member has it, or a member was promoted that lacked some of it.
@@ -104,16 +104,16 @@ pub mod reasons {
         SOME_REPLICAS_NOT_READY = "SomeReplicasNotReady" in "`ReplicaReady` is `False`", trouble;
         /// A client can write.
         DATABASE_ACCEPTING_CONNECTION_REQUEST = "DatabaseAcceptingConnectionRequest" in "`AcceptingConnection` is `True`";
-        /// No client can write; the message has what failed.
+        /// No client can write; the message states what failed.
         DATABASE_NOT_ACCEPTING_CONNECTION_REQUEST = "DatabaseNotAcceptingConnectionRequest" in "`AcceptingConnection` is `False`", trouble;
         /// A client can connect.
         READINESS_CHECK_SUCCEEDED = "ReadinessCheckSucceeded" in "`Ready` is `True`";
-        /// Not every member does its part, or a client can't connect; the message has what is missing or waited for.
+        /// Not every member does its part, or a client can't connect; the message states what is missing or waited for.
         READINESS_CHECK_FAILED = "ReadinessCheckFailed" in "`Ready` is `False`", trouble;
-        /// The health check can't log in, or lacks a right. Other clients may be fine; the message has PostgreSQL's
-        /// words.
+        /// The health check can't log in, or lacks a right. Other clients may be fine; the message quotes
+        /// PostgreSQL.
         HEALTH_CHECK_NOT_POSSIBLE = "HealthCheckNotPossible" in "`AcceptingConnection` or `Ready` is `Unknown`", trouble;
-        /// A standby needs WAL that the primary has removed; the message has the cause, and the request that replaces its data.
+        /// A standby needs WAL that the primary has removed; the message states the cause, and the request that replaces its data.
         STANDBY_LEFT_BEHIND = "StandbyLeftBehind" in "`Ready` is `False`", trouble;
         /// A standby has WAL that the primary never had; the message has the place, and the request that replaces its data.
         STANDBY_DIVERGED = "StandbyDiverged" in "`Ready` is `False`", trouble;
@@ -122,11 +122,11 @@ pub mod reasons {
         STALE_STANDBY_NOT_PROMOTED = "StaleStandbyNotPromoted" in "`FailoverHeld` is `True`", trouble;
         /// A member was promoted that lacked WAL of the former primary; `status.lostWAL` has the range. It stays for a day.
         WAL_LOST = "WALLost" in "`DataLost` is `True`", trouble;
-        /// The member answers no new session, while those that are open go on.
+        /// The member responds to no new session, while those that are open go on.
         LOGINS_UNANSWERED = "LoginsUnanswered" in "`MemberHangs` is `True`", trouble;
         /// A write to the member's volume does not end.
         DISK_BLOCKED = "DiskBlocked" in "`MemberHangs` is `True`", trouble;
-        /// Less than a fifth of a member's volume is free; the message has what fills it, and what to do.
+        /// Less than a fifth of a member's volume is free; the message states what fills it, and what to do.
         VOLUME_FILLS_UP = "VolumeFillsUp" in "`StorageAtRisk` is `True`", trouble;
         /// The amounts of WAL in the spec leave too little of the volume for the data.
         WAL_DOES_NOT_FIT = "WALDoesNotFit" in "`StorageAtRisk` is `True`", trouble;
@@ -157,12 +157,12 @@ pub mod events {
         MEMBERS_NOT_STARTED = "MembersNotStarted" in "Warning", trouble;
         /// Another member has become the primary, and does not have a replication slot of the former one; the message names the slot.
         REPLICATION_SLOT_LOST = "ReplicationSlotLost" in "Warning", trouble;
-        /// A logical replication slot was made that is lost when another member becomes the primary; the message has
+        /// A logical replication slot was made that is lost when another member becomes the primary; the message states
         /// the reason.
         REPLICATION_SLOT_NOT_KEPT = "ReplicationSlotNotKept" in "Warning", trouble;
         /// A standby has not streamed from the primary for half a minute; while it does not, it is not promoted.
         STANDBY_STALE = "StandbyStale" in "Warning", trouble;
-        /// Patroni got other settings that all members share; the message has them, and whether members must restart.
+        /// Patroni got other settings that all members share; the message names them, and whether members must restart.
         DYNAMIC_CONFIGURATION_CHANGED = "DynamicConfigurationChanged" in "Normal";
         /// Members get certificates that were reissued without a request: renewed, or for an edit of `spec.tls.certificates`, or
         /// because a Secret was gone. The message names them.

@@ -116,7 +116,7 @@ pub fn is_same_value(major: Major, name: &str, one: &str, other: &str) -> bool {
     }
 }
 
-/// The words of a list: PostgreSQL shows `a, b` for `a,b`.
+/// The items of a list: PostgreSQL shows `a, b` for `a,b`.
 fn words(text: &str) -> Vec<&str> {
     text.split(',').map(str::trim).collect()
 }

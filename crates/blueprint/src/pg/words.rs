@@ -51,7 +51,7 @@ const KNOWN_WORDS: [(&str, Major, &[&str]); 6] = [
     ),
 ];
 
-/// Whether PostgreSQL takes the words of a text parameter.
+/// Whether PostgreSQL accepts the items of a text parameter.
 ///
 /// # Errors
 /// What to write instead.

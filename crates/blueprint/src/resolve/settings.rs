@@ -1,4 +1,4 @@
-//! The answers themselves, once nothing is wrong any more.
+//! The resolved settings, once the checks have found nothing.
 
 use std::collections::BTreeMap;
 

@@ -13,7 +13,7 @@ pub enum PatroniError {
     /// The CAs that we are to trust can't be read.
     #[error("cannot verify members")]
     Trust(#[source] CertificateError),
-    /// No answer.
+    /// No response.
     #[error("{doing} at {address}: Patroni cannot be reached; look at the Pod")]
     Unreachable {
         /// What we were doing.
@@ -85,7 +85,7 @@ pub enum PatroniError {
         /// Patroni's words.
         why: String,
     },
-    /// An answer that we do not know.
+    /// A response that we do not know.
     #[error("{doing} at {address}: unexpected answer {status}: {body}")]
     Unexpected {
         /// What we were doing.

@@ -67,7 +67,7 @@ pub struct Status {
     pub operation: Option<Operation>,
     /// The last one that ended.
     pub last_operation: Option<Operation>,
-    /// Who holds the pause.
+    /// The holder of the pause.
     pub pause: Option<Pause>,
     /// Conditions in a bad status.
     pub problems: Vec<Problem>,
@@ -134,7 +134,7 @@ pub struct Serves {
     pub certificate: Option<Certificate>,
     /// When it was seen.
     pub seen_at: Option<Timestamp>,
-    /// Who saw it: `handshake`, or the request.
+    /// What saw it: `handshake`, or the request.
     pub seen_by: Option<String>,
     /// Whether the request found it to be the Secret's.
     pub matches_secret: Option<bool>,
@@ -161,7 +161,7 @@ pub struct Operation {
     pub since: Option<Timestamp>,
 }
 
-/// Who holds the pause.
+/// The holder of the pause.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Pause {

@@ -26,7 +26,7 @@ pub struct Evidence {
     pub replicas: usize,
     /// The operation that runs: meanwhile members may differ.
     pub operation: Option<String>,
-    /// What each member answered, and further names by which clients reach it.
+    /// The handshake with each member, and further names by which clients reach it.
     pub members: Vec<(String, Vec<String>, Result<Answer, String>)>,
     /// CAs (PEM) that clients are configured to trust, and where they were read.
     pub authorities: Seen<Authorities>,
@@ -101,7 +101,7 @@ pub enum Grade {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Check {
-    /// Whether the member answers.
+    /// Whether the member responds.
     Reachable,
     /// Whether it serves TLS.
     Tls,

@@ -77,7 +77,7 @@ pub(crate) fn deny(status: &mut PostgresOpsRequestStatus, why: &str, now: Timest
     );
 }
 
-/// The phase and the plan of a request that waits for a human; the question itself needs the request.
+/// The phase and the plan of a request that waits for approval; the Event needs the request itself.
 pub(crate) fn await_approval(status: &mut PostgresOpsRequestStatus, question: &Question) {
     leave_queue(status, OpsRequestPhase::WaitingForApproval);
     if let Question::Plan(plan) = question {

@@ -19,7 +19,7 @@ const MEMBERS_TLS: &str = "the Secret with the certificates of members and opera
 
 /// A database as some state of an operation wants it.
 pub struct RenderedState {
-    /// Every question answered.
+    /// Every setting resolved.
     pub resolved: Resolved,
     /// The objects that follow.
     pub children: Children,

@@ -154,7 +154,7 @@ impl<'a> Staying<'a> {
     }
 }
 
-/// What becomes of each member when their number changes.
+/// What happens to each member when their number changes.
 pub fn planned(database: &str, before: i32, after: i32) -> Vec<PlannedMember> {
     let member = |ordinal: i32| {
         let (restart, reason) = if ordinal >= after {

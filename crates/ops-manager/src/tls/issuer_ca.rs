@@ -13,7 +13,7 @@ use crate::tls::world as tls_world;
 use crate::waiting::WaitingOn;
 use crate::world::{Observed, World};
 
-/// What an issuer answered to the probe for its CA.
+/// The result of the probe of an issuer for its CA.
 #[derive(Clone, Debug, PartialEq)]
 pub enum IssuerCaAnswer {
     /// Nothing yet, and what it reports.

@@ -68,7 +68,7 @@ fn last_good_of(op: &Operation, secret: Observed<Secret>) -> Observed<TlsMateria
     }
 }
 
-/// What issuers answered to the probes for their CA.
+/// The results of the probes of issuers for their CA.
 async fn answers(reader: &Reader<'_>, names: &[String]) -> BTreeMap<String, Observed<IssuerCaAnswer>> {
     let looked = names.iter().map(|name| async move {
         let answer = reader.look::<CertificateRequest>(name).await.map(answer);

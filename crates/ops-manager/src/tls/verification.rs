@@ -11,7 +11,7 @@ use crate::step::{Progress, StepResult};
 use crate::waiting::WaitingOn;
 use crate::world::{Files, Member, Observed, World};
 
-/// How every member is to answer.
+/// What a probe of every member must find.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Expectation {
     /// What it is to serve.
@@ -77,7 +77,7 @@ impl ExpectedTls {
 }
 
 impl Expectation {
-    /// Whether a member answers like this.
+    /// Whether the probe of a member found this.
     ///
     /// # Errors
     /// In a few words, what is different.
@@ -247,7 +247,7 @@ fn needs_order(world: &World, expected: &Expectation) -> bool {
     !stays && !world.members().values().all(trusts)
 }
 
-/// As [`reload`], in no order: for members of which one may never answer as expected.
+/// As [`reload`], in no order: for members of which one may never match the expectation.
 pub fn reload_at_once(world: &World, target: &TargetConfig, expected: &Expectation) -> StepResult {
     if let Some(progress) = reload_these(world, target, expected, |_| true) {
         return Ok(progress);
@@ -256,7 +256,7 @@ pub fn reload_at_once(world: &World, target: &TargetConfig, expected: &Expectati
     Ok(Progress::Done)
 }
 
-/// `None` when all of these members answer as expected.
+/// `None` when all of these members match the expectation.
 fn reload_these(
     world: &World,
     target: &TargetConfig,
@@ -278,7 +278,7 @@ fn reload_these(
     }
 }
 
-/// Members that do not answer as expected, and what is different.
+/// Members that do not match the expectation, and what is different.
 pub fn outdated(world: &World, expected: &Expectation) -> Vec<(String, String)> {
     let members = world.members().iter();
     members
@@ -286,8 +286,8 @@ pub fn outdated(world: &World, expected: &Expectation) -> Vec<(String, String)> 
         .collect()
 }
 
-/// Whether a member has the target's files and still does not answer as expected. That is unknown for a member that is
-/// terminating, could not be reached, or lacks the files.
+/// Whether a member has the target's files and still does not match the expectation. That is unknown for a member that
+/// is terminating, could not be reached, or lacks the files.
 pub fn is_not_converging(member: &Member, target: &TargetConfig, expected: &Expectation) -> bool {
     let (Some(probe), Some(server)) = (member.probe.present(), member.server.present()) else {
         return false;

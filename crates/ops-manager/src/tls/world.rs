@@ -20,7 +20,7 @@ pub struct TlsWorld {
     pub certificates: BTreeMap<CertificateAlias, Observed<Certificate>>,
     /// Secrets of the certificates by their names.
     pub secrets: BTreeMap<String, Observed<IssuedSecret>>,
-    /// What new issuers answered, by the names of the CertificateRequests.
+    /// The results of the probes of new issuers, by the names of the CertificateRequests.
     pub answers: BTreeMap<String, Observed<IssuerCaAnswer>>,
 }
 

@@ -127,7 +127,8 @@ fn may_begin_again(world: &World) -> bool {
     world.paused_by().is_none_or(|holder| !holder.is_person())
 }
 
-/// The leader, its standbys and the wish for a failover are of the former data. `initialize` goes last: it lets a member begin.
+/// The leader, its standbys and a requested failover belong to the former data. `initialize` goes last: it lets a
+/// member begin.
 fn begin_again(world: &World, plan: &mut Plan) {
     let ours = |map: &&ConfigMap| is_labelled_for(&map.metadata, world.name());
     let config = world.patroni.as_ref();

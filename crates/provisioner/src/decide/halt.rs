@@ -10,7 +10,7 @@ use crate::decide::deployed;
 use crate::plan::{Action, Plan};
 use crate::world::World;
 
-/// Annotation on a Service that shall survive a halt (value `halt`).
+/// Annotation on a Service that survives a halt (value `halt`).
 const KEEP_ON: &str = "kubedb.com/resource-policy-keep-on";
 
 /// Fallback while Pods end; their own events wake us sooner.

@@ -1,4 +1,4 @@
-//! What shall be done about a database: plain functions over what was observed. No client, no clock, no randomness.
+//! What has to be done about a database: plain functions over what was observed. No client, no clock, no randomness.
 //!
 //! Deletion comes before the pause, as in KubeDB: a database that is being deleted is of no use to its holder.
 

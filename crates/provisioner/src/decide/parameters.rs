@@ -75,7 +75,7 @@ fn not_used(resolved: &Resolved) -> Option<Refusal> {
     })
 }
 
-/// A parameter that a member takes when it restarts, in the words of Patroni's status.
+/// A parameter that a member takes when it restarts, in the form of Patroni's status.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 struct Change {
     old_value: Option<serde_json::Value>,

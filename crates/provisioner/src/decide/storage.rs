@@ -68,7 +68,7 @@ fn is_filling_up(member: &Member, was: bool) -> bool {
     volume.saturating_sub(used) < (volume / part).min(ENOUGH)
 }
 
-/// Who holds most of the WAL and what to do, or that it is the data.
+/// The member or slot that holds most of the WAL and what to do, or that it is the data.
 pub fn holder(wal: &Wal, data_bytes: u64, members: &[&str]) -> String {
     let by_settings = wal.keep_bytes + wal.max_bytes;
     let slot = wal.slots.iter().max_by_key(|slot| slot.held_bytes);

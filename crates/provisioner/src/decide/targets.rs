@@ -134,7 +134,7 @@ fn login(world: &World, secrets: &SecretFacts) -> Option<Login> {
     })
 }
 
-/// Whether news may come any second: it is not ready, it is paused, or members shall read new files.
+/// Whether news may come any second: it is not ready, it is paused, or members have to read new files.
 fn is_unsettled(world: &World, plan: &Plan) -> bool {
     let ready = api_types::condition::is_true(world.conditions(), types::READY);
     let serving_old = plan.renewal.as_ref().is_some_and(|renewal| {

@@ -105,7 +105,7 @@ fn class(born: &PersistentVolumeClaimSpec, wanted: &PersistentVolumeClaimSpec) -
     )
 }
 
-/// What becomes of members meanwhile.
+/// What happens to members meanwhile.
 const GO_ON: &str = "the members go on as they are, and one that is added gets a volume like theirs";
 
 fn of_size(born: &PersistentVolumeClaimSpec, wanted: &PersistentVolumeClaimSpec) -> Option<Refusal> {

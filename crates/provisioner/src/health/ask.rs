@@ -17,7 +17,7 @@ use crate::health::seen::Seen;
 use crate::health::slots::Upkeep;
 use crate::health::{Failure, Login, Renewal, Served, Targets};
 
-/// Where a conversation goes to.
+/// The address of a session.
 #[derive(Clone, Copy)]
 pub struct Place<'a> {
     /// Address.

@@ -1,4 +1,4 @@
-//! One check of a database: all members side by side, then the judgement.
+//! One check of a database: all members side by side, then the verdict.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -182,7 +182,7 @@ async fn ask(targets: &Targets, member: &Target, mut seen: Seen) -> (Result<Answ
     (answer, seen)
 }
 
-/// Has standbys the replication slots that they shall have after a change of the primary.
+/// Gives standbys the replication slots that they need after a change of the primary.
 async fn keep_slots(targets: &Targets, answers: &Answers) {
     let mut due = slots::due(targets, answers);
     let kept = targets.members.iter().filter_map(|member| {

@@ -1,4 +1,4 @@
-//! What the members' answers mean: plain functions.
+//! What the members' reports mean: plain functions.
 
 use std::collections::BTreeMap;
 
@@ -73,7 +73,7 @@ impl Failure {
     }
 }
 
-/// A member that let us in and answered.
+/// The report of a member that admitted the session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
     /// Whether it replicates from another.
@@ -100,8 +100,8 @@ pub struct Answer {
     pub stands_still: bool,
 }
 
-/// Whether a client can write: exactly one ready member that Patroni labels primary answers as one, commits, and the
-/// primary Service leads to it. Label and answer both count: a cut-off primary keeps its label for a while.
+/// Whether a client can write: exactly one ready member that Patroni labels primary reports that it is one, commits,
+/// and the primary Service leads to it. Label and report both count: a cut-off primary keeps its label for a while.
 ///
 /// # Errors
 /// Why not, or why that is not known.
@@ -125,7 +125,7 @@ pub fn lacks_roles(answers: &Answers) -> bool {
     })
 }
 
-/// The one member that Patroni labels primary, and that takes writes by its own answer.
+/// The one member that Patroni labels primary, and that takes writes by its own report.
 ///
 /// # Errors
 /// Why there is none, or more than one.
@@ -164,8 +164,8 @@ pub fn streams(answers: &Answers, primary: Option<&str>, pod: &str) -> Option<bo
     Some(leader.streaming.iter().any(|standby| standby == pod))
 }
 
-/// Whether every member does its part: all answer, one is primary, the others stream from it. What is broken counts more
-/// than what could not be checked.
+/// Whether every member does its part: all respond, one is primary, the others stream from it. What is broken counts
+/// more than what could not be checked.
 ///
 /// # Errors
 /// What is missing, or not known.
@@ -372,7 +372,7 @@ mod tests {
         assert_eq!(why, Failure::broken("pg-1 does not stream from pg-0."));
     }
 
-    /// A missing role of ours does not affect clients, and is distinguished from what can't be mended.
+    /// A missing role of ours does not affect clients, and is distinguished from what can't be repaired.
     #[test]
     fn roles_of_ours_that_are_missing_are_noticed() {
         let refused = Failure::of(&SqlError::Login {

@@ -124,12 +124,12 @@ pub struct Served {
     pub not_after: Timestamp,
 }
 
-/// Consecutive failures of one question.
+/// Consecutive failures of one check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Streak(u32);
 
 impl Streak {
-    /// Counts one more answer. A good one decides at once; a bad one when it is the `threshold`th in a row.
+    /// Counts one more result. A good one decides at once; a bad one when it is the `threshold`th in a row.
     pub fn judge(&mut self, answer: Result<(), Failure>, threshold: u32, before: &Verdict) -> Verdict {
         match answer {
             Ok(()) => {

@@ -44,7 +44,7 @@ pub struct Targets {
     pub write_check: bool,
     /// Whether something is changing, so that checks are worth a second.
     pub unsettled: bool,
-    /// The hash of the parameters that members shall have read; none while another operator cares for them.
+    /// The hash of the parameters that members have to read; none while another operator cares for them.
     pub configuration: Option<String>,
     /// How Patroni is called; none before the members' own certificate was issued.
     pub patroni: Option<PatroniAccess>,
@@ -52,7 +52,7 @@ pub struct Targets {
     pub kept_slots: BTreeSet<String>,
     /// Logical replication slots, by Pod and name, that were made while the Pod was the primary, which it is no more.
     pub left_slots: BTreeSet<(String, String)>,
-    /// A certificate that members shall serve and that they may have to load.
+    /// A certificate that members have to serve and that they may have to load.
     pub renewal: Option<Renewal>,
 }
 
@@ -138,7 +138,7 @@ impl fmt::Debug for Tried {
 pub struct Renewal {
     /// SHA-256 of the leaf's DER, hexadecimal.
     pub fingerprint: String,
-    /// What members shall trust.
+    /// The CAs that members have to trust.
     pub trust: CaBundle,
 }
 

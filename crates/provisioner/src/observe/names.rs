@@ -1,4 +1,5 @@
-//! Who has the names that are about to be used: metadata only, of objects that are not among the children.
+//! The objects that have the names that are about to be used: metadata only, of objects that are not among the
+//! children.
 
 use std::ops::Range;
 

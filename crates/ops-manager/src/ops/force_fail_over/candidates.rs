@@ -1,4 +1,4 @@
-//! Who may be promoted, in which order, and what each lacks. Pure.
+//! The members that may be promoted, in which order, and what each lacks. Pure.
 
 use std::cmp::Reverse;
 

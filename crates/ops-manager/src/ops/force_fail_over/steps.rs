@@ -17,7 +17,7 @@ const REJOIN_TIMEOUT: SignedDuration = SignedDuration::from_mins(2);
 /// How long a member is probed for whether it takes writes before its Pod is ended: one response may get lost.
 const FENCE_PROBE_TIMEOUT: SignedDuration = SignedDuration::from_secs(5);
 
-/// Who is promoted, and what is lost, is written down.
+/// The chosen member, and what is lost, are recorded.
 pub const CHOOSE: Step = Step::new(
     conditions::CHOOSE_CANDIDATE,
     "Successfully chose the member that is promoted",
@@ -183,7 +183,7 @@ fn another(op: &Operation, world: &World, candidate: &str) -> StepResult {
     Ok(Progress::Choose(Box::new(progress)))
 }
 
-/// The new primary takes writes by its own answer, and no other member does.
+/// The new primary takes writes by its own report, and no other member does.
 fn only_writer(world: &World, candidate: &str) -> StepResult {
     let waits = |pod: &str, why: String| WaitingOn::Member {
         pod: pod.to_owned(),

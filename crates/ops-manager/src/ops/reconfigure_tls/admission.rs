@@ -16,7 +16,7 @@ const ISSUER_GRACE: SignedDuration = SignedDuration::from_secs(15);
 /// Fixes what the request changes into what.
 ///
 /// # Errors
-/// What becomes of the request instead.
+/// What happens to the request instead.
 pub fn plan(request: &TlsRequest, proposal: &Proposal<'_>) -> Result<TlsPlan, Admission> {
     let world = proposal.world;
     let postgres = world.postgres.require("the Postgres").map_err(admit::wait_for)?;

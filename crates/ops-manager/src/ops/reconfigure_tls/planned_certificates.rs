@@ -1,4 +1,4 @@
-//! What becomes of every certificate: names added and dropped, old and new issuer.
+//! What happens to every certificate: names added and dropped, old and new issuer.
 
 use api_types::cert_manager::{Certificate, CertificateSpec, IssuerReference};
 use api_types::ops_request::{CertificateAction, PlannedCertificate, TlsSettings};

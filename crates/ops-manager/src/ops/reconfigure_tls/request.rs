@@ -59,7 +59,7 @@ pub fn ca_overlap(op: &Operation) -> SignedDuration {
         .unwrap_or(DEFAULT_CA_OVERLAP)
 }
 
-/// What becomes of sessions that the new settings do not admit.
+/// How sessions end that the new settings do not admit.
 pub fn drain(op: &Operation) -> Drain {
     of(op).drain.clone().unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! The states of a TLS change: what members are given in each, and how they are to answer then.
+//! The states of a TLS change: what is deployed to members in each, and what a probe must find then.
 
 use api_types::ops_request::{TlsPlan, TlsSettings};
 use api_types::tls::CertificateAlias;
@@ -189,7 +189,7 @@ pub fn has_same_authorities(world: &World, settings: &TlsSettings) -> StepResult
     Ok(known.contains_all(&issued_material(world, settings)?.authorities()))
 }
 
-/// How a member answers that trusts the CAs of a state and serves what it is given.
+/// What a probe must find on a member that trusts the CAs of a state and serves the deployed certificates.
 pub fn expected_to_trust(state: &RenderedState) -> Expectation {
     let tls = &state.resolved.tls;
     Expectation {
@@ -200,7 +200,7 @@ pub fn expected_to_trust(state: &RenderedState) -> Expectation {
     }
 }
 
-/// How a member answers that has read the configuration of the overlap window.
+/// What a probe must find on a member that has read the configuration of the overlap window.
 pub fn expected_in_overlap_window(plan: &TlsPlan, state: &RenderedState) -> Expectation {
     let tls = &state.resolved.tls;
     let removes = plan.after.tls.is_none();
@@ -220,7 +220,7 @@ pub fn expected_in_overlap_window(plan: &TlsPlan, state: &RenderedState) -> Expe
     }
 }
 
-/// How a member answers that follows this state and nothing else.
+/// What a probe must find on a member that follows this state and nothing else.
 pub fn expected_at_work(state: &RenderedState, trust: fn(CaBundle) -> ExpectedTrust) -> Expectation {
     let tls = &state.resolved.tls;
     if tls.phase == TlsPhase::Off {

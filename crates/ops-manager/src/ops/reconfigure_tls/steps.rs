@@ -318,7 +318,7 @@ fn reload_pods(op: &Operation, world: &World) -> StepResult {
     let plan = tls_plan(op)?;
     let followed = follow(op, world, plan)?;
     let changes_wire = plan.before.tls.is_some() != plan.after.tls.is_some();
-    // Who waits for sessions to end by themselves has seen them gone.
+    // A drain that waits for sessions to end by themselves has seen them gone.
     let ends = request::drain(op).policy.unwrap_or_default() == DrainPolicy::Force;
     if followed == Progress::Done && changes_wire && ends {
         return drain::end_left(world, plan.after.tls.is_none());
@@ -412,7 +412,7 @@ fn restore(op: &Operation, world: &World) -> StepResult {
     Ok(Progress::of(effects))
 }
 
-/// Children are as the stage wants them, and every member answers so.
+/// Children match the state, and a probe of every member confirms it.
 fn brought_to(
     world: &World,
     state: &RenderedState,

@@ -14,7 +14,7 @@ use crate::world::{Observed, World};
 /// What the request changes into what.
 ///
 /// # Errors
-/// What becomes of it instead.
+/// What happens to it instead.
 pub fn plan(target: &str, world: &World) -> Result<VersionPlan, Admission> {
     let postgres = world.postgres.require("the Postgres").map_err(admit::wait_for)?;
     let pet_set = world.pet_set.require("the PetSet").map_err(admit::wait_for)?;

@@ -138,7 +138,7 @@ fn pod_spec(resolved: &Resolved) -> PodSpec {
         .unwrap_or_default()
 }
 
-/// What becomes of each member. One that was made from the template that there is has the resources already.
+/// What happens to each member. One that was made from the current template has the resources already.
 fn members(
     world: &World,
     wanted: &Wanted,

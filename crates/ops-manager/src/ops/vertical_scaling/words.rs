@@ -1,4 +1,4 @@
-//! What a change of resources does, in the words of its plan.
+//! The texts of a change of resources in its plan.
 
 use std::collections::BTreeMap;
 

@@ -72,7 +72,7 @@ pub fn claims<'a>(op: &Operation, world: &'a World) -> Result<Vec<&'a Claim>, Wa
 /// Checks the plan against the volumes that there are.
 ///
 /// # Errors
-/// What becomes of the request instead.
+/// What happens to the request instead.
 pub fn check(op: &Operation, world: &World, plan: &VolumePlan) -> Result<(), Admission> {
     let claims = claims(op, world).map_err(admit::wait_for)?;
     let volumes = volumes::world::of(world).map_err(unread)?;

@@ -267,7 +267,8 @@ fn finish(op: &Operation, world: &World) -> StepResult {
     Ok(Progress::Done)
 }
 
-/// How much WAL members keep follows the size of their volumes. Where no Patroni answers, the provisioner does it later.
+/// How much WAL members keep follows the size of their volumes. Where no Patroni responds, the provisioner does it
+/// later.
 fn patroni_keeps(world: &World, plan: &VolumePlan, is_way_back: bool) -> StepResult<()> {
     let (from, to) = if is_way_back {
         (&plan.after, &plan.before)

@@ -1,4 +1,4 @@
-//! What an expansion does, in the words of its plan and of what it waits for.
+//! The texts of an expansion in its plan, and of what it waits for.
 
 use api_types::ops_request::{VolumePlan, VolumeSize};
 
@@ -11,7 +11,7 @@ pub fn change(plan: &VolumePlan) -> String {
     format!("volumes {} → {}", size(&plan.before), size(&plan.after))
 }
 
-/// What becomes of a member.
+/// What happens to a member.
 pub fn of_member(claim: &Claim, plan: &VolumePlan) -> String {
     match claim.capacity {
         Some(capacity) if super::preflight::is_enough(capacity, plan) => {
