@@ -25,7 +25,7 @@ use crate::writer::Stretch;
 use crate::{client, members, pki, requests, served, shell, wait};
 
 /// Until a database is ready after a request that failed.
-const READY_AGAIN: Duration = Duration::from_secs(180);
+const READY_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// What TLS should be like.
 #[derive(Clone, Debug)]
@@ -134,7 +134,7 @@ pub async fn one_taken_back(
     );
     let restored = condition::find(ended.conditions(), "RestoreDatabase");
     ensure!(restored.is_some_and(|it| it.is_true()), "{:?}", ended.status);
-    wait::database_ready(&namespace.api::<Postgres>(), database, READY_AGAIN).await?;
+    wait::database_ready(&namespace.api::<Postgres>(), database, READY_TIMEOUT).await?;
     let after = members::list(namespace, database).await?;
     let touched = before.iter().zip(&after).filter(|(old, new)| old.uid != new.uid);
     ensure!(touched.count() == 1, "{before:?} {after:?}");

@@ -26,7 +26,7 @@ pub const RESTRICTED: &str = "restricted";
 /// Set to keep the namespaces of tests for a look around.
 pub const KEEP: &str = "SEALWRIGHT_E2E_KEEP";
 
-const NAMESPACE_GONE: Duration = Duration::from_secs(120);
+const NAMESPACE_DELETION_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The cluster under test.
 #[derive(Clone)]
@@ -155,7 +155,7 @@ impl TestNamespace {
         };
         let uid = found.metadata.uid.unwrap_or_default();
         namespaces.delete(&self.name, &DeleteParams::default()).await?;
-        wait::gone(&namespaces, &self.name, &uid, NAMESPACE_GONE).await
+        wait::gone(&namespaces, &self.name, &uid, NAMESPACE_DELETION_TIMEOUT).await
     }
 }
 

@@ -21,9 +21,9 @@ use crate::poll::{self, Look};
 use crate::provider;
 
 /// Longest time until a client has made so many connections more.
-const GOES_ON: Duration = Duration::from_secs(30);
+const CONNECTIONS_TIMEOUT: Duration = Duration::from_secs(30);
 const MORE: usize = 12;
-const OFTEN: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Where a database is reached, and as whom.
 #[derive(Clone)]
@@ -145,16 +145,21 @@ impl Clients {
     /// One does not.
     pub async fn go_on(&self) -> Result<()> {
         let marks = self.marks();
-        poll::until("connections by every driver", GOES_ON, OFTEN, || async {
-            let idle = self
-                .all
-                .iter()
-                .zip(&marks)
-                .find(|(client, mark)| client.since(**mark).new.made < MORE);
-            Ok(idle.map_or(Look::Found(()), |(client, _)| {
-                Look::NotYet(format!("{} is idle", client.driver))
-            }))
-        })
+        poll::until(
+            "connections by every driver",
+            CONNECTIONS_TIMEOUT,
+            POLL_INTERVAL,
+            || async {
+                let idle = self
+                    .all
+                    .iter()
+                    .zip(&marks)
+                    .find(|(client, mark)| client.since(**mark).new.made < MORE);
+                Ok(idle.map_or(Look::Found(()), |(client, _)| {
+                    Look::NotYet(format!("{} is idle", client.driver))
+                }))
+            },
+        )
         .await
     }
 
@@ -165,7 +170,7 @@ impl Clients {
     pub async fn finish(mut self) -> Result<()> {
         std::fs::write(self.folder.join("end"), "")?;
         for client in &mut self.all {
-            let status = tokio::time::timeout(GOES_ON, client.process.wait()).await;
+            let status = tokio::time::timeout(CONNECTIONS_TIMEOUT, client.process.wait()).await;
             let status =
                 status.with_context(|| format!("the client by {} does not end", client.driver))??;
             ensure!(status.success(), "the client by {}: {status}", client.driver);

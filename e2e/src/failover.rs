@@ -14,9 +14,9 @@ use crate::poll::{self, Look};
 use crate::wait;
 
 /// Patroni's time to live is 20 to 30 s; then the election.
-const FAILOVER: Duration = Duration::from_secs(90);
+const FAILOVER_TIMEOUT: Duration = Duration::from_secs(90);
 /// Until a member that comes back has its place again.
-pub const BACK: Duration = Duration::from_secs(120);
+pub const REJOIN_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Commits wait for a standby, so that no acknowledged row may be lost, however a member goes.
 pub fn synchronous(postgres: &mut Postgres) {
@@ -26,20 +26,25 @@ pub fn synchronous(postgres: &mut Postgres) {
 
 /// Waits until another Pod than this one is primary.
 pub async fn another_primary_than(namespace: &TestNamespace, database: &str, old: &Member) -> Result<Member> {
-    poll::until("another primary", FAILOVER, Duration::from_secs(1), || async {
-        let members = members::list(namespace, database).await?;
-        let found = members
-            .iter()
-            .find(|m| m.is_primary() && m.uid != old.uid && m.ready);
-        Ok(found
-            .cloned()
-            .map_or_else(|| Look::NotYet(format!("{members:?}")), Look::Found))
-    })
+    poll::until(
+        "another primary",
+        FAILOVER_TIMEOUT,
+        Duration::from_secs(1),
+        || async {
+            let members = members::list(namespace, database).await?;
+            let found = members
+                .iter()
+                .find(|m| m.is_primary() && m.uid != old.uid && m.ready);
+            Ok(found
+                .cloned()
+                .map_or_else(|| Look::NotYet(format!("{members:?}")), Look::Found))
+        },
+    )
     .await
 }
 
 /// Longest time until standbys stream from a new primary: one that PostgreSQL leaves where it is is started anew after 30 s.
-pub const FOLLOWED: Duration = Duration::from_secs(60);
+pub const STREAMING_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Waits until both standbys of three members stream.
 pub async fn all_stream(namespace: &TestNamespace, database: &str, within: Duration) -> Result<()> {
@@ -68,7 +73,7 @@ pub async fn synchronous_again(namespace: &TestNamespace, database: &str, primar
         let note = |key: &str| map.annotations().get(key).map(String::as_str);
         note("leader") == Some(primary.name.as_str()) && note("sync_standby").is_some_and(|s| !s.is_empty())
     };
-    wait::until(&api, &name, "notes synchronous standbys", BACK, noted)
+    wait::until(&api, &name, "notes synchronous standbys", REJOIN_TIMEOUT, noted)
         .await
         .map(|_| ())
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::cluster::TestNamespace;
 use crate::wait;
 
-const ACKNOWLEDGED: Duration = Duration::from_secs(20);
+const ACKNOWLEDGEMENT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Sets the annotation as a human would, and waits until the provisioner acknowledges it.
 pub async fn take(namespace: &TestNamespace, database: &str, holder: &str) -> Result<Postgres> {
@@ -21,7 +21,7 @@ pub async fn take(namespace: &TestNamespace, database: &str, holder: &str) -> Re
         &namespace.api(),
         database,
         "Paused, naming the holder",
-        ACKNOWLEDGED,
+        ACKNOWLEDGEMENT_TIMEOUT,
         |p: &Postgres| {
             let conditions = p
                 .status
@@ -38,7 +38,7 @@ pub async fn take(namespace: &TestNamespace, database: &str, holder: &str) -> Re
 /// Removes the annotation, and waits until the provisioner works again.
 pub async fn release(namespace: &TestNamespace, database: &str) -> Result<Postgres> {
     annotate(namespace, database, json!(null)).await?;
-    released(namespace, database, ACKNOWLEDGED).await
+    released(namespace, database, ACKNOWLEDGEMENT_TIMEOUT).await
 }
 
 /// Waits until nobody holds the pause and the provisioner has seen it.

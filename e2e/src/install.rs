@@ -23,7 +23,7 @@ pub const OPERATORS: [&str; 3] = ["petset", "provisioner", "ops-manager"];
 pub const FOUNDATIONS: [&str; 2] = ["crds", "catalog"];
 
 const HELM_TIMEOUT: &str = "180s";
-const ROLLOUT: Duration = Duration::from_secs(180);
+const ROLLOUT_TIMEOUT: Duration = Duration::from_secs(180);
 /// Annotation of the operators' Pod templates: hash of the binary, so that a rebuilt image under the same tag is run.
 const BUILT: &str = "sealwright.dev/e2e-binary";
 
@@ -147,7 +147,7 @@ pub fn selector(operator: &str) -> String {
 pub async fn rolled_out(cluster: &Cluster, operator: &str) -> Result<()> {
     let api: Api<Deployment> = Api::namespaced(cluster.client.clone(), SYSTEM_NAMESPACE);
     let name = deployment(cluster, operator).await?.name_any();
-    wait::until(&api, &name, "rolled out", ROLLOUT, |d: &Deployment| {
+    wait::until(&api, &name, "rolled out", ROLLOUT_TIMEOUT, |d: &Deployment| {
         let wanted = d.spec.as_ref().and_then(|s| s.replicas).unwrap_or(1);
         let Some(status) = &d.status else { return false };
         status.observed_generation >= d.metadata.generation

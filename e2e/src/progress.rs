@@ -100,7 +100,7 @@ pub async fn follow<K: Observable>(
     deadline: Duration,
     ended: impl Fn(&K) -> bool,
 ) -> Result<K> {
-    let mut told = Told::default();
+    let mut printed = Printed::default();
     let follow = async {
         let mut stream = watch_object(api.clone(), name).default_backoff().boxed();
         loop {
@@ -109,7 +109,7 @@ pub async fn follow<K: Observable>(
                 continue;
             };
             let Some(object) = object else { continue };
-            told.news(&object).iter().for_each(|line| narrator.say(line));
+            printed.news(&object).iter().for_each(|line| narrator.say(line));
             if ended(&object) {
                 return object;
             }
@@ -121,12 +121,12 @@ pub async fn follow<K: Observable>(
 }
 
 #[derive(Default)]
-struct Told {
+struct Printed {
     phase: Option<String>,
     conditions: BTreeMap<String, (String, Option<String>)>,
 }
 
-impl Told {
+impl Printed {
     fn news<K: Observable>(&mut self, object: &K) -> Vec<String> {
         let mut lines = Vec::new();
         for condition in object.conditions() {
@@ -156,14 +156,14 @@ mod tests {
     #[test]
     fn news_are_told_once() {
         let mut postgres = Postgres::default();
-        let mut told = Told::default();
+        let mut printed = Printed::default();
         let ready = Condition::new("Ready", true, "R", "is up", jiff::Timestamp::UNIX_EPOCH);
         postgres.status = Some(PostgresStatus {
             phase: Some(DatabasePhase::Ready),
             conditions: vec![ready],
             ..PostgresStatus::default()
         });
-        assert_eq!(told.news(&postgres), ["  ✓ Ready: is up", "  phase Ready"]);
-        assert!(told.news(&postgres).is_empty());
+        assert_eq!(printed.news(&postgres), ["  ✓ Ready: is up", "  phase Ready"]);
+        assert!(printed.news(&postgres).is_empty());
     }
 }

@@ -20,9 +20,9 @@ use crate::writer::{Stretch, Writer};
 use crate::{members, requests, wait};
 
 /// Longest time of an operation here; a three-member operation takes a fraction of it.
-pub const OPERATION: Duration = Duration::from_secs(300);
+pub const OPERATION_TIMEOUT: Duration = Duration::from_secs(300);
 /// Longest time from the end of an operation until the database is reported Ready.
-const SETTLED: Duration = Duration::from_secs(60);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Where operations happen and who watches.
 pub struct Stage<'a> {
@@ -76,7 +76,7 @@ pub async fn perform(stage: &Stage<'_>, title: &str, yaml: &str, name: &str) -> 
         wait::last_words(&performed.request)
     );
     let api = stage.namespace.api::<Postgres>();
-    wait::database_ready(&api, stage.database, SETTLED)
+    wait::database_ready(&api, stage.database, SETTLE_TIMEOUT)
         .await
         .with_context(|| format!("{title}: after the end"))?;
     Ok(performed)
@@ -110,7 +110,7 @@ pub async fn try_to_perform(stage: &Stage<'_>, title: &str, yaml: &str, name: &s
         note_steps(&mut steps.borrow_mut(), request, begin.elapsed());
         request.has_ended()
     };
-    let request = progress::follow(narrator, &api, name, OPERATION, ended)
+    let request = progress::follow(narrator, &api, name, OPERATION_TIMEOUT, ended)
         .await
         .context(title.to_owned())?;
     let duration = begin.elapsed();

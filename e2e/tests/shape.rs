@@ -15,7 +15,7 @@ const NINTH_DECILE: usize = 25;
 
 /// Functions that are longer today, by file name and function. The list only gets shorter.
 const STILL_LONG: [(&str, &str); 5] = [
-    ("settings.rs", "answer"),
+    ("settings.rs", "resolve"),
     ("unused.rs", "topology"),
     ("observe.rs", "during"),
     ("waiting.rs", "fmt"),

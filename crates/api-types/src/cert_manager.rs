@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::tls::{KeyEncoding, X509Subject};
 
-/// What a Certificate asks for.
+/// The spec of a Certificate.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "cert-manager.io",
@@ -24,7 +24,7 @@ use crate::tls::{KeyEncoding, X509Subject};
 pub struct CertificateSpec {
     /// Secret to write.
     pub secret_name: String,
-    /// Issuer to ask.
+    /// Issuer to use.
     pub issuer_ref: IssuerReference,
     /// Common name of the subject.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -94,7 +94,7 @@ pub struct IssuerReference {
 }
 
 impl Certificate {
-    /// Whether cert-manager says that it is ready as its spec asks now, and not as an older one did.
+    /// Whether cert-manager reports it as ready for its current spec, and not for an older one.
     pub fn is_ready(&self) -> bool {
         let is_current = |ready: &IssuerCondition| {
             let seen = ready.observed_generation;
@@ -131,7 +131,7 @@ pub struct CertificateStatus {
     pub last_failure_time: Option<Time>,
 }
 
-/// One certificate, asked for by a signing request; no Secret is written.
+/// One certificate for a signing request; no Secret is written.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "cert-manager.io",
@@ -146,7 +146,7 @@ pub struct CertificateRequestSpec {
     /// The signing request, PEM.
     #[schemars(with = "String")]
     pub request: ByteString,
-    /// Issuer to ask.
+    /// Issuer to use.
     pub issuer_ref: IssuerReference,
     /// Lifetime.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -163,7 +163,7 @@ pub struct CertificateRequestStatus {
     /// `Ready`, `Approved`, `Denied`, `InvalidRequest`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<IssuerCondition>,
-    /// The CA, PEM; some issuers don't tell it.
+    /// The CA, PEM; some issuers don't publish it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub ca: Option<ByteString>,

@@ -1,4 +1,4 @@
-//! What the members of a database were born with and follow now (`Postgres.status.deployed`), whatever the spec says by now. Not
+//! What the members of a database were born with and follow now (`Postgres.status.deployed`), whatever the spec has by now. Not
 //! part of KubeDB's API.
 
 use std::collections::BTreeMap;

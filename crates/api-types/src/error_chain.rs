@@ -17,7 +17,8 @@ pub fn error_chain(error: &dyn Error) -> String {
     text
 }
 
-/// `kube::Error` shows an answer of the API server as `ApiError: <message>: <reason> (<the whole answer in Debug form>)`.
+/// `kube::Error` shows a response of the API server as `ApiError: <message>: <reason> (<the whole response in Debug
+/// form>)`.
 fn without_debug(text: String) -> String {
     let Some((before, debug)) = text.split_once(" (Status {") else {
         return text;

@@ -23,7 +23,7 @@ pub struct Hang {
 /// Why a PostgreSQL is known to hang.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Cause {
-    /// New sessions are not answered, while those that are open go on.
+    /// New sessions get no response, while those that are open go on.
     LoginsUnanswered,
     /// A write to the volume does not end.
     DiskBlocked,
@@ -32,7 +32,7 @@ pub enum Cause {
 /// What was done about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
-    /// Nothing: in maintenance mode, or where nobody could take over.
+    /// Nothing: in maintenance mode, or where no member could take over.
     None,
     /// PostgreSQL was ended, and is started again.
     Restart,

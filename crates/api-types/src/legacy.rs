@@ -1,7 +1,7 @@
 //! Fields of `kubedb.com/v1alpha2` that have another place in `v1`.
 //!
 //! Both versions are served with one schema and no conversion webhook (a webhook that is down would make every Postgres
-//! unreadable), so an object that was written as `v1alpha2` keeps its fields, and whoever acts on a spec first moves
+//! unreadable), so an object that was written as `v1alpha2` keeps its fields, and code that acts on a spec first moves
 //! them with [`PostgresSpec::upgraded`].
 
 use k8s_openapi::api::core::v1::{Container, ResourceRequirements, SecurityContext};
@@ -25,14 +25,14 @@ pub struct Coordinator {
 }
 
 impl PostgresSpec {
-    /// What is deleted together with the Postgres, in either spelling; `None` when neither says it.
+    /// What is deleted together with the Postgres, in either spelling; `None` when neither is set.
     pub fn policy_of_deletion(&self) -> Option<DeletionPolicy> {
         self.deletion_policy.or(self.termination_policy)
     }
 
-    /// The same wish in the words of `v1`: `terminationPolicy` becomes `deletionPolicy`, and what `v1alpha2` says about
-    /// the container `postgres` at the level of the Pod goes to `containers[]`, where what stands there already wins.
-    /// A spec that has no `v1alpha2` field is returned as it is.
+    /// The same spec in the fields of `v1`: `terminationPolicy` becomes `deletionPolicy`, and what `v1alpha2` has about
+    /// the container `postgres` at the level of the Pod goes to `containers[]`, where existing values win. A spec that
+    /// has no `v1alpha2` field is returned unchanged.
     pub fn upgraded(&self) -> Self {
         let mut spec = self.clone();
         spec.deletion_policy = spec.policy_of_deletion();

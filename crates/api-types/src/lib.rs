@@ -1,5 +1,5 @@
-//! The Kubernetes API that Sealwright speaks: KubeDB's `Postgres`, `PostgresOpsRequest`, `PostgresVersion`,
-//! `PetSet`, `PlacementPolicy` and `AppBinding`, the words on the wire, and the names of child objects.
+//! The Kubernetes API of Sealwright: KubeDB's `Postgres`, `PostgresOpsRequest`, `PostgresVersion`, `PetSet`,
+//! `PlacementPolicy` and `AppBinding`, the words on the wire, and the names of child objects.
 //!
 //! No client and no runtime belong here: values only.
 

@@ -40,7 +40,7 @@ impl Major {
         self.0
     }
 
-    /// Whether clients log in by SCRAM when the spec does not say how (KubeDB's default; by `md5` before).
+    /// Whether clients log in by SCRAM when the spec sets no method (KubeDB's default; by `md5` before).
     pub const fn defaults_to_scram(self) -> bool {
         self.0 >= 18
     }

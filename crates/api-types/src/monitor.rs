@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// Metrics exporter.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Monitor {
-    /// Who scrapes: `prometheus.io/operator` (a ServiceMonitor is made), `prometheus.io/builtin` (the Service is
+    /// The scraper: `prometheus.io/operator` (a ServiceMonitor is made), `prometheus.io/builtin` (the Service is
     /// annotated), or `prometheus.io`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = ["prometheus.io/operator", "prometheus.io", "prometheus.io/builtin"]))]
@@ -69,7 +69,7 @@ pub struct ServiceMonitor {
     /// Labels of the Pods that are copied to the metrics.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pod_target_labels: Vec<String>,
-    /// Endpoints in the words of `monitoring.coreos.com/v1 ServiceMonitor`, kept as they are written.
+    /// Endpoints in the form of `monitoring.coreos.com/v1 ServiceMonitor`, kept unchanged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "crate::schema_parts::any_objects")]
     pub endpoints: Vec<serde_json::Value>,

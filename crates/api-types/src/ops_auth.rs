@@ -12,7 +12,7 @@ pub struct AuthPlan {
     /// `spec.authSecret` when the operation began.
     #[serde(default)]
     pub found: AuthSettings,
-    /// What it is to say.
+    /// `spec.authSecret` when the operation has ended.
     #[serde(default)]
     pub after: AuthSettings,
     /// Name of the Secret with the new credentials.

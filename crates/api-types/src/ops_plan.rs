@@ -1,4 +1,4 @@
-//! `PostgresOpsRequest.status.plan`: what an operation will do, told before it does anything.
+//! `PostgresOpsRequest.status.plan`: what an operation will do, published before it does anything.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
@@ -24,7 +24,7 @@ pub struct OperationPlan {
     /// What happens, in this order; the names are those of the request's conditions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub phases: Vec<PlannedStep>,
-    /// What becomes of every member: the standbys, then the primary, as far as it is known who leads.
+    /// What happens to every member: the standbys, then the primary, as far as the leader is known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<PlannedMember>,
     /// Sessions of applications that would not go on if it began now. Default: none.
@@ -36,10 +36,10 @@ pub struct OperationPlan {
     /// Replication slots that users made and that are lost when the primary role moves, as it does in this operation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost_slots: Vec<PlannedSlotLoss>,
-    /// What becomes of every parameter that changes.
+    /// Every parameter that changes, and how.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parameters: Vec<PlannedParameter>,
-    /// What becomes of every certificate.
+    /// Every certificate, and what happens to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub certificates: Vec<PlannedCertificate>,
     /// What is changed into what.
@@ -50,13 +50,13 @@ pub struct OperationPlan {
 /// One phase of an operation. Not part of KubeDB's API.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlannedStep {
-    /// Type of the condition that tells when it is done, for example `ReloadTLS`.
+    /// Type of the condition that is `True` when it is done, for example `ReloadTLS`.
     pub name: String,
     /// What is done in it.
     pub does: String,
 }
 
-/// What becomes of one member. Not part of KubeDB's API.
+/// What happens to one member. Not part of KubeDB's API.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlannedMember {
     /// The Pod.
@@ -109,15 +109,15 @@ pub struct PlannedSessions {
     /// How many that came without. Default 0.
     #[serde(default)]
     pub without_tls: i64,
-    /// Pods that did not say which sessions they have: theirs come on top.
+    /// Pods that did not report which sessions they have: theirs come on top.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_counted: Vec<String>,
-    /// When they were counted; anew every 30 seconds while the request waits for approval.
+    /// When they were counted; again every 30 seconds while the request waits for approval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted_at: Option<Time>,
 }
 
-/// What becomes of one parameter of PostgreSQL. Not part of KubeDB's API.
+/// How one parameter of PostgreSQL changes. Not part of KubeDB's API.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlannedParameter {
@@ -129,7 +129,7 @@ pub struct PlannedParameter {
     /// Its value afterwards; absent for the same reasons.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new: Option<String>,
-    /// Who may set it and when, as `pg_settings.context` says; absent for a parameter of an extension.
+    /// Who may set it and when, from `pg_settings.context`; absent for a parameter of an extension.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<String>,
     /// Whether a server takes it only when it starts. Default `false`.
@@ -140,7 +140,7 @@ pub struct PlannedParameter {
     pub primary_first: bool,
 }
 
-/// What becomes of one certificate. Not part of KubeDB's API.
+/// What happens to one certificate. Not part of KubeDB's API.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlannedCertificate {
@@ -157,10 +157,10 @@ pub struct PlannedCertificate {
     /// Subject alternative names that it loses: a client that connects by one of them fails afterwards.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names_dropped: Vec<String>,
-    /// Who signs it now.
+    /// Its issuer now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old_issuer: Option<IssuerRef>,
-    /// Who signs it afterwards.
+    /// Its issuer afterwards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new_issuer: Option<IssuerRef>,
 }
@@ -170,7 +170,7 @@ pub struct PlannedCertificate {
 pub enum CertificateAction {
     /// It is issued for the first time.
     Issue,
-    /// It is issued anew.
+    /// It is reissued.
     IssueAnew,
     /// Nothing.
     #[default]

@@ -108,7 +108,7 @@ pub struct PostgresOpsRequestSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256))]
     pub merged_from: Vec<MergedRequest>,
-    /// Only say in `status.plan` what would be done, and end `Successful` without doing any of it. Default `false`. An
+    /// Only publish the plan in `status.plan`, and end `Successful` without doing any of it. Default `false`. An
     /// extension of Sealwright.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dry_run: Option<bool>,

@@ -26,7 +26,7 @@ pub struct ResourcesPlan {
     /// Whether the containers get them while they run. Default `false`.
     #[serde(default, skip_serializing_if = "crate::ops_status::is_false")]
     pub in_place: bool,
-    /// Why they do not, although the request asks for that.
+    /// Why they do not, although the request requires it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_in_place: Option<String>,
 }
@@ -88,7 +88,7 @@ fn write_postgres(spec: &mut PostgresSpec, resources: Option<ResourceRequirement
         .get_or_insert_default()
         .spec
         .get_or_insert_default();
-    // What `v1alpha2` says would count where the container says nothing.
+    // What `v1alpha2` sets would count where the container sets nothing.
     pod.resources = None;
     match pod.containers.iter_mut().find(|it| it.name == POSTGRES_CONTAINER) {
         Some(container) => container.resources = resources,

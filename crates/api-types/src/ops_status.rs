@@ -56,16 +56,16 @@ pub struct MemberTlsStatus {
     /// `primary` or `standby`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
-    /// What its database port served; absent when it answered that it has no TLS.
+    /// What its database port served; absent when it reported that it has no TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub served: Option<ServedCertificate>,
     /// Whether that is the certificate of the database's Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matches_secret: Option<bool>,
-    /// Whether it goes on with a client that speaks plaintext.
+    /// Whether it goes on with a client that uses plaintext.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plaintext: Option<bool>,
-    /// Why the Pod was restarted, or has to be, although the request did not ask for it.
+    /// Why the Pod was restarted, or has to be, although the request did not require it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart_reason: Option<String>,
     /// When it was first seen so.
@@ -104,7 +104,7 @@ pub struct OperationProgress {
     /// Revision of each Certificate before the operation, by alias; rotation is done when it is greater.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub certificate_revisions: BTreeMap<String, i64>,
-    /// UIDs of the Pods that are to be made anew, by Pod name.
+    /// UIDs of the Pods that are to be recreated, by Pod name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub pods: BTreeMap<String, String>,
     /// How often containers of each Pod had been restarted when the operation began with it, by Pod name.
@@ -113,10 +113,10 @@ pub struct OperationProgress {
     /// Sessions of applications that were ended because the new settings do not admit them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sessions_ended: Option<i64>,
-    /// Why a Pod is made anew although the request did not ask for it, by Pod name.
+    /// Why a Pod is recreated although the request did not require it, by Pod name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub restart_reasons: BTreeMap<String, String>,
-    /// When each standby was last told to replace its data by a copy of the primary's, by Pod name.
+    /// When each standby last got the request to replace its data by a copy of the primary's, by Pod name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub rebuilt: BTreeMap<String, Time>,
     /// The primary when the operation began.
@@ -220,7 +220,7 @@ pub struct TlsPlan {
     /// The settings that it is to have.
     #[serde(default)]
     pub after: TlsSettings,
-    /// Whether every certificate is issued anew even if nothing in it changes. Default `false`.
+    /// Whether every certificate is reissued even if nothing in it changes. Default `false`.
     #[serde(default)]
     pub rotate: bool,
 }
@@ -260,7 +260,7 @@ impl TlsSettings {
 
 impl TlsPlan {
     /// The settings that the spec had when the operation began.
-    pub fn found(&self) -> &TlsSettings {
+    pub fn current_settings(&self) -> &TlsSettings {
         self.edited.as_ref().unwrap_or(&self.before)
     }
 }
@@ -293,7 +293,7 @@ pub enum OpsRequestPhase {
     Successful,
     /// Waits for a human.
     WaitingForApproval,
-    /// Ended without success; the message tells why.
+    /// Ended without success; the message states the reason.
     Failed,
     /// A human has agreed.
     Approved,
@@ -309,7 +309,7 @@ impl PostgresOpsRequest {
         self.status.as_ref()?.phase
     }
 
-    /// What an operator says about it, in the order in which it came.
+    /// The operator's conditions, in the order in which they came.
     pub fn conditions(&self) -> &[Condition] {
         self.status.as_ref().map_or(&[], |status| &status.conditions)
     }

@@ -1,4 +1,5 @@
-//! Who holds the pause of a database: the annotation that takes it, read in one place, and the acknowledgement in the status.
+//! The holder of a database's pause: the annotation that takes it, read in one place, and the acknowledgement in the
+//! status.
 
 use std::fmt;
 
@@ -14,7 +15,7 @@ use crate::vocabulary::PAUSED_BY;
 /// Lengths of the groups of a UID, which the API server makes as a UUID.
 const UID_GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
 
-/// Who holds the pause of a database.
+/// The holder of a database's pause.
 ///
 /// Two holders are the same only when they are equal: `a` is not `ab`, and a request that was made again under its name is
 /// another one.
@@ -43,7 +44,7 @@ impl PauseHolder {
         }
     }
 
-    /// Reads the value of the annotation; `None` when it names nobody.
+    /// Reads the value of the annotation; `None` when it names no holder.
     ///
     /// Only `<name>/<uid>` is a request's, with a name and a UID as the API server makes them. Whatever else is written there
     /// is a person's name, slashes included: an operator clears the pause of a request that is gone, so in doubt it is a person's.
@@ -127,19 +128,19 @@ impl PausedBy {
 }
 
 impl Postgres {
-    /// Who asks for the pause, as the annotation says.
+    /// The holder of the pause in the annotation.
     pub fn pause_holder(&self) -> Option<PauseHolder> {
         let annotations = self.metadata.annotations.as_ref()?;
         PauseHolder::parse(annotations.get(PAUSED_BY)?)
     }
 
-    /// For whom the provisioner keeps off, as the status says.
+    /// The holder in the status, whose pause the provisioner respects.
     pub fn acknowledged_holder(&self) -> Option<PauseHolder> {
         Some(self.status.as_ref()?.paused_by.as_ref()?.holder())
     }
 }
 
-/// A DNS-1123 subdomain without its rules on dots and length: enough to tell a name from prose and addresses.
+/// A DNS-1123 subdomain without its rules on dots and length: enough to distinguish a name from prose and addresses.
 fn is_object_name(text: &str) -> bool {
     !text.is_empty()
         && text

@@ -54,7 +54,7 @@ pub struct PetSetSpec {
     /// Seconds that a Pod must be ready to count as available. Default 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_ready_seconds: Option<i32>,
-    /// What becomes of claims. Default: they are kept.
+    /// Whether claims are deleted. Default: they are kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub persistent_volume_claim_retention_policy: Option<ClaimRetentionPolicy>,
     /// First ordinal. Default 0.
@@ -90,13 +90,13 @@ pub struct PetSetUpdateStrategy {
     pub rolling_update: Option<RollingUpdate>,
 }
 
-/// Who replaces Pods of an old revision.
+/// How Pods of an old revision are replaced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum UpdateStrategyType {
     /// The controller, from the highest ordinal down.
     #[default]
     RollingUpdate,
-    /// Whoever deletes the Pod.
+    /// When another client deletes the Pod.
     OnDelete,
 }
 
@@ -112,7 +112,7 @@ pub struct RollingUpdate {
     pub max_unavailable: Option<IntOrString>,
 }
 
-/// What becomes of claims.
+/// Whether claims are deleted.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimRetentionPolicy {

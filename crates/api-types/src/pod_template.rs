@@ -139,7 +139,7 @@ pub struct PodSpec {
     /// Pod-level security context.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub security_context: Option<PodSecurityContext>,
-    /// Service account; `<db>` when empty. One that exists already is left as it is.
+    /// Service account; `<db>` when empty. One that exists already is not changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_account_name: Option<String>,
     /// Whether the host name is the FQDN.

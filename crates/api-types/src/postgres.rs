@@ -163,7 +163,8 @@ pub struct PostgresSpec {
     /// How TCP clients prove who they are. Default `md5`, from PostgreSQL 18 on `scram`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_auth_mode: Option<ClientAuthMode>,
-    /// TLS mode that standbys use and that the AppBinding tells applications to use. Default `verify-full` with `tls`, else `disable`.
+    /// TLS mode that standbys use and that the AppBinding gives to applications. Default `verify-full` with `tls`, else
+    /// `disable`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ssl_mode: Option<SslMode>,
     /// Server TLS; its presence switches TLS on.
@@ -190,7 +191,7 @@ pub struct PostgresSpec {
     /// Take the database down and keep its volumes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub halted: Option<bool>,
-    /// What becomes of volumes and Secrets when this object is deleted. Default `Delete`.
+    /// What happens to volumes and Secrets when this object is deleted. Default `Delete`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
     /// Let an init container change the owner of the data volume.

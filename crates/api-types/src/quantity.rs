@@ -22,7 +22,7 @@ const SUFFIXES: [(&str, f64); 13] = [
     ("E", 1e18),
 ];
 
-/// How far a running container may be from what its Pod asks for, one part in this many.
+/// How far a running container may be from its Pod's spec, one part in this many.
 const PRECISION: i64 = 50;
 /// The least processor time that a node gives, in thousandths of a processor.
 const LEAST_PROCESSOR_TIME: i64 = 10;

@@ -1,6 +1,6 @@
-//! Admission rules in CEL, with the message that tells what to write instead.
+//! Admission rules in CEL, each with a message that names what to write instead.
 //!
-//! They are those rules of KubeDB's webhooks that CEL can say and that no manifest in KubeDB's documents breaks; the
+//! They are those rules of KubeDB's webhooks that CEL can express and that no manifest in KubeDB's documents breaks; the
 //! table in `docs/api.md` has the others and where they are reported. A rule's name is the name of its message without
 //! `_MESSAGE`. Lists that a rule walks through have a greatest length, or the API server would find the rule too costly.
 

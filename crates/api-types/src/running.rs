@@ -1,4 +1,4 @@
-//! What becomes of an edit of the spec of a running database: every field has one road. A test looks for fields without one, and
+//! The effect of an edit of the spec of a running database: every field has one road. A test checks for fields without one, and
 //! another that the provisioner takes each road; `docs/reference/running.md` is made from this table.
 
 use crate::ops_request::OpsRequestType;
@@ -26,21 +26,21 @@ pub fn advice(request: OpsRequestType) -> String {
     format!("Write the old value back: requests of type {type_} are not carried out yet")
 }
 
-/// What becomes of an edit of a running database.
+/// The effect of an edit of a running database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Road {
     /// It is carried out while the members run; how.
     Applied(&'static str),
-    /// Members go on as they are, and `SpecApplied` is `False`.
+    /// Members keep their settings, and `SpecApplied` is `False`.
     Held {
         /// Its reason.
         reason: &'static str,
         /// The request that carries it out.
         request: OpsRequestType,
     },
-    /// It is refused, or `SpecApplied` is `False` and says what to write back; why.
+    /// It is refused, or `SpecApplied` is `False` with what to write back; why.
     Refused(&'static str),
-    /// Nothing acts on it, and the condition `FieldsNotInUse` names it.
+    /// Nothing acts on it, and the condition `UnsupportedFields` names it.
     NotInUse,
 }
 
@@ -49,7 +49,7 @@ pub enum Road {
 pub struct Row {
     /// As in `docs/reference/fields.md`, without `spec.`.
     pub field: &'static str,
-    /// What becomes of an edit.
+    /// The effect of an edit.
     pub road: Road,
 }
 

@@ -1,4 +1,4 @@
-//! Schemas for the few places where users write objects of other products, which are kept as they are written.
+//! Schemas for the few places where users write objects of other products, which are kept unchanged.
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 

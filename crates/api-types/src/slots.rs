@@ -1,4 +1,4 @@
-//! Replication slots that Sealwright did not make, and what becomes of them when another member becomes the primary.
+//! Replication slots that Sealwright did not make, and what happens to them when another member becomes the primary.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ pub struct ReplicationSlot {
     pub database: Option<String>,
     /// The Pod that was the primary when the slot was found on it.
     pub pod: String,
-    /// What becomes of it when another member becomes the primary.
+    /// What happens to it when another member becomes the primary.
     pub failover: SlotFailover,
 }
 
@@ -31,7 +31,7 @@ pub enum ReplicationSlotType {
     Logical,
 }
 
-/// What becomes of a replication slot when another member becomes the primary.
+/// What happens to a replication slot when another member becomes the primary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum SlotFailover {
     /// A standby has a copy of it; or the database has one member, which stays the primary.
@@ -45,7 +45,7 @@ pub enum SlotFailover {
 }
 
 impl SlotFailover {
-    /// What becomes of a slot of the primary when another member becomes the primary. `has_copy`: whether one of the members that
+    /// What happens to a slot of the primary when another member becomes the primary. `has_copy`: whether one of the members that
     /// may become it has a copy; it is called only where there can be one.
     pub fn of(type_: ReplicationSlotType, is_failover: bool, has_copy: impl FnOnce() -> bool) -> Self {
         if type_ == ReplicationSlotType::Logical && !is_failover {

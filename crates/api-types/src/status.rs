@@ -40,7 +40,7 @@ pub struct PostgresStatus {
     /// Whose pause the provisioner keeps: its acknowledgement. Absent while it works. Not part of KubeDB's API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_by: Option<PausedBy>,
-    /// What the members were born with and follow now, whatever the spec says by now; absent while there is no data. Not part of
+    /// What the members were born with and follow now, whatever the spec has by now; absent while there is no data. Not part of
     /// KubeDB's API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployed: Option<Deployed>,
@@ -93,7 +93,7 @@ impl IssuerCa {
 }
 
 impl Postgres {
-    /// The CA that has replaced that of the server certificate under the name of the issuer, as the status says.
+    /// The CA that has replaced that of the server certificate under the name of the issuer, from the status.
     pub fn replaced_ca(&self) -> Option<&IssuerCa> {
         self.status.as_ref()?.issuer_ca.as_ref()
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::rules;
 use crate::vocabulary::CERT_MANAGER_GROUP;
 
-/// Which TLS mode libpq clients ask for (PostgreSQL manual, 32.19.3 "Protection Provided in Different Modes").
+/// The TLS mode of libpq clients (PostgreSQL manual, 32.19.3 "Protection Provided in Different Modes").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum SslMode {
     /// No TLS.

@@ -270,14 +270,14 @@ impl PostgresVersionSpec {
         Major::of(&self.version)
     }
 
-    /// What a server of this version answers to `SHOW server_version_num`; none when the minor version is missing.
+    /// The result of `SHOW server_version_num` on a server of this version; none when the minor version is missing.
     pub fn server_version_num(&self) -> Option<i32> {
         server_version_num(&self.version)
     }
 }
 
-/// What a server of this version (`17.9`) answers to `SHOW server_version_num` (`170009`); none when the minor version is
-/// missing. PostgreSQL counts so from version 10 on (manual, "Preset Options").
+/// The result of `SHOW server_version_num` on a server of this version (`170009` for `17.9`); none when the minor version
+/// is missing. PostgreSQL counts so from version 10 on (manual, "Preset Options").
 pub fn server_version_num(version: &str) -> Option<i32> {
     let mut numbers = version.split(['.', '-']);
     let major: i32 = numbers.next()?.parse().ok()?;

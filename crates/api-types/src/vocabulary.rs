@@ -1,8 +1,9 @@
 //! Every label, annotation, finalizer, field manager, port, path and key that appears on the wire.
 //!
-//! Facts of KubeDB's API unless said otherwise; a word that is written twice in the workspace belongs here.
+//! Facts of KubeDB's API, unless a comment names another source; a word that is written twice in the workspace belongs
+//! here.
 
-/// Key of the Pod label that tells a member's role.
+/// Key of the Pod label with a member's role.
 pub const ROLE_LABEL: &str = "kubedb.com/role";
 /// Value of [`ROLE_LABEL`] on the member that takes writes.
 pub const ROLE_PRIMARY: &str = "primary";
@@ -26,14 +27,15 @@ pub const COMPONENT_VALUE: &str = "database";
 
 /// Annotation on a Postgres: who holds the pause, `<request name>/<request uid>`; a human writes any name.
 pub const PAUSED_BY: &str = "ops.kubedb.com/paused-by";
-/// Annotation of the Pod template: changes when all Pods have to be made anew; value is a request's UID.
+/// Annotation of the Pod template: changes when all Pods have to be recreated; value is a request's UID.
 pub const RESTART_TOKEN: &str = "ops.kubedb.com/restart-token";
 /// Annotation on a Pod: touched so that kubelet projects changed Secrets at once, should the Pod's agent not have
 /// brought them; value is a Secret revision.
 pub const FILES_TOKEN: &str = "ops.kubedb.com/files-token";
 /// Annotation on a Pod, by its agent: bytes of the file system that the data is on, as the member itself sees it.
 pub const DATA_VOLUME_BYTES: &str = "sealwright.dev/data-volume-bytes";
-/// Annotation on a Pod, followed by its name: touched so that kubelet looks at once whether the Pod's volume grew. KubeDB's.
+/// Annotation on a Pod, followed by its name: touched so that kubelet checks at once whether the Pod's volume grew.
+/// KubeDB's.
 pub const VOLUME_EXPANSION_OF: &str = "volumeexpansion.ops.kubedb.com/";
 /// Annotation on a member's volume claim while an operation keeps the member's Pod away, as JSON (`api_types::no_pod::NoPod`): the
 /// PetSet makes no Pod of the claim until the time in it.
@@ -45,7 +47,7 @@ pub const APPROVAL: &str = "ops.sealwright.dev/approval";
 pub const SERVES_READS_LABEL: &str = "sealwright.dev/serves-reads";
 /// Value of [`SERVES_READS_LABEL`] from the start of a member.
 pub const SERVES_READS: &str = "true";
-/// Request annotation: `status.plan.hash` of the plan that somebody approved.
+/// Request annotation: `status.plan.hash` of the approved plan.
 pub const APPROVED_PLAN: &str = "ops.sealwright.dev/approved-plan";
 /// Annotation on the client certificate's Secret: SHA-256 of the `ca.crt` that an operator wrote there, hexadecimal.
 pub const PUBLISHED_CA: &str = "ops.sealwright.dev/published-ca";
@@ -54,7 +56,7 @@ pub const ISSUED_CA_CRT: &str = "issued-ca.crt";
 /// Annotation on Patroni's ConfigMap `<db>-config`: names of the PostgreSQL parameters in it that come of the spec,
 /// comma-separated.
 pub const DYNAMIC_PARAMETERS: &str = "ops.sealwright.dev/dynamic-parameters";
-/// Annotation in which a Pod's Patroni says how its member is (Patroni, "Kubernetes").
+/// Annotation in which a Pod's Patroni reports the state of its member (Patroni, "Kubernetes").
 pub const PATRONI_STATUS: &str = "status";
 /// Annotation on a member's Pod while its PostgreSQL hangs, and for a minute after: why, since when, and what was done, as JSON
 /// (`api_types::hang::Hang`). The first process of the Pod writes it.

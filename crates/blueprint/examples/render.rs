@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some(file) => CaBundle::from_pem(&std::fs::read_to_string(file)?)?,
         None => CaBundle::default(),
     };
-    let mut tls = TlsInputs::steady(&postgres.spec, trust.clone(), blueprint::Material::default());
+    let mut tls = TlsInputs::steady(&postgres.spec, trust.clone(), blueprint::TlsMaterial::default());
     if let Some(phase) = rest.first() {
         tls.phase = phase.parse()?;
         tls.trust = trust;

@@ -1,8 +1,8 @@
 //! The container `config-agent`: brings the config Secret's keys as files into the folders that the members mount.
 //!
 //! The first of the containers: kubelet starts the next one when this one's hook has filled the folders. A native sidecar
-//! would do the same, but kubelet looks at its init containers once a second only, which every start of a member would
-//! wait for.
+//! would do the same, but kubelet checks its init containers only once a second, which every start of a member would wait
+//! for.
 
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary as words;
@@ -55,7 +55,7 @@ pub(crate) fn container(resolved: &Resolved, user: i64) -> Container {
 }
 
 /// kubelet starts the next container when this hook has returned: Patroni finds its files, also while the API server
-/// can't be reached. A startup probe would do the same, but is asked once a second at most.
+/// can't be reached. A startup probe would do the same, but runs once a second at most.
 fn fill_folders_first() -> Lifecycle {
     let mut command = vec![PROGRAM.to_owned(), "copy".to_owned()];
     command.push(format!("--program={ENTRYPOINT}={}", paths::ENTRYPOINT));

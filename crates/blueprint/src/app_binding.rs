@@ -39,7 +39,7 @@ pub(crate) fn app_binding(resolved: &Resolved) -> AppBinding {
     }
 }
 
-/// Applications are told to use TLS once it is enforced, or once they are given a CA to check it by.
+/// The AppBinding requires TLS of applications once it is enforced, or once it gives them a CA to verify it by.
 fn offers_tls(resolved: &Resolved) -> bool {
     match resolved.tls.phase {
         TlsPhase::Off => false,

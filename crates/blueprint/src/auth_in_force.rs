@@ -1,5 +1,5 @@
 //! The Secret with the credentials that open the database. Members start with them and operators log in with them, so that an
-//! edit of the auth Secret locks nobody out before it is carried out.
+//! edit of the auth Secret locks no client out before it is carried out.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -66,7 +66,7 @@ impl<'a> AuthInForce<'a> {
         }
     }
 
-    /// What the status tells of it.
+    /// The part of it that the status shows.
     pub fn deployed(self) -> DeployedAuth {
         DeployedAuth {
             secret_name: self.from.to_owned(),

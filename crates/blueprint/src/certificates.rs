@@ -1,4 +1,4 @@
-//! The Certificates that cert-manager is asked for.
+//! The Certificates that cert-manager has to issue.
 //!
 //! Valid by cert-manager's own webhook: a common name of at most 64 characters, known usages, an issuer with kind and group.
 
@@ -50,8 +50,8 @@ fn certificate(resolved: &Resolved, wanted: &ResolvedCertificate) -> Certificate
     }
 }
 
-/// KubeDB's API knows the encoding only. A key of this kind is made in a millisecond, where RSA takes cert-manager most of the
-/// time of a rotation, and it makes every handshake cheaper; whatever speaks TLS 1.2 knows it.
+/// KubeDB's API has a field for the encoding only. A key of this kind is made in a millisecond, where RSA takes cert-manager
+/// most of the time of a rotation, and it makes every handshake cheaper; every client that supports TLS 1.2 supports it.
 fn private_key(custom: &api_types::tls::CertificateSpec) -> PrivateKey {
     PrivateKey {
         algorithm: Some("ECDSA".to_owned()),
@@ -79,7 +79,7 @@ fn identity(resolved: &Resolved, alias: CertificateAlias) -> (String, Vec<String
     }
 }
 
-/// `<db>.<namespace>.svc` where it fits; clients look at the DNS names, not here.
+/// `<db>.<namespace>.svc` where it fits; clients verify the DNS names, not this.
 fn server_common_name(resolved: &Resolved) -> String {
     let name = format!("{}.{}.svc", resolved.name, resolved.namespace);
     if name.len() <= MAX_COMMON_NAME {

@@ -1,4 +1,5 @@
-//! The config Secret: everything the members are told but the user's passwords, and the certificates that they are given.
+//! The config Secret: the whole configuration of the members except the user's passwords, and the deployed
+//! certificates.
 //!
 //! It is one object, so that a configuration and the files that it names change together.
 
@@ -9,7 +10,7 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::material::Material;
+use crate::material::TlsMaterial;
 use crate::members_tls::MemberTls;
 use crate::pg::{patroni, roles};
 use crate::resolved::Resolved;
@@ -23,7 +24,7 @@ pub const TLS_PHASE: &str = "kubedb.com/tls-phase";
 pub const LAST_GOOD_OF: &str = "kubedb.com/last-good-of";
 
 /// What members were given before the request of this UID gave them something else, to go back to.
-pub fn last_good(resolved: &Resolved, material: &Material, request: &str) -> Secret {
+pub fn last_good(resolved: &Resolved, material: &TlsMaterial, request: &str) -> Secret {
     let mut metadata = labels::child(resolved, api_types::names::last_good_secret(&resolved.name));
     metadata.annotations = Some(BTreeMap::from([(LAST_GOOD_OF.to_owned(), request.to_owned())]));
     hash::seal(Secret {
@@ -34,7 +35,7 @@ pub fn last_good(resolved: &Resolved, material: &Material, request: &str) -> Sec
     })
 }
 
-/// The phase that a live config Secret was written for, if it says.
+/// The phase that a live config Secret was written for, if it is annotated.
 pub fn recorded_phase(meta: &ObjectMeta) -> Option<TlsPhase> {
     meta.annotations.as_ref()?.get(TLS_PHASE)?.parse().ok()
 }

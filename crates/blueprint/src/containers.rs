@@ -108,7 +108,7 @@ pub fn database_image(pet_set: &PetSet) -> Option<&str> {
     container(pet_set, words::POSTGRES_CONTAINER)?.image.as_deref()
 }
 
-/// What Pods that this PetSet makes ask for the container of this name.
+/// The resources of the container of this name in Pods that this PetSet makes.
 pub fn container_resources<'a>(pet_set: &'a PetSet, name: &str) -> Option<&'a ResourceRequirements> {
     container(pet_set, name)?.resources.as_ref()
 }
@@ -144,7 +144,7 @@ pub(crate) fn init(resolved: &Resolved) -> Vec<Container> {
     theirs.cloned().map(volumes::without_writing_files).collect()
 }
 
-/// What the user says about the container of this name.
+/// The user's settings for the container of this name.
 pub(crate) fn users<'a>(resolved: &'a Resolved, name: &str) -> Option<&'a Container> {
     resolved.pod.spec.containers.iter().find(|c| c.name == name)
 }
@@ -238,7 +238,7 @@ fn environment(resolved: &Resolved) -> Vec<EnvVar> {
     ]
 }
 
-/// Where the exporter answers, then the user's arguments. It knows no variables for these two.
+/// The exporter's address, then the user's arguments. It knows no variables for these two.
 fn exporter_arguments(monitor: &Monitor) -> Vec<String> {
     let mut arguments = vec![
         format!("--web.listen-address=:{}", monitor.port),
@@ -254,7 +254,7 @@ fn exporter_environment(monitor: &Monitor) -> Vec<EnvVar> {
         paths::SOCKET_DIR
     );
     let mut variables = vec![
-        // The Unix socket asks for no password and knows no TLS, so nothing here changes with TLS.
+        // The Unix socket requires no password and has no TLS, so nothing here changes with TLS.
         value("DATA_SOURCE_NAME", &dsn),
     ];
     variables.extend(monitor.env.iter().cloned());

@@ -1,10 +1,10 @@
-//! The superuser's name and password in the auth Secret, and the forms of them that some reader would not take as they are.
+//! The superuser's name and password in the auth Secret, and the forms of them that some reader would misread.
 //!
 //! Readers are: the environment of a container (no NUL), `initdb` and Patroni (which puts the password into a `DO $$` block, and
 //! does not quote what is not ASCII), libpq's password file of a standby (one line, without a line break at its end), connection
-//! URIs (no colon in a name), drivers that prepare passwords as RFC 4013 says (no control
-//! characters), the metrics exporter (no blank or quote in a name), the client certificate's common name, shells. A form that all
-//! of them take is accepted, so members, standbys, clients and operators use the same password.
+//! URIs (no colon in a name), drivers that prepare passwords by RFC 4013 (no control characters), the metrics exporter (no blank
+//! or quote in a name), the client certificate's common name, shells. A form that all of them read alike is accepted, so members,
+//! standbys, clients and operators use the same password.
 
 use std::fmt;
 
@@ -39,7 +39,7 @@ impl fmt::Debug for Credentials<'_> {
     }
 }
 
-/// What is wrong with a key of the auth Secret. It never says what the key contains.
+/// What is wrong with a key of the auth Secret. It never shows the value of the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialFault {
     /// The key is missing or empty.
@@ -100,7 +100,7 @@ pub fn credentials(secret: &Secret) -> Option<Credentials<'_>> {
     })
 }
 
-/// The credentials, if everybody who reads them takes them as they are.
+/// The credentials, if all their readers read them alike.
 ///
 /// # Errors
 /// The first [`CredentialFault`].

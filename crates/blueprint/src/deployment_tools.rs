@@ -1,7 +1,7 @@
 //! Labels and annotations by which deployment tools recognise, compare and prune the objects that they made.
 //!
-//! A child that carries its Postgres' mark looks as if the tool had made it: Argo CD, Flux 1, kapp, `kubectl apply --prune` and
-//! Rancher delete what carries their label and is not among their manifests.
+//! A child with its Postgres' mark seems to be made by the tool: Argo CD, Flux 1, kapp, `kubectl apply --prune` and Rancher
+//! delete objects that carry their label and are not among their manifests.
 
 use std::collections::BTreeMap;
 

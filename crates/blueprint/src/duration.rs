@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Nanoseconds per unit; units that begin alike are told apart by length.
+/// Nanoseconds per unit; of units that begin alike, the longer one is listed first.
 const UNITS: [(&str, f64); 8] = [
     ("ns", 1.0),
     ("us", 1e3),

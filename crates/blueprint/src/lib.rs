@@ -3,8 +3,8 @@
 //! Pure: no client, no clock, no randomness. The provisioner and the ops-manager both build children here, so a database
 //! can be handed over between them without one object changing.
 //!
-//! [`resolve()`] answers every open question once (defaults, references, contradictions); the builders only translate
-//! a [`Resolved`] into objects, one file per kind.
+//! [`resolve()`] determines every setting once (defaults, references, contradictions); the builders only translate a
+//! [`Resolved`] into objects, one file per kind.
 
 mod agent;
 mod app_binding;
@@ -55,10 +55,10 @@ pub use containers::{container_resources, database_image, exporter_resources, re
 pub use credentials::{CredentialFault, Credentials, PASSWORD, USERNAME, credentials, usable_credentials};
 pub use deployment_tools::prune_guards;
 pub use hash::{hash_of, recorded_hash};
-pub use material::{KeyPair, Material, leaf_fingerprint, secret_text};
+pub use material::{KeyPair, TlsMaterial, leaf_fingerprint, secret_text};
 pub use members_tls::{MemberTls, MembersTls};
 pub use paths as tls_names;
-pub use pet_set::followed_settings;
+pub use pet_set::effective_settings;
 pub use pg::dynamic::{DynamicChange, dynamic_change, goes_down_on_the_primary_first, slots_change};
 pub use pg::hba::lines as pg_hba;
 pub use pg::in_force::{
@@ -71,8 +71,8 @@ pub use pg::slots::UserSlots;
 pub use rbac::operator_role_binding;
 pub use renewed::{renewed_app_binding, renewed_config};
 pub use resolve::{
-    Inputs, Invalid, LiveFacts, RunningConfiguration, effective_defaults, kept_but_unused, resolve,
-    storage_of,
+    Inputs, Invalid, LiveFacts, RunningConfiguration, effective_defaults, resolve, storage_of,
+    unsupported_fields,
 };
 pub use resolved::{Resolved, ResolvedCertificate, Storage};
 pub use roles::{MemberRoles, RoleLogin, Roles};

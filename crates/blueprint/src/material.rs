@@ -1,8 +1,8 @@
 //! The certificates and keys that members are given: copies of what cert-manager issued, in the config Secret.
 //!
-//! Members do not mount cert-manager's Secrets: those change the moment something is issued, before anybody has looked
-//! at it, and their CA and leaf change at once. What is in the config Secret was looked at first, changes together with
-//! the configuration that needs it, and can be put back.
+//! Members do not mount cert-manager's Secrets: those change the moment something is issued, before any validation, and
+//! their CA and leaf change at once. The config Secret's content was validated first, changes together with the
+//! configuration that needs it, and can be put back.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -81,9 +81,9 @@ pub fn secret_text<'a>(secret: &'a Secret, key: &str) -> Option<&'a str> {
 
 /// The key pairs of a database, by alias.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Material(BTreeMap<CertificateAlias, KeyPair>);
+pub struct TlsMaterial(BTreeMap<CertificateAlias, KeyPair>);
 
-impl Material {
+impl TlsMaterial {
     /// What the members of a live config Secret are given.
     pub fn of_config(secret: &Secret) -> Self {
         let pair = |alias: CertificateAlias| Some((alias, KeyPair::read(secret, keys(alias))?));
@@ -167,12 +167,12 @@ mod tests {
     fn what_is_written_is_read_back() {
         let issued = secret(&[("ca.crt", "CA"), ("tls.crt", "leaf"), ("tls.key", "key")]);
         let pair = KeyPair::of_issued(&issued).unwrap();
-        let material = Material::default().with(CertificateAlias::Server, pair);
+        let material = TlsMaterial::default().with(CertificateAlias::Server, pair);
         let config = Secret {
             data: Some(material.entries().collect()),
             ..Secret::default()
         };
-        assert_eq!(Material::of_config(&config), material);
+        assert_eq!(TlsMaterial::of_config(&config), material);
     }
 
     #[test]

@@ -12,12 +12,12 @@ use crate::deployment_tools::inheritable_annotations;
 use crate::resolved::Resolved;
 use crate::{labels, pod, volumes};
 
-/// Annotation of the PetSet: the [`TlsSettings`] that the members follow, in JSON. The spec says others once it was
-/// edited, until a request carries that out.
+/// Annotation of the PetSet: the [`TlsSettings`] that the members follow, in JSON. An edited spec has others, until a
+/// request carries the edit out.
 const TLS_SETTINGS: &str = "kubedb.com/tls-settings";
 
 /// The TLS settings that the members of a live PetSet follow; none when it was made before they were written down.
-pub fn followed_settings(pet_set: &ObjectMeta) -> Option<TlsSettings> {
+pub fn effective_settings(pet_set: &ObjectMeta) -> Option<TlsSettings> {
     serde_json::from_str(pet_set.annotations.as_ref()?.get(TLS_SETTINGS)?).ok()
 }
 

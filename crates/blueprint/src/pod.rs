@@ -17,7 +17,7 @@ use crate::{containers, labels, volumes};
 /// Seconds that PostgreSQL gets to write its shutdown checkpoint.
 const GRACE_SECONDS: i64 = 60;
 
-/// Annotation that tells `kubectl exec` and `kubectl logs` which container is meant when none is named.
+/// Annotation with the container that `kubectl exec` and `kubectl logs` use when none is named.
 const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
 
 /// The Pod template. It does not depend on the TLS switches, so a change of TLS alone makes no new revision.
@@ -59,7 +59,7 @@ fn spec(resolved: &Resolved) -> PodSpec {
     PodSpec {
         active_deadline_seconds: user.active_deadline_seconds,
         affinity: affinity(resolved),
-        // Said here, it counts whatever the service account says.
+        // Set here, it overrides the service account.
         automount_service_account_token: Some(true),
         containers: all,
         dns_config: user.dns_config.clone(),

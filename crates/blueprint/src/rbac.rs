@@ -20,10 +20,10 @@ pub(crate) fn service_account(resolved: &Resolved) -> ServiceAccount {
 
 /// What Patroni needs with ConfigMaps as its store: its own ConfigMaps, and the members' Pods with their role label. And
 /// what the agent needs: to watch the one Secret that it brings files from. The API server takes the name from the
-/// watch's field selector, and a watch begins with the Secret as it is, so neither `get` nor `list` is needed.
+/// watch's field selector, and a watch begins with the current Secret, so neither `get` nor `list` is needed.
 ///
-/// Nobody may give away a right that he has not, so the provisioner has `watch` in the namespaces of databases, by the
-/// same RoleBinding as its other rights to Secrets; it makes that one before any child.
+/// RBAC prevents escalation: an operator can only grant rights that it holds. So the provisioner has `watch` in the
+/// namespaces of databases, by the same RoleBinding as its other rights to Secrets; it makes that one before any child.
 pub(crate) fn role(resolved: &Resolved) -> Role {
     let rule = |resource: &str, verbs: &[&str]| PolicyRule {
         api_groups: Some(vec![String::new()]),

@@ -12,14 +12,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::ca_bundle::CaBundle;
 use crate::hash;
-use crate::material::Material;
+use crate::material::TlsMaterial;
 use crate::members_tls::MemberTls;
 
 /// The live config Secret, with these CAs to trust and these certificates where there are any, and with what members show on
 /// Patroni's REST API.
 pub fn renewed_config(
     live: &Secret,
-    tls: Option<(&CaBundle, &Material)>,
+    tls: Option<(&CaBundle, &TlsMaterial)>,
     member_tls: Option<&MemberTls>,
 ) -> Secret {
     let mut data: BTreeMap<String, ByteString> = live.data.clone().unwrap_or_default();
@@ -80,7 +80,11 @@ mod tests {
 
     #[test]
     fn a_renewed_config_keeps_all_but_certificates_and_trust() {
-        let renewed = renewed_config(&live(), Some((&CaBundle::default(), &Material::default())), None);
+        let renewed = renewed_config(
+            &live(),
+            Some((&CaBundle::default(), &TlsMaterial::default())),
+            None,
+        );
         let data = renewed.data.as_ref().expect("data");
         assert_eq!(data["patroni.yml"].0, b"a");
         assert_eq!(data["trust.crt"].0, b"");
@@ -94,7 +98,7 @@ mod tests {
 
     #[test]
     fn renewing_twice_changes_nothing() {
-        let (trust, material) = (CaBundle::default(), Material::default());
+        let (trust, material) = (CaBundle::default(), TlsMaterial::default());
         let members = MemberTls {
             ca: "the CA".into(),
             identity: "renewed".into(),

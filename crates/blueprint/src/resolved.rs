@@ -1,4 +1,4 @@
-//! A Postgres after all questions are answered: defaults filled in, references read, contradictions refused.
+//! A Postgres with every setting resolved: defaults filled in, references read, contradictions refused.
 
 use std::collections::BTreeMap;
 
@@ -96,7 +96,7 @@ pub struct Resolved {
     pub certificates: Vec<ResolvedCertificate>,
     /// The metrics exporter.
     pub monitor: Option<Monitor>,
-    /// Changes when all Pods have to be made anew.
+    /// Changes when all Pods have to be recreated.
     pub restart_token: Option<String>,
     /// How health is checked.
     pub health: Health,
@@ -110,7 +110,7 @@ pub struct Resolved {
     pub tuned: Parameters,
     /// Parameters that the user sets and that are left out, because they are not the user's to decide; each with the reason.
     pub parameters_not_used: Vec<String>,
-    /// Why the parameters that the spec asks for are not given to the members, which go on with those they have.
+    /// Why the parameters of the spec are not given to the members, which go on with those they have.
     pub configuration_refused: Vec<Invalid>,
     /// Resources of the `postgres` container.
     pub resources: ResourceRequirements,
@@ -171,7 +171,7 @@ pub struct ResolvedCertificate {
     pub secret_name: String,
     /// Issuer that signs it.
     pub issuer: IssuerRef,
-    /// What the user asks for besides.
+    /// The user's settings for it.
     pub custom: CertificateSpec,
 }
 

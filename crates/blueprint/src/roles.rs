@@ -59,7 +59,7 @@ impl fmt::Debug for MemberRoles {
 }
 
 impl MemberRoles {
-    /// What the database shows when every role is as it is to be (`Session::roles` of the crate `instance`).
+    /// What the database shows when every role is in its wanted state (`Session::roles` of the crate `instance`).
     pub fn digest(&self) -> String {
         crate::pg::roles::digest(self)
     }

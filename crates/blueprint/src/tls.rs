@@ -1,4 +1,4 @@
-//! What the members of a database are told about TLS.
+//! The TLS configuration of a database's members.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,17 +6,17 @@ use std::str::FromStr;
 use api_types::postgres::PostgresSpec;
 
 use crate::ca_bundle::CaBundle;
-use crate::material::Material;
+use crate::material::TlsMaterial;
 
 /// How far a database has come on its way to TLS, or back.
 ///
 /// Members in neighbouring phases can always replicate with each other; `Off` and `Enforce` are never neighbours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TlsPhase {
-    /// The server speaks plaintext only.
+    /// The server supports plaintext only.
     #[default]
     Off,
-    /// The server speaks TLS and plaintext; whoever could connect before still can.
+    /// The server supports TLS and plaintext; every client that could connect before still can.
     Accept,
     /// The server refuses TCP clients without TLS.
     Enforce,
@@ -55,24 +55,24 @@ impl FromStr for TlsPhase {
     }
 }
 
-/// The TLS switches of a database, chosen by whoever owns its children at the moment.
+/// The TLS switches of a database, chosen by the operator that owns its children at the moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsInputs {
-    /// What the servers accept and the standbys ask for.
+    /// What the servers accept and the standbys require.
     pub phase: TlsPhase,
     /// The CAs that members trust, written to `trust.crt`.
     pub trust: CaBundle,
     /// The certificates and keys that members are given.
-    pub material: Material,
+    pub material: TlsMaterial,
     /// TLS is about to be taken away: while it is still accepted, clients that come over it prove themselves as before.
-    pub is_ending: bool,
-    /// PEM bundle for the AppBinding's `caBundle`; none while applications shall not use TLS.
+    pub removing_tls: bool,
+    /// PEM bundle for the AppBinding's `caBundle`; none while applications must not use TLS.
     pub app_binding_ca: Option<String>,
 }
 
 impl TlsInputs {
     /// The switches while no operation runs: `Enforce` when the spec has `tls`, else `Off`.
-    pub fn steady(spec: &PostgresSpec, trust: CaBundle, material: Material) -> Self {
+    pub fn steady(spec: &PostgresSpec, trust: CaBundle, material: TlsMaterial) -> Self {
         if spec.tls.is_none() {
             return Self::default();
         }
@@ -80,7 +80,7 @@ impl TlsInputs {
     }
 
     /// The switches of a phase; without TLS there is nothing else.
-    pub fn of(phase: TlsPhase, trust: CaBundle, material: Material) -> Self {
+    pub fn of(phase: TlsPhase, trust: CaBundle, material: TlsMaterial) -> Self {
         if phase == TlsPhase::Off {
             return Self::default();
         }
@@ -89,7 +89,7 @@ impl TlsInputs {
             phase,
             trust,
             material,
-            is_ending: false,
+            removing_tls: false,
             app_binding_ca,
         }
     }

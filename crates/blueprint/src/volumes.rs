@@ -117,7 +117,7 @@ pub(crate) fn agent_mounts() -> Vec<VolumeMount> {
     mounts
 }
 
-/// A container of the user, which may look at the members' files but not write them.
+/// A container of the user, which may read the members' files but not write them.
 pub(crate) fn without_writing_files(mut container: Container) -> Container {
     let is_ours = |volume: &str| {
         [CONFIG_SECRET, PROGRAMS].contains(&volume) || FOLDERS.iter().any(|(ours, _)| volume == *ours)
@@ -144,7 +144,7 @@ pub(crate) fn claim_templates(resolved: &Resolved) -> Vec<PersistentVolumeClaim>
         Storage::Durable(spec) => vec![PersistentVolumeClaim {
             metadata: ObjectMeta {
                 name: Some(words::DATA_VOLUME.to_owned()),
-                // Without an owner: claims outlive the Postgres unless its deletion policy says otherwise.
+                // Without an owner: claims outlive the Postgres unless its deletion policy deletes them.
                 labels: Some(resolved.labels()),
                 annotations: Some(claim_annotations(resolved)),
                 ..ObjectMeta::default()

@@ -275,7 +275,7 @@ fn a_version_without_the_agents_image_is_refused() {
 fn what_has_no_effect_is_said() {
     let unused = |more: &str| {
         let scenario = Scenario::new(&format!("{BASE}{more}"));
-        blueprint::kept_but_unused(&scenario.postgres)
+        blueprint::unsupported_fields(&scenario.postgres)
     };
     assert_eq!(
         unused("allowedSchemas: {namespaces: {from: Same}}"),

@@ -1,4 +1,4 @@
-//! What is done with what is heard and seen.
+//! What the agent does with what it receives and sees.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use crate::projected::{Projected, ReadError, Version};
 use crate::source::{News, Source, follow};
 use api_types::error_chain;
 
-/// How often the projected folder is looked at, and what could not be written is tried again.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often the agent checks the projected folder, and retries what could not be written.
+const FOLDER_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Why empty folders could not be filled.
 #[derive(Debug, thiserror::Error)]
@@ -62,11 +62,11 @@ fn copy_to(layout: &Layout, projected: &Projected) -> Result<(), CopyError> {
 pub struct Agent {
     layout: Layout,
     projected: Projected,
-    /// Whether the API server answered, and has not failed since.
+    /// Whether the API server accepted the watch, and has not failed since.
     is_watching: bool,
-    /// The projected version at the API server's last answer, or at the start.
+    /// The projected version at the API server's last response, or at the start.
     known: Option<Version>,
-    /// The projected version for which the API server was asked again.
+    /// The projected version that was verified by another request to the API server.
     asked: Option<Version>,
     /// What could not be written yet.
     unwritten: Option<(Origin, Data)>,
@@ -83,7 +83,7 @@ enum Origin {
 }
 
 impl Agent {
-    /// An agent that has heard nothing yet.
+    /// An agent that has received nothing yet.
     ///
     /// # Errors
     /// When two keys have one path.
@@ -132,8 +132,8 @@ impl Agent {
         }
     }
 
-    /// Tries again what could not be written, and looks whether kubelet brought something. When this asks for it, the
-    /// watch is to begin anew.
+    /// Retries what could not be written, and checks whether kubelet brought something. The verdict may be that the
+    /// watch is to restart.
     pub fn look(&mut self) -> Verdict {
         if let Some((origin, data)) = self.unwritten.take() {
             self.put(origin, data);
@@ -142,7 +142,7 @@ impl Agent {
         if version.is_none() || version == self.known {
             return Verdict::Ignore;
         }
-        // What can't be read now is looked at again.
+        // What can't be read now is retried.
         let Ok((version, data)) = self.projected.read(self.layout.keys()) else {
             return Verdict::Ignore;
         };
@@ -214,7 +214,7 @@ pub async fn watch(watch: &Watch) -> Result<(), Twice> {
         tracing::error!(error = error_chain(&error), "empty folders could not be filled");
     }
     let mut news = follow(source.clone());
-    let mut look = interval(LOOK);
+    let mut look = interval(FOLDER_POLL_INTERVAL);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {

@@ -1,17 +1,17 @@
 //! What to do about the projected folder: a pure decision.
 //!
 //! kubelet may be later than our own watch, so what it brought is older than what was written, or it may be quicker
-//! than a watch whose connection died silently. While the watch works, the API server is asked again; only when it
-//! can't be asked, kubelet's files are taken.
+//! than a watch whose connection died silently. While the watch works, the agent requests the Secret from the API
+//! server again; only when the API server can't be reached, kubelet's files are taken.
 
-/// What is seen at one look.
+/// What one check sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sight {
-    /// The API server answered the watch, and it has not failed since.
+    /// The API server accepted the watch, and it has not failed since.
     pub is_watching: bool,
-    /// kubelet brought something since the last answer of the API server (or since the agent's start).
+    /// kubelet brought something since the last response of the API server (or since the agent's start).
     pub is_new: bool,
-    /// The API server was asked again because of just this.
+    /// Whether the API server was already read again because of just this.
     pub was_asked: bool,
     /// It is not what was written.
     pub differs: bool,
@@ -22,13 +22,13 @@ pub struct Sight {
 pub enum Verdict {
     /// Nothing.
     Ignore,
-    /// Begin the watch anew: its answer is the truth.
+    /// Restart the watch: its first event is the truth.
     AskAgain,
     /// Write what kubelet brought.
     Take,
 }
 
-/// Judges one look at the projected folder.
+/// Decides on one check of the projected folder.
 pub fn judge(sight: Sight) -> Verdict {
     match sight {
         Sight { is_new: false, .. } | Sight { differs: false, .. } => Verdict::Ignore,

@@ -1,4 +1,4 @@
-//! A folder whose files change all at once, however many there are, and whoever reads them meanwhile.
+//! A folder whose files change all at once, however many there are, and whatever process reads them meanwhile.
 //!
 //! Its files are links through the link `..data` to a hidden folder with one version of all of them:
 //!
@@ -138,12 +138,13 @@ fn stage(folder: &Path, files: &Files) -> Result<String, WriteError> {
         let path = path.join(name);
         write_file(&path, file).map_err(failed("write", &path))?;
     }
-    // Last and by name: the process's umask may take away what the mode of a creation says.
+    // Last and by name: the process's umask may take away bits of a creation's mode.
     fs::set_permissions(&path, Permissions::from_mode(FOLDER_MODE)).map_err(failed("open", &path))?;
     Ok(version)
 }
 
-/// The name is never used twice, so that whoever reads by an old one finds nothing rather than half of something new.
+/// The name is never used twice, so that a process that reads by an old one finds nothing rather than half of something
+/// new.
 fn new_folder(folder: &Path) -> Result<String, WriteError> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let mut number = now.unwrap_or_default().as_nanos();
@@ -160,7 +161,7 @@ fn new_folder(folder: &Path) -> Result<String, WriteError> {
 
 fn write_file(path: &Path, file: &File) -> io::Result<()> {
     let mut options = OpenOptions::new();
-    // Nobody else reads a private key before it has its mode.
+    // No other process reads a private key before it has its mode.
     let mut created = options.write(true).create_new(true).mode(0o600).open(path)?;
     created.write_all(&file.bytes)?;
     created.set_permissions(Permissions::from_mode(file.mode))

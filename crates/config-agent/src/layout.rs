@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use crate::folder::{self, File, Files, WriteError};
 
-/// Mode of files of which nothing else is said: their owner writes, the group reads.
+/// Mode of files without a mode of their own: their owner writes, the group reads.
 pub const DEFAULT_MODE: u32 = 0o640;
 
 /// What a Secret holds, by key.
@@ -118,7 +118,8 @@ impl Layout {
         targets.map(|target| target.key.as_str())
     }
 
-    /// Makes every folder as this data says; names of the files that changed. Keys that are absent have no file.
+    /// Brings every folder in line with this data; returns names of the files that changed. Keys that are absent have
+    /// no file.
     ///
     /// # Errors
     /// At the first folder that can't be written; those before it are written.
@@ -147,7 +148,7 @@ impl Layout {
         self.0.iter().all(|(path, _)| folder::is_written(path))
     }
 
-    /// Whether some folder is not as this data says.
+    /// Whether some folder differs from this data.
     pub fn differs(&self, data: &Data) -> bool {
         self.contents(data)
             .any(|(path, files)| !folder::holds(path, &files))

@@ -2,7 +2,7 @@
 //!
 //! kubelet does the same for Secret volumes, within seconds. The agent watches the Secret itself, so that files change
 //! within milliseconds; kubelet's volume is what it starts from, and what it falls back to. It knows keys, paths and
-//! modes only, nothing about whoever reads the files.
+//! modes only, nothing about the readers of the files.
 //!
 //! Whatever goes wrong, the files that are there stay: that the Secret can't be read does not mean that it is empty.
 

@@ -15,10 +15,10 @@ use crate::layout::Twice;
 use crate::size;
 use api_types::error_chain;
 
-/// Until the agent begins anew after a panic.
-const AGAIN: Duration = Duration::from_secs(1);
+/// Until the agent restarts after a panic.
+const PANIC_RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// Does what the arguments say. A failure is printed with all its causes.
+/// Runs what the arguments select. A failure is printed with all its causes.
 pub async fn run(args: Args) -> ExitCode {
     if let Err(error) = log(&args.log_level) {
         eprintln!("config-agent: cannot read the log filter; correct --log-level: {error}");
@@ -78,12 +78,12 @@ async fn serve(watch: Watch) -> ExitCode {
         }
         tokio::select! {
             () = signals.wait() => return ExitCode::SUCCESS,
-            () = sleep(AGAIN) => {}
+            () = sleep(PANIC_RETRY_DELAY) => {}
         }
     }
 }
 
-/// Why it makes no sense to begin anew; none after a panic.
+/// Why a restart makes no sense; none after a panic.
 fn for_good(ended: Result<Result<(), Twice>, JoinError>) -> Option<String> {
     match ended {
         Ok(Err(error)) => Some(error_chain(&error)),

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// Anybody may run it, nobody change it.
+/// Every user may run it, no user may change it.
 const MODE: u32 = 0o555;
 /// What a program is called until all of it is there.
 const UNFINISHED: &str = "unfinished";

@@ -10,13 +10,13 @@ use crate::layout::Data;
 /// Link to the folder with the present version.
 const DATA: &str = "..data";
 /// How often a version may be replaced while it is read; kubelet replaces it once in seconds.
-const ATTEMPTS: usize = 5;
+const MAX_READ_ATTEMPTS: usize = 5;
 
 /// A folder that kubelet keeps.
 #[derive(Clone, Debug)]
 pub struct Projected(PathBuf);
 
-/// What tells one version from another.
+/// What distinguishes one version from another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version(OsString);
 
@@ -40,7 +40,7 @@ impl Projected {
     /// The present version.
     ///
     /// # Errors
-    /// When there is none, or it can't be told.
+    /// When there is none, or it can't be read.
     pub fn version(&self) -> Result<Version, ReadError> {
         let link = self.0.join(DATA);
         match fs::read_link(&link) {
@@ -57,7 +57,7 @@ impl Projected {
         &self,
         keys: impl Iterator<Item = &'a str> + Clone,
     ) -> Result<(Version, Data), ReadError> {
-        for _ in 0..ATTEMPTS {
+        for _ in 0..MAX_READ_ATTEMPTS {
             let version = self.version()?;
             let data = self.read_version(&version, keys.clone());
             // What went wrong may have been the replacement of this version.

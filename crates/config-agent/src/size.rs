@@ -1,4 +1,5 @@
-//! The size of the Pod's volume, as an annotation of the Pod: what the member itself sees (`statvfs`), whatever its claim says.
+//! The size of the Pod's volume, as an annotation of the Pod: what the member itself sees (`statvfs`), whatever its
+//! claim has.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,8 +15,8 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::args::Watch;
 
-/// How often it is looked at: nothing tells a process that a file system has grown.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often it is measured: nothing notifies a process that a file system has grown.
+const SIZE_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A volume, and the Pod that has it.
 #[derive(Clone, Debug)]
@@ -39,7 +40,7 @@ impl Volume {
 /// Bytes of the file system that this folder is on.
 ///
 /// # Errors
-/// When the folder can't be looked at.
+/// When the folder can't be read.
 pub fn bytes(folder: &Path) -> io::Result<u64> {
     let found = rustix::fs::statvfs(folder)?;
     Ok(found.f_blocks.saturating_mul(found.f_frsize))
@@ -57,7 +58,7 @@ enum ReportError {
 /// Writes the size whenever it is another one. It never returns.
 pub async fn report(volume: Volume) {
     let (mut written, mut trouble) = (None, None);
-    let mut look = interval(LOOK);
+    let mut look = interval(SIZE_POLL_INTERVAL);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         look.tick().await;

@@ -15,18 +15,18 @@ use crate::layout::Data;
 use api_types::error_chain;
 
 /// First delay after a watch that ended at once.
-const SHORTEST: Duration = Duration::from_millis(50);
+const MIN_WATCH_RETRY_DELAY: Duration = Duration::from_millis(50);
 /// Longest delay; a watch that lived longer counts as one that worked.
-const LONGEST: Duration = Duration::from_secs(1);
-/// How long the API server may take to begin an answer.
-const ANSWERED: Duration = Duration::from_secs(3);
+const MAX_WATCH_RETRY_DELAY: Duration = Duration::from_secs(1);
+/// How long the API server may take to begin a response.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Longer than the 290 s after which the API server ends a watch; so a dead connection is noticed.
-const SILENT: Duration = Duration::from_secs(295);
+const READ_TIMEOUT: Duration = Duration::from_secs(295);
 
-/// What is heard.
+/// What the watch delivers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum News {
-    /// The API server answers.
+    /// The API server accepted the watch.
     Watching,
     /// The Secret is like this.
     Is(Content),
@@ -73,7 +73,7 @@ enum WatchError {
     Client(#[source] Box<kube::Error>),
     #[error("the API server does not answer")]
     Refused(#[source] Box<kube::Error>),
-    #[error("the API server did not answer within {}s", ANSWERED.as_secs())]
+    #[error("the API server did not answer within {}s", RESPONSE_TIMEOUT.as_secs())]
     Silent,
 }
 
@@ -116,7 +116,7 @@ async fn next(source: &Source, mut state: State) -> (News, State) {
                         Heard::News(news) => return (news, State::Open(events, since, delay)),
                     },
                     Some(Err(error)) => return (News::Failing(error_chain(&error)), ended()),
-                    // The API server ends watches after some minutes; the next one begins with the Secret as it is.
+                    // The API server ends watches after some minutes; the next one begins with the current Secret.
                     None => ended(),
                 }
             }
@@ -148,11 +148,11 @@ fn content(secret: Secret) -> Content {
 
 /// Begins a watch of this one Secret.
 ///
-/// Without a resource version it begins with the object as it is, so it needs no `list` and no `get`: the Pod's right
-/// is `watch` of one name, which the API server takes from the field selector. For the same reason nothing has to be
+/// Without a resource version it begins with the current object, so it needs no `list` and no `get`: the Pod's right is
+/// `watch` of one name, which the API server takes from the field selector. For the same reason nothing has to be
 /// remembered from one watch to the next.
 async fn open(source: &Source) -> Result<Events, WatchError> {
-    let begun = timeout(ANSWERED, async {
+    let begun = timeout(RESPONSE_TIMEOUT, async {
         let client = client(source).await?;
         let api: Api<Secret> = Api::namespaced(client, &source.namespace);
         let params = WatchParams::default().fields(&format!("metadata.name={}", source.name));
@@ -173,19 +173,25 @@ async fn client(source: &Source) -> Result<Client, WatchError> {
     };
     // The delays here are shorter.
     config.default_retry = false;
-    config.connect_timeout = Some(ANSWERED);
-    config.read_timeout = Some(SILENT);
+    config.connect_timeout = Some(RESPONSE_TIMEOUT);
+    config.read_timeout = Some(READ_TIMEOUT);
     config.reset_reader_on_write = true;
     Client::try_from(config).map_err(|error| WatchError::Client(Box::new(error)))
 }
 
 fn longer(delay: Duration) -> Duration {
-    delay.saturating_mul(2).clamp(SHORTEST, LONGEST)
+    delay
+        .saturating_mul(2)
+        .clamp(MIN_WATCH_RETRY_DELAY, MAX_WATCH_RETRY_DELAY)
 }
 
 /// The delay after a watch that lived so long.
 fn after(lived: Duration, delay: Duration) -> Duration {
-    if lived < LONGEST { longer(delay) } else { SHORTEST }
+    if lived < MAX_WATCH_RETRY_DELAY {
+        longer(delay)
+    } else {
+        MIN_WATCH_RETRY_DELAY
+    }
 }
 
 #[cfg(test)]
@@ -206,7 +212,7 @@ mod tests {
     #[test]
     fn a_watch_that_lived_is_begun_anew_soon_and_one_that_broke_at_once_later() {
         let minutes = Duration::from_secs(290);
-        assert_eq!(after(minutes, LONGEST), SHORTEST);
+        assert_eq!(after(minutes, MAX_WATCH_RETRY_DELAY), MIN_WATCH_RETRY_DELAY);
         assert_eq!(after(Duration::ZERO, Duration::from_millis(400)).as_millis(), 800);
     }
 

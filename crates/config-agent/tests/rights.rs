@@ -17,7 +17,7 @@ use testkit::apiserver::{self, ApiServer};
 use tokio::time::{interval, timeout};
 
 /// Longest time until rights are in force or something is heard.
-const SOON: Duration = Duration::from_secs(20);
+const EVENT_TIMEOUT: Duration = Duration::from_secs(20);
 const SECRET: &str = "pg-abc123";
 
 fn object<K: DeserializeOwned>(value: Value) -> K {
@@ -76,7 +76,7 @@ async fn heard<T>(news: &mut BoxStream<'static, News>, wanted: impl Fn(News) -> 
         }
         unreachable!("the stream does not end")
     };
-    timeout(SOON, look).await.expect("it is heard")
+    timeout(EVENT_TIMEOUT, look).await.expect("it is heard")
 }
 
 fn text(news: News) -> Option<String> {
@@ -154,7 +154,9 @@ async fn whoever_holds_watch_on_secrets_may_give_it_for_one_and_gives_nothing_th
             }
         }
     };
-    timeout(SOON, in_force).await.expect("the Role can be made");
+    timeout(EVENT_TIMEOUT, in_force)
+        .await
+        .expect("the Role can be made");
     let more = roles
         .create(&params, &role("more", &of_one_secret(&["list"])))
         .await;

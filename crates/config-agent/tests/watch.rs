@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 /// Longest time until something is heard.
-const SOON: Duration = Duration::from_secs(10);
+const EVENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// An API server for watches of one Secret.
 struct Server {
@@ -38,7 +38,10 @@ impl Server {
     }
 
     async fn asked(&self) -> Asked {
-        let (mut stream, _) = timeout(SOON, self.listener.accept()).await.unwrap().unwrap();
+        let (mut stream, _) = timeout(EVENT_TIMEOUT, self.listener.accept())
+            .await
+            .unwrap()
+            .unwrap();
         let mut request = Vec::new();
         while !request.ends_with(b"\r\n\r\n") {
             request.push(stream.read_u8().await.unwrap());
@@ -85,7 +88,7 @@ fn secret(version: &str, text: &str) -> Value {
 }
 
 async fn heard(news: &mut (impl futures::Stream<Item = News> + Unpin)) -> News {
-    timeout(SOON, news.next())
+    timeout(EVENT_TIMEOUT, news.next())
         .await
         .expect("something is heard")
         .unwrap()

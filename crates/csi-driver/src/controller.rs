@@ -50,7 +50,7 @@ pub fn delete(pool: &Pool, request: &DeleteVolume) -> Result<Nothing, Status> {
     Ok(Nothing {})
 }
 
-/// Makes a volume larger, unless its class says that it can't be.
+/// Makes a volume larger, unless its class forbids that.
 ///
 /// # Errors
 /// The reason that the class gives.
@@ -94,7 +94,7 @@ fn may_grow(record: &Record, bytes: i64, is_in_use: bool) -> Result<(), Status> 
     }
 }
 
-/// A volume may be larger than what is asked for, never smaller.
+/// A volume may be larger than requested, never smaller.
 fn size(range: Option<&CapacityRange>) -> Result<i64, Status> {
     let range = range.cloned().unwrap_or_default();
     let asked = range.required_bytes.max(filesystem::LEAST_BYTES);

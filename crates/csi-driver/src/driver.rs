@@ -1,4 +1,4 @@
-//! Which call is answered by what.
+//! Which method serves which call.
 
 use crate::grpc::{Code, Service, Status, unary};
 use crate::node::Node;

@@ -15,7 +15,7 @@ pub const LEAST_BYTES: i64 = 300 << 20;
 /// Mounts an image, with a new file system if it has none.
 ///
 /// # Errors
-/// What the program that failed says.
+/// The output of the program that failed.
 pub async fn mount(image: &Path, target: &Path) -> Result<(), Status> {
     std::fs::create_dir_all(target)?;
     if is_mounted(target).await? {
@@ -44,7 +44,7 @@ async fn format_and_mount(device: &str, target: &str) -> Result<(), Status> {
 /// Mounts what is mounted at one place at another one, too.
 ///
 /// # Errors
-/// What the program that failed says.
+/// The output of the program that failed.
 pub async fn bind(from: &Path, to: &Path, readonly: bool) -> Result<(), Status> {
     std::fs::create_dir_all(to)?;
     if is_mounted(to).await? {
@@ -58,7 +58,7 @@ pub async fn bind(from: &Path, to: &Path, readonly: bool) -> Result<(), Status> 
 /// Unmounts, and removes the folder.
 ///
 /// # Errors
-/// What the program that failed says.
+/// The output of the program that failed.
 pub async fn unmount(target: &Path) -> Result<(), Status> {
     if is_mounted(target).await? {
         run("umount", &[&text(target)?]).await?;
@@ -72,7 +72,7 @@ pub async fn unmount(target: &Path) -> Result<(), Status> {
 /// Lets the device and the mounted file system have all of the image.
 ///
 /// # Errors
-/// What the program that failed says.
+/// The output of the program that failed.
 pub async fn grow(mounted_at: &Path) -> Result<(), Status> {
     let at = text(mounted_at)?;
     let device = run(
@@ -97,7 +97,7 @@ pub struct Usage {
 /// How full a mounted file system is.
 ///
 /// # Errors
-/// What the program that failed says.
+/// The output of the program that failed.
 pub async fn usage(mounted_at: &Path) -> Result<Usage, Status> {
     let numbers = run(
         "stat",

@@ -11,12 +11,12 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 use prost::Message;
 use tokio::net::{UnixListener, UnixStream};
 
-/// Bytes before a message: one that says whether it is compressed, four with its length.
+/// Bytes before a message: one for whether it is compressed, four with its length.
 const PREFIX: usize = 5;
 /// The largest message that is taken; those of this driver have a few hundred bytes.
 const LARGEST: usize = 1 << 20;
 
-/// The codes that this driver answers with (gRPC's status codes).
+/// The status codes of this driver's responses (gRPC's status codes).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
     /// The request makes no sense.
@@ -35,7 +35,7 @@ pub enum Code {
     Internal = 13,
 }
 
-/// A call that could not be answered.
+/// A failed call.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Status {
@@ -61,9 +61,9 @@ impl From<std::io::Error> for Status {
     }
 }
 
-/// What answers calls.
+/// What serves calls.
 pub trait Service: Send + Sync + 'static {
-    /// Answers the call with this path (`/package.Service/Method`).
+    /// Serves the call with this path (`/package.Service/Method`).
     fn answer(&self, path: &str, message: &[u8]) -> impl Future<Output = Result<Vec<u8>, Status>> + Send;
 }
 
@@ -98,7 +98,7 @@ pub fn listen(path: &Path) -> std::io::Result<UnixListener> {
     }
 }
 
-/// Answers calls for as long as the process lives.
+/// Serves calls for as long as the process lives.
 ///
 /// # Errors
 /// When no more connections can be taken.

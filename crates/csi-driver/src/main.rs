@@ -1,7 +1,9 @@
-//! The CSI driver of the local cluster: volumes with a real size that grow, and that refuse to grow where their StorageClass says so.
+//! The CSI driver of the local cluster: volumes with a real size that grow, and that refuse to grow where their
+//! StorageClass forbids it.
 //!
-//! `csi-driver controller` answers external-provisioner and external-resizer, once in the cluster; `csi-driver node` answers the
-//! kubelet beside it, to which hack/tools/registrar registers it. All are processes of the machine, not Pods. Nothing of it is in a release.
+//! `csi-driver controller` serves external-provisioner and external-resizer, once in the cluster; `csi-driver node` serves the
+//! kubelet beside it, to which hack/tools/registrar registers it. All are processes of the machine, not Pods. Nothing of it is in
+//! a release.
 
 mod controller;
 mod driver;

@@ -21,7 +21,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// Who it is, and how volumes are told to be on it.
+    /// The node's name, and the topology by which volumes are known to be on it.
     pub fn info(&self) -> NodeInfo {
         NodeInfo {
             node_id: self.name.clone(),

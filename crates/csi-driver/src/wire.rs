@@ -47,8 +47,8 @@ pub enum PluginCapabilityType {
     Expansion(Capability),
 }
 
-/// A message with nothing but a number that says which capability it is: `PluginCapability.Service`,
-/// `ControllerServiceCapability.RPC` and the like.
+/// A message with nothing but the number of a capability: `PluginCapability.Service`, `ControllerServiceCapability.RPC`
+/// and the like.
 #[derive(Clone, PartialEq, Message)]
 pub struct Capability {
     /// The number.
@@ -56,10 +56,10 @@ pub struct Capability {
     pub type_: i32,
 }
 
-/// `ControllerGetCapabilitiesResponse` and `NodeGetCapabilitiesResponse`, which look the same on the wire.
+/// `ControllerGetCapabilitiesResponse` and `NodeGetCapabilitiesResponse`, which are the same on the wire.
 #[derive(Clone, PartialEq, Message)]
 pub struct Capabilities {
-    /// The calls that are answered.
+    /// The supported calls.
     #[prost(message, repeated, tag = "1")]
     pub capabilities: Vec<RpcCapability>,
 }

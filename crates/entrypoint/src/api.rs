@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use kube::{Client, Config};
 
-/// How long the API server may take to answer, or to begin to.
-pub const ANSWER_DEADLINE: Duration = Duration::from_secs(3);
+/// How long the API server may take to respond, or to begin to.
+pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Longer than the 290 s after which kube has the API server end a watch, so that a dead connection is noticed.
-const SILENCE: Duration = Duration::from_secs(295);
+const READ_TIMEOUT: Duration = Duration::from_secs(295);
 
 /// There is no way to the API server.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +28,7 @@ pub async fn client() -> Result<Client, ClientError> {
     let mut config = Config::infer().await?;
     // The delays here are shorter.
     config.default_retry = false;
-    config.connect_timeout = Some(ANSWER_DEADLINE);
-    config.read_timeout = Some(SILENCE);
+    config.connect_timeout = Some(RESPONSE_TIMEOUT);
+    config.read_timeout = Some(READ_TIMEOUT);
     Ok(Client::try_from(config)?)
 }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-/// How often Patroni is started again within [`WINDOW`]. More often, something is wrong that another start does not mend.
-const RESTARTS: usize = 3;
-/// The window of [`RESTARTS`].
-const WINDOW: Duration = Duration::from_secs(60);
+/// How often Patroni is started again within [`RESTART_WINDOW`]. More often, something is wrong that another start does
+/// not repair.
+const MAX_RESTARTS: usize = 3;
+/// The window of [`MAX_RESTARTS`].
+const RESTART_WINDOW: Duration = Duration::from_secs(60);
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +32,7 @@ impl Ended {
 pub struct Sight<'a> {
     /// How it ended.
     pub ended: Ended,
-    /// Whether it was told to end.
+    /// Whether this process ended it.
     pub was_told: bool,
     /// Whether its PostgreSQL still runs.
     pub postgres_runs: bool,
@@ -56,8 +57,8 @@ pub fn next(sight: Sight<'_>) -> Next {
     let recent = sight
         .restarts
         .iter()
-        .filter(|at| sight.now.saturating_sub(**at) < WINDOW);
-    if sight.was_told || !sight.postgres_runs || recent.count() >= RESTARTS {
+        .filter(|at| sight.now.saturating_sub(**at) < RESTART_WINDOW);
+    if sight.was_told || !sight.postgres_runs || recent.count() >= MAX_RESTARTS {
         Next::End(sight.ended.exit_code())
     } else {
         Next::Restart

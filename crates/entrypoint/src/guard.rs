@@ -1,4 +1,4 @@
-//! Looks whether PostgreSQL hangs, and what is done when it does.
+//! Checks whether PostgreSQL hangs, and acts when it does.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -13,18 +13,18 @@ use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::args::Args;
-use crate::hang::{Course, LOGIN_DEADLINE, Sight, Situation};
+use crate::hang::{Course, LOGIN_TIMEOUT, Sight, Situation};
 use crate::local::{CallError, Calls};
 use crate::{login, note, postmaster, tend};
 
-/// Between two looks.
-const LOOK: Duration = Duration::from_secs(2);
+/// Between two checks.
+const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 /// Between two writes to the volume: each costs it one flush.
-const WRITE: Duration = Duration::from_secs(6);
+const WRITE_INTERVAL: Duration = Duration::from_secs(6);
 /// How long the note on the Pod may keep what has to be done waiting.
-const NOTE_DEADLINE: Duration = Duration::from_secs(2);
+const NOTE_TIMEOUT: Duration = Duration::from_secs(2);
 /// After so long without a hang the note is taken away.
-const WELL: Duration = Duration::from_secs(60);
+const NOTE_RETENTION: Duration = Duration::from_secs(60);
 /// Written to the volume, beside the data directory.
 const WRITTEN: &str = "written";
 
@@ -32,7 +32,7 @@ const WRITTEN: &str = "written";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HandOver;
 
-/// Looks for as long as the process lives.
+/// Checks for as long as the process lives.
 pub async fn watch(args: Args, hand_over: Sender<HandOver>) {
     let socket = args.socket.join(".s.PGSQL.5432");
     let begun = Instant::now();
@@ -49,10 +49,10 @@ pub async fn watch(args: Args, hand_over: Sender<HandOver>) {
         sleep_until(due).await;
         let late = due.elapsed();
         disk.write();
-        let login = login::attempt(&socket, &guard.args.user, LOGIN_DEADLINE).await;
+        let login = login::attempt(&socket, &guard.args.user, LOGIN_TIMEOUT).await;
         let now = begun.elapsed();
         let write = disk.under_way();
-        due = Instant::now() + LOOK;
+        due = Instant::now() + CHECK_INTERVAL;
         guard
             .look(Sight {
                 login,
@@ -95,8 +95,8 @@ impl Guard {
 
     /// Takes the note away once PostgreSQL has been well for a while.
     async fn answered(&mut self, now: Duration) {
-        if self.noted != Noted::None && now.saturating_sub(self.well_since) >= WELL {
-            match timeout(NOTE_DEADLINE, note::clear(&self.args.pod)).await {
+        if self.noted != Noted::None && now.saturating_sub(self.well_since) >= NOTE_RETENTION {
+            match timeout(NOTE_TIMEOUT, note::clear(&self.args.pod)).await {
                 Ok(Ok(())) => self.noted = Noted::None,
                 Ok(Err(error)) => tracing::debug!(error = error_chain(&error), "the note of a hang stays"),
                 Err(_) => tracing::debug!("the note of a hang stays: the API server does not answer"),
@@ -119,7 +119,7 @@ impl Guard {
             action,
             was_primary,
         };
-        match timeout(NOTE_DEADLINE, note::set(&self.args.pod, &hang)).await {
+        match timeout(NOTE_TIMEOUT, note::set(&self.args.pod, &hang)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(
                 error = error_chain(&error),
@@ -151,7 +151,7 @@ impl Guard {
     }
 }
 
-/// What Patroni says, which asks by a session that is open already; and whether it leads.
+/// Patroni's report, which uses a session that is open already; and whether this member leads.
 async fn situation(calls: &Calls) -> (Situation, bool) {
     match ask(calls).await {
         Ok(found) => found,
@@ -199,7 +199,7 @@ impl Disk {
     /// Begins a write when it is time for one and none is under way.
     fn write(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_due = state.last.is_none_or(|last| last.elapsed() >= WRITE);
+        let is_due = state.last.is_none_or(|last| last.elapsed() >= WRITE_INTERVAL);
         if state.since.is_some() || !is_due {
             return;
         }
@@ -207,7 +207,7 @@ impl Disk {
         drop(state);
         let disk = self.clone();
         std::thread::spawn(move || {
-            // An error is an answer of the disk: it is full, or lost, which PostgreSQL meets by itself.
+            // An error is a response of the disk: it is full, or lost, which PostgreSQL handles by itself.
             let _ = flush(&disk.path);
             let mut state = disk.state.lock().unwrap_or_else(PoisonError::into_inner);
             *state = Writing {

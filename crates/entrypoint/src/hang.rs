@@ -1,6 +1,6 @@
 //! When a PostgreSQL hangs that has not ended: a plain decision.
 //!
-//! Patroni asks its PostgreSQL by sessions that are open already, and those go on while nobody new gets in.
+//! Patroni queries its PostgreSQL by sessions that are open already, and those go on while no new client gets in.
 
 use std::time::Duration;
 
@@ -8,27 +8,27 @@ use api_types::hang::{Action, Cause};
 
 use crate::login::Answer;
 
-/// Unanswered logins in a row, at least. Each takes [`LOGIN_DEADLINE`].
-const LOGINS: u32 = 3;
+/// Unanswered logins in a row, at least. Each takes [`LOGIN_TIMEOUT`].
+const MIN_UNANSWERED_LOGINS: u32 = 3;
 /// Since the first of them, at least.
-const SILENCE: Duration = Duration::from_secs(12);
-/// How long a login may take to be answered.
-pub const LOGIN_DEADLINE: Duration = Duration::from_secs(3);
+const MIN_UNANSWERED_TIME: Duration = Duration::from_secs(12);
+/// How long the server may take to respond to a login.
+pub const LOGIN_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a write may take to reach the disk. A busy disk takes seconds.
-const BLOCKED: Duration = Duration::from_secs(18);
-/// When a look comes so much later than it was due, this process did not get the processor either: it proves nothing.
-const LATE: Duration = Duration::from_millis(500);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(18);
+/// When a check comes so much later than it was due, this process did not get the processor either: it proves nothing.
+const MAX_CHECK_DELAY: Duration = Duration::from_millis(500);
 /// A restart that did not help for so long is not tried again.
-const AGAIN: Duration = Duration::from_secs(300);
+const RESTART_COOLDOWN: Duration = Duration::from_secs(300);
 
-/// What is seen at one look.
+/// What one check sees.
 #[derive(Clone, Copy, Debug)]
 pub struct Sight {
     /// What the login came to.
     pub login: Answer,
     /// How long a write to the volume has been under way; zero when none is.
     pub write: Duration,
-    /// How much later the look came than it was due.
+    /// How much later the check came than it was due.
     pub late: Duration,
     /// Time since the start of this process.
     pub now: Duration,
@@ -43,7 +43,7 @@ pub struct Situation {
     pub has_peers: bool,
 }
 
-/// What a course of looks came to.
+/// The result of a series of checks.
 #[derive(Debug, Default)]
 pub struct Course {
     silent: u32,
@@ -52,12 +52,12 @@ pub struct Course {
 }
 
 impl Course {
-    /// Takes note of a look; why PostgreSQL hangs, if it does.
+    /// Records a check; returns why PostgreSQL hangs, if it does.
     pub fn hangs(&mut self, sight: Sight) -> Option<Cause> {
-        if sight.late > LATE {
+        if sight.late > MAX_CHECK_DELAY {
             return None;
         }
-        if sight.write >= BLOCKED {
+        if sight.write >= WRITE_TIMEOUT {
             return Some(Cause::DiskBlocked);
         }
         if sight.login != Answer::Silent {
@@ -68,17 +68,18 @@ impl Course {
         self.silent += 1;
         let since = *self
             .silent_since
-            .get_or_insert(sight.now.saturating_sub(LOGIN_DEADLINE));
-        let long = sight.now.saturating_sub(since) >= SILENCE;
-        (self.silent >= LOGINS && long).then_some(Cause::LoginsUnanswered)
+            .get_or_insert(sight.now.saturating_sub(LOGIN_TIMEOUT));
+        let long = sight.now.saturating_sub(since) >= MIN_UNANSWERED_TIME;
+        (self.silent >= MIN_UNANSWERED_LOGINS && long).then_some(Cause::LoginsUnanswered)
     }
 
-    /// What is done about it. Looks begin again after it.
+    /// What is done about it. Checks begin again after it.
     pub fn act(&mut self, cause: Cause, situation: Situation, now: Duration) -> Action {
         let action = action(
             cause,
             situation,
-            self.restarted.is_some_and(|at| now.saturating_sub(at) < AGAIN),
+            self.restarted
+                .is_some_and(|at| now.saturating_sub(at) < RESTART_COOLDOWN),
         );
         if action != Action::None {
             self.silent = 0;

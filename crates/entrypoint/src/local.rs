@@ -8,8 +8,8 @@ use instance::{Patroni, PatroniError, PatroniTls};
 
 /// Patroni's address in its own container.
 const ADDRESS: &str = "127.0.0.1";
-/// How long Patroni may take to answer.
-const DEADLINE: Duration = Duration::from_secs(3);
+/// How long Patroni may take to respond.
+const PATRONI_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How the local Patroni is called.
 #[derive(Clone, Debug, clap::Args)]
@@ -37,13 +37,13 @@ pub enum CallError {
     /// The address is none.
     #[error("{0:?} is no host and port; correct PATRONI_RESTAPI_CONNECT_ADDRESS")]
     Address(String),
-    /// Patroni does not do it, or does not answer.
+    /// Patroni refuses, or does not respond.
     #[error(transparent)]
     Patroni(#[from] PatroniError),
 }
 
 impl Calls {
-    /// The client, with certificates as they are now: they are renewed while this process lives.
+    /// The client, with the current certificates: they are renewed while this process lives.
     ///
     /// # Errors
     /// When a certificate can't be read or used.
@@ -51,7 +51,7 @@ impl Calls {
         let read = |path: &PathBuf| fs::read(path).map_err(|error| CallError::File(path.clone(), error));
         let tls = PatroniTls::from_pem(&read(&self.ca)?, &read(&self.identity)?)?;
         let (host, port) = self.host_and_port()?;
-        Ok(Patroni::new(ADDRESS, port, host, &tls, DEADLINE)?)
+        Ok(Patroni::new(ADDRESS, port, host, &tls, PATRONI_TIMEOUT)?)
     }
 
     /// Name of the member: the first label of its host name.

@@ -1,4 +1,4 @@
-//! A real login through the Unix socket, as far as the server's first answer.
+//! A real login through the Unix socket, up to the server's first response.
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -16,21 +16,21 @@ const APPLICATION_NAME: &str = "sealwright-entrypoint";
 /// What a login came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// The server said something: whatever it is, a process of it was started and answered. "Too many clients" and "the database
-    /// system is starting up" are answers.
+    /// The server responded: whatever the response, a process of it was started. "Too many clients" and "the database system is
+    /// starting up" are responses.
     Answered,
-    /// The server took the connection, or left it in its queue, and said nothing.
+    /// The server took the connection, or left it in its queue, and sent nothing.
     Silent,
     /// There is no server: it has not started, or has ended, which Patroni sees by itself.
     Absent,
 }
 
-/// Logs in as this user, to the database `postgres`, and waits so long for an answer.
+/// Logs in as this user, to the database `postgres`, and waits this long for a response.
 pub async fn attempt(socket: &Path, user: &str, deadline: Duration) -> Answer {
     let answer = timeout(deadline, async {
         let mut stream = UnixStream::connect(socket).await?;
         stream.write_all(&startup(user)).await?;
-        // An end of the stream is an answer, too: of a process that ends.
+        // An end of the stream is a response, too: of a process that ends.
         stream.read(&mut [0; 1]).await
     });
     match answer.await {
@@ -40,7 +40,7 @@ pub async fn attempt(socket: &Path, user: &str, deadline: Duration) -> Answer {
     }
 }
 
-/// A queue of connections that is full is one that nobody takes any out of.
+/// A full queue of connections belongs to a server that accepts none.
 fn of_error(error: &io::Error) -> Answer {
     match error.kind() {
         ErrorKind::WouldBlock => Answer::Silent,
@@ -73,7 +73,7 @@ mod tests {
 
     use super::*;
 
-    const DEADLINE: Duration = Duration::from_millis(200);
+    const LOGIN_TIMEOUT: Duration = Duration::from_millis(200);
 
     #[test]
     fn the_packet_has_its_length_the_protocol_and_the_user() {
@@ -92,8 +92,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s");
         let listener = UnixListener::bind(&path).unwrap();
-        // Nobody takes the connection: the kernel does, as for a postmaster that is stopped.
-        assert_eq!(attempt(&path, "postgres", DEADLINE).await, Answer::Silent);
+        // No process accepts the connection: the kernel does, as for a postmaster that is stopped.
+        assert_eq!(attempt(&path, "postgres", LOGIN_TIMEOUT).await, Answer::Silent);
         let server = tokio::spawn(async move {
             // The one that was given up waits first.
             drop(listener.accept().await.unwrap());
@@ -109,14 +109,14 @@ mod tests {
             );
         }
         server.await.unwrap();
-        assert_eq!(attempt(&path, "postgres", DEADLINE).await, Answer::Absent);
+        assert_eq!(attempt(&path, "postgres", LOGIN_TIMEOUT).await, Answer::Absent);
     }
 
     #[tokio::test]
     async fn without_a_socket_there_is_no_server() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(
-            attempt(&folder.path().join("s"), "postgres", DEADLINE).await,
+            attempt(&folder.path().join("s"), "postgres", LOGIN_TIMEOUT).await,
             Answer::Absent
         );
     }

@@ -16,7 +16,7 @@ pub enum NoteError {
     /// There is no way to the API server.
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// The API server refuses it, or does not answer.
+    /// The API server refuses it, or does not respond.
     #[error("cannot change annotations of this Pod; its service account needs `patch` on Pods")]
     Patch(#[from] kube::Error),
 }

@@ -57,7 +57,7 @@ impl Pods {
         }
     }
 
-    /// Whether the role label says that this member is the primary.
+    /// Whether the role label marks this member as the primary.
     pub fn is_primary(&self) -> bool {
         self.is_primary
     }
@@ -165,7 +165,7 @@ fn state(pod: &PartialObjectMeta<Pod>) -> Option<String> {
     Some(note.get("state")?.as_str()?.to_owned())
 }
 
-/// What a look at our own Pod came to, by its name.
+/// The result of reading our own Pod, by its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Look {
     /// The Pod of our name has this UID.
@@ -174,13 +174,13 @@ pub enum Look {
     NotFound,
     /// The API server does not take our token, which ends with the Pod that it is bound to.
     Unauthorized,
-    /// The API server's answer is another error, or there is none.
+    /// The API server responded with another error, or not at all.
     Unknown,
 }
 
-/// Whether the Pod of this UID, which is not among the Pods of an answer of the API server ([`Change::OwnIsAbsent`]), is gone for
-/// good. A Pod that lost its labels is still there. An API server that takes no token at all has given no such answer before: for
-/// that no primary stops.
+/// Whether the Pod of this UID, which is not among the Pods in a response of the API server ([`Change::OwnIsAbsent`]), is gone
+/// for good. A Pod that lost its labels is still there. An API server that accepts no token at all has sent no such response
+/// before: no primary stops for that.
 pub fn is_gone(look: &Look, uid: &str) -> bool {
     match look {
         Look::Uid(other) => other != uid,

@@ -86,7 +86,7 @@ struct Member {
     begun: Instant,
     patroni: Child,
     restarts: Vec<Duration>,
-    /// Whether Patroni was told to end.
+    /// Whether this process ended Patroni.
     was_told: bool,
     peers: Sender<PeerChanged>,
 }
@@ -140,7 +140,8 @@ impl Member {
 
     fn hear(&mut self, heard: News) {
         match heard {
-            // The token of a Pod that is gone is worth nothing within seconds, and without it nobody can release the leader's key.
+            // The token of a Pod that is gone is worth nothing within seconds, and without it no process can release
+            // the leader's key.
             News::Gone => {
                 tracing::warn!("this Pod is gone: shutting PostgreSQL down before kubelet says so");
                 self.pass_on(Signal::TERM);

@@ -9,9 +9,9 @@ use std::time::Duration;
 use instance::{Cluster, MemberStatus};
 
 /// Longer than any change of the leader takes.
-const LIMIT: Duration = Duration::from_secs(30);
+const STANDSTILL_LIMIT: Duration = Duration::from_secs(30);
 /// The limit while the leader is seen to go on: then no change of the leader is under way.
-const LIMIT_BEHIND_A_LEADER_THAT_WRITES: Duration = Duration::from_secs(8);
+const STANDSTILL_LIMIT_WHILE_LEADER_WRITES: Duration = Duration::from_secs(8);
 
 /// Where a standby is in the WAL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +31,8 @@ pub struct Behind {
     pub lag: u64,
 }
 
-/// What of a look at the local Patroni says that this member is a standby that runs, is behind its leader, and does not stream; `None`
-/// for any other member.
+/// The facts from the local Patroni about a standby that runs, is behind its leader, and does not stream; `None` for any other
+/// member.
 pub fn behind(own: &MemberStatus, name: &str, cluster: &Cluster) -> Option<Behind> {
     let runs = own.state == "running" && own.role == "replica";
     let is_free = !own.pause && !cluster.pause && !own.xlog.paused;
@@ -71,9 +71,9 @@ impl Standstill {
             _ => *self.since.insert((behind, now)),
         };
         let limit = if behind.lag == first.lag {
-            LIMIT
+            STANDSTILL_LIMIT
         } else {
-            LIMIT_BEHIND_A_LEADER_THAT_WRITES
+            STANDSTILL_LIMIT_WHILE_LEADER_WRITES
         };
         if self.restarted_at == Some(behind.place) || now.saturating_sub(since) < limit {
             return false;

@@ -1,4 +1,4 @@
-//! What Patroni is told by its REST API: to look for standbys at once, and to restart a standby that stands still.
+//! The requests to Patroni's REST API: to check for standbys at once, and to restart a standby that stands still.
 
 use std::time::Duration;
 
@@ -9,26 +9,26 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use crate::local::{CallError, Calls};
 use crate::standstill::{Standstill, behind};
 
-/// Seconds between two looks at a standby.
-const LOOK: Duration = Duration::from_secs(4);
+/// Seconds between two checks of a standby.
+const STANDBY_POLL_INTERVAL: Duration = Duration::from_secs(4);
 /// Least time between two wakes of Patroni's loop; changes of Pods come several at once.
-const WAKE: Duration = Duration::from_millis(300);
+const WAKE_DEBOUNCE: Duration = Duration::from_millis(300);
 /// Longest time that PostgreSQL takes to restart.
-const RESTART_DEADLINE: Duration = Duration::from_secs(120);
+const RESTART_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A member's Pod went, came back or changed its role, and this one is the primary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerChanged;
 
-/// Wakes Patroni's loop for each change, which looks then whether commits wait for a standby that is gone. Without this it looks in
-/// its next turn, some seconds later. It ends with the sender.
+/// Wakes Patroni's loop for each change, so that it checks whether commits wait for a standby that is gone. Without this it
+/// checks in its next loop, some seconds later. It ends with the sender.
 pub async fn wake_for_peers(calls: Calls, mut changes: Receiver<PeerChanged>) {
     let mut free = Instant::now();
     while changes.recv().await.is_some() {
         sleep_until(free).await;
-        // What came meanwhile is answered by the same wake.
+        // The same wake covers changes that came meanwhile.
         while changes.try_recv().is_ok() {}
-        free = Instant::now() + WAKE;
+        free = Instant::now() + WAKE_DEBOUNCE;
         if let Err(error) = wake(&calls).await {
             tracing::debug!(
                 error = error_chain(&error),
@@ -50,7 +50,7 @@ pub async fn wake(calls: &Calls) -> Result<(), CallError> {
 pub async fn free_standby(name: String, calls: Calls) {
     let begun = Instant::now();
     let mut standstill = Standstill::default();
-    let mut looks = interval(LOOK);
+    let mut looks = interval(STANDBY_POLL_INTERVAL);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         looks.tick().await;
@@ -84,7 +84,7 @@ async fn look(
             ?seen,
             "this standby stands still and does not stream: restarting PostgreSQL"
         );
-        patroni.restart(false, RESTART_DEADLINE).await?;
+        patroni.restart(false, RESTART_TIMEOUT).await?;
     }
     Ok(())
 }

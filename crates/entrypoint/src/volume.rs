@@ -44,7 +44,7 @@ pub fn attempt(path: &Path) -> Attempt {
 }
 
 /// Locks the volume and waits for it if need be. `None` on a file system without locks: members on it go without, and the log
-/// says so.
+/// reports it.
 pub async fn lock(data: &Path) -> Option<File> {
     let path = lock_path(data);
     match attempt(&path) {

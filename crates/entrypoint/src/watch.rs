@@ -18,9 +18,9 @@ use crate::args::OwnPod;
 use crate::pods::{self, Change, Look, Pods};
 
 /// First delay after a watch that failed.
-const SHORTEST: Duration = Duration::from_millis(100);
+const MIN_WATCH_RETRY_DELAY: Duration = Duration::from_millis(100);
 /// Longest delay between two attempts.
-const LONGEST: Duration = Duration::from_secs(2);
+const MAX_WATCH_RETRY_DELAY: Duration = Duration::from_secs(2);
 
 /// What the rest of the process learns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +80,7 @@ pub async fn follow(own: OwnPod, news: Sender<News>) {
     }
 }
 
-/// Asks until the API server has said whether our Pod is there.
+/// Retries until the API server has reported whether our Pod exists.
 async fn is_gone(api: &Api<PartialObjectMeta<Pod>>, own: &OwnPod) -> bool {
     let mut delay = Delay::default();
     loop {
@@ -92,7 +92,7 @@ async fn is_gone(api: &Api<PartialObjectMeta<Pod>>, own: &OwnPod) -> bool {
 }
 
 async fn look(api: &Api<PartialObjectMeta<Pod>>, name: &str) -> Look {
-    match timeout(api::ANSWER_DEADLINE, api.get(name)).await {
+    match timeout(api::RESPONSE_TIMEOUT, api.get(name)).await {
         Ok(Ok(pod)) => Look::Uid(pod.metadata.uid.unwrap_or_default()),
         Ok(Err(kube::Error::Api(status))) if status.code == 404 => Look::NotFound,
         Ok(Err(kube::Error::Api(status))) if status.code == 401 => Look::Unauthorized,
@@ -100,13 +100,16 @@ async fn look(api: &Api<PartialObjectMeta<Pod>>, name: &str) -> Look {
     }
 }
 
-/// Delays that double up to [`LONGEST`].
+/// Delays that double up to [`MAX_WATCH_RETRY_DELAY`].
 #[derive(Clone, Copy, Debug, Default)]
 struct Delay(Duration);
 
 impl Delay {
     fn longer(&mut self) -> Duration {
-        self.0 = self.0.saturating_mul(2).clamp(SHORTEST, LONGEST);
+        self.0 = self
+            .0
+            .saturating_mul(2)
+            .clamp(MIN_WATCH_RETRY_DELAY, MAX_WATCH_RETRY_DELAY);
         self.0
     }
 }
@@ -135,6 +138,6 @@ mod tests {
         let seen: Vec<u128> = delay.by_ref().take(7).map(|it| it.as_millis()).collect();
         assert_eq!(seen, [100, 200, 400, 800, 1600, 2000, 2000]);
         delay.reset();
-        assert_eq!(delay.next(), Some(SHORTEST));
+        assert_eq!(delay.next(), Some(MIN_WATCH_RETRY_DELAY));
     }
 }

@@ -14,7 +14,7 @@ pub(crate) const TEMPLATE: &str = "template1";
 /// One way to log in.
 pub(crate) struct Attempt {
     database: String,
-    /// Whether settings are asked for that only a superuser may change.
+    /// Whether the settings include some that only a superuser may change.
     as_superuser: bool,
     /// Why the database that was wanted can't be used.
     refused: Option<SqlError>,
@@ -76,7 +76,7 @@ impl Attempt {
     }
 }
 
-/// PostgreSQL's own sentence, where it has said one.
+/// PostgreSQL's own message, where there is one.
 fn in_postgres_words(error: &SqlError) -> String {
     match error {
         SqlError::Failed { source, .. } => source
@@ -86,15 +86,18 @@ fn in_postgres_words(error: &SqlError) -> String {
     }
 }
 
-/// How much longer than the client the server waits for a question, so that the client's word on it is always the same.
-const AFTER_THE_CLIENT: Duration = Duration::from_secs(1);
+/// How much longer than the client the server waits for a query, so that always the client reports the timeout.
+const SERVER_TIMEOUT_MARGIN: Duration = Duration::from_secs(1);
 
-/// Settings of a session, which win over what users have set for everybody, for a role or for a database. Nothing that a
-/// user puts into a schema may be run by us, and no question outlives our interest in its answer.
+/// Settings of a session, which override what users have set for all, for a role or for a database. A session of ours
+/// must not run what a user puts into a schema, and no query may run longer than we wait for its result.
 fn settings(major: Option<Major>, as_superuser: bool, deadline: Duration) -> String {
     let mut settings = vec![
         "search_path=pg_catalog".to_owned(),
-        format!("statement_timeout={}", (deadline + AFTER_THE_CLIENT).as_millis()),
+        format!(
+            "statement_timeout={}",
+            (deadline + SERVER_TIMEOUT_MARGIN).as_millis()
+        ),
         "lock_timeout=0".to_owned(),
         "idle_in_transaction_session_timeout=0".to_owned(),
         "default_transaction_read_only=off".to_owned(),

@@ -43,7 +43,8 @@ impl BindingHash {
             .map(|(_, hash)| hash)
     }
 
-    /// RSA-PSS names its hash in its parameters. libpq and PostgreSQL look there since February 2023 (15.2, 14.7, 13.10).
+    /// RSA-PSS names its hash in its parameters. libpq and PostgreSQL read them since February 2023 (15.2, 14.7,
+    /// 13.10).
     fn of_pss(signature: &AlgorithmIdentifier<'_>) -> Option<Self> {
         let Ok(SignatureAlgorithm::RSASSA_PSS(parameters)) = SignatureAlgorithm::try_from(signature) else {
             return None;

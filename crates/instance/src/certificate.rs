@@ -1,4 +1,4 @@
-//! X.509: what a certificate says, and whether a key belongs to it. No input or output here.
+//! X.509: the fields of a certificate, and whether a key belongs to it. No input or output here.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -12,7 +12,7 @@ use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use crate::ecdsa;
 
-/// What a certificate says.
+/// The fields of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateFacts {
     /// SHA-256 of the DER form in lower-case hex: the identity of a certificate.

@@ -47,7 +47,7 @@ const MORE: &[&dyn SignatureVerificationAlgorithm] = &[
     &P256_SHA512,
 ];
 
-/// In TLS 1.2 the scheme says nothing about the curve.
+/// In TLS 1.2 the scheme does not fix the curve.
 const HANDSHAKES: &[(SignatureScheme, &[&dyn SignatureVerificationAlgorithm])] = &[(
     SignatureScheme::ECDSA_NISTP521_SHA512,
     &[&P521_SHA512, &P384_SHA512, &P256_SHA512],

@@ -21,7 +21,7 @@ const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 /// How long a server may take to close a connection.
 const HANG_UP_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// What a member answers to the wish for TLS.
+/// A member's response to the request for TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// It serves TLS with this certificate.
@@ -35,11 +35,12 @@ pub enum Answer {
 pub struct Served {
     /// The chain in DER form, leaf first.
     pub chain: Vec<Vec<u8>>,
-    /// What the leaf says.
+    /// The fields of the leaf.
     pub leaf: CertificateFacts,
     /// Protocol version, for example `TLSv1_3`.
     pub protocol: String,
-    /// Subjects (DER) of the CAs that it asks client certificates of; empty when it asks for none, or we showed one.
+    /// Subjects (DER) of the CAs that it accepts client certificates of; empty when it requests none, or the client
+    /// showed one.
     pub authorities: BTreeSet<Vec<u8>>,
 }
 
@@ -59,7 +60,7 @@ impl Answer {
     }
 }
 
-/// The member's answer could not be had.
+/// The member's response could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum HandshakeError {
     /// No TCP connection.
@@ -71,10 +72,10 @@ pub enum HandshakeError {
         #[source]
         source: io::Error,
     },
-    /// No answer in time.
+    /// No response in time.
     #[error("no TLS handshake with {address} within {after:?}")]
     Deadline {
-        /// With whom.
+        /// The server.
         address: String,
         /// The deadline.
         after: Duration,
@@ -82,7 +83,7 @@ pub enum HandshakeError {
     /// The connection broke.
     #[error("the connection broke during the wish for TLS")]
     Broken(#[source] io::Error),
-    /// PostgreSQL answered with an error message instead of yes or no.
+    /// PostgreSQL sent an error message instead of yes or no.
     #[error("the server refused the connection instead of answering the wish for TLS; look at its log")]
     Refused,
     /// That is not PostgreSQL.
@@ -96,8 +97,8 @@ pub enum HandshakeError {
     Certificate(#[from] CertificateError),
 }
 
-/// Asks a member over `stream` what it serves. `identity` is presented if the server asks for a certificate.
-/// `address` is for messages only.
+/// Probes over `stream` what a member serves. `identity` is presented if the server requests a certificate. `address`
+/// is for messages only.
 ///
 /// # Errors
 /// [`HandshakeError`]; an expired or foreign certificate is none.
@@ -178,7 +179,7 @@ where
     let _ = time::timeout(HANG_UP_TIMEOUT, rest).await;
 }
 
-/// Sends the wish for TLS; whether the server agrees.
+/// Requests TLS; whether the server agrees.
 pub(crate) async fn wants_tls<S>(stream: &mut S) -> Result<bool, HandshakeError>
 where
     S: AsyncRead + AsyncWrite + Unpin,

@@ -1,5 +1,5 @@
-//! One PostgreSQL member, seen from outside: what it serves in a TLS handshake, what it says in SQL, and its Patroni.
-//! Nothing here knows Kubernetes or decides anything about a database.
+//! One PostgreSQL member, seen from outside: what it serves in a TLS handshake, what it reports in SQL, and its
+//! Patroni. Nothing here knows Kubernetes or decides anything about a database.
 
 mod attempt;
 mod binding;
@@ -35,7 +35,8 @@ pub use secrecy::Password;
 pub use session::{Login, Session, SqlError};
 pub use slots::Slot;
 pub use sql::{
-    Lag, LoadedConfiguration, LoadedParameters, OUR_SESSIONS, Replica, Role, SslSessions, WalReceiver,
+    APPLICATION_NAME_PREFIX, Lag, LoadedConfiguration, LoadedParameters, Replica, Role, SslSessions,
+    WalReceiver,
 };
 pub use storage::{Lsn, Wal, lsn_of_text, lsn_text};
 pub use tls::{ClientIdentity, TlsMode};

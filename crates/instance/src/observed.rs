@@ -1,13 +1,13 @@
-//! What is known about something that has to be looked at: unknown is not no.
+//! What is known about something that has to be observed: unknown is not no.
 
 use std::{error::Error, fmt::Display};
 
-/// A fact, or why we could not see it. Code that acts must not treat `Unknown` as an answer.
+/// A fact, or why it could not be observed. Code that acts must not treat `Unknown` as a fact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Observed<T> {
-    /// We looked, and this is what is there.
+    /// The observation succeeded, and this is the result.
     Known(T),
-    /// We could not look; the reason, for people.
+    /// The observation failed; the reason, for people.
     Unknown(String),
 }
 
@@ -51,7 +51,7 @@ impl<T> Observed<T> {
 }
 
 impl<T, E: Error> From<Result<T, E>> for Observed<T> {
-    /// A failed look is unknown; the reason is the error with all its causes.
+    /// A failed observation is unknown; the reason is the error with all its causes.
     fn from(looked: Result<T, E>) -> Self {
         match looked {
             Ok(fact) => Self::Known(fact),

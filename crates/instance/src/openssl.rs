@@ -1,9 +1,9 @@
 //! The path from a certificate to its root that OpenSSL takes, and what it demands on the way: libpq and PostgreSQL trust
 //! nothing else. X509_verify_cert(3) and openssl-verification-options(1) describe the rules.
 //!
-//! Other libraries (webpki, Go) try every path to every certificate of the bundle. OpenSSL builds one path, looks into the
-//! bundle before it looks at what the server sent, trusts only a root that signed itself, and tries no other path when
-//! a signature turns out to be wrong.
+//! Other libraries (webpki, Go) try every path to every certificate of the bundle. OpenSSL builds one path, searches the
+//! bundle before the certificates that the server sent, trusts only a root that signed itself, and tries no other path
+//! when a signature turns out to be wrong.
 
 use jiff::Timestamp;
 use x509_parser::{
@@ -78,7 +78,7 @@ impl<'a> Certificate<'a> {
         self.may_have_signed(self)
     }
 
-    /// Whether the fields say so: names, key identifiers, the kind of key. No signature is verified.
+    /// Whether the fields allow it: names, key identifiers, the kind of key. No signature is verified.
     fn may_have_signed(&self, subject: &Certificate<'_>) -> bool {
         self.x509.subject().as_raw() == subject.x509.issuer().as_raw()
             && self.has_the_key_named_by(subject)
@@ -191,7 +191,7 @@ fn extension<'c>(certificate: &'c X509Certificate<'_>, id: &oid::Oid<'_>) -> Opt
     Some(found.parsed_extension())
 }
 
-/// Kinds of keys that OpenSSL tells apart when it looks for an issuer.
+/// Kinds of keys that OpenSSL distinguishes when it searches an issuer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum KeyKind {
     Rsa,
@@ -221,7 +221,7 @@ impl KeyKind {
 }
 
 /// The paths that OpenSSL may take from the leaf of `served`. There are several only where the bundle has several CAs that
-/// its rules can't tell apart: then it takes any of them, so all must be good.
+/// its rules can't distinguish: then it takes any of them, so all must be good.
 ///
 /// # Errors
 /// Why it finds no root.
@@ -246,7 +246,7 @@ struct Search<'p, 'a> {
 }
 
 impl<'p, 'a> Search<'p, 'a> {
-    /// `on_wire`: no certificate of the bundle is in the path yet. Afterwards OpenSSL looks nowhere but in the bundle.
+    /// `on_wire`: no certificate of the bundle is in the path yet. Afterwards OpenSSL searches only the bundle.
     fn extend(
         &self,
         path: Path<'p, 'a>,

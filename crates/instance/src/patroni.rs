@@ -14,8 +14,8 @@ use crate::certificate::{self, CertificateError};
 pub use crate::patroni::error::PatroniError;
 use crate::tls::{ClientIdentity, Connector, TlsMode};
 
-/// A switchover is answered when the new leader is there; Patroni itself gives up after 20 s (two loops).
-const SWITCHOVER_DEADLINE: Duration = Duration::from_secs(30);
+/// Patroni responds to a switchover when the new leader is there; it gives up after 20 s (two loops).
+const SWITCHOVER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What an operator needs to call Patroni: the CAs that it trusts, and who it is. `Debug` shows no key.
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ pub struct Patroni {
     http: Client,
 }
 
-/// `GET /patroni`: what a member says of itself.
+/// `GET /patroni`: a member's report on itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct MemberStatus {
     /// `running`, `starting`, `creating replica`, `stopped`, `unknown`, …
@@ -73,7 +73,7 @@ pub struct MemberStatus {
     /// Whether the cluster is in maintenance mode.
     #[serde(default)]
     pub pause: bool,
-    /// Whether nobody holds the leader lock, as this member knows.
+    /// Whether the leader lock is free, as this member knows.
     #[serde(default)]
     pub cluster_unlocked: bool,
     /// When PostgreSQL started, in Patroni's own format; differs after every restart.
@@ -175,12 +175,12 @@ fn known_number<'de, D: Deserializer<'de>>(input: D) -> Result<Option<i64>, D::E
     Ok(Value::deserialize(input)?.as_i64())
 }
 
-/// Who gives the leadership to whom.
+/// From which member the leadership goes to which.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Switchover {
     /// The leader now; Patroni refuses if it is another.
     pub leader: String,
-    /// Who shall lead.
+    /// The member that is to lead.
     pub candidate: String,
 }
 
@@ -209,7 +209,7 @@ impl Patroni {
         let http = builder
             .https_only(true)
             .tls_info(true)
-            // Members are reached directly, whatever the process' environment says about proxies.
+            // Members are reached directly, whatever proxies the process' environment names.
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .build()
@@ -247,7 +247,7 @@ impl Patroni {
             })
     }
 
-    /// What the member says of itself.
+    /// The member's report on itself.
     ///
     /// # Errors
     /// [`PatroniError`].
@@ -274,8 +274,8 @@ impl Patroni {
             .await
     }
 
-    /// Makes the member read its local configuration again and reload PostgreSQL. It happens after the answer: look for
-    /// the effect, not for the answer.
+    /// Makes the member read its local configuration again and reload PostgreSQL. That happens after the response:
+    /// check for the effect, not for the response.
     ///
     /// Patroni 4 only notes a reload and comes to it in the next turn of its loop. A change of the dynamic configuration
     /// wakes the loop (`Ha.wakeup`), also one that changes nothing.
@@ -305,7 +305,7 @@ impl Patroni {
     /// the candidate.
     ///
     /// # Errors
-    /// [`PatroniError`]; after [`PatroniError::Deadline`] and [`PatroniError::Failed`] look who leads.
+    /// [`PatroniError`]; after [`PatroniError::Deadline`] and [`PatroniError::Failed`] check which member leads.
     pub async fn switchover(&self, switchover: &Switchover) -> Result<String, PatroniError> {
         let request = self.change(Method::POST, "switchover").json(switchover);
         self.take_over("the switchover", request).await
@@ -313,7 +313,7 @@ impl Patroni {
 
     async fn take_over(&self, doing: &'static str, request: RequestBuilder) -> Result<String, PatroniError> {
         let answer = self
-            .send(doing, request, self.deadline.max(SWITCHOVER_DEADLINE))
+            .send(doing, request, self.deadline.max(SWITCHOVER_TIMEOUT))
             .await?;
         answer
             .text()
@@ -321,11 +321,11 @@ impl Patroni {
             .map_err(|error| self.unreachable(doing, error))
     }
 
-    /// Gives the leadership to this member while nobody has it, whatever the member lacks (Patroni, "Manual failover"); returns
-    /// Patroni's words.
+    /// Gives the leadership to this member while there is no leader, whatever the member lacks (Patroni, "Manual failover");
+    /// returns Patroni's message.
     ///
     /// # Errors
-    /// [`PatroniError`]; after [`PatroniError::Deadline`] and [`PatroniError::Failed`] look who leads.
+    /// [`PatroniError`]; after [`PatroniError::Deadline`] and [`PatroniError::Failed`] check which member leads.
     pub async fn failover(&self, candidate: &str) -> Result<String, PatroniError> {
         let body = serde_json::json!({"candidate": candidate});
         let request = self.change(Method::POST, "failover").json(&body);
@@ -347,7 +347,7 @@ impl Patroni {
     }
 
     /// Replaces the data of this standby by a copy of the primary's (`POST /reinitialize`). It returns when Patroni has begun;
-    /// [`MemberStatus::state`] tells when the copy is there. Patroni refuses it on a primary.
+    /// [`MemberStatus::state`] shows when the copy is there. Patroni refuses it on a primary.
     ///
     /// # Errors
     /// [`PatroniError`].
@@ -396,7 +396,7 @@ impl Patroni {
         })
     }
 
-    /// Sends; the deadline includes the body of the answer.
+    /// Sends; the deadline includes the body of the response.
     async fn send(
         &self,
         doing: &'static str,

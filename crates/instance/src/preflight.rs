@@ -1,4 +1,4 @@
-//! What is looked for in issued certificates before a member sees them. PostgreSQL takes many of these silently, and
+//! The checks of issued certificates before a member sees them. PostgreSQL accepts many of these faults silently, and
 //! then clients can't connect, or the next start fails.
 
 use std::net::IpAddr;
@@ -80,14 +80,14 @@ pub enum Fault {
         "its common name is {found:?}, not the role {role:?} that it is to log in as; remove what overrides commonName"
     )]
     WrongRole {
-        /// What it says.
+        /// The actual value.
         found: String,
-        /// What it must say.
+        /// The required value.
         role: String,
     },
 }
 
-/// Looks at a certificate (PEM, leaf first), its key and its CA (PEM) as they came from the issuer.
+/// Examines a certificate (PEM, leaf first), its key and its CA (PEM) in the form that the issuer wrote.
 ///
 /// # Errors
 /// Every fault found; the first is the gravest.
@@ -140,7 +140,7 @@ fn sentence(faults: &[Fault]) -> String {
     all.join("; ")
 }
 
-/// [`examine`] by what a Certificate asks for: the names of a server, or the role that a client's common name is.
+/// [`examine`] by the fields of a Certificate: the names of a server, or the role that a client's common name is.
 ///
 /// # Errors
 /// Every fault found, in a sentence.
@@ -173,7 +173,7 @@ fn fault_of_key(certificate: &str, key: &str) -> Option<Fault> {
     match certificate::key_matches(certificate.as_bytes(), key.as_bytes()) {
         Ok(()) => None,
         Err(CertificateError::KeyMismatch) => Some(Fault::KeyMismatch),
-        // What kind of key it is, the leaf says better.
+        // The leaf shows the kind of the key better.
         Err(CertificateError::Key(_)) if leaf_key_is_unknown(certificate) => None,
         Err(error) => Some(Fault::Unreadable(format!("its tls.key: {error}"))),
     }
@@ -288,7 +288,7 @@ fn fault_of_chain(chain: &[Vec<u8>], ca: &str, purpose: Purpose<'_>, now: Timest
     };
     match judged {
         Ok(Ok(())) => None,
-        // Said in better words above.
+        // `faults_of_leaf` reports these better.
         Ok(Err(Distrust::Bad(_))) if !faults_of_leaf(&chain[0]).is_empty() => None,
         Ok(Err(distrust)) => Some(Fault::Distrusted(distrust)),
         Err(error) => Some(Fault::Unreadable(format!("its ca.crt: {error}"))),

@@ -11,13 +11,13 @@ pub struct MemberRows<'a> {
     pub name: &'a str,
     /// It is the primary, and its PostgreSQL runs.
     pub is_primary: bool,
-    /// Why it can't be relied on: it does not run, does not stream, does not answer.
+    /// Why it can't be relied on: it does not run, does not stream, does not respond.
     pub unhealthy: Option<String>,
     /// WAL of the primary that it has not replayed, in bytes; unknown counts as most.
     pub lag: Option<i64>,
 }
 
-/// Who has, or can be given, every acknowledged row.
+/// The members that have, or can be given, every acknowledged row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Keeper<'a> {
     /// The primary is among those that stay.
@@ -37,7 +37,7 @@ pub enum Loss {
     NoKeeper(Vec<(String, String)>),
 }
 
-/// Who keeps every acknowledged row when only these members stay.
+/// The members that keep every acknowledged row when only these members stay.
 ///
 /// # Errors
 /// [`Loss`].

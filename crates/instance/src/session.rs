@@ -33,7 +33,7 @@ use crate::{
     trust::Distrust,
 };
 
-/// As whom to log in, and how the way there is protected.
+/// The role to log in as, and how the connection is protected.
 #[derive(Clone, Debug)]
 pub struct Login {
     /// Role.
@@ -52,7 +52,7 @@ pub struct Login {
     pub major: Option<Major>,
 }
 
-/// A session, or a question in it, failed.
+/// A session, or a query in it, failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SqlError {
     /// No TCP connection.
@@ -75,10 +75,10 @@ pub enum SqlError {
     /// The way we would log in can't be used.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
-    /// The wish for TLS failed.
+    /// The request for TLS failed.
     #[error(transparent)]
     Handshake(#[from] HandshakeError),
-    /// The server has no TLS, and we asked for it.
+    /// The server has no TLS, and the client requires it.
     #[error("the server offers no TLS")]
     NoTls,
     /// The server's certificate does not pass.
@@ -114,15 +114,15 @@ pub enum SqlError {
         "no database admits the operators: {0}; allow connections to the database {MAINTENANCE} or {TEMPLATE}"
     )]
     NoDatabase(String),
-    /// The server's answer is not what we know.
+    /// The server's response is not what we know.
     #[error("{doing}: unexpected answer {answer:?}")]
     Unexpected {
         /// What we were doing.
         doing: &'static str,
-        /// What the server said.
+        /// The server's message.
         answer: String,
     },
-    /// Anything else that PostgreSQL or the connection says.
+    /// Any other error of PostgreSQL or of the connection.
     #[error("{doing} failed")]
     Failed {
         /// What we were doing.
@@ -134,7 +134,7 @@ pub enum SqlError {
 }
 
 impl SqlError {
-    /// Whether the server answers and refuses this session for reasons of its own. That says nothing about what others get.
+    /// Whether the server responds and refuses this session for reasons of its own. Other clients may still get in.
     pub fn is_about_access(&self) -> bool {
         match self {
             Self::Login { .. } | Self::TooMany(_) | Self::NoDatabase(_) => true,
@@ -147,7 +147,7 @@ impl SqlError {
         }
     }
 
-    /// Whether the server refused the password, or would not say that it was another thing.
+    /// Whether the server refused the password, or did not report another cause.
     pub fn is_wrong_password(&self) -> bool {
         matches!(self, Self::Login { message, .. } if message.contains("password authentication failed"))
     }
@@ -156,7 +156,7 @@ impl SqlError {
     pub fn is_about_our_roles(&self) -> bool {
         match self {
             Self::Login { user, .. } => roles::is_reserved(user),
-            // Of the role's own limit PostgreSQL says whose it is.
+            // PostgreSQL names the role whose own limit is reached.
             Self::TooMany(words) => words.contains(&format!("\"{}\"", roles::OPERATOR)),
             Self::Failed { source, .. } => source.code().is_some_and(|code| OURS_MISSING.contains(code)),
             _ => false,
@@ -179,7 +179,7 @@ pub(crate) const LOGIN: &str = "the login";
 /// of them, a library that they load, or a trigger (PostgreSQL manual, Appendix A).
 const REFUSALS: [&str; 7] = ["28", "3D", "42", "55", "58", "22", "P0"];
 
-/// How PostgreSQL says that a function of ours, its schema or a right to it is missing.
+/// PostgreSQL's errors when a function of ours, its schema or a right to it is missing.
 const OURS_MISSING: [SqlState; 3] = [
     SqlState::UNDEFINED_FUNCTION,
     SqlState::INVALID_SCHEMA_NAME,
@@ -194,7 +194,7 @@ fn advice(user: &str) -> &'static str {
     }
 }
 
-/// An open session; each question has the deadline given at the beginning. Dropping it ends it.
+/// An open session; each query has the deadline given at the beginning. Dropping the session ends it.
 #[derive(Debug)]
 pub struct Session {
     pub(crate) client: Client,
@@ -234,7 +234,7 @@ impl Session {
         within(deadline, LOGIN, connect_and_log_in).await
     }
 
-    /// Asks one question within the session's deadline.
+    /// Runs one query within the session's deadline.
     pub(crate) async fn ask<T>(
         &self,
         doing: &'static str,
@@ -305,7 +305,7 @@ where
                     None => HandshakeError::Tls(error).into(),
                 }
             })?;
-            // The handshake is done: `Direct` makes the client use the stream as it is, without asking for TLS again.
+            // The handshake is done: `Direct` makes the client use the stream directly, without requesting TLS again.
             config
                 .ssl_mode(SslMode::Require)
                 .ssl_negotiation(SslNegotiation::Direct);
@@ -356,7 +356,7 @@ fn refused(user: &str, source: tokio_postgres::Error) -> SqlError {
 /// A failed login to a server whose certificate has no hash for channel binding.
 fn unbound(user: &str, source: tokio_postgres::Error) -> SqlError {
     match refused(user, source) {
-        // Other than by its words, PostgreSQL does not say that this is why.
+        // Only PostgreSQL's message shows that this is the cause.
         SqlError::Failed { source, .. } => SqlError::NoChannelBinding {
             user: user.to_owned(),
             message: source.to_string(),
@@ -380,7 +380,7 @@ impl<S> Secured<S> {
     }
 }
 
-/// Gives tokio-postgres the stream as it is.
+/// Gives tokio-postgres the stream unchanged.
 struct Established;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsConnect<Secured<S>> for Established {

@@ -1,4 +1,4 @@
-//! What a member is asked in SQL. Every name is written with its schema; the sessions' search path is `pg_catalog` only. What
+//! The SQL queries to a member. Every name is written with its schema; the sessions' search path is `pg_catalog` only. What
 //! predefined roles do not give, functions of the operators' schema do (`blueprint/src/pg/functions.sql`).
 
 use std::collections::BTreeMap;
@@ -78,8 +78,8 @@ pub struct LoadedParameters {
     pub altered: Vec<String>,
 }
 
-/// Beginning of the `application_name` of Sealwright's own sessions, which are nobody's application.
-pub const OUR_SESSIONS: &str = "sealwright-";
+/// Prefix of the `application_name` of Sealwright's own sessions, which belong to no application.
+pub const APPLICATION_NAME_PREFIX: &str = "sealwright-";
 
 /// Sessions of clients and standbys that came over TCP, by protection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -142,7 +142,7 @@ impl Session {
             .collect()
     }
 
-    /// Which PostgreSQL answers, as `SHOW server_version_num` has it.
+    /// The version of the PostgreSQL that responds, by `SHOW server_version_num`.
     ///
     /// # Errors
     /// [`SqlError`].
@@ -185,7 +185,7 @@ impl Session {
         .transpose()
     }
 
-    /// Sessions of applications that came over TCP, with and without TLS: no standbys, and none of [`OUR_SESSIONS`].
+    /// Sessions of applications that came over TCP, with and without TLS: no standbys, and none of [`APPLICATION_NAME_PREFIX`].
     ///
     /// # Errors
     /// [`SqlError`].
@@ -194,7 +194,8 @@ impl Session {
         let row = self
             .ask(
                 doing,
-                self.client.query_one(APPLICATION_SESSIONS, &[&OUR_SESSIONS]),
+                self.client
+                    .query_one(APPLICATION_SESSIONS, &[&APPLICATION_NAME_PREFIX]),
             )
             .await?;
         Ok(SslSessions {
@@ -213,7 +214,7 @@ impl Session {
             .ask(
                 doing,
                 self.client
-                    .query_one(END_APPLICATION_SESSIONS, &[&OUR_SESSIONS, &encrypted]),
+                    .query_one(END_APPLICATION_SESSIONS, &[&APPLICATION_NAME_PREFIX, &encrypted]),
             )
             .await?;
         self.field(doing, &row, 0)
@@ -281,8 +282,8 @@ impl Session {
     }
 
     /// The content of `ssl_ca_file`, if the server has read its configuration since that file changed
-    /// (`pg_conf_load_time`, PostgreSQL manual, "System Information Functions"). PostgreSQL tells a file's time in whole
-    /// seconds, so a configuration that was read in the very second of the change counts as read before it.
+    /// (`pg_conf_load_time`, PostgreSQL manual, "System Information Functions"). PostgreSQL reports a file's time in
+    /// whole seconds, so a configuration that was read in the very second of the change counts as read before it.
     ///
     /// # Errors
     /// [`SqlError`].
@@ -363,8 +364,8 @@ impl Session {
         Ok(loaded)
     }
 
-    /// Makes the server read its configuration again, certificates and `pg_hba.conf` included. It happens soon after the
-    /// answer, not before.
+    /// Makes the server read its configuration again, certificates and `pg_hba.conf` included. That happens soon after
+    /// the response, not before.
     ///
     /// # Errors
     /// [`SqlError`].
@@ -399,7 +400,8 @@ impl Session {
     }
 }
 
-/// A message in the WAL that nobody reads: logical decoding passes it on to who asks for messages of this prefix only.
+/// A message in the WAL without a reader: logical decoding passes it on only to readers that request messages of this
+/// prefix.
 const WRITE_CHECK: &str = "SELECT pg_catalog.pg_logical_emit_message(true, 'sealwright', 'write check')";
 
 const SERVER_VERSION: &str = "SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4";
@@ -426,7 +428,7 @@ const WAL_RECEIVER: &str = "SELECT status, coalesce(sender_host, ''), coalesce(s
 const CONFIGURATION: &str = "SELECT c.pg_hba, c.is_read, pg_catalog.current_setting('primary_conninfo', true)
     FROM sealwright.configuration() AS c";
 
-/// What a session or a role sets for itself says nothing about the configuration.
+/// A setting of a session or of a role is not part of the configuration.
 const PARAMETERS: &str =
     "SELECT pg_catalog.lower(s.name), pg_catalog.current_setting(s.name, true), s.pending_restart,
         coalesce(s.sourcefile LIKE '%/postgresql.auto.conf', false)

@@ -31,7 +31,7 @@ pub struct Wal {
 
 impl Session {
     /// Bytes of tables, indexes and temporary files in all databases and tablespaces, and of PostgreSQL's own log files. It
-    /// looks at every file, so it is not for every second.
+    /// reads the size of every file, so it is not for every second.
     ///
     /// # Errors
     /// [`SqlError`].

@@ -1,4 +1,4 @@
-//! How a TLS connection to a member is made: whom we trust, and who we are.
+//! How a TLS connection to a member is made: which CAs the client trusts, and its identity.
 
 use std::{
     collections::BTreeSet,
@@ -28,7 +28,7 @@ use crate::{
 pub enum TlsMode {
     /// No TLS.
     Disable,
-    /// TLS with whatever the server serves; for health checks, where the certificate is judged apart.
+    /// TLS with whatever the server serves; for health checks, which validate the certificate separately.
     AcceptAny,
     /// TLS, and any path leads from the leaf to one of these CAs, be it a root or not, or the leaf is known: an operator
     /// that gave it to the server reaches the server also when it has expired, or locks clients out.
@@ -90,7 +90,7 @@ pub(crate) struct Connector {
     pub(crate) name: ServerName<'static>,
     /// Why the server is not trusted, if that is why the handshake failed.
     pub(crate) distrust: Arc<OnceLock<Distrust>>,
-    /// What the server asked client certificates of; noted only when we have none to show.
+    /// The CAs that the server accepts client certificates of; recorded only when there is none to show.
     pub(crate) asked: Arc<Asked>,
 }
 
@@ -109,7 +109,7 @@ impl Connector {
             }),
             TlsMode::VerifyFull { ca, server_name } => Judge::new(Trust::full(ca, server_name)?),
         };
-        // No name goes over the wire (PostgreSQL does not look at it): an address is never sent as SNI.
+        // No name goes over the wire (PostgreSQL does not use it): an address is never sent as SNI.
         let name = ServerName::from(std::net::IpAddr::from(std::net::Ipv4Addr::UNSPECIFIED));
         let distrust = judge.distrust.clone();
         let asked = Arc::<Asked>::default();
@@ -124,7 +124,7 @@ impl Connector {
                 .map_err(CertificateError::Key)?,
             None => builder.with_client_cert_resolver(asked.clone()),
         };
-        // Each look must see what is served now, not what an earlier session agreed on.
+        // Each probe must see what is served now, not what an earlier session agreed on.
         config.resumption = rustls::client::Resumption::disabled();
         Ok(Some(Self {
             config: Arc::new(config),
@@ -135,12 +135,12 @@ impl Connector {
     }
 }
 
-/// Subjects (DER) of the CAs that a server names when it asks for a client certificate; none is shown.
+/// Subjects (DER) of the CAs that a server names when it requests a client certificate; none is shown.
 #[derive(Debug, Default)]
 pub(crate) struct Asked(OnceLock<BTreeSet<Vec<u8>>>);
 
 impl Asked {
-    /// Empty when it did not ask.
+    /// Empty when the server requested none.
     pub(crate) fn subjects(&self) -> BTreeSet<Vec<u8>> {
         self.0.get().cloned().unwrap_or_default()
     }
@@ -148,7 +148,7 @@ impl Asked {
 
 impl ResolvesClientCert for Asked {
     fn resolve(&self, subjects: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        // A server asks once in a handshake.
+        // A server requests a certificate once in a handshake.
         let _ = self
             .0
             .set(subjects.iter().map(|subject| subject.to_vec()).collect());
@@ -269,7 +269,7 @@ impl ServerCertVerifier for Judge {
     }
 }
 
-/// What the server is told: PostgreSQL logs it.
+/// The alert to the server, which PostgreSQL logs.
 fn alert(distrust: &Distrust) -> rustls::CertificateError {
     match distrust {
         Distrust::Expired(_) => rustls::CertificateError::Expired,

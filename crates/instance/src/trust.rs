@@ -36,7 +36,7 @@ pub enum Distrust {
     NoRoot {
         /// The last CA of the bundle.
         subject: String,
-        /// Who is missing.
+        /// The missing issuer.
         issuer: String,
     },
     /// Several CAs of the bundle may have signed it, and one that did not is among them.
@@ -94,7 +94,7 @@ pub enum Distrust {
     /// It is for other names.
     #[error("it is not for {wanted}, but for {presented:?}")]
     WrongName {
-        /// The name that was asked for.
+        /// The wanted name.
         wanted: String,
         /// The names in the certificate.
         presented: Vec<String>,
@@ -259,7 +259,7 @@ pub(crate) fn verify_name(leaf: &CertificateDer<'_>, name: &ServerName<'_>) -> R
 /// the rules of OpenSSL: as libpq verifies it.
 ///
 /// # Errors
-/// The outer one when the input can't be read, the inner one says why it is not trusted.
+/// The outer error when the input can't be read, the inner one when the certificate is not trusted.
 pub fn judge_server(
     chain: &[Vec<u8>],
     ca_bundle_pem: &[u8],
@@ -284,7 +284,7 @@ pub fn judge_server(
 /// PostgreSQL verifies it.
 ///
 /// # Errors
-/// The outer one when the input can't be read, the inner one says why it is not trusted.
+/// The outer error when the input can't be read, the inner one when the certificate is not trusted.
 pub fn judge_client(
     chain: &[Vec<u8>],
     ca_bundle_pem: &[u8],
@@ -295,7 +295,8 @@ pub fn judge_client(
 }
 
 /// Whether OpenSSL finds the issuers of a chain (DER, leaf first) in a bundle (PEM) by their fields: where two CAs of the bundle
-/// have the same name, and nothing tells them apart, it may take the wrong one. Says nothing about a chain that is not trusted.
+/// have the same name, and nothing distinguishes them, it may take the wrong one. The result is not valid for a chain that is
+/// not trusted.
 ///
 /// # Errors
 /// [`Distrust::Ambiguous`].

@@ -295,7 +295,7 @@ pub enum Apply {
     Always,
 }
 
-/// Who tells what would happen.
+/// Which program evaluates a dry run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum DryRun {
     /// The plugin: it prints the request.

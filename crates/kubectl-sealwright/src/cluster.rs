@@ -29,7 +29,7 @@ pub enum Seen<T> {
     Present(T),
     /// It is known not to be there.
     Absent,
-    /// It could not be read; the sentence says why.
+    /// It could not be read; the message has the reason.
     Unknown(String),
 }
 
@@ -61,7 +61,7 @@ impl<T> Seen<T> {
 }
 
 impl Target {
-    /// Reads the kubeconfig; talks to nobody yet. In a Pod without one, its ServiceAccount is used.
+    /// Reads the kubeconfig; connects to nothing yet. In a Pod without one, its ServiceAccount is used.
     ///
     /// # Errors
     /// When there is no kubeconfig, or it can't be used.

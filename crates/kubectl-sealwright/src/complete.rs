@@ -15,14 +15,14 @@ use crate::cluster::Target;
 use crate::exit::{Error, Exit};
 use crate::style;
 
-/// Name of the program under which kubectl asks for candidates.
+/// Name of the program that kubectl runs for candidates.
 const PROGRAM: &str = "kubectl_complete-sealwright";
 /// "No file names" (cobra's `ShellCompDirectiveNoFileComp`).
 const NO_FILES: &str = ":4";
 /// "The shell may offer file names".
 const FILES: &str = ":0";
 /// A shell waits for this.
-const LOOK: Duration = Duration::from_secs(2);
+const COMPLETION_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What the last word may become.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,14 +45,14 @@ pub fn asked(mut arguments: impl Iterator<Item = OsString>) -> Option<Vec<String
 /// Prints the candidates.
 ///
 /// # Errors
-/// When they can't be written; a cluster that can't be asked has none.
+/// When they can't be written; a cluster that can't be reached has none.
 pub async fn run(words: &[String]) -> Result<Exit, Error> {
     let last = words.last().map(String::as_str).unwrap_or_default();
     let (candidates, directive) = match offer(words) {
         Offer::Files => (Vec::new(), FILES),
         Offer::Words(words) => (words, NO_FILES),
         Offer::Databases => {
-            let names = tokio::time::timeout(LOOK, databases(words)).await;
+            let names = tokio::time::timeout(COMPLETION_TIMEOUT, databases(words)).await;
             (names.unwrap_or_default(), NO_FILES)
         }
     };

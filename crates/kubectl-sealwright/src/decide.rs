@@ -9,7 +9,7 @@ use kube::ResourceExt;
 pub enum Change {
     /// Adds TLS.
     Add,
-    /// Issues certificates anew.
+    /// Reissues certificates.
     Rotate,
     /// Moves to another issuer.
     Issuer,
@@ -62,10 +62,10 @@ impl Change {
     }
 }
 
-/// Whether a change makes sense for the database as it is; what the API's own rules see is left to them.
+/// Whether a change makes sense for the current database; what the API's own rules check is left to them.
 ///
 /// # Errors
-/// The sentence that says what to do instead.
+/// The message that names what to do instead.
 pub fn admissible(change: Change, postgres: &Postgres) -> Result<(), String> {
     let name = format!(
         "Postgres {}/{}",
@@ -106,7 +106,7 @@ pub enum Move {
     Take(PauseHolder),
     /// Take the annotation away.
     Release,
-    /// Leave it; the sentence says why and what to do.
+    /// Leave it; the message has the reason and what to do.
     Refuse(String),
 }
 

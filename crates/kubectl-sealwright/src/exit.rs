@@ -1,4 +1,4 @@
-//! How a command ends: exit codes, and errors that say what to do next.
+//! How a command ends: exit codes, and errors that name what to do next.
 
 use std::error::Error as _;
 use std::io;
@@ -10,11 +10,11 @@ use std::time::Duration;
 pub enum Exit {
     /// Done, and nothing is wrong.
     Done = 0,
-    /// It could not be done, or not all could be looked at.
+    /// It could not be done, or not everything could be observed.
     Failure = 1,
     /// The command line is wrong; clap uses the same code.
     Usage = 2,
-    /// It was looked at, and something is wrong; or an operation ended without success.
+    /// Everything was observed, and something is wrong; or an operation ended without success.
     Problem = 3,
     /// The database, member or operation does not exist.
     NotFound = 4,
@@ -30,7 +30,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a command could not do what it was asked to.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No usable kubeconfig.
@@ -39,7 +39,7 @@ pub enum Error {
     /// The client can't be made, for example because a certificate of the kubeconfig can't be read.
     #[error("the kubeconfig's context can't be used; does `kubectl get namespaces` work?")]
     Client(#[source] Box<kube::Error>),
-    /// The API server can't be asked.
+    /// The API server can't be reached.
     #[error("{doing} failed; does `kubectl get postgres` work?")]
     Api {
         /// What was tried.
@@ -48,12 +48,12 @@ pub enum Error {
         #[source]
         source: Box<kube::Error>,
     },
-    /// The API server answers with an error.
+    /// The API server responded with an error.
     #[error("{doing} failed: the API server says: {said}")]
     Answered {
         /// What was tried.
         doing: String,
-        /// What the API server says.
+        /// The API server's message.
         said: String,
     },
     /// The user may not do this.
@@ -61,7 +61,7 @@ pub enum Error {
     Forbidden {
         /// What was tried.
         doing: String,
-        /// What the API server says.
+        /// The API server's message.
         said: String,
     },
     /// The API server or a rule of ours refuses what was written.
@@ -114,7 +114,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// An error of the API server, told by what it means for the user.
+    /// An error of the API server, by what it means for the user.
     pub fn api(doing: impl Into<String>, source: kube::Error) -> Self {
         let doing = doing.into();
         match source {

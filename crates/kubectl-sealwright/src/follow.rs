@@ -17,7 +17,7 @@ use crate::exit::Error;
 use crate::report::status::telling;
 use crate::style::{self, Paint};
 
-/// What is told of a request's way; each thing once.
+/// The news of a request's progress; each thing once.
 #[derive(Debug, Default)]
 pub struct Story {
     told: BTreeMap<String, (String, Option<String>)>,
@@ -25,7 +25,7 @@ pub struct Story {
 }
 
 impl Story {
-    /// The lines that this look adds. On a terminal the step under way is in the last line, and not told here.
+    /// The new lines since the last call. On a terminal the current step is in the last line, and not listed here.
     pub fn news(&mut self, request: &PostgresOpsRequest, open_steps: bool, paint: Paint) -> Vec<String> {
         let status = request.status.clone().unwrap_or_default();
         let mut lines = Vec::new();
@@ -81,7 +81,7 @@ pub fn under_way(request: &PostgresOpsRequest) -> String {
 pub struct Ending {
     /// Its phase.
     pub phase: OpsRequestPhase,
-    /// What it says.
+    /// Its message.
     pub message: String,
 }
 
@@ -101,7 +101,7 @@ impl Ending {
     }
 }
 
-/// Where news are told.
+/// Where news are printed.
 enum Display {
     Terminal(ProgressBar),
     Lines,
@@ -185,7 +185,7 @@ async fn follow(target: &Target, name: &str, display: &Display) -> Result<Ending
                     let doing = format!("watching PostgresOpsRequest {}/{name}", target.namespace);
                     return Err(Error::api(doing, kube::Error::Api(Box::new(status))));
                 }
-                // The watch begins anew by itself; the deadline is the end of it.
+                // The watch restarts by itself; the deadline is the end of it.
                 None => continue,
             },
         };

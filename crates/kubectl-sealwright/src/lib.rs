@@ -1,6 +1,7 @@
-//! `kubectl sealwright`: looks at a database, verifies its TLS on the wire, and runs operations on it.
+//! `kubectl sealwright`: observes a database, verifies its TLS on the wire, and runs operations on it.
 //!
-//! `commands` touch the world, one file each; `report` and `request` are plain functions over what was seen and asked.
+//! `commands` touch the world, one file each; `report` and `request` are plain functions over what was observed and
+//! requested.
 
 pub mod cli;
 pub mod cluster;

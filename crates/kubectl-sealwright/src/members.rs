@@ -1,4 +1,4 @@
-//! The members of a database as their Pods tell, and the TLS handshake with each through the API server.
+//! The members of a database by their Pods, and the TLS handshake with each through the API server.
 
 use std::time::Duration;
 
@@ -15,9 +15,9 @@ use crate::cluster::{Target, reason};
 use crate::exit::Error;
 
 /// How long a port-forward gets to end.
-const CLOSED_WITHIN: Duration = Duration::from_secs(1);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// One member, as its Pod tells.
+/// One member, by its Pod.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Member {
@@ -38,7 +38,7 @@ pub struct Member {
     pub created: Option<jiff::Timestamp>,
 }
 
-/// What Patroni says in the annotation.
+/// Patroni's report in the annotation.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct PatroniStatus {
@@ -144,10 +144,10 @@ fn waiting(pod: &Pod) -> Option<String> {
     })
 }
 
-/// Asks a member what it serves, through a port-forward of the API server; an error is a sentence.
+/// Probes what a member serves, through a port-forward of the API server; an error is a sentence.
 ///
 /// # Errors
-/// Why there was no answer.
+/// Why there was no response.
 pub async fn handshake(target: &Target, pod: &str, deadline: Duration) -> Result<Answer, String> {
     let port = u16::try_from(POSTGRES_PORT).map_err(|error| error.to_string())?;
     let look = async {
@@ -157,7 +157,7 @@ pub async fn handshake(target: &Target, pod: &str, deadline: Duration) -> Result
         let stream = forward.take_stream(port).ok_or("no port-forward: no stream")?;
         let answer = instance::probe(stream, pod, None, deadline).await;
         // An end in order: PostgreSQL logs a connection that breaks.
-        let _ = tokio::time::timeout(CLOSED_WITHIN, forward.join()).await;
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, forward.join()).await;
         answer.map_err(|error| told(&error))
     };
     tokio::time::timeout(deadline, look)

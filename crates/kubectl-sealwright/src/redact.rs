@@ -149,7 +149,7 @@ pub fn outline(secret: &Secret) -> Value {
     })
 }
 
-/// What in a Secret must be found nowhere else: passwords as they are, keys by their lines.
+/// What of a Secret must be found nowhere else: whole passwords, keys by their lines.
 pub fn literals(secret: &Secret) -> Vec<String> {
     const PUBLIC: [&str; 5] = ["tls.crt", "ca.crt", "trust.crt", "username", "server.crt"];
     let data = || secret.data.iter().flatten();

@@ -25,7 +25,7 @@ use crate::decide::Change;
 /// A request, and what it changes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Asked {
-    /// What is looked for in the database before it is written.
+    /// What is checked in the database before it is written.
     pub change: Change,
     /// What is written.
     pub request: PostgresOpsRequest,

@@ -18,18 +18,18 @@ use crate::step::{Progress, StepResult};
 use crate::waiting::WaitingOn;
 use crate::world::{Observed, World};
 
-/// What becomes of a request that has not begun.
+/// The decision on a request that has not begun.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Admission {
     /// Its turn has come; the plan is written down with phase `Progressing`.
     Begin(Box<OperationProgress>),
-    /// The database is as asked already.
+    /// The database already is in the requested state.
     NothingToDo(String),
-    /// Somebody else is first, or something is not there yet.
+    /// Another request goes first, or something is not there yet.
     Wait(Waiting),
     /// A newer request does the same.
     Skip(String),
-    /// What it asks for is in this request.
+    /// Another request covers what this one changes.
     Merged {
         /// KubeDB's reason.
         reason: &'static str,
@@ -38,13 +38,13 @@ pub enum Admission {
     },
     /// It and others that wait become this request, which is to be created.
     Merge(Box<PostgresOpsRequest>),
-    /// It can't be done; the sentence says what to change.
+    /// The request can't be carried out; the message names what to change.
     Refuse(String),
-    /// It was only asked what would be done: this.
+    /// A dry run: this is the plan.
     DryRun(Box<OperationPlan>),
     /// A human is to approve it first.
     AwaitApproval(Question),
-    /// A human has said that it is not to be done; the sentence says so.
+    /// A person denied the plan; the message states it.
     Deny(String),
 }
 
@@ -65,7 +65,7 @@ pub mod reasons {
     pub const QUEUED: &str = conditions::QUEUED;
     /// The database is not Ready, and `apply` is `IfReady`.
     pub const DATABASE_READY: &str = conditions::DATABASE_READY;
-    /// Somebody else holds the pause.
+    /// Another holder has the pause.
     pub const PAUSED: &str = conditions::PAUSED_BY_ANOTHER;
     /// Requests that were merged into this one have not ended yet.
     pub const ORIGINALS: &str = conditions::ORIGINAL_OPS_SKIPPED;
@@ -86,7 +86,7 @@ pub fn wait_for(on: WaitingOn) -> Admission {
     wait(reasons::DEPENDENCY, on.to_string())
 }
 
-/// The answers for a proposal. One that the blueprint refuses is refused before anything is touched.
+/// The resolved settings of a proposal. One that the blueprint refuses is refused before anything is touched.
 ///
 /// # Errors
 /// The refusal, or what is waited for.
@@ -170,7 +170,7 @@ pub fn admit(
     gate(op, world, request, now).unwrap_or_else(|| Admission::Begin(Box::new(progress)))
 }
 
-/// The provisioner holds back a version that was edited. Pods that are made anew would run it, on data of the old one.
+/// The provisioner holds back an edited version. Recreated Pods would run that version on the data of the old one.
 fn version_is_held(world: &World) -> Option<Admission> {
     let status = world.postgres.present()?.status.as_ref()?;
     let applied = condition::find(&status.conditions, postgres::conditions::SPEC_APPLIED)?;

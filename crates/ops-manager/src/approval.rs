@@ -1,7 +1,7 @@
-//! Requests that only ask for a plan, and those that run when somebody approved theirs. Pure.
+//! Dry runs, and requests that run only after a person has approved their plan. Pure.
 //!
-//! Neither holds the queue: others go first as if it were not there, and it is no reason to skip another. Once a request
-//! runs, nothing here is looked at any more.
+//! Neither of them holds the queue: other requests pass them and are not skipped for them. Once a request runs, this
+//! module no longer matters.
 
 use api_types::PostgresOpsRequest;
 use api_types::condition;
@@ -28,17 +28,17 @@ const DENIED: &str = "denied";
 /// Value of the annotation [`APPROVAL`] that makes it wait. Any other value that does not end it does so too: what is
 /// misspelt must not run.
 const REQUIRED: &str = "required";
-/// How long members may take to say what a plan needs to be complete.
-const ANSWER_GRACE: SignedDuration = SignedDuration::from_secs(15);
+/// How long members may take to report what a complete plan needs.
+const MEMBER_REPORT_GRACE: SignedDuration = SignedDuration::from_secs(15);
 /// How old the count of sessions in a waiting request's plan may become.
-const SESSION_COUNT_AGE: SignedDuration = SignedDuration::from_secs(30);
+const MAX_SESSION_COUNT_AGE: SignedDuration = SignedDuration::from_secs(30);
 
-/// What a human is asked.
+/// What a person has to approve.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Question {
-    /// Whether to do what the plan says.
+    /// Whether to carry out this plan.
     Plan(Box<OperationPlan>),
-    /// Nothing can be approved now; the sentence says why. It may become possible again.
+    /// Nothing can be approved now; the message states why. It may become possible again.
     Impossible(String),
 }
 
@@ -52,7 +52,8 @@ pub fn is_not_queued(request: &PostgresOpsRequest) -> bool {
     is_dry_run(request) || is_denied(request) || (needs_approval(request) && !is_approved(request))
 }
 
-/// What becomes of a request that has not begun: as [`admit::admit`] says, unless it is not to run, or not yet.
+/// Decides on a request that has not begun: the result of [`admit::admit`], unless the request is not to run, or not
+/// yet.
 pub fn admit(
     request: &PostgresOpsRequest,
     op: &Operation,
@@ -95,7 +96,7 @@ fn planned(
             );
         }
     };
-    let is_young = now.duration_since(created(request, now)) < ANSWER_GRACE;
+    let is_young = now.duration_since(created(request, now)) < MEMBER_REPORT_GRACE;
     if let Some(why) = missing(&plan).filter(|_| is_young && !op.type_.makes_a_primary()) {
         return unless_asked(request, not_known(why));
     }
@@ -111,7 +112,7 @@ fn planned(
     }
 }
 
-/// A person who is asked for approval must not find the question gone because of something that passes.
+/// A passing obstacle must not hide a plan that already waits for approval.
 fn unless_asked(request: &PostgresOpsRequest, waiting: Waiting) -> Admission {
     match open_question(request) {
         Some(asked) => Admission::AwaitApproval(Question::Plan(Box::new(asked.clone()))),
@@ -119,7 +120,7 @@ fn unless_asked(request: &PostgresOpsRequest, waiting: Waiting) -> Admission {
     }
 }
 
-/// What can't be done now may be possible when somebody approves it.
+/// What is impossible now may be possible at the time of the approval.
 fn refused(request: &PostgresOpsRequest, why: String) -> Admission {
     match open_question(request) {
         Some(_) => Admission::AwaitApproval(Question::Impossible(why)),
@@ -134,16 +135,16 @@ fn not_known(message: String) -> Waiting {
     }
 }
 
-/// The plan that a human was asked about and has not approved.
+/// The plan that waits for approval.
 fn open_question(request: &PostgresOpsRequest) -> Option<&OperationPlan> {
     known(request).filter(|_| was_asked(request) && !is_approved(request))
 }
 
-/// A plan of the same hash differs in roles and sessions only. It is written anew when that was seen completely, and not
-/// with every session that comes and goes.
+/// Plans of the same hash differ in roles and sessions only. The plan is rewritten when both were observed completely,
+/// but not whenever a session comes or goes.
 fn is_worth_reporting(known: &OperationPlan, new: &OperationPlan, now: Timestamp) -> bool {
     let counted = known.sessions.counted_at.as_ref().map(|time| time.0);
-    let is_old = counted.is_none_or(|then| now.duration_since(then) >= SESSION_COUNT_AGE);
+    let is_old = counted.is_none_or(|then| now.duration_since(then) >= MAX_SESSION_COUNT_AGE);
     is_old && missing(new).is_none()
 }
 
@@ -159,7 +160,7 @@ fn is_denied(request: &PostgresOpsRequest) -> bool {
     annotation(request, APPROVAL) == Some(DENIED)
 }
 
-/// A request that asked once needs its approval, also when the annotation is removed.
+/// A request that once waited for approval keeps needing it, also when the annotation is removed.
 fn needs_approval(request: &PostgresOpsRequest) -> bool {
     annotation(request, APPROVAL).is_some() || was_asked(request)
 }
@@ -169,7 +170,7 @@ fn was_asked(request: &PostgresOpsRequest) -> bool {
         || condition::find(request.conditions(), APPROVED).is_some()
 }
 
-/// Whether the plan that the request tells is the one that somebody approved.
+/// Whether the plan in the request's status is the approved one.
 fn is_approved(request: &PostgresOpsRequest) -> bool {
     let approved = annotation(request, APPROVED_PLAN).filter(|hash| !hash.is_empty());
     approved.is_some() && known(request).map(|known| known.hash.as_str()) == approved

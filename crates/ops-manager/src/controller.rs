@@ -27,17 +27,17 @@ use crate::operation::{self, Operation};
 use crate::reload_debounce::ReloadDebounce;
 use crate::{finalizer, observe, perform, report, spec_edits, wait};
 
-/// How soon a running operation looks again: a step that takes long needs fewer looks.
-const FIRST_INTERVAL: Duration = Duration::from_millis(50);
-/// The same once a step has been looked at for [`LATER_AFTER`].
-const LATER_INTERVAL: Duration = Duration::from_millis(400);
+/// Poll interval of a running operation. A step that takes long is polled less often.
+const FAST_POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// Poll interval of a step that is older than [`SLOW_POLL_AFTER`].
+const SLOW_POLL_INTERVAL: Duration = Duration::from_millis(400);
 /// What a certificate, a reload and a handshake take together.
-const LATER_AFTER: SignedDuration = SignedDuration::from_secs(5);
-/// How soon a request that has not begun looks again; changes of the database and of other requests wake it earlier.
-const PENDING_INTERVAL: Duration = Duration::from_secs(5);
+const SLOW_POLL_AFTER: SignedDuration = SignedDuration::from_secs(5);
+/// Poll interval of a request that has not begun. Changes of the database and of other requests wake it earlier.
+const PENDING_POLL_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How soon the plan of a request is looked at again that waits for approval; its annotations wake it earlier.
-const APPROVAL_INTERVAL: Duration = Duration::from_secs(30);
+/// How often the plan of a request that waits for approval is recomputed. Its annotations wake it earlier.
+const APPROVAL_POLL_INTERVAL: Duration = Duration::from_secs(30);
 
 /// What all reconciliations share.
 struct Context {
@@ -118,8 +118,8 @@ async fn reconcile(cached: Arc<PostgresOpsRequest>, context: Arc<Context>) -> Re
     if cached.has_ended() && !finalizer::is_set(&cached) {
         return Ok(Action::await_change());
     }
-    // The cache may not have the status that was written a moment ago, and steps must not be decided by an older one. What
-    // a running operation looks at does not depend on it, so that is looked at meanwhile.
+    // The cache may lack the status that was written a moment ago, and an older one must not decide a step. The
+    // observation of a running operation does not depend on the status, so it runs meanwhile.
     let (request, seen) = tokio::join!(read_again(&context, &cached), look_ahead(&context, &cached));
     let Some(request) = request? else {
         return Ok(Action::await_change());
@@ -129,7 +129,7 @@ async fn reconcile(cached: Arc<PostgresOpsRequest>, context: Arc<Context>) -> Re
         finalizer::clear(&context.client, &request).await?;
         return Ok(Action::await_change());
     }
-    // What was looked at for an attempt that has ended since says nothing about the next one.
+    // The observation was made for an attempt that has ended: it is not valid for the next one.
     let seen = seen.filter(|_| attempts(&cached) == attempts(&request));
     match operation::parse(&request) {
         Err(why) => refuse(&context, &request, &why).await,
@@ -224,16 +224,16 @@ async fn queue(context: &Context, request: &PostgresOpsRequest, op: &Operation) 
         }
         Admission::Wait(_) | Admission::AwaitApproval(_) if needs_secrets && seen.needs_access() => {
             grant_secret_access(context, &seen).await?;
-            Action::requeue(LATER_INTERVAL)
+            Action::requeue(SLOW_POLL_INTERVAL)
         }
-        Admission::AwaitApproval(_) => Action::requeue(APPROVAL_INTERVAL),
+        Admission::AwaitApproval(_) => Action::requeue(APPROVAL_POLL_INTERVAL),
         Admission::Wait(waiting) => {
             tracing::debug!(reason = waiting.reason, waiting_for = waiting.message, "pending");
-            Action::requeue(PENDING_INTERVAL)
+            Action::requeue(PENDING_POLL_INTERVAL)
         }
         Admission::Merge(merged) => {
             perform::create_request(&context.client, &merged).await?;
-            Action::requeue(PENDING_INTERVAL)
+            Action::requeue(PENDING_POLL_INTERVAL)
         }
         Admission::NothingToDo(_)
         | Admission::Skip(_)
@@ -259,7 +259,7 @@ async fn begin(
     act(context, op, seen, next).await
 }
 
-/// A running operation: one look, one write of what was decided, then the effects.
+/// A running operation: one observation, one write of the decision, then the effects.
 async fn run(
     context: &Context,
     request: &PostgresOpsRequest,
@@ -295,10 +295,10 @@ async fn run(
     if !cancelled && wait::until_new(&context.client, op, wakes_on, &seen.world, acted).await {
         return Ok(Action::requeue(Duration::ZERO));
     }
-    Ok(Action::requeue(if next.step_age > LATER_AFTER {
-        LATER_INTERVAL
+    Ok(Action::requeue(if next.step_age > SLOW_POLL_AFTER {
+        SLOW_POLL_INTERVAL
     } else if next.effects.is_empty() {
-        FIRST_INTERVAL
+        FAST_POLL_INTERVAL
     } else {
         // What was done is there to be seen.
         Duration::ZERO
@@ -336,7 +336,7 @@ async fn perform_all(
         let all = effects
             .iter()
             .map(|effect| perform_one(context, op, seen, effect));
-        // Each is tried, whatever becomes of the others.
+        // Each is tried, whatever happens to the others.
         let outcomes = futures::future::join_all(all).await;
         let failed = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
         reasons.extend(failed.map(|error| runtime::error_chain(error)));
@@ -361,7 +361,7 @@ async fn perform_one(
     Ok(())
 }
 
-/// Writes the status, then tells Events, metrics and the log what is new in it.
+/// Writes the status, then reports the changes by Events, metrics and the log.
 async fn tell(
     context: &Context,
     request: &PostgresOpsRequest,

@@ -16,11 +16,11 @@ use crate::step::{EndsPods, Progress, StepResult};
 use crate::waiting::WaitingOn;
 use crate::world::World;
 
-/// Before anything is touched: a request that ends Pods is refused while a volume would go with one, and one that would lose
-/// all data unless somebody approves its plan.
+/// Before any change: refuses a request that ends Pods while a volume would go with one, and a request that would lose all
+/// data unless its plan is approved.
 ///
 /// # Errors
-/// What becomes of the request instead.
+/// What happens to the request instead.
 pub fn admit(op: &Operation, request: &PostgresOpsRequest, world: &World) -> Result<(), Admission> {
     let Some(pet_set) = world.pet_set.present().filter(|_| ends_pods(op)) else {
         return Ok(());

@@ -23,7 +23,7 @@ pub enum Effect {
     DropPause(PauseHolder),
     /// Write fields of `Postgres.spec`, if the Postgres is still as observed.
     PatchSpec(Box<SpecPatch>),
-    /// Make a child what the blueprint says.
+    /// Make a child match the blueprint.
     Apply(Box<Child>),
     /// Something about certificates.
     Tls(TlsEffect),
@@ -51,9 +51,10 @@ pub enum MemberEffect {
         pod: String,
         /// And its configuration.
         configuration: bool,
-        /// What it is to read; none when nobody can see its files.
+        /// The files that it is to read; none when its files can't be observed.
         files: Option<Box<Files>>,
-        /// Why nobody can see what the member has. It is told all the same, and the user what stands in the way of the proof.
+        /// Why the member's files can't be observed. The member reloads all the same, and the user gets the reason why
+        /// it can't be verified.
         unseen: Option<String>,
     },
     /// End the sessions of applications that came with TLS, or without, on every member.
@@ -74,7 +75,7 @@ pub enum MemberEffect {
         pod: String,
         /// Its UID.
         uid: String,
-        /// Containers by name, with all that each asks for.
+        /// Containers by name, with all their requests and limits.
         containers: BTreeMap<String, ResourceRequirements>,
     },
     /// Replace the standby's data by a copy of the primary's, unless Patroni is at it.
@@ -110,7 +111,7 @@ pub enum MemberEffect {
     },
     /// Change what Patroni keeps for all members.
     ConfigurePatroni {
-        /// The member whose Patroni is told.
+        /// The member whose Patroni gets the request.
         pod: String,
         /// The merge patch.
         patch: Box<serde_json::Value>,

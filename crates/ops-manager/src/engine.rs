@@ -1,7 +1,7 @@
 //! From an operation, what was persisted of it and the observed world to what is written down and done next. Pure.
 //!
 //! Every operation is `[Pause] ++ recipe ++ [Resume]`; when the recipe can't be finished, `[restore] ++ [Resume]`. A step
-//! that is seen done is latched as a condition and never looked at again, because later steps undo what earlier ones
+//! that is seen done is latched as a condition and never evaluated again, because later steps undo what earlier ones
 //! established. The caller writes [`Next::status`] before it performs [`Next::effects`].
 
 use api_types::condition::{self, Condition};
@@ -88,7 +88,7 @@ impl Due {
         matches!(self, Self::Step(step) if step.condition == RESUME.condition)
     }
 
-    /// Whether it needs the members' answers.
+    /// Whether it needs the members' reports.
     pub fn asks_members(&self) -> bool {
         match self {
             Self::Step(step) => step.asks_members,
@@ -153,8 +153,8 @@ pub fn advance(
     }
 }
 
-/// The first step of an operation that was admitted just now, in the world that it was admitted in. That was not looked at
-/// for anything else, so the next step is for the next look.
+/// The first step of an operation that was just admitted, in the world of its admission. That world has nothing more, so
+/// the next step needs another observation.
 pub fn begin(op: &Operation, status: &PostgresOpsRequestStatus, world: &World, now: Timestamp) -> Next {
     let mut pass = Pass::new(op, status, world, now);
     let first = pass.turn();
@@ -185,7 +185,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Looks at the first step that is not latched. `None`: look at the next one in the same world.
+    /// Evaluates the first step that is not latched. `None`: evaluate the next one in the same world.
     fn turn(&mut self) -> Option<Next> {
         let Some(step) = self
             .steps()
@@ -224,7 +224,7 @@ impl<'a> Pass<'a> {
         Ok(progress)
     }
 
-    /// Writes down what the step found; `None`: look at the next one in the same world.
+    /// Records the result of the step; `None`: evaluate the next one in the same world.
     fn follow(&mut self, step: &Step, progress: Progress) -> Option<Next> {
         match progress {
             Progress::Done => {
@@ -278,7 +278,7 @@ impl<'a> Pass<'a> {
         steps
     }
 
-    /// Whether the spec says the new settings, also on the way back.
+    /// Whether the spec has the new settings, also on the way back.
     fn is_committed(&self) -> bool {
         let mut steps = planned(&self.op).into_iter();
         steps.any(|step| step.is_commit && is_latched(&self.status, &step))
@@ -288,8 +288,8 @@ impl<'a> Pass<'a> {
         condition::is_true(&self.status.conditions, FAILED)
     }
 
-    /// A step that is looked at for the first time gets its place in the list; the time is the base of its deadline, and of
-    /// the time that applications are given. A timestamp in the future means that the clock was set back: the deadline is
+    /// A step that is evaluated for the first time gets its place in the list. The time is the base of its deadline, and of
+    /// the overlap that applications get. A timestamp in the future means that the clock was set back: the deadline is
     /// restarted from `now`.
     fn open(&mut self, step: &Step) {
         let (type_, now) = (step.condition, self.now);
@@ -371,7 +371,7 @@ impl<'a> Pass<'a> {
         self.set(FAILED, true, FAILED, why);
     }
 
-    /// A failed attempt was undone, and nothing speaks against another one.
+    /// A failed attempt was undone, and another one is allowed.
     fn is_tried_again(&self) -> bool {
         let progress = &self.op.progress;
         let is_undone = |step: &Step| condition::is_true(&self.status.conditions, step.condition);

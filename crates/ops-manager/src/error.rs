@@ -2,20 +2,20 @@
 
 use runtime::{ApplyError, ReconcileError, Retry};
 
-/// A look at the world or a write failed; it is tried again.
+/// An observation or a write failed; it is retried.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The API server did not do what was asked.
+    /// The API server refused or failed a request.
     #[error(transparent)]
     Api(#[from] ApplyError),
-    /// A member did not do what was asked.
+    /// A member refused or failed a request.
     #[error("{action} on member {pod}")]
     Member {
         /// What we were doing.
         action: &'static str,
         /// Name of the Pod.
         pod: String,
-        /// What it answered.
+        /// The member's response.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },

@@ -1,8 +1,8 @@
 //! The finalizer of a request, there from its admission to its end.
 //!
-//! A request that is deleted while it runs is first brought to an end: before the commit of the spec the members go back
-//! to the old settings, after it they go on to the new ones, in both cases by a reload and without waiting for Pods that
-//! were still to be made anew; then the pause is released. So spec, configuration and members agree afterwards.
+//! A request that is deleted while it runs is first brought to an end. Before the commit of the spec the members go back
+//! to the old settings; after it they go on to the new ones. Both happen by a reload, and without waiting for Pods that
+//! were still to be recreated. Then the pause is released. So spec, configuration and members agree afterwards.
 
 use api_types::PostgresOpsRequest;
 use api_types::vocabulary::{FINALIZER, OPS_MANAGER};
@@ -21,7 +21,7 @@ pub fn is_set(request: &PostgresOpsRequest) -> bool {
 /// Puts the finalizer there, before anything is done that needs an end.
 ///
 /// # Errors
-/// [`ApplyError`]; a conflict means that the request changed and has to be looked at again.
+/// [`ApplyError`]; a conflict means that the request changed and has to be read again.
 pub async fn set(client: &Client, request: &PostgresOpsRequest) -> Result<PostgresOpsRequest, ApplyError> {
     if is_set(request) {
         return Ok(request.clone());

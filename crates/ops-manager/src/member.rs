@@ -1,4 +1,4 @@
-//! The members of a database, asked and told over the network: Patroni's REST API and the database port.
+//! The members of a database over the network: Patroni's REST API and the database port.
 
 pub mod probe;
 pub mod resources;
@@ -24,10 +24,10 @@ use crate::world::{Files, Member, Members, Observed, PatroniState};
 
 /// Label by which the petset operator notes the revision that a Pod was made from.
 const REVISION_LABEL: &str = "controller-revision-hash";
-/// How long a member may take to answer. One that does not is unknown until the next look.
-const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+/// How long a member may take to respond. The state of one that does not is unknown until the next observation.
+const MEMBER_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a reload waits for the files that are to be read: several times as long as `config-agent` takes.
-const FILES_WITHIN: Duration = Duration::from_secs(1);
+const FILES_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a restart of PostgreSQL is waited for; it goes on afterwards.
 const RESTART_TIMEOUT: Duration = Duration::from_secs(20);
 /// Patroni's setting of how long it keeps the replication slot of a member that is gone.
@@ -41,7 +41,7 @@ const STREAMING: &str = "streaming";
 /// Patroni's words for a member that takes writes.
 const PRIMARY: [&str; 2] = ["primary", "master"];
 
-/// What PostgreSQL asks for.
+/// The operators' credentials for PostgreSQL.
 #[derive(Clone, Debug)]
 pub struct Credentials {
     /// The operators' role.
@@ -57,7 +57,7 @@ pub struct Connections<'a> {
 }
 
 impl<'a> Connections<'a> {
-    /// The members, to be told something.
+    /// The members, to send them requests.
     ///
     /// # Errors
     /// When the Secret with the operators' certificate was not read.
@@ -69,7 +69,7 @@ impl<'a> Connections<'a> {
         Ok(Self { seen, patroni_tls })
     }
 
-    /// Asks every member, side by side; with the sessions in which they answered, by Pod name.
+    /// Probes every member, side by side; returns the SQL sessions too, by Pod name.
     pub async fn ask(seen: &Seen) -> (Members, BTreeMap<String, Session>) {
         let asked = seen
             .pods
@@ -99,12 +99,13 @@ impl<'a> Connections<'a> {
     }
 
     /// Makes the member read its certificates again, and its configuration if that has changed too, once it has these
-    /// files. PostgreSQL itself takes milliseconds; Patroni, which writes PostgreSQL's configuration, a turn of its loop. A
-    /// member that lets nobody in, because all its connections are taken, is told by Patroni alone, which needs none.
-    /// Whether it was told once it had the files.
+    /// files. PostgreSQL itself takes milliseconds; Patroni, which writes PostgreSQL's configuration, takes one loop. When
+    /// all connections of a member are taken, only Patroni gets the request, because it needs no new one. Returns whether
+    /// the request was sent once the member had the files.
     ///
     /// # Errors
-    /// [`Error::Member`]; a member that can't be reached now, or whose files do not come, is no error: the next look tells.
+    /// [`Error::Member`]; a member that can't be reached now, or whose files do not come, is no error: the next
+    /// observation shows it.
     pub async fn reload(&self, pod: &str, configuration: bool, files: Option<&Files>) -> Result<bool, Error> {
         let (Some(patroni), Some(address)) = (self.patroni(pod)?, self.seen.pod(pod).and_then(address))
         else {
@@ -121,13 +122,13 @@ impl<'a> Connections<'a> {
         Ok(true)
     }
 
-    /// Over the session in which the member was asked, if there is one.
+    /// Uses the session of the probe, if there is one.
     async fn reload_by_sql(&self, pod: &str, address: &str, files: Option<&Files>) -> Result<(), String> {
         if let Some(session) = self.seen.sessions.get(pod) {
-            return sql::reload(session, files, FILES_WITHIN).await;
+            return sql::reload(session, files, FILES_TIMEOUT).await;
         }
-        let session = sql::session(self.seen, address, ANSWER_WITHIN).await?;
-        sql::reload(&session, files, FILES_WITHIN).await
+        let session = sql::session(self.seen, address, MEMBER_TIMEOUT).await?;
+        sql::reload(&session, files, FILES_TIMEOUT).await
     }
 
     /// Ends sessions of applications on every member, with TLS or without; returns how many. A member that can't be
@@ -139,13 +140,13 @@ impl<'a> Connections<'a> {
                 .values()
                 .filter_map(address)
                 .map(|address| async move {
-                    sql::end_sessions(self.seen, &address, encrypted, ANSWER_WITHIN).await
+                    sql::end_sessions(self.seen, &address, encrypted, MEMBER_TIMEOUT).await
                 });
         let ended = futures::future::join_all(ended).await;
         ended.into_iter().filter_map(Result::ok).sum()
     }
 
-    /// Moves the primary role from one member to another. Who leads afterwards is for the next look to tell.
+    /// Moves the primary role from one member to another. The next observation shows which member leads afterwards.
     ///
     /// # Errors
     /// [`Error::Member`].
@@ -202,7 +203,8 @@ impl<'a> Connections<'a> {
     /// Restarts PostgreSQL of a member in its Pod, if a parameter waits for that.
     ///
     /// # Errors
-    /// [`Error::Member`]; a member that can't be reached now, or whose PostgreSQL takes longer, is no error: the next look tells.
+    /// [`Error::Member`]; a member that can't be reached now, or whose PostgreSQL takes longer, is no error: the next
+    /// observation shows it.
     pub async fn restart_postgres(&self, pod: &str) -> Result<(), Error> {
         let Some(patroni) = self.patroni(pod)? else {
             return Ok(());
@@ -232,7 +234,7 @@ impl<'a> Connections<'a> {
     /// As what PostgreSQL keeps the password of a role.
     ///
     /// # Errors
-    /// [`Error`], when the member does not say it.
+    /// [`Error`], when the member does not report it.
     pub async fn verifier(&self, pod: &str, role: &str) -> Result<String, Error> {
         let verifier = self.session(pod)?.verifier(role).await;
         let verifier = verifier.map_err(|source| Error::Member {
@@ -256,7 +258,7 @@ impl<'a> Connections<'a> {
         })
     }
 
-    /// The session in which the member was asked.
+    /// The session of the member's probe.
     fn session(&self, pod: &str) -> Result<&Session, Error> {
         let session = self.seen.sessions.get(pod);
         session.ok_or_else(|| Error::Vanished(format!("the session with {pod}")))
@@ -270,7 +272,7 @@ impl<'a> Connections<'a> {
     }
 }
 
-/// A refusal of the moment is seen at the next look; wrong credentials are not cured by looking.
+/// A passing refusal shows at the next observation; wrong credentials do not cure themselves.
 fn tolerant(action: &'static str, pod: &str, outcome: Result<(), PatroniError>) -> Result<(), Error> {
     match outcome {
         Err(
@@ -299,7 +301,7 @@ fn patroni(pod: &Pod, tls: &PatroniTls) -> Result<Option<Patroni>, Error> {
         return Ok(None);
     };
     let port = u16::try_from(PATRONI_PORT).unwrap_or_default();
-    let patroni = Patroni::new(&address, port, &host(pod), tls, ANSWER_WITHIN);
+    let patroni = Patroni::new(&address, port, &host(pod), tls, MEMBER_TIMEOUT);
     patroni.map(Some).map_err(|source| Error::Member {
         action: "reach",
         pod: pod.name_any(),
@@ -318,7 +320,7 @@ fn address(pod: &Pod) -> Option<String> {
     pod.status.as_ref()?.pod_ip.clone().filter(|ip| !ip.is_empty())
 }
 
-/// What one member answered.
+/// The report of one member.
 struct Answer {
     member: Member,
     cluster: Option<Cluster>,
@@ -334,13 +336,13 @@ async fn ask(seen: &Seen, pod: &Pod) -> Answer {
             session: None,
         };
     };
-    // What clients are told counts, and they are not told what the operators are.
+    // What clients get counts, and they do not get what the operators get.
     let user = seen.world.superuser.present().map_or("postgres", String::as_str);
     let port = u16::try_from(POSTGRES_PORT).unwrap_or_default();
     let ((status, cluster), probe, server) = tokio::join!(
         ask_patroni(seen, pod),
-        probe::look(&address, port, user, ANSWER_WITHIN),
-        sql::look(seen, &address, ANSWER_WITHIN),
+        probe::look(&address, port, user, MEMBER_TIMEOUT),
+        sql::look(seen, &address, MEMBER_TIMEOUT),
     );
     let mut session = None;
     member.server = match server {
@@ -365,7 +367,7 @@ async fn ask(seen: &Seen, pod: &Pod) -> Answer {
     }
 }
 
-/// Unknown when Patroni does not answer.
+/// Unknown when Patroni does not respond.
 async fn dynamic_configuration(seen: &Seen, pod: &Pod) -> Option<serde_json::Value> {
     let patroni = patroni(pod, seen.patroni_tls.present()?).ok()??;
     patroni.config().await.ok()
@@ -411,7 +413,7 @@ fn state(status: &MemberStatus, cluster: Option<&Cluster>, pod: &str) -> Patroni
     }
 }
 
-/// What the Pod itself tells.
+/// What the Pod object reports.
 fn of_pod(pod: &Pod) -> Member {
     let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
     Member {
@@ -452,7 +454,8 @@ fn is_alive(pod: &Pod) -> bool {
     pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Running")
 }
 
-/// Who leads: the member that says so itself and that the others name; a cut-off member's word alone does not count.
+/// The leader is the member that reports so itself and that the others name. The report of a cut-off member alone does
+/// not count.
 fn leader(answers: &[(String, Answer)]) -> Option<String> {
     let takes_writes = |member: &Member| {
         member

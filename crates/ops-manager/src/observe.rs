@@ -1,4 +1,4 @@
-//! The only reader: one look at a database, its children, its members and what a request refers to.
+//! The only reader: one observation of a database, its children, its members and what a request refers to.
 //!
 //! Reads run side by side. What could not be read becomes [`Observed::Unknown`], never [`Observed::Absent`].
 
@@ -11,7 +11,7 @@ use api_types::cert_manager::Certificate;
 use api_types::tls::IssuerRef;
 use api_types::vocabulary::{INSTANCE_LABEL, NAME_LABEL, NAME_VALUE, TRUST_CRT};
 use api_types::{AppBinding, PauseHolder, PetSet, Postgres, PostgresOpsRequest, PostgresVersion, names};
-use blueprint::{CaBundle, Material, secret_text};
+use blueprint::{CaBundle, TlsMaterial, secret_text};
 use instance::{PatroniTls, Session};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret, ServiceAccount};
@@ -29,22 +29,22 @@ use crate::volumes::world::Claim;
 use crate::world::{ConfigSecret, IssuerState, Observed, World};
 pub use objects::Reader;
 
-/// A look at the world, and the objects behind it that writes need for their preconditions.
+/// An observation of the world, and the objects behind it that writes need for their preconditions.
 #[derive(Default)]
 pub struct Seen {
     /// What steps decide upon.
     pub world: World,
-    /// What the type of the request asked for.
+    /// What the type of the request reads.
     pub reads: Reads,
     /// The members' Pods by name.
     pub pods: BTreeMap<String, Pod>,
-    /// What members ask for before they obey; absent until the auth Secret was read.
+    /// The credentials that members require; absent until the auth Secret was read.
     pub credentials: Option<Credentials>,
     /// How Patroni is called.
     pub patroni_tls: Observed<PatroniTls>,
     /// The credentials between which this operation changes, once they are written down.
     pub kept_auth: Option<KeptAuth>,
-    /// The sessions in which members answered, by Pod name.
+    /// The open sessions of the probes, by Pod name.
     pub sessions: BTreeMap<String, Session>,
 }
 
@@ -70,7 +70,7 @@ impl Seen {
     }
 }
 
-/// What the admission of a request looks at, and what the end of its pause does: no Secret, no member.
+/// What the admission of a request and the end of its pause need: no Secret, no member.
 pub async fn outside(client: &kube::Client, op: &Operation) -> Seen {
     let reader = Reader::new(client, &op.namespace);
     let postgres = reader.look::<Postgres>(&op.database).await;
@@ -80,7 +80,7 @@ pub async fn outside(client: &kube::Client, op: &Operation) -> Seen {
     }
 }
 
-/// What the type of the request asks for; nothing while the Postgres is not known.
+/// What the type of the request reads; nothing while the Postgres is not known.
 fn reads(op: &Operation, postgres: &Observed<Postgres>) -> Reads {
     let present = postgres.present();
     present
@@ -120,7 +120,7 @@ async fn surroundings(
     world
 }
 
-/// What a running operation looks at, but for the members' answers: those are for [`ask`].
+/// What a running operation needs, except the members' reports: [`ask`] probes those.
 pub async fn during(client: &kube::Client, op: &Operation) -> Seen {
     let reader = Reader::new(client, &op.namespace);
     let postgres = match reader.look::<Postgres>(&op.database).await {
@@ -197,7 +197,7 @@ pub async fn during(client: &kube::Client, op: &Operation) -> Seen {
     }
 }
 
-/// Asks the members too. Only when a step is due that needs their answers: that costs each of them several sessions.
+/// Probes the members too. Only when the due step needs their reports: a probe costs each member several sessions.
 pub async fn ask(mut seen: Seen) -> Seen {
     let (members, sessions) = Connections::ask(&seen).await;
     seen.world.members = Some(members);
@@ -251,7 +251,7 @@ fn config_facts(secret: Observed<Secret>) -> Observed<ConfigSecret> {
             match CaBundle::from_pem(secret_text(&secret, TRUST_CRT).unwrap_or_default()) {
                 Ok(trust) => Observed::Present(ConfigSecret {
                     trust,
-                    material: Material::of_config(&secret),
+                    material: TlsMaterial::of_config(&secret),
                     meta: secret.metadata,
                 }),
                 Err(error) => Observed::Unknown(format!("its {TRUST_CRT} is damaged: {error}")),
@@ -312,7 +312,7 @@ fn is_owned_by(meta: &ObjectMeta, postgres: &Postgres) -> bool {
         .any(|owner| Some(&owner.uid) == postgres.metadata.uid.as_ref())
 }
 
-/// The other requests for the same database, read anew: the queue must not be decided by an old list.
+/// The other requests for the same database, from a fresh read: an old list must not decide the queue.
 ///
 /// # Errors
 /// When they could not be read.

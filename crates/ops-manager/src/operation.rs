@@ -1,5 +1,5 @@
-//! From a request as written to an operation that can be carried out. What can't be is refused here, in words that say
-//! what to change.
+//! From a request as written to an operation that can be carried out. An invalid one is refused here, with a message
+//! that names what to change.
 
 use api_types::condition;
 use api_types::ops_request::{ApplyOption, OperationProgress, OpsRequestType, PostgresOpsRequestSpec};
@@ -40,11 +40,11 @@ pub struct Operation {
     pub requested: Option<Timestamp>,
     /// When it began, as persisted.
     pub began: Option<Timestamp>,
-    /// When the step that is looked at began, as persisted; set by the engine for each step.
+    /// When the current step began, as persisted; the engine sets it for each step.
     pub step_began: Option<Timestamp>,
-    /// Somebody has approved its plan, as persisted.
+    /// The plan is approved, as persisted.
     pub is_approved: bool,
-    /// The spec says the new settings, as persisted: there is no way back. Set by the engine for each step.
+    /// The spec has the new settings, as persisted: there is no way back. The engine sets it for each step.
     pub committed: bool,
     /// Why the last effects did not succeed, if so; for conditions.
     pub last_failure: Option<LastFailure>,
@@ -53,7 +53,7 @@ pub struct Operation {
 /// Reads a request.
 ///
 /// # Errors
-/// A sentence that says what is wrong with the request and what to write instead.
+/// A message with what is wrong with the request and what to write instead.
 pub fn parse(request: &PostgresOpsRequest) -> Result<Operation, String> {
     let spec = &request.spec;
     let type_ = ops::find(spec.type_).ok_or_else(|| unsupported(spec.type_))?;
@@ -131,7 +131,7 @@ impl Operation {
         })
     }
 
-    /// How long the step that is looked at has been due.
+    /// How long the current step has been due.
     pub fn step_age(&self, now: Timestamp) -> SignedDuration {
         self.step_began
             .map(|began| now.duration_since(began))

@@ -31,8 +31,8 @@ use crate::volumes;
 /// Subresource by which resources of a Pod are changed while it runs.
 const RESIZE: &str = "resize";
 
-/// Performs one effect. What turns out to be done already, or to be somebody else's by now, is no error: the next look
-/// at the world decides anew.
+/// Performs one effect. What is already done, or belongs to another owner by now, is no error: the next observation
+/// decides again.
 ///
 /// # Errors
 /// [`Error`], when it has to be tried again.
@@ -217,7 +217,7 @@ async fn apply_child(client: &Client, child: &Child) -> Result<(), Error> {
     Ok(())
 }
 
-/// A changed annotation makes kubelet look at the Pod, and so at its Secret volumes, at once.
+/// A changed annotation makes kubelet sync the Pod, and so its Secret volumes, at once.
 async fn touch(client: &Client, pod: &Pod, token: &str) -> Result<(), Error> {
     let patch = json!({"metadata": {"uid": pod.metadata.uid, "annotations": {FILES_TOKEN: token}}});
     patch_pod(client, pod, "touch", patch).await
@@ -228,7 +228,7 @@ async fn patch_pod(client: &Client, pod: &Pod, action: &'static str, patch: Valu
     patch_object::<Pod>(client, &namespace, &pod.name_any(), action, patch).await
 }
 
-/// A JSON merge patch. An object that is gone, or another one by now, is no error: the next look decides.
+/// A JSON merge patch. An object that is gone or was replaced is no error: the next observation decides.
 ///
 /// # Errors
 /// [`Error`], when it has to be tried again.
@@ -306,7 +306,7 @@ pub async fn create_request(client: &Client, request: &PostgresOpsRequest) -> Re
     Ok(())
 }
 
-/// Writes the status that was decided; a status that says nothing new is not written.
+/// Writes the decided status; an unchanged status is not written.
 ///
 /// # Errors
 /// [`Error`], when it could not be written: then nothing may be done either.

@@ -1,7 +1,7 @@
 //! What an operation will do, reported before it does anything. Pure.
 //!
 //! It comes from the same functions that carry the operation out: the steps are those of [`engine::planned`], the rest is what
-//! the type of the request describes by its own decisions. So it cannot say one thing while the operation does another.
+//! the type of the request describes by its own decisions. So the plan can't differ from what the operation does.
 
 use api_types::ops_request::{OperationPlan, PlannedMember, PlannedRestart, PlannedSessions, PlannedStep};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -49,7 +49,7 @@ pub fn missing(plan: &OperationPlan) -> Option<String> {
     (!silent.is_empty()).then(|| format!("waits for {} to say which sessions there are", silent.join(", ")))
 }
 
-/// What is approved: roles and sessions change by themselves, and nobody could agree fast enough.
+/// What is approved: roles and sessions change by themselves, faster than a person can approve.
 fn hash(plan: &OperationPlan) -> String {
     let mut approved = OperationPlan {
         hash: String::new(),

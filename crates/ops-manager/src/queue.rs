@@ -95,7 +95,7 @@ fn reference(request: &PostgresOpsRequest) -> MergedRequest {
     }
 }
 
-/// Whether a request's type can carry it out in this world, as far as its own plan tells.
+/// Whether a request's type can carry it out in this world, as far as its own plan shows.
 fn can_be_done(request: &PostgresOpsRequest, world: &World, now: Timestamp) -> bool {
     let Ok(op) = operation::parse(request) else {
         return false;
@@ -180,7 +180,7 @@ fn go_together(one: &PostgresOpsRequest, other: &PostgresOpsRequest) -> bool {
     one.spec.type_ == other.spec.type_ && can_be_merged(one) && can_be_merged(other)
 }
 
-/// What somebody is to approve, or has approved, is carried out as it is.
+/// A request that needs or has an approval is carried out unchanged.
 fn can_be_merged(request: &PostgresOpsRequest) -> bool {
     let type_ = ops::find(request.spec.type_);
     type_.is_some_and(|type_| type_.merging().is_some()) && !needs_plan(request) && !is_not_queued(request)

@@ -1,27 +1,27 @@
-//! Members whose Patroni was asked a moment ago to read its configuration. That takes some tenths of a second, and a second
-//! request meanwhile makes Patroni start over.
+//! Members whose Patroni just got a request to reload its configuration. A reload takes some tenths of a second, and a
+//! second request meanwhile makes Patroni start over.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Time that Patroni has before it is asked for the same again.
-const AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// Time that Patroni has before it gets the same request again.
+const RELOAD_DEBOUNCE: Duration = Duration::from_secs(1);
 
-/// What each member was asked last, by namespace and Pod.
+/// The last request to each member, by namespace and Pod.
 #[derive(Debug, Default)]
 pub struct ReloadDebounce(Mutex<HashMap<(String, String), (String, Instant)>>);
 
 impl ReloadDebounce {
-    /// Whether this member was asked a moment ago to read the configuration of this hash.
+    /// Whether this member just got a request to read the configuration of this hash.
     pub fn lately(&self, namespace: &str, pod: &str, hash: &str, now: Instant) -> bool {
         let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        asked.retain(|_, (_, then)| now.duration_since(*then) < AGAIN_AFTER);
+        asked.retain(|_, (_, then)| now.duration_since(*then) < RELOAD_DEBOUNCE);
         let key = (namespace.to_owned(), pod.to_owned());
         asked.get(&key).is_some_and(|(what, _)| what == hash)
     }
 
-    /// It was asked now.
+    /// Records a request as sent now.
     pub fn note(&self, namespace: &str, pod: &str, hash: &str, now: Instant) {
         let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (namespace.to_owned(), pod.to_owned());

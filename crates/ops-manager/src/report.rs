@@ -132,7 +132,7 @@ fn conclude(
     );
 }
 
-/// Into a phase in which nothing is said any more about a place in the queue.
+/// Moves into a phase in which the status no longer reports a place in the queue.
 pub(crate) fn leave_queue(status: &mut PostgresOpsRequestStatus, phase: OpsRequestPhase) {
     status.phase = Some(phase);
     status

@@ -29,7 +29,7 @@ pub trait RequestType: Send + Sync {
     /// Checks the request alone, whatever the database is like.
     ///
     /// # Errors
-    /// A sentence that says what to change in the request.
+    /// A message that names what to change in the request.
     fn check(&self, _spec: &PostgresOpsRequestSpec) -> Result<(), String> {
         Ok(())
     }
@@ -64,7 +64,7 @@ pub trait RequestType: Send + Sync {
         false
     }
 
-    /// Whether Secrets decide if this request can begin. Others are admitted without a look at any.
+    /// Whether Secrets decide if this request can begin. Other requests are admitted without reading any.
     fn is_admitted_by_secrets(&self, _spec: &PostgresOpsRequestSpec) -> bool {
         false
     }
@@ -77,7 +77,7 @@ pub trait RequestType: Send + Sync {
     /// Fixes what the operation changes into what, from the world before anything is touched.
     ///
     /// # Errors
-    /// What becomes of the request instead.
+    /// What happens to the request instead.
     fn plan(
         &self,
         op: &Operation,
@@ -88,7 +88,7 @@ pub trait RequestType: Send + Sync {
     /// The steps between pause and resume.
     fn recipe(&self, op: &Operation) -> Vec<Step>;
 
-    /// What brings the database back to what its spec says when the recipe can't be finished; none where it changes no settings.
+    /// What brings the database back to its spec when the recipe can't be finished; none where it changes no settings.
     fn restore(&self) -> Option<Step> {
         None
     }
@@ -118,7 +118,7 @@ pub struct Merging {
     pub reason: &'static str,
     /// The beginning of the message of a request that is skipped; the name of the merged request follows.
     pub skipped: &'static str,
-    /// The one request that does what these ask for, oldest first.
+    /// The one request that combines these, oldest first.
     pub merge: fn(&[&PostgresOpsRequestSpec]) -> PostgresOpsRequestSpec,
 }
 
@@ -138,13 +138,13 @@ impl PartialEq for dyn RequestType {
 pub struct Proposal<'a> {
     /// The request.
     pub request: &'a PostgresOpsRequest,
-    /// The world, with what [`RequestType::reads`] asked for; members only when a plan is asked for.
+    /// The world, with what [`RequestType::reads`] lists; with the members only for a plan.
     pub world: &'a World,
     /// Now.
     pub now: Timestamp,
 }
 
-/// Domains that an operation looks at besides what every type needs.
+/// What an operation observes besides what every type needs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reads {
     /// Issuers that are to be Ready; read before a request begins, too.
@@ -159,7 +159,7 @@ pub struct Reads {
     pub parameters: bool,
     /// The control groups that members run in.
     pub cgroups: bool,
-    /// What may become of volumes, and what members see of theirs.
+    /// The claims, and what members see of their volumes.
     pub volumes: bool,
     /// PostgresVersions, besides the one that the spec names.
     pub versions: Vec<String>,
@@ -181,7 +181,7 @@ pub struct AuthReads {
 pub struct TlsReads {
     /// Secrets of certificates.
     pub secrets: Vec<String>,
-    /// CertificateRequests by which issuers are asked for their CA.
+    /// CertificateRequests that probe issuers for their CA.
     pub answers: Vec<String>,
 }
 
@@ -192,13 +192,13 @@ pub struct Description {
     pub aim: String,
     /// Parts of the summary that come then.
     pub changes: Vec<String>,
-    /// What becomes of each member; roles are filled in.
+    /// What happens to each member; roles are filled in.
     pub members: Vec<PlannedMember>,
     /// Which sessions of applications do not go on.
     pub sessions: EndedSessions,
-    /// What becomes of each parameter.
+    /// How each parameter changes.
     pub parameters: Vec<PlannedParameter>,
-    /// What becomes of each certificate.
+    /// What happens to each certificate.
     pub certificates: Vec<PlannedCertificate>,
 }
 

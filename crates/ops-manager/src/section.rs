@@ -178,7 +178,8 @@ pub fn commit<S: Section>(world: &World, found: &S, wanted: &S) -> StepResult<()
     )))
 }
 
-/// Whether the spec says the wanted values by this operation: the operator may have been killed before it noted the commit.
+/// Whether this operation wrote the wanted values into the spec: the operator may have been killed before it recorded
+/// the commit.
 ///
 /// # Errors
 /// Why it is not known.

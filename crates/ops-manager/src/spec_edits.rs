@@ -19,8 +19,8 @@ use serde::Serialize;
 use crate::error::Error;
 use crate::{ops, perform};
 
-/// Longest time until a Postgres is looked at again: timers of this operator need not reach further.
-const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+/// Longest time until a Postgres is reconciled again: timers of this operator need not reach further.
+const MAX_REQUEUE_DELAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Runs until shutdown.
 pub async fn operate(process: &Process) {
@@ -36,7 +36,7 @@ async fn reconcile(postgres: Arc<Postgres>, client: Arc<Client>) -> Result<Actio
         (None, Some((due, spec))) if due <= now => request(&postgres, &due, spec),
         (None, Some((due, _))) => {
             let left = due.duration_since(now).unsigned_abs();
-            return Ok(Action::requeue(left.min(LONGEST_WAIT)));
+            return Ok(Action::requeue(left.min(MAX_REQUEUE_DELAY)));
         }
         (None, None) => return Ok(Action::await_change()),
     };
@@ -45,8 +45,8 @@ async fn reconcile(postgres: Arc<Postgres>, client: Arc<Client>) -> Result<Actio
     Ok(Action::await_change())
 }
 
-/// The request that carries out the edit which is held, if there is one that the provisioner has seen as it is now and if
-/// nobody holds the pause.
+/// The request that carries out the held edit: if there is one, the provisioner has observed the current spec, and the
+/// database is not paused.
 pub fn wanted(postgres: &Postgres) -> Option<PostgresOpsRequestSpec> {
     let status = postgres.status.as_ref()?;
     let is_current = status.observed_generation == postgres.metadata.generation;
@@ -61,7 +61,7 @@ pub fn wanted(postgres: &Postgres) -> Option<PostgresOpsRequestSpec> {
         .find_map(|type_| type_.for_edit(postgres, held))
 }
 
-/// The request that the spec asks for by time, and when, if the database is ready and nobody holds the pause.
+/// The request that is due by the spec's schedule, and when, if the database is ready and not paused.
 pub fn scheduled(postgres: &Postgres) -> Option<(Timestamp, PostgresOpsRequestSpec)> {
     let is_free = postgres.pause_holder().is_none() && postgres.metadata.deletion_timestamp.is_none();
     let phase = postgres.status.as_ref()?.phase;

@@ -22,7 +22,7 @@ pub enum Progress {
     /// Do this a single time: the progress records it, and is persisted first. An operator that ends in between has not
     /// done it.
     ActOnce(Box<OperationProgress>, Vec<Effect>),
-    /// It will never be done; the sentence says why and what to change.
+    /// It will never be done; the message states why and what to change.
     Impossible(String),
 }
 
@@ -69,7 +69,7 @@ pub fn planned<T>(plan: Option<&T>) -> StepResult<&T> {
     })
 }
 
-/// What ends the wait of a step before the next look at everything.
+/// What ends the wait of a step before the next full observation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WakeOn {
     /// Nothing in particular.
@@ -105,17 +105,17 @@ pub struct Step {
     pub done_for: Option<fn(&Operation) -> String>,
     /// What is done in it, for a plan.
     pub describe: fn(&Operation, &World) -> String,
-    /// Looks at the world and decides what is next.
+    /// Decides from the world what is next.
     pub advance: fn(&Operation, &World) -> StepResult,
     /// Parts of it that are reported as conditions of their own.
     pub sub_conditions: fn(&Operation, &World) -> Vec<SubCondition>,
-    /// Whether it needs the members' answers.
+    /// Whether it needs the members' reports.
     pub asks_members: bool,
-    /// Whether it may act before the members have answered: what it writes does not depend on that.
+    /// Whether it may act before the members have reported: what it writes does not depend on that.
     pub acts_unseen: bool,
-    /// Whether the spec says the new settings once it is done: there is no way back.
+    /// Whether the spec has the new settings once the step is done: there is no way back.
     pub is_commit: bool,
-    /// Whether Pods of members end in it. What is not told here is not done to them without a check either (`data_guard`).
+    /// Whether Pods of members end in it. A Pod must not end undeclared: `data_guard` checks what is declared here.
     pub ends_pods: fn(&Operation) -> EndsPods,
     /// Time on top of the step's own timeout, which the request grants to others.
     pub extra_time: fn(&Operation) -> SignedDuration,
@@ -124,7 +124,7 @@ pub struct Step {
 }
 
 impl Step {
-    /// A step that looks at the members' answers, and nothing more.
+    /// A step that evaluates the members' reports, and nothing more.
     pub const fn new(
         condition: &'static str,
         done: &'static str,
@@ -153,13 +153,13 @@ impl Step {
         self
     }
 
-    /// The members' answers do not matter to it.
+    /// It does not need the members' reports.
     pub const fn without_members(mut self) -> Self {
         self.asks_members = false;
         self
     }
 
-    /// It may act before the members have answered.
+    /// It may act before the members have reported.
     pub const fn acting_unseen(mut self) -> Self {
         self.acts_unseen = true;
         self
@@ -211,7 +211,7 @@ pub struct SubCondition {
 }
 
 impl SubCondition {
-    /// Something to know, in words of its own.
+    /// Information with a message of its own.
     pub fn note(type_: &str, message: String) -> Self {
         Self {
             type_: type_.to_owned(),

@@ -1,4 +1,4 @@
-//! Waits for what a step waits for by watching that alone: another look at everything costs the API server some twenty
+//! Waits for the dependency of a step by watching that alone: another full observation costs the API server some twenty
 //! requests, and cert-manager the processor that it needs.
 
 use std::time::Duration;
@@ -15,11 +15,11 @@ use crate::step::WakeOn;
 use crate::tls::certificates::is_issued;
 use crate::world::{Observed, World};
 
-/// After this long everything is looked at again, whatever was seen.
+/// After this time the operator observes everything again, whatever the watch reported.
 const WATCH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Returns when there is something new for the step that is due, or after a second. Whether there was something to wait for
-/// after a look at this world and, perhaps, effects that the world did not show yet.
+/// Returns when there is something new for the due step, or after a second. Returns whether there was something to wait for
+/// after this observation and, perhaps, effects that it did not show yet.
 pub async fn until_new(
     client: &Client,
     op: &Operation,
@@ -44,7 +44,7 @@ pub async fn until_new(
     };
     match tokio::time::timeout(WATCH_TIMEOUT, waiting).await {
         Ok(Ok(waited)) => waited,
-        // A watch that fails tells nothing: look as if there was none.
+        // A watch that fails reports nothing: observe as if there was no watch.
         Ok(Err(_)) => false,
         Err(_) => true,
     }

@@ -61,7 +61,7 @@ pub enum WaitingOn {
         /// What it lacks.
         why: String,
     },
-    /// Members that do not answer as expected yet, with what is different.
+    /// Members that do not match the expectation yet, with what is different.
     Outdated(Vec<(String, String)>),
     /// A Pod is terminating whose PostgreSQL may take writes: its node does not report that it has ended.
     Fence(String),
@@ -97,7 +97,7 @@ pub enum WaitingOn {
         /// Its Pod.
         leader: String,
     },
-    /// A standby does not stream as it is to.
+    /// A standby does not stream as required.
     Replication {
         /// Its Pod.
         standby: String,
@@ -121,7 +121,7 @@ pub enum WaitingOn {
     IssuedBy {
         /// Name of the Secret.
         secret: String,
-        /// Name of the issuer that is asked for.
+        /// Name of the issuer.
         issuer: String,
     },
     /// A Secret of a certificate lacks a part.
@@ -140,7 +140,7 @@ pub enum WaitingOn {
     Clients {
         /// Until then.
         until: Timestamp,
-        /// What the request says.
+        /// The overlap in the request.
         given: SignedDuration,
     },
 }
@@ -150,7 +150,7 @@ pub enum WaitingOn {
 pub enum CertificateState {
     /// It is being issued.
     Issuing,
-    /// It is not Ready, and what its condition says.
+    /// It is not Ready; with the message of its condition.
     NotReady(String),
     /// cert-manager has not observed its last change.
     NotObserved,
@@ -260,7 +260,7 @@ impl fmt::Display for WaitingOn {
     }
 }
 
-/// Members and what is said of each, in one line.
+/// Members and the message about each, in one line.
 pub fn joined(members: &[(String, String)]) -> String {
     let all: Vec<String> = members.iter().map(|(pod, why)| format!("{pod}: {why}")).collect();
     all.join("; ")

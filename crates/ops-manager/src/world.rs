@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use api_types::postgres::DatabasePhase;
 use api_types::tls::{CertificateAlias, IssuerRef};
 use api_types::{PauseHolder, PetSet, Postgres, PostgresVersion};
-use blueprint::{CaBundle, Material, MemberTls};
+use blueprint::{CaBundle, MemberTls, TlsMaterial};
 use instance::{
     Cgroup, LoadedConfiguration, LoadedParameters, Lsn, PendingChange, Replica, Slot, SslSessions,
 };
@@ -18,7 +18,7 @@ use crate::tls::world::TlsWorld;
 use crate::volumes::world::{Claim, VolumesWorld};
 use crate::waiting::WaitingOn;
 
-/// Something that was looked for. What could not be read is never taken for absent.
+/// Something that was read. What could not be read is never taken for absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Observed<T> {
     /// It is not there.
@@ -88,11 +88,11 @@ impl<T> Observed<T> {
     }
 }
 
-/// One database and everything around it that an operation looks at. A part that is an `Option` is `None` when this type of
-/// request, or the step that is due, did not ask for it; that says nothing about what is there.
+/// One database and everything around it that an operation observes. A part that is an `Option` is `None` when this type of
+/// request, or the due step, does not read it; that does not mean that it is absent.
 #[derive(Clone, Debug, Default)]
 pub struct World {
-    /// When it was looked at.
+    /// The time of the observation.
     pub now: Timestamp,
     /// The Postgres.
     pub postgres: Observed<Postgres>,
@@ -100,11 +100,11 @@ pub struct World {
     pub holder_is_gone: bool,
     /// The PostgresVersion of the spec.
     pub version: Observed<PostgresVersion>,
-    /// Other PostgresVersions, by name, that this type of request asked for.
+    /// Other PostgresVersions, by name, that this type of request reads.
     pub other_versions: BTreeMap<String, Observed<PostgresVersion>>,
     /// `user.conf` of the user's own Secret; `Absent` when none is named.
     pub user_conf: Observed<String>,
-    /// `user.conf` of other Secrets, by name, that this type of request asked for.
+    /// `user.conf` of other Secrets, by name, that this type of request reads.
     pub other_user_confs: BTreeMap<String, Observed<String>>,
     /// The superuser's name in the auth Secret.
     pub superuser: Observed<String>,
@@ -120,19 +120,19 @@ pub struct World {
     pub pet_set: Observed<PetSet>,
     /// The members' volume claims.
     pub claims: Observed<Vec<Claim>>,
-    /// The issuers that this type of request asked for.
+    /// The issuers that this type of request reads.
     pub issuers: Vec<(IssuerRef, Observed<IssuerState>)>,
     /// Certificates.
     pub tls: Option<TlsWorld>,
-    /// What may become of volumes.
+    /// The state of the volumes.
     pub volumes: Option<VolumesWorld>,
     /// The superuser's credentials.
     pub auth: Option<AuthWorld>,
-    /// The members' answers.
+    /// The members' reports.
     pub members: Option<Members>,
 }
 
-/// The members of a database as they answered in one look.
+/// The members of a database in one observation.
 #[derive(Clone, Debug, Default)]
 pub struct Members {
     /// Their Pods, by name.
@@ -140,21 +140,22 @@ pub struct Members {
     /// The Pod that the members agree is the primary, if any of them reports one.
     pub leader: Option<String>,
     /// Whether Patroni drops the replication slot of a member that is gone at once, instead of keeping it for a while; none
-    /// when this type of request did not ask for it, or no primary reported it.
+    /// when this type of request does not read it, or no primary reported it.
     pub forgets_slots: Option<bool>,
-    /// What Patroni keeps for all members; none when this type of request did not ask for it, or no Patroni reported it.
+    /// Patroni's configuration for all members; none when this type of request does not read it, or no Patroni reported
+    /// it.
     pub dynamic_configuration: Option<serde_json::Value>,
 }
 
-/// What the config Secret says about TLS.
+/// The TLS settings in the config Secret.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConfigSecret {
     /// Its metadata, with the hash of its content.
     pub meta: ObjectMeta,
-    /// The CAs that members are told to trust.
+    /// The CAs that members are configured to trust.
     pub trust: CaBundle,
     /// The certificates and keys that members are given.
-    pub material: Material,
+    pub material: TlsMaterial,
 }
 
 /// Whether an issuer can sign.
@@ -162,11 +163,11 @@ pub struct ConfigSecret {
 pub struct IssuerState {
     /// Its condition `Ready` is `True`.
     pub ready: bool,
-    /// What the condition says.
+    /// The condition's message.
     pub message: String,
 }
 
-/// One member: its Pod, what its Patroni reports, and how it answers on the wire.
+/// One member: its Pod, what its Patroni reports, and what a probe of its database port found.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Member {
     /// Pod UID.
@@ -187,26 +188,26 @@ pub struct Member {
     pub restarts: BTreeMap<String, i32>,
     /// A change of its resources that kubelet has not finished.
     pub resizing: Option<Resizing>,
-    /// Value of the annotation that makes kubelet look at Secrets again.
+    /// Value of the annotation that makes kubelet sync Secrets again.
     pub files_token: Option<String>,
     /// What its Patroni reports.
     pub patroni: Observed<PatroniState>,
-    /// How its database port answers.
+    /// What a probe of its database port found.
     pub probe: Observed<TlsProbe>,
-    /// What it reports in SQL; absent when it was not asked.
+    /// What it reports in SQL; absent when it was not probed.
     pub server: Observed<ServerState>,
 }
 
 /// Resources of one container of a member.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ContainerResources {
-    /// Those that its Pod asks for.
+    /// The resources in its Pod's spec.
     pub asked: ResourceRequirements,
     /// Those that kubelet reports of the container that runs; none where it reports none.
     pub running: Option<ResourceRequirements>,
 }
 
-/// A change of a Pod's resources that kubelet has not finished, with what kubelet says.
+/// A change of a Pod's resources that kubelet has not finished, with kubelet's message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resizing {
     /// The node will never have room for it.
@@ -218,7 +219,7 @@ pub enum Resizing {
 /// What a member reports in SQL.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerState {
-    /// The PostgreSQL that answers, as `SHOW server_version_num` has it.
+    /// The version of the PostgreSQL that responds, by `SHOW server_version_num`.
     pub version: i32,
     /// The public files that it has.
     pub files: Files,
@@ -232,9 +233,10 @@ pub struct ServerState {
     pub takes_writes: bool,
     /// Its replication slots, by name.
     pub slots: BTreeMap<String, Slot>,
-    /// Parameters as it has them; none when this type of request did not ask for any.
+    /// The parameters that it has loaded; none when this type of request does not read any.
     pub parameters: Option<LoadedParameters>,
-    /// The control group that it runs in; none when this type of request did not ask for it, or the container does not show it.
+    /// The control group that it runs in; none when this type of request does not read it, or the container does not
+    /// show it.
     pub cgroup: Option<Cgroup>,
     /// How it has the superuser's credentials; none when nothing is kept of them.
     pub auth: Option<MemberAuth>,
@@ -278,14 +280,14 @@ pub struct PatroniState {
     pub pending: BTreeMap<String, PendingChange>,
 }
 
-/// How a member's database port answers.
+/// What a probe of a member's database port found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsProbe {
-    /// The leaf that it serves; none when it answers that it has no TLS.
+    /// The leaf that it serves; none when it has no TLS.
     pub served: Option<ServedLeaf>,
-    /// Subjects (DER) of the CAs that it asks client certificates of.
+    /// Subjects (DER) of the CAs that it accepts client certificates of.
     pub trusted_subjects: BTreeSet<Vec<u8>>,
-    /// Whether it goes on with a client that speaks plaintext; unknown when it was not asked.
+    /// Whether it goes on with a client that speaks plaintext; unknown when it was not probed.
     pub plaintext: Option<bool>,
 }
 
@@ -318,7 +320,7 @@ impl World {
         self.postgres.present()?.replaced_ca_sentence()
     }
 
-    /// The PostgresVersion of this name, which the spec has or this type of request asked for.
+    /// The PostgresVersion of this name, which is in the spec or which this type of request reads.
     pub fn version_named(&self, name: &str) -> Observed<&PostgresVersion> {
         let is_of_spec = self
             .postgres
@@ -331,12 +333,12 @@ impl World {
         }
     }
 
-    /// Who holds the pause, as the annotation says.
+    /// The holder of the pause in the annotation.
     pub fn holder(&self) -> Option<PauseHolder> {
         self.postgres.present()?.pause_holder()
     }
 
-    /// Whose pause the provisioner has acknowledged, as the status says.
+    /// The holder in the status, whose pause the provisioner has acknowledged.
     pub fn acknowledged_holder(&self) -> Option<PauseHolder> {
         self.postgres.present()?.acknowledged_holder()
     }
@@ -361,7 +363,7 @@ impl World {
             .unwrap_or(1)
     }
 
-    /// The members' Pods by name; none when they were not asked.
+    /// The members' Pods by name; none when they were not probed.
     pub fn members(&self) -> &BTreeMap<String, Member> {
         static NOT_ASKED: BTreeMap<String, Member> = BTreeMap::new();
         self.members

@@ -34,8 +34,8 @@ pub fn claim_names(desired: &Desired, ordinal: i32) -> Vec<String> {
         .collect()
 }
 
-/// The claims of an ordinal, as they are to be made. They carry the selector's labels, so that one selector finds
-/// a PetSet's claims, and from birth the owner that the retention policy asks for.
+/// The claims to make for an ordinal. They carry the selector's labels, so that one selector finds a PetSet's claims,
+/// and from birth the owner that the retention policy requires.
 pub fn claims(desired: &Desired, ordinal: i32) -> Vec<PersistentVolumeClaim> {
     desired
         .claim_templates
@@ -84,8 +84,8 @@ pub fn has_volume(claim: &PersistentVolumeClaim) -> bool {
     is_bound || !matches!(phase, None | Some("Pending"))
 }
 
-/// The claims of an ordinal that never had a volume and were made from another template than there is now: with them the
-/// Pod waits for what nobody asks for any more. A claim that somebody else made is left alone.
+/// The claims of an ordinal that never had a volume and were made from another template than the current one: with them
+/// the Pod waits for a volume that the template no longer requests. A claim of another owner is not touched.
 pub fn outdated<'a>(desired: &Desired, world: &'a World, ordinal: i32) -> Vec<&'a PersistentVolumeClaim> {
     let is_outdated = |template: &PersistentVolumeClaim, claim: &PersistentVolumeClaim| {
         let annotations = claim.metadata.annotations.as_ref();
@@ -196,8 +196,8 @@ pub fn owners(
     all
 }
 
-/// Whether a claim says of itself that it is somebody else's: it has a label of the selector with another value. One without such
-/// labels was brought in for this PetSet.
+/// Whether a claim's labels show that it belongs to another owner: it has a label of the selector with another value. One without
+/// such labels was brought in for this PetSet.
 pub fn is_of_another(desired: &Desired, claim: &PersistentVolumeClaim) -> bool {
     let labels = claim.metadata.labels.as_ref();
     let differs = |(key, value): (&String, &String)| {
@@ -208,8 +208,8 @@ pub fn is_of_another(desired: &Desired, claim: &PersistentVolumeClaim) -> bool {
     desired.match_labels.iter().any(differs)
 }
 
-/// Annotations that the claim is to have by its template and has not: guards against deployment tools, of which a value that
-/// somebody else gave stays, and the record of whose files are on the volume, which follows the template.
+/// Annotations that the claim must have by its template and lacks: guards against deployment tools, whose values from others
+/// stay, and the record of whose files are on the volume, which follows the template.
 pub fn missing_annotations(desired: &Desired, claim: &PersistentVolumeClaim) -> Vec<(String, String)> {
     let name = claim.metadata.name.as_deref().unwrap_or_default();
     let is_its = |template: &&PersistentVolumeClaim| {
@@ -235,8 +235,8 @@ pub fn missing_annotations(desired: &Desired, claim: &PersistentVolumeClaim) -> 
         .collect()
 }
 
-/// A reference to a Pod or PetSet of ours that is no more: the garbage collector is about to delete the claim, so
-/// no Pod may be made on it. Only while the policy says `Delete`; else the reference is taken away and the claim stays.
+/// A reference to a Pod or PetSet of ours that is no more: the garbage collector is about to delete the claim, so no
+/// Pod may be made on it. Only while the policy is `Delete`; else the reference is taken away and the claim stays.
 pub fn doomed_by<'a>(
     desired: &Desired,
     ordinal: i32,

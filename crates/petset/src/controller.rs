@@ -19,12 +19,12 @@ use crate::decide::decide;
 use crate::resolve::resolve;
 use crate::{observe, perform, report};
 
-/// The PetSet as the watch sees it. Metadata is enough to be woken: every pass reads the object itself anew, so a
-/// decision never rests on a cache that is older than our own writes.
+/// The PetSet in the form that the watch delivers. Metadata is enough to wake the controller: every pass reads the
+/// object itself again, so a decision never rests on a cache that is older than our own writes.
 type Trigger = PartialObjectMeta<PetSet>;
 
-/// Another look without any event, should a watch ever miss one.
-const SAFETY_NET: Duration = Duration::from_secs(600);
+/// A pass without any event, should a watch ever miss one.
+const RESYNC_INTERVAL: Duration = Duration::from_secs(600);
 
 /// A pass that did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +32,7 @@ pub enum Error {
     /// The API server did not take a write, or could not be read.
     #[error(transparent)]
     Api(#[from] ApplyError),
-    /// Something changed between looking and writing; the next pass looks again.
+    /// Something changed between the observation and the write; the next pass observes again.
     #[error("{0} changed meanwhile")]
     Moved(String),
 }
@@ -50,7 +50,7 @@ impl ReconcileError for Error {
     }
 }
 
-/// Runs the controller until the process is asked to stop.
+/// Runs the controller until the process shuts down.
 pub async fn operate(process: Process) -> Result<(), Infallible> {
     let any = watcher::Config::default();
     let controller = Controller::new(process.api::<Trigger>(), any.clone());
@@ -71,7 +71,7 @@ pub async fn operate(process: Process) -> Result<(), Infallible> {
         .watches(
             Api::<PartialObjectMeta<PlacementPolicy>>::all(process.client.clone()),
             any,
-            // Policies change seldom, and metadata does not tell who names one.
+            // Policies change seldom, and metadata does not show which PetSets name one.
             move |_| {
                 of_policy
                     .state()
@@ -113,7 +113,7 @@ async fn reconcile(trigger: Arc<Trigger>, process: Arc<Process>) -> Result<Actio
         .look_again_in()
         .and_then(|s| u64::try_from(s).ok())
         .map(|s| Duration::from_secs(s.max(1)));
-    Ok(Action::requeue(soon.unwrap_or(SAFETY_NET)))
+    Ok(Action::requeue(soon.unwrap_or(RESYNC_INTERVAL)))
 }
 
 /// The PetSets that a Pod concerns: its owner, and the one whose ordinal has its name. The second is how an orphan

@@ -28,7 +28,7 @@ pub struct Plan {
     pub moves: Vec<Move>,
     /// What is waited for.
     pub waits: Vec<Wait>,
-    /// What a person has to look at.
+    /// What a person has to check.
     pub problems: Vec<Problem>,
     /// The revisions that the moves are about.
     pub revisions: Chosen,
@@ -36,11 +36,11 @@ pub struct Plan {
     pub in_order: bool,
 }
 
-/// Seconds between two looks at what others have to do. Their Events wake nobody.
-const POLL: i64 = 10;
+/// Seconds between two checks of what others have to do. No event of theirs wakes the controller.
+const POLL_SECONDS: i64 = 10;
 
 impl Plan {
-    /// Seconds after which another look is due without any event.
+    /// Seconds after which another pass is due without any event.
     pub fn look_again_in(&self) -> Option<i64> {
         self.waits
             .iter()
@@ -48,14 +48,14 @@ impl Plan {
                 Wait::PodAvailable { seconds, .. }
                 | Wait::Cooldown { seconds, .. }
                 | Wait::Withheld { seconds, .. } => Some(*seconds),
-                Wait::PodGone(_) | Wait::PodReady(_) | Wait::ClaimGone(_) => Some(POLL),
+                Wait::PodGone(_) | Wait::PodReady(_) | Wait::ClaimGone(_) => Some(POLL_SECONDS),
                 Wait::Deleted => None,
             })
             .min()
     }
 }
 
-/// Whether the next ordinal may be looked at.
+/// Whether the pass goes on to the next ordinal.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Flow {
     Next,
@@ -140,7 +140,7 @@ impl<'a> Round<'a> {
         self.hold()
     }
 
-    /// Deletes a Pod, unless its volume would go with it although nobody has asked for that.
+    /// Deletes a Pod, unless its volume would go with it without a request for that.
     fn delete(&mut self, pod: &Pod, reason: DeleteReason) -> Flow {
         let meta = &pod.metadata;
         if let Some(vanishing) = self.vanishing_with(pod) {
@@ -364,8 +364,8 @@ impl<'a> Round<'a> {
         Ok(pod)
     }
 
-    /// Deletes claims that wait for what the corrected template no longer asks for; whether there are any. They are made again
-    /// when they are gone.
+    /// Deletes claims that wait for what the corrected template no longer requests; returns whether there are any. They are
+    /// recreated when they are gone.
     fn replace_outdated_claims(&mut self, ordinal: i32) -> bool {
         let outdated = claims::outdated(self.desired, self.world, ordinal);
         let moves = outdated
@@ -375,7 +375,7 @@ impl<'a> Round<'a> {
         !outdated.is_empty()
     }
 
-    /// An ordinal below the partition keeps the revision that it had; everyone else gets the template as it is.
+    /// An ordinal below the partition keeps the revision that it had; all others get the current template.
     fn revision_for(&self, ordinal: i32) -> Revision {
         match self.desired.strategy {
             Strategy::Rolling { partition, .. } if ordinal < self.desired.start.saturating_add(partition) => {

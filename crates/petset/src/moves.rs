@@ -1,4 +1,4 @@
-//! The words of a decision: what to write, what is waited for, and what a person must look at. The same value makes
+//! The vocabulary of a decision: what to write, what is waited for, and what a person must check. The same value makes
 //! the log line, the Event and the condition.
 
 use std::fmt;
@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use crate::claims::{Vanishing, Withheld};
 use crate::trouble::Trouble;
 
-/// One object as it was when it was looked at. A write that carries it fails when the object has changed since.
+/// The identity and version of one observed object. A write that carries it fails when the object has changed since.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
     /// Name.

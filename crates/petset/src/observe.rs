@@ -1,4 +1,5 @@
-//! Reads the API server. Nothing comes from a cache: the answer contains everything that this controller wrote before.
+//! Reads the API server. Nothing comes from a cache: the response contains everything that this controller wrote
+//! before.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +17,7 @@ use crate::resolve::Desired;
 use crate::trouble;
 use crate::world::{Placement, PlatformEvent, World};
 
-/// The PetSet as it is now; `None` when it is gone.
+/// The current PetSet; `None` when it is gone.
 ///
 /// # Errors
 /// [`ApplyError`], when it can't be read.

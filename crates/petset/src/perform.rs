@@ -29,8 +29,9 @@ pub struct Done {
     pub collided: bool,
 }
 
-/// Carries out the plan. Events tell each Pod and claim that was made, deleted, or refused. What the API server refuses ends the
-/// pass only where ordinals follow each other: a Pod that a quota refuses must not keep the one alive whose end would make room.
+/// Carries out the plan. An Event reports each Pod and claim that was made, deleted, or refused. A refusal of the API server
+/// ends the pass only where ordinals follow each other: a Pod that a quota refuses must not keep the one alive whose end would
+/// make room.
 pub async fn perform(process: &Process, pet_set: &PetSet, plan: &Plan) -> Done {
     let mut done = Done {
         outcome: Ok(()),
@@ -43,8 +44,8 @@ pub async fn perform(process: &Process, pet_set: &PetSet, plan: &Plan) -> Done {
         if needs_one_of(step, &refused) {
             continue;
         }
-        // What is about to become ours must not belong to a PetSet that is going: the garbage collector would take
-        // the adopted Pods with it. Looked up after the Pods were listed, once per pass.
+        // What is about to become ours must not belong to a PetSet that is going: the garbage collector would take the
+        // adopted Pods with it. Read after the Pods were listed, once per pass.
         if is_adoption(step) && !still_here {
             match recheck(&process.client, pet_set).await {
                 Ok(()) => still_here = true,
@@ -80,7 +81,8 @@ fn failed(done: &mut Done, process: &Process, pet_set: &PetSet, step: &Move, err
     }
 }
 
-/// Whether other ordinals may go on: the API server has answered, and it was about one Pod or claim that is to be made.
+/// Whether other ordinals may go on: the API server has responded, and the error was about one Pod or claim that is to
+/// be made.
 fn is_refused_creation(step: &Move, error: &Error) -> bool {
     let is_refusal = matches!(error, Error::Api(error) if error.is_refusal());
     is_refusal && matches!(step, Move::CreatePod(_) | Move::CreateClaim(_))

@@ -1,5 +1,5 @@
-//! A PlacementPolicy turned into the scheduling fields of one Pod. What the template already says about the same
-//! topology wins: it is nearer to the user.
+//! A PlacementPolicy turned into the scheduling fields of one Pod. A setting of the template for the same topology
+//! wins: it is nearer to the user.
 
 use api_types::placement::{
     AffinityDomain, NodeAffinityRule, PlacementPolicySpec, SpreadConstraint, WhenUnsatisfiable,
@@ -57,7 +57,7 @@ const HASH: usize = 16;
 /// Applies the policy to the Pod of an ordinal, and leaves in an annotation what came of it.
 ///
 /// # Errors
-/// [`Unplaceable`], which says what to change in the policy.
+/// [`Unplaceable`], with what to change in the policy.
 pub fn place(
     desired: &Desired,
     ordinal: i32,
@@ -269,7 +269,7 @@ fn evaluate(expression: &str, object: &serde_json::Value) -> Result<i64, String>
     }
 }
 
-/// JSON as CEL sees it: every whole number is CEL's `int`, so that `obj.spec.replicas - 1` means what it says.
+/// JSON in the types of CEL: every whole number is CEL's `int`, so that `obj.spec.replicas - 1` works as written.
 fn whole_numbers(value: &serde_json::Value) -> Value {
     use serde_json::Value as Json;
     match value {

@@ -1,4 +1,4 @@
-//! `petset probe HOST:PORT`: asks a running controller whether it is ready. The image has no shell and no curl, so the
+//! `petset probe HOST:PORT`: probes whether a running controller is ready. The image has no shell and no curl, so the
 //! chart's test uses the program itself.
 
 use std::io;
@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Longest time for the answer.
-const DEADLINE: Duration = Duration::from_secs(10);
+/// Longest time for the response.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the program does instead of being a controller.
 #[derive(Debug, clap::Subcommand)]
@@ -46,23 +46,23 @@ pub enum ProbeError {
         /// What went wrong.
         source: io::Error,
     },
-    /// Another answer than 200.
+    /// Another response than 200.
     #[error("{address} is not ready: {answer}")]
     NotReady {
         /// Host and port.
         address: String,
-        /// First line of the answer.
+        /// First line of the response.
         answer: String,
     },
 }
 
-/// Asks `address` (`host:port`) for `/readyz`.
+/// Requests `/readyz` of `address` (`host:port`).
 ///
 /// # Errors
-/// [`ProbeError`], when there is no answer within ten seconds, or another than 200.
+/// [`ProbeError`], when there is no response within ten seconds, or another than 200.
 pub async fn probe(address: &str) -> Result<(), ProbeError> {
     let late = |_| io::Error::new(io::ErrorKind::TimedOut, "no answer in time");
-    let asked = tokio::time::timeout(DEADLINE, ask(address))
+    let asked = tokio::time::timeout(PROBE_TIMEOUT, ask(address))
         .await
         .map_err(late)
         .and_then(|answer| answer);

@@ -1,4 +1,4 @@
-//! Tells what was seen and done: `PetSet.status` and Events.
+//! Reports what was seen and done: `PetSet.status` and Events.
 
 use api_types::PetSet;
 use api_types::reported::pet_set::{events, reasons};
@@ -125,10 +125,10 @@ pub fn succeeded(process: &Process, pet_set: &PetSet, step: &Move) {
 }
 
 /// The Event of a move that failed, and the same as a problem for the status. A race is no problem: the next pass
-/// looks again.
+/// observes again.
 pub fn failed(process: &Process, pet_set: &PetSet, step: &Move, error: &Error) -> Option<Problem> {
     let Error::Api(error) = error else { return None };
-    // What is to be made can't be gone: the answer is about its namespace, or its kind.
+    // What is to be made can't be gone: the response is about its namespace, or its kind.
     let is_made = matches!(
         step,
         Move::CreatePod(_) | Move::CreateClaim(_) | Move::CreateRevision(_)

@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::Resource;
 use kube::core::{Selector, SelectorExt};
 
-/// What the user asked for, without Options where a default exists.
+/// The user's settings, without Options where a default exists.
 #[derive(Clone, Debug)]
 pub struct Desired {
     /// Name of the PetSet; first part of every Pod's name.
@@ -40,9 +40,9 @@ pub struct Desired {
     pub min_ready_seconds: i32,
     /// Old revisions that are kept.
     pub history_limit: usize,
-    /// What becomes of claims when the PetSet is deleted.
+    /// Whether claims are deleted with the PetSet.
     pub when_deleted: ClaimRetention,
-    /// What becomes of claims when the PetSet is scaled down.
+    /// Whether claims are deleted when the PetSet is scaled down.
     pub when_scaled: ClaimRetention,
     /// The Pod of every ordinal.
     pub template: PodTemplateSpec,
@@ -56,10 +56,10 @@ pub struct Desired {
     pub object: serde_json::Value,
 }
 
-/// Who replaces Pods of an old revision.
+/// How Pods of an old revision are replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Strategy {
-    /// Whoever deletes them.
+    /// When another client deletes them.
     OnDelete,
     /// The controller, from the highest ordinal down.
     Rolling {

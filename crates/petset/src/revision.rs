@@ -37,7 +37,7 @@ pub struct Revision {
 /// The two revisions that matter, and what must be written so that they exist.
 #[derive(Clone, Debug)]
 pub struct Chosen {
-    /// The revision of the template as it is.
+    /// The revision of the current template.
     pub update: Revision,
     /// The revision that Pods had before the template changed; `update` when all Pods have followed.
     pub current: Revision,
@@ -245,8 +245,8 @@ pub fn revision_name(pet_set: &str, template: &PodTemplateSpec, collisions: Opti
     )
 }
 
-/// Hash of everything in the template. Struct fields and map keys serialise in one order, so it is the same in
-/// every process. Equality of templates is never judged by it.
+/// Hash of everything in the template. Struct fields and map keys serialise in one order, so it is the same in every
+/// process. It never decides whether templates are equal.
 fn hash(template: &PodTemplateSpec, collisions: Option<i32>) -> String {
     let mut hasher = Sha256::new();
     hasher.update(serde_json::to_vec(template).expect("a Pod template is plain data"));

@@ -6,9 +6,9 @@ use crate::resolve::Desired;
 use crate::world::{is_pending, ready_since};
 
 /// Restarts after which a container that ends at once is not expected to come up by itself.
-const SEVERAL: i32 = 2;
+const MIN_RESTARTS: i32 = 2;
 /// A run that ends sooner than this (seconds) has come to nothing.
-const SHORT_RUN: i64 = 120;
+const MIN_RUN_SECONDS: i64 = 120;
 
 /// What a replacement of this Pod would interrupt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub fn startup(desired: &Desired, pod: &Pod) -> Startup {
     if ready_since(pod).is_some() {
         return Startup::Working;
     }
-    // Of a Pod that is not Pending, what is not told is not known.
+    // Of a Pod that is not Pending, what is not reported is not known.
     let is_new = |status: &Option<&ContainerStatus>| status.map_or(is_pending(pod), has_never_started);
     if statuses.iter().all(is_new) {
         return Startup::Never;
@@ -85,5 +85,7 @@ fn is_failing(status: &ContainerStatus) -> bool {
     let is_down = state.running.is_none() && (state.waiting.is_some() || state.terminated.is_some());
     let run = state.terminated.or(last.terminated);
     let seconds = run.and_then(|run| Some(run.finished_at?.0.as_second() - run.started_at?.0.as_second()));
-    is_down && status.restart_count >= SEVERAL && seconds.is_some_and(|seconds| seconds < SHORT_RUN)
+    is_down
+        && status.restart_count >= MIN_RESTARTS
+        && seconds.is_some_and(|seconds| seconds < MIN_RUN_SECONDS)
 }

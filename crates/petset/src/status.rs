@@ -24,7 +24,7 @@ pub use api_types::reported::pet_set::conditions::POD_WITHHELD;
 /// Types of the conditions of this controller.
 const OURS: [&str; 3] = [REPLICA_FAILURE, CLAIM_TERMINATING, POD_WITHHELD];
 /// Longest message of a condition, in characters: with a thousand Pods it would not fit into the object.
-const LONGEST: usize = 2000;
+const MAX_MESSAGE: usize = 2000;
 
 /// The status of a PetSet that can be acted on.
 pub fn status(
@@ -159,6 +159,6 @@ fn condition(
         status: "True".to_owned(),
         last_transition_time: Some(since.unwrap_or(Time(second))),
         reason: Some(first.reason.to_owned()),
-        message: Some(messages.join("; ").chars().take(LONGEST).collect()),
+        message: Some(messages.join("; ").chars().take(MAX_MESSAGE).collect()),
     })
 }

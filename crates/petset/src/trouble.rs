@@ -15,29 +15,29 @@ use crate::world::{
 };
 
 /// Seconds that scheduling, binding and mounting may take before they count as trouble.
-const USUAL_START: i64 = 5;
+const START_GRACE_SECONDS: i64 = 5;
 /// Seconds that a Pod may wait for a volume that is on its way. A volume that does not come has a trouble of its own sooner.
-const USUAL_BINDING: i64 = 15;
-/// Seconds until a scheduler, a kubelet or a provisioner says a first word of what is theirs, if it runs.
-const USUAL_SILENCE: i64 = 15;
+const BINDING_GRACE_SECONDS: i64 = 15;
+/// Seconds until a running scheduler, kubelet or provisioner makes its first report.
+const FIRST_REPORT_GRACE_SECONDS: i64 = 15;
 /// What the scheduler reports of it.
 const UNBOUND: &str = "unbound immediate PersistentVolumeClaims";
 /// Seconds after its grace period that a Pod may need to go.
-const USUAL_END: i64 = 30;
-/// Seconds for which an Event speaks of a Pod whose containers run.
-const RECENT: i64 = 120;
+const TERMINATION_GRACE_SECONDS: i64 = 30;
+/// Seconds for which an Event counts for a Pod whose containers run.
+const MAX_EVENT_AGE_SECONDS: i64 = 120;
 /// The scheduler of a Pod that names none.
 const DEFAULT_SCHEDULER: &str = "default-scheduler";
 /// Longest sentence of the platform that is repeated, in characters.
-const LONGEST: usize = 600;
+const MAX_SENTENCE: usize = 600;
 
 /// Reasons of a waiting container that is on its way.
 const ON_THE_WAY: [&str; 2] = ["ContainerCreating", "PodInitializing"];
-/// kubelet counts these down: how the container ended last says more.
+/// kubelet counts these down: how the container ended last is more useful.
 const BACK_OFF: &str = "CrashLoopBackOff";
-/// Warnings about a Pod that its status says better.
+/// Warnings about a Pod that its status reports better.
 const SAID_BY_STATUS: [&str; 4] = ["BackOff", "Failed", "FailedScheduling", "Unhealthy"];
-/// The only Normal Event that tells at once why a claim gets no volume.
+/// The only Normal Event that shows at once why a claim gets no volume.
 const FAILED_BINDING: &str = "FailedBinding";
 /// The Normal Event that names the provisioner that a claim waits for: when it lasts, the provisioner does not run.
 const EXTERNAL_PROVISIONING: &str = "ExternalProvisioning";
@@ -53,7 +53,7 @@ pub struct Trouble {
 
 impl Trouble {
     fn new(reason: &'static str, what: &str, sentence: &str) -> Self {
-        let sentence: String = sentence.trim().chars().take(LONGEST).collect();
+        let sentence: String = sentence.trim().chars().take(MAX_SENTENCE).collect();
         Self {
             reason,
             sentence: format!("{what}: {sentence}"),
@@ -61,7 +61,7 @@ impl Trouble {
     }
 }
 
-/// What a person has to look at, claims first: they are why Pods can't be scheduled. Objects with the same trouble are named
+/// What a person has to check, claims first: they are why Pods can't be scheduled. Objects with the same trouble are named
 /// together.
 pub fn problems(desired: &Desired, world: &World, now: Timestamp) -> Vec<Problem> {
     let claims = named_claims(desired, world).filter_map(|(name, claim)| {
@@ -86,7 +86,7 @@ pub fn problems(desired: &Desired, world: &World, now: Timestamp) -> Vec<Problem
         .collect()
 }
 
-/// UIDs of the objects whose Events may tell why they do not come up.
+/// UIDs of the objects whose Events may show why they do not come up.
 pub fn asks_events_of(
     desired: &Desired,
     pods: &[Pod],
@@ -98,12 +98,12 @@ pub fn asks_events_of(
             && !is_terminating(&pod.metadata)
             && finished_phase(pod).is_none()
             && ready_since(pod).is_none()
-            && age(&pod.metadata, now) >= USUAL_START
+            && age(&pod.metadata, now) >= START_GRACE_SECONDS
     };
     let pods = pods.iter().filter(is_late).map(|pod| &pod.metadata);
-    let claims = claims
-        .values()
-        .filter(|claim| phase_of(claim) == Some("Pending") && age(&claim.metadata, now) >= USUAL_START);
+    let claims = claims.values().filter(|claim| {
+        phase_of(claim) == Some("Pending") && age(&claim.metadata, now) >= START_GRACE_SECONDS
+    });
     pods.chain(claims.map(|claim| &claim.metadata))
         .filter_map(|meta| meta.uid.clone())
         .collect()
@@ -147,9 +147,9 @@ pub fn of_claim(claim: &PersistentVolumeClaim, events: &[PlatformEvent], now: Ti
             let what = format!("PersistentVolume {volume} does not exist any more; create it again");
             Some(Trouble::new(reasons::CLAIM_LOST, "is lost", &what))
         }
-        Some("Pending") if age(&claim.metadata, now) >= USUAL_START => {
+        Some("Pending") if age(&claim.metadata, now) >= START_GRACE_SECONDS => {
             let tells = |event: &&PlatformEvent| event.is_warning || event.reason == FAILED_BINDING;
-            let is_late = age(&claim.metadata, now) >= USUAL_SILENCE;
+            let is_late = age(&claim.metadata, now) >= FIRST_REPORT_GRACE_SECONDS;
             let waits = |event: &&PlatformEvent| is_late && event.reason == EXTERNAL_PROVISIONING;
             let event =
                 newest(events.iter().filter(tells)).or_else(|| newest(events.iter().filter(waits)))?;
@@ -189,10 +189,11 @@ pub fn of_pod(pod: &Pod, events: &[PlatformEvent], now: Timestamp) -> Option<Tro
         .or_else(|| unseen(pod, now))
 }
 
-/// Of a Pod that nobody looks at there is no condition, no status and no Event.
+/// A Pod that no scheduler and no kubelet handles has no condition, no status and no Event.
 fn unseen(pod: &Pod, now: Timestamp) -> Option<Trouble> {
     let status = pod.status.as_ref()?;
-    if !is_pending(pod) || status.start_time.is_some() || age(&pod.metadata, now) < USUAL_SILENCE {
+    if !is_pending(pod) || status.start_time.is_some() || age(&pod.metadata, now) < FIRST_REPORT_GRACE_SECONDS
+    {
         return None;
     }
     let is_touched = status.container_statuses.is_some() || status.init_container_statuses.is_some();
@@ -223,7 +224,7 @@ fn unseen(pod: &Pod, now: Timestamp) -> Option<Trouble> {
 /// The API server sets the time of deletion to the end of the grace period.
 fn not_gone(pod: &Pod, now: Timestamp) -> Option<Trouble> {
     let until = pod.metadata.deletion_timestamp.as_ref()?.0;
-    if now.as_second() < until.as_second() + USUAL_END {
+    if now.as_second() < until.as_second() + TERMINATION_GRACE_SECONDS {
         return None;
     }
     let finalizers = pod.metadata.finalizers.as_deref().unwrap_or_default();
@@ -261,9 +262,9 @@ fn not_scheduled(pod: &Pod, now: Timestamp) -> Option<Trouble> {
     let condition = condition(pod, "PodScheduled").filter(|(status, ..)| *status == "False")?;
     let (_, reason, message) = condition;
     let usual = if message.contains(UNBOUND) {
-        USUAL_BINDING
+        BINDING_GRACE_SECONDS
     } else {
-        USUAL_START
+        START_GRACE_SECONDS
     };
     if age(&pod.metadata, now) < usual {
         return None;
@@ -335,7 +336,7 @@ fn end_of(end: &ContainerStateTerminated) -> String {
     text
 }
 
-/// Readiness gates that the user has asked for.
+/// Readiness gates of the user.
 fn gates(pod: &Pod) -> Option<Trouble> {
     let (_, reason, message) = condition(pod, "Ready")?;
     (reason == "ReadinessGatesNotReady")
@@ -344,13 +345,13 @@ fn gates(pod: &Pod) -> Option<Trouble> {
 
 /// What was reported about volumes, network and names: no status has that.
 fn reported(pod: &Pod, events: &[PlatformEvent], now: Timestamp) -> Option<Trouble> {
-    if age(&pod.metadata, now) < USUAL_START {
+    if age(&pod.metadata, now) < START_GRACE_SECONDS {
         return None;
     }
     let tells = |event: &&PlatformEvent| {
         event.is_warning
             && !SAID_BY_STATUS.contains(&event.reason.as_str())
-            && (is_pending(pod) || now.as_second() - event.at.as_second() <= RECENT)
+            && (is_pending(pod) || now.as_second() - event.at.as_second() <= MAX_EVENT_AGE_SECONDS)
     };
     let event = newest(events.iter().filter(tells))?;
     let sentence = format!("{}: {}", event.reason, event.message);

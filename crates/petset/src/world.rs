@@ -1,4 +1,4 @@
-//! What was read from the API server, and plain questions about it.
+//! What was read from the API server, and plain queries on it.
 
 use std::collections::BTreeMap;
 
@@ -16,10 +16,10 @@ pub const POD_NAME_LABEL: &str = "statefulset.kubernetes.io/pod-name";
 /// Pod label with the ordinal.
 pub const POD_INDEX_LABEL: &str = "apps.kubernetes.io/pod-index";
 
-/// One consistent look at everything that a decision needs; every part was read after the PetSet.
+/// One consistent observation of everything that a decision needs; every part was read after the PetSet.
 #[derive(Clone, Debug, Default)]
 pub struct World {
-    /// `PetSet.status` as it is now.
+    /// The current `PetSet.status`.
     pub status: PetSetStatus,
     /// Pods that the selector selects, and any other Pod that has the name of an ordinal.
     pub pods: Vec<Pod>,
@@ -83,7 +83,7 @@ pub fn finished_phase(pod: &Pod) -> Option<&str> {
 
 /// A Pod that ends is replaced, but not before it is this old (seconds): one that ends at once, because its node can't
 /// run it, would else be made and deleted without pause.
-const YOUNGEST_REPLACED: i64 = 10;
+const MIN_AGE_OF_REPLACED_SECONDS: i64 = 10;
 
 /// Seconds until a Pod that ended may be replaced.
 pub fn seconds_to_replacement(pod: &Pod, now: Timestamp) -> i64 {
@@ -91,7 +91,7 @@ pub fn seconds_to_replacement(pod: &Pod, now: Timestamp) -> i64 {
         return 0;
     };
     let age = now.as_second() - created.0.as_second();
-    (YOUNGEST_REPLACED - age).clamp(0, YOUNGEST_REPLACED)
+    (MIN_AGE_OF_REPLACED_SECONDS - age).clamp(0, MIN_AGE_OF_REPLACED_SECONDS)
 }
 
 /// Whether the Pod has not been started yet.

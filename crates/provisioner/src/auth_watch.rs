@@ -1,5 +1,5 @@
-//! A watch of each database's auth Secret, that one Secret by its name: an edit of it is acted upon at once. A watch that fails
-//! costs nothing but time: every database is looked at once a minute anyway.
+//! A watch of each database's auth Secret, that one Secret by its name: the provisioner acts upon an edit at once. A watch that
+//! fails costs only time: every database is reconciled once a minute anyway.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 /// Delay before the next watch: the API server ends each after some minutes, and refuses one before our rights are in force.
-const BETWEEN_WATCHES: Duration = Duration::from_secs(5);
+const WATCH_RETRY_DELAY: Duration = Duration::from_secs(5);
 
 /// All watches of this process, by UID of the database.
 pub struct AuthWatches {
@@ -103,7 +103,7 @@ async fn watch(
                 );
             }
         }
-        sleep(BETWEEN_WATCHES).await;
+        sleep(WATCH_RETRY_DELAY).await;
     }
 }
 
@@ -111,7 +111,7 @@ async fn watch(
 struct Known(Option<String>);
 
 impl Known {
-    /// Whether a pass over the database may decide otherwise. Every watch begins with the Secret as it is.
+    /// Whether a pass over the database may decide otherwise. Every watch begins with the current Secret.
     fn is_news(&mut self, event: &WatchEvent<PartialObjectMeta<Secret>>) -> bool {
         let version = match event {
             WatchEvent::Added(secret) | WatchEvent::Modified(secret) => {

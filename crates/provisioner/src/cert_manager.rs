@@ -11,10 +11,10 @@ use kube::runtime::watcher;
 use runtime::error_chain;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::changes::changes;
+use crate::watch_filter::changes;
 
-/// How often to look for it.
-const LOOK_AGAIN: Duration = Duration::from_secs(10);
+/// How often the provisioner checks for cert-manager.
+const CERT_MANAGER_POLL_INTERVAL: Duration = Duration::from_secs(10);
 
 /// [`changes`] of Certificates; nothing until the API server has Certificates.
 pub fn certificates(
@@ -23,13 +23,13 @@ pub fn certificates(
 ) -> impl Stream<Item = Result<Certificate, watcher::Error>> + Send + 'static {
     stream::once(async move {
         let first = ListParams::default().limit(1);
-        once_it_succeeds(LOOK_AGAIN, || api.list_metadata(&first)).await;
+        once_it_succeeds(CERT_MANAGER_POLL_INTERVAL, || api.list_metadata(&first)).await;
         changes(api, config)
     })
     .flatten()
 }
 
-/// Returns when `look`, done at once and then `every` so often, has succeeded. Why it has not is told once.
+/// Returns when `look`, run at once and then `every` so often, has succeeded. Logs once why it has not.
 async fn once_it_succeeds<F, Fut, T, E>(every: Duration, look: F)
 where
     F: Fn() -> Fut,

@@ -101,9 +101,9 @@ impl Child {
         controller_of(self.meta()).is_some_and(|owner| owner != uid)
     }
 
-    /// Whether the live child says everything that the wanted one says: same blueprint hash, and no field of ours
-    /// changed by hand since.
-    pub fn is_as(&self, wanted: &Self) -> bool {
+    /// Whether the live child has every field of the wanted one: same blueprint hash, and no field of ours changed by
+    /// hand since.
+    pub fn is_up_to_date(&self, wanted: &Self) -> bool {
         !runtime::needs_apply(Some(self.meta()), wanted.meta()) && covers(&self.body(), &wanted.body())
     }
 
@@ -129,7 +129,7 @@ pub fn controller(meta: &ObjectMeta) -> Option<&OwnerReference> {
     owners.find(|owner| owner.controller == Some(true))
 }
 
-/// Whether labels say that an object belongs to the database of this name.
+/// Whether an object's labels name the database of this name.
 pub fn is_labelled_for(meta: &ObjectMeta, db: &str) -> bool {
     let label = |key: &str| {
         meta.labels

@@ -19,19 +19,19 @@ use runtime::{Process, Recorder, run_controller};
 use crate::args::Access;
 use crate::auth_watch::AuthWatches;
 use crate::cert_manager::certificates;
-use crate::changes::changes;
 use crate::decide::decide;
 use crate::error::Error;
 use crate::health::Watchers;
-use crate::held::LastLooks;
 use crate::metrics::DatabaseMetrics;
 use crate::observe::observe;
+use crate::pause_throttle::PauseThrottle;
 use crate::perform::perform;
 use crate::report::report;
+use crate::watch_filter::changes;
 use crate::world::World;
 
-/// Longest time without a look: of Secrets only the auth Secret is watched.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// Longest time between two passes: of Secrets only the auth Secret is watched.
+const RESYNC_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Name of the controller in metrics, spans and /readyz.
 const CONTROLLER: &str = "postgres";
@@ -49,8 +49,8 @@ pub struct Context {
     pub watchers: Watchers,
     /// The watches of auth Secrets.
     pub auth_watches: AuthWatches,
-    /// When databases that are held were looked at.
-    pub last_looks: LastLooks,
+    /// When paused databases were observed.
+    pub pause_throttle: PauseThrottle,
     /// Gauges per database.
     pub metrics: DatabaseMetrics,
     /// How this process reaches Secrets.
@@ -68,7 +68,7 @@ pub async fn operate(process: Process, access: Access) -> Result<(), runtime::pr
         recorder: process.recorder.clone(),
         watchers: Watchers::new(wake.clone()),
         auth_watches: AuthWatches::new(process.client.clone(), wake),
-        last_looks: LastLooks::default(),
+        pause_throttle: PauseThrottle::default(),
         metrics: DatabaseMetrics::register(&process.metrics)?,
         access,
     });
@@ -110,29 +110,29 @@ async fn reconcile(postgres: Arc<Guarded>, context: Arc<Context>) -> Result<Acti
         .watchers
         .latest(postgres.metadata.uid.as_deref().unwrap_or_default());
     let mut world = World::of_object_alone(postgres.clone(), health, Timestamp::now());
-    // Otherwise the status that is written wakes us for an ordinary look.
+    // Otherwise the status that is written wakes the controller for an ordinary pass.
     if !world.is_awaited() {
-        if let Some(later) = wait_while_held(&context, &world) {
+        if let Some(later) = wait_while_paused(&context, &world) {
             return Ok(Action::requeue(later));
         }
         world = observe(&context, postgres).await?;
     } else if world.has_unacknowledged_pause() {
-        context.last_looks.begin(world.uid(), Instant::now());
+        context.pause_throttle.begin(world.uid(), Instant::now());
     }
     let plan = decide(&world);
-    let look_again = plan.look_again.unwrap_or(LOOK_AGAIN);
+    let look_again = plan.look_again.unwrap_or(RESYNC_INTERVAL);
     let done = perform(&context, &world, &plan.actions).await;
     report(&context, &world, plan, &done).await?;
     done.map(|_| Action::requeue(look_again))
 }
 
-/// How long to wait before the next look at a database that is held.
-fn wait_while_held(context: &Context, world: &World) -> Option<Duration> {
+/// How long to wait before the next observation of a paused database.
+fn wait_while_paused(context: &Context, world: &World) -> Option<Duration> {
     if world.paused_by().is_none() || world.is_deleting() {
-        context.last_looks.forget(world.uid());
+        context.pause_throttle.forget(world.uid());
         return None;
     }
-    context.last_looks.wait(world.uid(), Instant::now())
+    context.pause_throttle.wait(world.uid(), Instant::now())
 }
 
 /// Objects that carry the labels of some database.

@@ -7,13 +7,13 @@ use crate::members_tls::IssueError;
 /// A pass over a database failed and will be tried again.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The API server did not let us read or write something.
+    /// The API server refused a read or a write.
     #[error(transparent)]
     Api(#[from] ApplyError),
     /// The internal CA could not sign.
     #[error(transparent)]
     Issue(#[from] IssueError),
-    /// The spec asks for TLS and nobody can issue certificates.
+    /// The spec has TLS and there is no issuer of certificates.
     #[error(
         "{postgres} has spec.tls, but the cluster has no cert-manager.io/v1 Certificates; install cert-manager"
     )]
@@ -41,7 +41,7 @@ impl ReconcileError for Error {
 }
 
 impl Error {
-    /// Whether the API server refuses what we want, so that the user should hear of it.
+    /// Whether the API server refuses what we want, so that the user needs a report.
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Api(error) => error.is_refusal(),

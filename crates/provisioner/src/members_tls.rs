@@ -15,7 +15,7 @@ use rcgen::{
 const CA_YEARS: i16 = 10;
 /// Years that certificates of members and operators are valid.
 pub const LEAF_YEARS: i16 = 2;
-/// Bytes of a serial number (RFC 5280, 4.1.2.2: at most 20, positive). Patroni tells certificates apart by it.
+/// Bytes of a serial number (RFC 5280, 4.1.2.2: at most 20, positive). Patroni identifies certificates by it.
 const SERIAL: usize = 16;
 
 /// Random bytes of a password.
@@ -24,7 +24,7 @@ const PASSWORD: usize = 24;
 /// What is to be issued.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
-    /// Who signs.
+    /// The CA that signs.
     pub ca: CaOrder,
     /// DNS names of the members' certificate.
     pub names: Vec<String>,

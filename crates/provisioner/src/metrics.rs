@@ -1,5 +1,5 @@
 //! Metrics of databases. Unlike the process' metrics these carry the database's name: there are few databases, and an
-//! expiring certificate without its name helps nobody.
+//! expiring certificate without its name is of no use.
 
 use api_types::cert_manager::Certificate;
 use api_types::condition;
@@ -136,7 +136,7 @@ impl DatabaseMetrics {
         })
     }
 
-    /// Takes the values of one look at a database, and of the status that followed from it.
+    /// Takes the values of one observation of a database, and of the status that followed from it.
     pub fn observe(&self, world: &World, status: &PostgresStatus) {
         let phase = |each: DatabasePhase| (Some(each.as_str()), f64::from(status.phase == Some(each)));
         self.phase.replace(
@@ -203,7 +203,7 @@ fn paused_since(world: &World, status: &PostgresStatus) -> Option<Sample> {
     Some(sample(world, None, Some(unix_seconds(since))))
 }
 
-/// As the table of conditions says (`api_types::reported`), so that a new condition needs no rule of its own.
+/// By the table of conditions (`api_types::reported`), so that a new condition needs no rule of its own.
 fn bad_conditions(world: &World, status: &PostgresStatus) -> Vec<Sample> {
     let conditions = status.conditions.iter();
     let bad = conditions.filter(|it| reported::POSTGRES.is_bad(&it.type_, &it.status));
@@ -239,7 +239,7 @@ fn issued_leaf(world: &World) -> Option<String> {
     KeyPair::of_issued(secret)?.fingerprint()
 }
 
-/// What a member that answered gives, if it has it. One that could not be asked is not known.
+/// The value of a member that responded, if it has it. The value of one that could not be probed is not known.
 fn known(member: &Member, value: Option<f64>) -> Option<Option<f64>> {
     match (value, &member.problem) {
         (Some(value), _) => Some(Some(value)),

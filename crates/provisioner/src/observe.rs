@@ -1,4 +1,4 @@
-//! The only reader: one look at a database and all that belongs to it.
+//! The only reader: one observation of a database and all that belongs to it.
 //!
 //! Reads run side by side. A read that fails is an error; only "not found" is absence. Secrets are read one by one, by
 //! name: this process may neither list nor watch them.
@@ -27,7 +27,7 @@ use crate::decide::{data, outdated};
 use crate::error::Error;
 use crate::world::{Leftovers, Version, World};
 
-/// Looks at the database.
+/// Observes the database.
 ///
 /// # Errors
 /// When something could not be read.

@@ -28,7 +28,7 @@ pub struct Done {
 /// Carries out the actions; stops at the first that fails.
 ///
 /// # Errors
-/// The API server's answer, naming the object.
+/// The API server's response, naming the object.
 pub async fn perform(context: &Context, world: &World, actions: &[Action]) -> Result<Done, Error> {
     let mut writer = Writer {
         context,
@@ -184,7 +184,7 @@ impl Writer<'_> {
     }
 
     async fn apply(&mut self, child: &Child) -> Result<(), Error> {
-        let is_new = self.world.live_twin(child).is_none();
+        let is_new = self.world.find_live(child).is_none();
         tracing::info!(kind = child.kind(), name = child.name(), is_new, "applying");
         for_child!(child, object => {
             runtime::apply(&self.context.client, object, CHILDREN_MANAGER).await.map(drop)
@@ -244,7 +244,7 @@ fn first_credentials(secret: &Secret) -> Option<AuthInForce<'_>> {
 /// Our part in the name of the RoleBinding.
 const OPERATOR: &str = "provisioner";
 
-/// What is applied need not exist, so "not found" speaks of its kind.
+/// An applied object need not exist, so "not found" is about its kind.
 fn not_applied(postgres: &Postgres, child: &Child, error: ApplyError) -> Error {
     match (child, error) {
         (Child::Certificate(_), ApplyError::Gone { .. }) => Error::NoCertManager {
@@ -272,7 +272,7 @@ mod tests {
 
     use super::*;
 
-    /// An unknown kind is answered with a text, not with a Status.
+    /// The response for an unknown kind is a text, not a Status.
     #[test]
     fn a_cluster_without_cert_manager_is_told_apart_and_reported() {
         let postgres = json!({"metadata": {"name": "pg", "namespace": "shop"}, "spec": {"version": "17.4"}});

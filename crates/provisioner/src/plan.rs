@@ -1,4 +1,4 @@
-//! What shall be done about a database in one pass: the output of `decide`, the input of `perform` and `report`.
+//! What has to be done about a database in one pass: the output of `decide`, the input of `perform` and `report`.
 
 use std::time::Duration;
 
@@ -97,7 +97,7 @@ pub enum Change {
 /// News for people, published once per content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct News {
-    /// Whether somebody may have to look.
+    /// Whether a person may have to check.
     pub warning: bool,
     /// One word.
     pub reason: String,
@@ -116,7 +116,7 @@ pub struct Plan {
     pub news: Vec<News>,
     /// What the next step waits for, for the log.
     pub waits_for: Option<String>,
-    /// When to look again although nothing happened.
+    /// When to run again although nothing happened.
     pub look_again: Option<Duration>,
     /// Whether this pass acts on the spec, so that `observedGeneration` follows.
     pub acts_on_spec: bool,
@@ -126,7 +126,7 @@ pub struct Plan {
     pub wal_does_not_fit: Option<String>,
     /// What the members get in this pass; none when the pass does not follow the spec.
     pub deployed: Option<Deployed>,
-    /// Files that members shall take up without a restart.
+    /// Files that members have to load without a restart.
     pub renewal: Option<Renewal>,
 }
 
@@ -179,13 +179,13 @@ impl Plan {
         });
     }
 
-    /// Says what is waited for, and looks again after this time at the latest.
+    /// Reports what is waited for, and requeues after this time at the latest.
     pub fn wait(&mut self, for_: impl Into<String>, look_again: Duration) {
         self.waits_for = Some(for_.into());
         self.soon(look_again);
     }
 
-    /// Looks again after this time at the latest.
+    /// Requeues after this time at the latest.
     pub fn soon(&mut self, after: Duration) {
         self.look_again = Some(self.look_again.map_or(after, |before| before.min(after)));
     }

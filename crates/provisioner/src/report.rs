@@ -1,4 +1,4 @@
-//! What users and the ops-manager get to see: status, Events, metrics; and what the health task shall look at next.
+//! What users and the ops-manager get to see: status, Events, metrics; and what the health task probes next.
 
 use api_types::PauseHolder;
 use api_types::pause::PausedBy;
@@ -23,7 +23,7 @@ use crate::perform::Done;
 use crate::plan::{Action, Plan, changed};
 use crate::world::{Secrets, World};
 
-/// What Events say about our part.
+/// The action in Events of the provisioner.
 const RECONCILE: &str = "Reconcile";
 
 /// Reports a pass. A refusal of the API server gets into the status too: the user may have to change the spec.
@@ -86,13 +86,13 @@ pub fn status(world: &World, plan: &Plan, now: Timestamp) -> PostgresStatus {
     }
 }
 
-/// The acknowledgement of a pause; one that was given stays as it is.
+/// The acknowledgement of a pause; an existing one does not change.
 fn acknowledged(old: Option<PausedBy>, holder: &PauseHolder, now: Timestamp) -> PausedBy {
     old.filter(|old| old.holder() == *holder)
         .unwrap_or_else(|| PausedBy::new(holder, now))
 }
 
-/// Tells the health task whom to ask; without targets there is none.
+/// Passes to the health task which members to probe; without targets there is no task.
 fn watch(context: &Context, world: &World, plan: &Plan) {
     match targets(world, plan) {
         Some(targets) => {
@@ -100,7 +100,7 @@ fn watch(context: &Context, world: &World, plan: &Plan) {
                 .watchers
                 .watch(ObjectRef::from_obj(world.postgres.as_ref()), world.uid(), targets);
         }
-        // A pass that could not see enough leaves the task as it is; one that takes the database down ends it.
+        // A pass that could not observe enough leaves the task alone; one that takes the database down ends it.
         None if !plan.checks_health => context.watchers.forget(world.uid()),
         None => {}
     }

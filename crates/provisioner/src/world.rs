@@ -1,6 +1,6 @@
-//! What was observed of one database: plain values, read by `observe` and judged by `decide`.
+//! What was observed of one database: plain values that `observe` reads and `decide` evaluates.
 //!
-//! `None` always means that the API server said "there is none". What could not be read never gets here as absent.
+//! `None` always means that the API server responded "there is none". What could not be read never gets here as absent.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,10 +19,10 @@ use kube::Resource;
 use crate::child::{Child, is_labelled_for};
 use crate::health::{Member, Report};
 
-/// One look at a database and all that belongs to it.
+/// One observation of a database and all that belongs to it.
 #[derive(Clone, Debug)]
 pub struct World {
-    /// When it was looked at.
+    /// The time of the observation.
     pub now: Timestamp,
     /// The object itself.
     pub postgres: Arc<Postgres>,
@@ -30,7 +30,7 @@ pub struct World {
     pub version: Version,
     /// Secrets of its namespace.
     pub secrets: Secrets,
-    /// Its children, as they are.
+    /// Its live children.
     pub live: Vec<Child>,
     /// Its Pods, by ordinal.
     pub pods: Vec<Pod>,
@@ -69,7 +69,7 @@ pub enum Secrets {
     Read(Box<SecretFacts>),
 }
 
-/// What the Secrets of a database say.
+/// The facts in the Secrets of a database.
 #[derive(Clone, Debug, Default)]
 pub struct SecretFacts {
     /// The superuser's credentials.
@@ -108,7 +108,7 @@ pub enum UserConf {
 pub struct NameHolder {
     /// Its kind.
     pub kind: &'static str,
-    /// Its metadata: what else is in it is nobody's business here.
+    /// Its metadata: nothing else of it is needed here.
     pub meta: ObjectMeta,
 }
 
@@ -147,22 +147,22 @@ impl World {
         }
     }
 
-    /// Whether nothing but the object was looked at.
+    /// Whether only the object itself was read.
     pub fn is_object_alone(&self) -> bool {
         matches!(self.secrets, Secrets::Denied) && self.is_awaited()
     }
 
-    /// Whether somebody waits to hear that his pause has begun, or has ended.
+    /// Whether a holder waits for the acknowledgement that its pause has begun, or has ended.
     pub fn is_awaited(&self) -> bool {
         self.has_unacknowledged_pause() || self.has_unacknowledged_end()
     }
 
-    /// Whether a pause was taken away and its holder has not heard that we saw it.
+    /// Whether a pause was removed and its holder has no acknowledgement of that yet.
     pub fn has_unacknowledged_end(&self) -> bool {
         !self.is_deleting() && self.paused_by().is_none() && self.postgres.acknowledged_holder().is_some()
     }
 
-    /// Whether somebody asks for a pause that was not acknowledged yet. He waits for nothing but that.
+    /// Whether a pause was requested and is not acknowledged yet. Its holder waits for nothing else.
     pub fn has_unacknowledged_pause(&self) -> bool {
         let holder = self.paused_by();
         !self.is_deleting() && holder.is_some() && holder != self.postgres.acknowledged_holder()
@@ -188,20 +188,20 @@ impl World {
         self.postgres.metadata.uid.as_deref().unwrap_or_default()
     }
 
-    /// Who holds the pause, as the annotation says.
+    /// The holder of the pause in the annotation.
     pub fn paused_by(&self) -> Option<PauseHolder> {
         self.postgres.pause_holder()
     }
 
-    /// For whom a pass keeps off: who asks for a pause, unless the database goes. Deletion comes before the pause, as in KubeDB:
-    /// a database that is being deleted is of no use to its holder.
+    /// The holder of the pause that this pass respects: the one in the annotation, unless the database goes. Deletion comes
+    /// before the pause, as in KubeDB: a database that is being deleted is of no use to the holder of its pause.
     pub fn kept_pause(&self) -> Option<PauseHolder> {
-        let goes = self.is_deleting() && !self.is_deletion_held();
+        let goes = self.is_deleting() && !self.is_deletion_blocked();
         self.paused_by().filter(|_| !goes)
     }
 
     /// Whether the object is being deleted and its policy forbids that.
-    pub fn is_deletion_held(&self) -> bool {
+    pub fn is_deletion_blocked(&self) -> bool {
         self.is_deleting() && self.deletion_policy() == DeletionPolicy::DoNotTerminate
     }
 
@@ -240,7 +240,7 @@ impl World {
         self.postgres.spec.storage_type == Some(StorageType::Ephemeral)
     }
 
-    /// Number of members asked for.
+    /// Number of members in the spec.
     pub fn replicas(&self) -> i32 {
         self.postgres.spec.replicas.unwrap_or(1)
     }
@@ -346,7 +346,7 @@ impl World {
     }
 
     /// The live child of the same kind and name.
-    pub fn live_twin(&self, wanted: &Child) -> Option<&Child> {
+    pub fn find_live(&self, wanted: &Child) -> Option<&Child> {
         self.live.iter().find(|child| child.is_same(wanted))
     }
 }
@@ -357,7 +357,7 @@ pub fn has_volume(claim: &PersistentVolumeClaim) -> bool {
     !matches!(phase, None | Some("Pending"))
 }
 
-/// Whether a Pod says that it is ready and is not on its way out.
+/// Whether a Pod reports that it is ready and is not on its way out.
 pub fn is_ready(pod: &Pod) -> bool {
     let conditions = pod
         .status

@@ -207,7 +207,7 @@ fn a_halt_and_a_deletion_that_keep_data_wait() {
                 "{policy:?}, {states:?}"
             );
             assert_eq!(
-                set(&plan, "DeletionHeld").is_some_and(|it| it.1 == "ClaimTerminating"),
+                set(&plan, "DeletionBlocked").is_some_and(|it| it.1 == "ClaimTerminating"),
                 keeps,
                 "{policy:?}, {states:?}"
             );
@@ -226,7 +226,7 @@ fn a_namespace_that_goes_is_not_held_up() {
             pet_set.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).ok();
         }
     }
-    assert_eq!(set(&decide(&deleted), "DeletionHeld"), None);
+    assert_eq!(set(&decide(&deleted), "DeletionBlocked"), None);
 }
 
 /// `terminationPolicy` is the spelling of `kubedb.com/v1alpha2`.
@@ -245,7 +245,7 @@ fn the_old_spelling_of_the_deletion_policy_counts() {
         let deletes = actions(&old).contains(&"delete claim data-pg-0".to_owned());
         assert_eq!(deletes, ["Delete", "WipeOut"].contains(&policy), "{policy}");
         assert_eq!(
-            set(&old, "DeletionHeld").is_some(),
+            set(&old, "DeletionBlocked").is_some(),
             policy == "DoNotTerminate",
             "{policy}"
         );

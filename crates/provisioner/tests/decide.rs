@@ -342,7 +342,7 @@ fn certificates_go_before_their_secrets() {
 fn do_not_terminate_holds_and_the_database_goes_on() {
     let plan = decide(&delete(running(json!({"deletionPolicy": "DoNotTerminate"}))));
     assert!(plan.actions.is_empty() && plan.checks_health);
-    let (status, _, message) = set(&plan, "DeletionHeld").unwrap();
+    let (status, _, message) = set(&plan, "DeletionBlocked").unwrap();
     assert!(
         status && message.contains("change spec.deletionPolicy"),
         "{message}"

@@ -91,7 +91,7 @@ fn trusting(world: World, leaf: &str, trusted: &[&str]) -> World {
 
 #[test]
 fn a_certificate_of_a_new_ca_is_given_when_every_member_trusts_that_ca() {
-    let given = |world: &World| blueprint::Material::of_config(world.config_secret().unwrap());
+    let given = |world: &World| blueprint::TlsMaterial::of_config(world.config_secret().unwrap());
     let trust = |world: &World| {
         let data = world.config_secret().unwrap().data.clone().unwrap();
         String::from_utf8(data["trust.crt"].0.clone()).unwrap()

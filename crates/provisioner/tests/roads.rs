@@ -334,7 +334,7 @@ fn every_edit_takes_its_road() {
             Road::Refused(_) => panic!("{what}: refused by the API server"),
             Road::NotInUse => {
                 let after = reported(edited, &plan);
-                let named = find(after.conditions(), "FieldsNotInUse")
+                let named = find(after.conditions(), "UnsupportedFields")
                     .and_then(|it| it.message.clone())
                     .unwrap_or_default();
                 let top = edit.field.split(['.', '[']).next().unwrap_or_default();

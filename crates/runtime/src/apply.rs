@@ -15,8 +15,9 @@ use serde_json::{Value, json};
 
 use crate::apply_error::{ApplyError, ObjectId};
 
-/// Server-side apply with force: the object's fields become exactly those given, whoever owned them before; fields that
-/// `manager` applied earlier and left out now are removed. `object` must not carry status or managed fields.
+/// Server-side apply with force: the object's fields become exactly those given, whatever manager owned them before;
+/// fields that `manager` applied earlier and left out now are removed. `object` must not carry status or managed
+/// fields.
 ///
 /// # Errors
 /// [`ApplyError`], naming the object.
@@ -35,7 +36,7 @@ where
         .map_err(|source| ApplyError::new("apply", ObjectId::of(object), source))
 }
 
-/// [`apply`], unless [`needs_apply`] says that the live object is as wanted; then `None`.
+/// [`apply`], unless [`needs_apply`] finds that the live object matches; then `None`.
 ///
 /// # Errors
 /// [`ApplyError`], naming the object.
@@ -93,7 +94,7 @@ pub fn needs_apply(live: Option<&ObjectMeta>, wanted: &ObjectMeta) -> bool {
 /// Merge patch that only succeeds if the object is still as `observed`: it carries its resource version and UID.
 ///
 /// # Errors
-/// [`ApplyError::Conflict`] when somebody moved first, and the other [`ApplyError`]s.
+/// [`ApplyError::Conflict`] when another client wrote first, and the other [`ApplyError`]s.
 pub async fn merge_patch<K>(
     client: &Client,
     observed: &K,
@@ -132,7 +133,7 @@ fn locked(mut patch: Value, observed: &ObjectMeta) -> Option<Value> {
     Some(patch)
 }
 
-/// What became of a wish to delete.
+/// The result of a deletion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deletion {
     /// The API server accepted it; the object may stay until its finalizers and grace period are over.
@@ -160,7 +161,7 @@ where
     }
 }
 
-/// What became of a wish to evict a Pod.
+/// The result of an eviction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Eviction {
     /// The Pod is going.
@@ -174,7 +175,7 @@ pub enum Eviction {
 /// Evicts exactly the Pod that was observed. `client` should be [`crate::Process::client`]: its retries of 429 end soon.
 ///
 /// # Errors
-/// [`ApplyError`]; a disruption budget that says no is no error.
+/// [`ApplyError`]; a disruption budget that refuses is no error.
 pub async fn evict(client: &Client, observed: &Pod) -> Result<Eviction, ApplyError> {
     let action = "evict";
     let (api, name) = api_of(client, observed, action)?;

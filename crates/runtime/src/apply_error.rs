@@ -1,4 +1,4 @@
-//! Why the API server did not do what it was asked for, in its own words.
+//! Why a request to the API server failed, in its own words.
 
 use std::error::Error;
 use std::fmt::{self, Display};
@@ -37,13 +37,13 @@ impl Display for ObjectId {
     }
 }
 
-/// What the API server answered, or why there is no answer. Its text is the server's sentence and nothing else: `kube::Error`
-/// adds the `Debug` form of the whole answer.
+/// The response of the API server, or why there is none. Its text is the server's message and nothing else: `kube::Error`
+/// adds the `Debug` form of the whole response.
 #[derive(Debug)]
 pub struct Answer(Box<kube::Error>);
 
 impl Answer {
-    /// The answer of the API server; none when it could not be asked.
+    /// The response of the API server; none when it could not be reached.
     pub fn status(&self) -> Option<&Status> {
         match self.0.as_ref() {
             kube::Error::Api(status) => Some(status),
@@ -88,7 +88,7 @@ pub enum ApplyError {
         action: &'static str,
         /// To which object.
         object: ObjectId,
-        /// The API server's answer.
+        /// The API server's response.
         #[source]
         source: Answer,
     },
@@ -99,7 +99,7 @@ pub enum ApplyError {
         action: &'static str,
         /// To which object.
         object: ObjectId,
-        /// The API server's answer.
+        /// The API server's response.
         #[source]
         source: Answer,
     },
@@ -110,7 +110,7 @@ pub enum ApplyError {
         action: &'static str,
         /// To which object.
         object: ObjectId,
-        /// The API server's answer.
+        /// The API server's response.
         #[source]
         source: Answer,
     },
@@ -121,7 +121,7 @@ pub enum ApplyError {
         action: &'static str,
         /// To which object.
         object: ObjectId,
-        /// The API server's answer.
+        /// The API server's response.
         #[source]
         source: Answer,
     },
@@ -132,7 +132,7 @@ pub enum ApplyError {
         action: &'static str,
         /// To which object.
         object: ObjectId,
-        /// The API server's answer.
+        /// The API server's response.
         #[source]
         source: Answer,
     },
@@ -159,7 +159,7 @@ pub enum ApplyError {
     },
 }
 
-/// The variants that have an answer.
+/// The variants that have a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sort {
     Conflict,
@@ -211,7 +211,7 @@ impl ApplyError {
         }
     }
 
-    /// Every word that [`Self::category`] may say.
+    /// Every value of [`Self::category`].
     pub const CATEGORIES: [&str; 7] = [
         "conflict",
         "gone",
@@ -240,8 +240,8 @@ impl ApplyError {
         matches!(self, Self::Conflict { .. })
     }
 
-    /// Whether the API server has answered that it does not do this, so that a person has to change something: the object, a
-    /// quota or a policy, a right, a webhook that does not answer. What is over by itself is none.
+    /// Whether the API server refuses this, so that a person has to change something: the object, a quota or a policy, a
+    /// right, a webhook that does not respond. What passes by itself is none.
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Forbidden { .. } | Self::Refused { .. } | Self::Invalid { .. } => true,
@@ -250,7 +250,7 @@ impl ApplyError {
         }
     }
 
-    /// The API server's sentence, without what we were doing; for messages that say that themselves.
+    /// The API server's message, without what we were doing; for messages that contain that themselves.
     pub fn sentence(&self) -> String {
         let (before, source) = match self {
             Self::Conflict { source, .. }
@@ -265,7 +265,7 @@ impl ApplyError {
     }
 }
 
-/// Admission is not asked about reads.
+/// Admission does not apply to reads.
 fn is_read(action: &str) -> bool {
     matches!(action, "read" | "list" | "get" | "watch")
 }
@@ -278,7 +278,7 @@ fn sort(status: &Status, is_read: bool) -> Sort {
     match status.code {
         409 => Sort::Conflict,
         _ if status.is_conflict() || status.is_already_exists() => Sort::Conflict,
-        // An unknown kind is answered with a text, which `is_not_found` does not know.
+        // The response for an unknown kind is a text, which `is_not_found` does not know.
         404 => Sort::Gone,
         _ if status.is_not_found() => Sort::Gone,
         _ if status.is_forbidden() || status.code == 403 => {

@@ -8,11 +8,11 @@ use std::{
 };
 
 /// First delay after a failure.
-pub const SHORTEST: Duration = Duration::from_millis(5);
+pub const MIN_RETRY_DELAY: Duration = Duration::from_millis(5);
 /// Longest delay between two attempts.
-pub const LONGEST: Duration = Duration::from_secs(30);
+pub const MAX_RETRY_DELAY: Duration = Duration::from_secs(30);
 
-/// Counts consecutive failures per object and says how long to wait before the next attempt.
+/// Counts consecutive failures per object, and gives the delay before the next attempt.
 #[derive(Debug)]
 pub struct Backoff<K> {
     failures: Mutex<HashMap<K, u32>>,
@@ -53,7 +53,9 @@ impl<K: Eq + Hash> Backoff<K> {
 
 fn delay(consecutive_failures: u32) -> Duration {
     let doublings = consecutive_failures.saturating_sub(1).min(20);
-    SHORTEST.saturating_mul(1 << doublings).min(LONGEST)
+    MIN_RETRY_DELAY
+        .saturating_mul(1 << doublings)
+        .min(MAX_RETRY_DELAY)
 }
 
 #[cfg(test)]
@@ -65,8 +67,8 @@ mod tests {
         assert_eq!(delay(1), Duration::from_millis(5));
         assert_eq!(delay(2), Duration::from_millis(10));
         assert_eq!(delay(12), Duration::from_millis(10_240));
-        assert_eq!(delay(14), LONGEST);
-        assert_eq!(delay(u32::MAX), LONGEST);
+        assert_eq!(delay(14), MAX_RETRY_DELAY);
+        assert_eq!(delay(u32::MAX), MAX_RETRY_DELAY);
     }
 
     #[test]
@@ -76,8 +78,8 @@ mod tests {
         backoff.failed("a");
         backoff.failed("b");
         backoff.reset(&"a");
-        assert_eq!(backoff.failed("a"), SHORTEST);
-        assert_eq!(backoff.failed("b"), SHORTEST * 2);
+        assert_eq!(backoff.failed("a"), MIN_RETRY_DELAY);
+        assert_eq!(backoff.failed("b"), MIN_RETRY_DELAY * 2);
         assert_eq!(backoff.failing(), 2);
     }
 }

@@ -23,15 +23,15 @@ use tracing::Instrument;
 
 use crate::{Process, backoff::Backoff, metrics::ControllerMetrics};
 
-/// How long one question for a full cache may wait.
-const ASK_AGAIN: Duration = Duration::from_millis(100);
+/// How long one wait for a full cache may take.
+const CACHE_WAIT_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// First delay after a failed watch.
-const WATCH_AGAIN: Duration = Duration::from_millis(50);
+const MIN_WATCH_RETRY_DELAY: Duration = Duration::from_millis(50);
 /// Longest one.
-const WATCH_AGAIN_LATEST: Duration = Duration::from_millis(400);
+const MAX_WATCH_RETRY_DELAY: Duration = Duration::from_millis(400);
 
-/// When to look again after an error.
+/// When to retry after an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
     /// Soon, then ever later: 5 ms doubling up to 30 s, until a success.
@@ -42,12 +42,12 @@ pub enum Retry {
     OnChange,
 }
 
-/// An error of a reconciliation: somebody must look, or we try again. Waiting is not an error.
+/// An error of a reconciliation: a person must act, or the controller retries. Waiting is not an error.
 pub trait ReconcileError: std::error::Error + Send + Sync + 'static {
     /// One word of a closed set, for metrics.
     fn category(&self) -> &'static str;
 
-    /// When to look again.
+    /// When to retry.
     fn retry(&self) -> Retry {
         Retry::Backoff
     }
@@ -70,9 +70,9 @@ pub async fn run_controller<K, Ctx, E, Fut>(
     let gate = process.readiness.gate(format!("cache of {name}"));
     let store = controller.store();
     let synced = tokio::spawn(async move {
-        // kube 5.0 wakes only the last of a store's waiters, and the controller waits for it too: so ask again.
+        // kube 5.0 wakes only the last of a store's waiters, and the controller waits for it too: so wait again.
         loop {
-            match tokio::time::timeout(ASK_AGAIN, store.wait_until_ready()).await {
+            match tokio::time::timeout(CACHE_WAIT_TIMEOUT, store.wait_until_ready()).await {
                 Ok(Ok(())) => return gate.open(),
                 Ok(Err(_)) => return,
                 Err(_) => {}
@@ -111,7 +111,7 @@ struct BetweenWatches(Duration);
 
 impl Default for BetweenWatches {
     fn default() -> Self {
-        Self(WATCH_AGAIN)
+        Self(MIN_WATCH_RETRY_DELAY)
     }
 }
 
@@ -120,7 +120,7 @@ impl Iterator for BetweenWatches {
 
     fn next(&mut self) -> Option<Duration> {
         let now = self.0;
-        self.0 = now.saturating_mul(2).min(WATCH_AGAIN_LATEST);
+        self.0 = now.saturating_mul(2).min(MAX_WATCH_RETRY_DELAY);
         Some(now)
     }
 }
@@ -240,7 +240,7 @@ mod tests {
         let all: Duration = BetweenWatches::default().take(30).sum();
         assert!(all < Duration::from_secs(12), "{all:?}");
         delays.reset();
-        assert_eq!(delays.next(), Some(WATCH_AGAIN));
+        assert_eq!(delays.next(), Some(MIN_WATCH_RETRY_DELAY));
     }
 
     fn depth(metrics: &Metrics) -> String {

@@ -18,15 +18,15 @@ const MAX_NOTE: usize = 1024;
 pub enum Severity {
     /// Something happened as it should.
     Normal,
-    /// Somebody may have to look.
+    /// A person may have to act.
     Warning,
 }
 
 /// Longest that [`Recorder::flush`] waits.
-const FLUSH: Duration = Duration::from_secs(2);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long after it was last told the same news counts as a repeat.
-const REPEATS: Duration = Duration::from_secs(6 * 60);
+/// How long after the last report of the same news another one counts as a repeat.
+const REPEAT_WINDOW: Duration = Duration::from_secs(6 * 60);
 
 /// Publishes Events, one after the other, in a task of its own. Keep one per process: it merges repeats of (object,
 /// severity, reason, action, note) within six minutes into one Event with a count. Another note is other news.
@@ -71,10 +71,11 @@ impl Recorder {
         let _ = self.queue.send(Entry::News(Box::new((event, on.clone()))));
     }
 
-    /// Waits until what was told so far is published, but not for long.
+    /// Waits until the reported Events are published, but not for long.
     pub async fn flush(&self) {
         let (done, is_done) = oneshot::channel();
-        if self.queue.send(Entry::Flush(done)).is_ok() && tokio::time::timeout(FLUSH, is_done).await.is_err()
+        if self.queue.send(Entry::Flush(done)).is_ok()
+            && tokio::time::timeout(FLUSH_TIMEOUT, is_done).await.is_err()
         {
             tracing::warn!("the last Events were not published in time");
         }
@@ -97,7 +98,7 @@ impl<R, F: Fn() -> R> PerNote<R, F> {
 
     fn of(&mut self, note: &str, now: Instant) -> &R {
         self.known
-            .retain(|_, (_, then)| now.duration_since(*then) < REPEATS);
+            .retain(|_, (_, then)| now.duration_since(*then) < REPEAT_WINDOW);
         let known = self
             .known
             .entry(note.to_owned())
@@ -118,7 +119,7 @@ async fn publish_all(
                 let recorder = recorders.of(event.note.as_deref().unwrap_or_default(), Instant::now());
                 publish(recorder, &event, &on).await;
             }
-            // Nobody waits any more, which is no trouble.
+            // There is no waiter any more, which is no trouble.
             Entry::Flush(done) => drop(done.send(())),
         }
     }

@@ -1,5 +1,5 @@
-//! Leader election by Lease, by the rules of Kubernetes' own components: nobody trusts another machine's clock. A Lease
-//! counts as abandoned when its record has not changed for its whole duration, as seen by our own clock.
+//! Leader election by Lease, by the rules of Kubernetes' own components: no process trusts another machine's clock. A
+//! Lease counts as abandoned when its record has not changed for its whole duration, as seen by our own clock.
 //!
 //! Written here rather than taken from kube-lease-manager: that one (0.13) goes on as leader while the API server can't
 //! be reached, and waits for the read expiry even after the holder has released.
@@ -23,27 +23,27 @@ use crate::{
 };
 
 /// How long an unchanged record keeps others away.
-const DURATION: Duration = Duration::from_secs(15);
-/// How long we go on as leader without a successful renewal; shorter than [`DURATION`], so that we stop first.
+const LEASE_DURATION: Duration = Duration::from_secs(15);
+/// How long we go on as leader without a successful renewal; shorter than [`LEASE_DURATION`], so that we stop first.
 const RENEW_DEADLINE: Duration = Duration::from_secs(10);
 /// Time between two attempts to take or renew.
-const PERIOD: Duration = Duration::from_secs(3);
+const RETRY_PERIOD: Duration = Duration::from_secs(3);
 
-/// Where and as whom to be elected.
+/// The Lease and the identity of a candidate.
 #[derive(Clone, Debug)]
 pub struct Election {
     /// Namespace of the Lease.
     pub namespace: String,
     /// Name of the Lease.
     pub lease: String,
-    /// Who we are: the Pod's name.
+    /// Our identity: the Pod's name.
     pub identity: String,
 }
 
 /// Leadership could not be had or kept.
 #[derive(Debug, thiserror::Error)]
 pub enum LeaderError {
-    /// The API server says no; without the rights nobody is ever elected.
+    /// The API server refuses; without the rights no process is ever elected.
     #[error("leader election needs get, create and update of Leases")]
     NotAllowed(#[source] ApplyError),
     /// Another process took the Lease.
@@ -61,7 +61,7 @@ pub enum LeaderError {
         lease: ObjectId,
         /// The deadline.
         seconds: u64,
-        /// The last failure; none if the API server did not answer.
+        /// The last failure; none if the API server did not respond.
         #[source]
         last: Option<ApplyError>,
     },
@@ -75,7 +75,7 @@ pub enum LeaderError {
 enum Claim {
     /// It is free, abandoned or ours: write our name.
     Take,
-    /// Somebody else holds it.
+    /// Another process holds it.
     Wait,
 }
 
@@ -86,7 +86,7 @@ fn claim(record: &LeaseSpec, identity: &str, unchanged_for: Duration) -> Claim {
         return Claim::Take;
     }
     let seconds = record.lease_duration_seconds.and_then(|s| u64::try_from(s).ok());
-    let duration = seconds.map_or(DURATION, Duration::from_secs);
+    let duration = seconds.map_or(LEASE_DURATION, Duration::from_secs);
     if unchanged_for > duration {
         Claim::Take
     } else {
@@ -100,7 +100,7 @@ fn held(old: &LeaseSpec, identity: &str, now: Timestamp) -> LeaseSpec {
     let transitions = old.lease_transitions.unwrap_or(0);
     LeaseSpec {
         holder_identity: Some(identity.to_owned()),
-        lease_duration_seconds: i32::try_from(DURATION.as_secs()).ok(),
+        lease_duration_seconds: i32::try_from(LEASE_DURATION.as_secs()).ok(),
         acquire_time: if ours {
             old.acquire_time.clone()
         } else {
@@ -116,7 +116,7 @@ fn held(old: &LeaseSpec, identity: &str, now: Timestamp) -> LeaseSpec {
     }
 }
 
-/// A record that nobody holds, so that the next process need not wait.
+/// A record without a holder, so that the next process need not wait.
 fn released(old: &LeaseSpec, now: Timestamp) -> LeaseSpec {
     LeaseSpec {
         holder_identity: None,
@@ -167,7 +167,7 @@ pub async fn acquire(
     shutdown: Shutdown,
 ) -> Result<Option<Leadership>, LeaderError> {
     let mut candidate = Candidate::new(client, election);
-    let mut ticks = time::interval(PERIOD);
+    let mut ticks = time::interval(RETRY_PERIOD);
     ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
@@ -197,7 +197,7 @@ fn renewed(candidate: Candidate) -> Leadership {
 }
 
 async fn renew(mut candidate: Candidate, mut stopped: oneshot::Receiver<()>) -> Result<(), LeaderError> {
-    let mut ticks = time::interval(PERIOD);
+    let mut ticks = time::interval(RETRY_PERIOD);
     ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
     let mut renewed_at = time::Instant::now();
     let mut last = None;
@@ -277,7 +277,7 @@ impl Candidate {
         if claim(&record, &self.election.identity, unchanged_for) == Claim::Wait {
             return Ok(Some(record.holder_identity.unwrap_or_default()));
         }
-        // The resource version that was read is in `lease`: if somebody else writes first, we get a conflict.
+        // The resource version that was read is in `lease`: if another process writes first, we get a conflict.
         lease.spec = Some(held(&record, &self.election.identity, Timestamp::now()));
         self.replace("take", &lease).await?;
         Ok(None)
@@ -339,7 +339,7 @@ impl Candidate {
             lease.spec = Some(released(&record, Timestamp::now()));
             self.replace("release", &lease).await
         };
-        match time::timeout(PERIOD, release).await {
+        match time::timeout(RETRY_PERIOD, release).await {
             Ok(Ok(())) => tracing::info!(lease = %self.id(), "released"),
             Ok(Err(error)) => {
                 tracing::warn!(
@@ -402,6 +402,6 @@ mod tests {
 
     #[test]
     fn we_stop_before_others_may_start() {
-        assert!(RENEW_DEADLINE + PERIOD < DURATION);
+        assert!(RENEW_DEADLINE + RETRY_PERIOD < LEASE_DURATION);
     }
 }

@@ -12,7 +12,7 @@ use prometheus::{
 
 use crate::apply_error::ApplyError;
 
-/// Brings gauges up to date when they are asked for.
+/// Brings gauges up to date before they are read.
 type Refresh = Box<dyn Fn() + Send + Sync>;
 
 /// What is called before the metrics are read.
@@ -124,8 +124,8 @@ impl Metrics {
         }
     }
 
-    /// Has `refresh` called before the metrics are read, for gauges that are counted from what a process knows: nothing is
-    /// counted while nobody asks.
+    /// Calls `refresh` before the metrics are read, for gauges that are counted from what a process knows: nothing is
+    /// counted without a scrape.
     pub fn before_scrape(&self, refresh: impl Fn() + Send + Sync + 'static) {
         let mut all = self
             .before_scrape
@@ -135,7 +135,7 @@ impl Metrics {
         all.push(Box::new(refresh));
     }
 
-    /// Says whether this process is the leader.
+    /// Records whether this process is the leader.
     pub fn set_leader(&self, leader: bool) {
         self.leader.set(leader.into());
     }

@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// How long controllers may take to finish what they are at; kubelet kills after 30 s by default.
-const DRAIN: Duration = Duration::from_secs(20);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What the code of one operator process shares. Cheap to clone.
 #[derive(Clone)]
@@ -48,7 +48,7 @@ pub struct Process {
     pub readiness: Readiness,
     /// Publishes Events.
     pub recorder: Recorder,
-    /// The wish to stop.
+    /// The signal to stop.
     pub shutdown: Shutdown,
     /// The only namespace to watch; all when `None`.
     pub namespace: Option<String>,
@@ -59,7 +59,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// The objects of a kind that this process looks after: in its one namespace, or in all.
+    /// The objects of a kind that this process manages: in its one namespace, or in all.
     pub fn api<K>(&self) -> Api<K>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
@@ -83,7 +83,7 @@ pub enum RunError {
     /// A metric's definition is wrong.
     #[error("cannot define the metrics")]
     Metrics(#[source] prometheus::Error),
-    /// Neither a Pod's service account nor a kubeconfig tells where the API server is.
+    /// Neither a Pod's service account nor a kubeconfig contains the address of the API server.
     #[error("cannot find the API server; run in a Pod with a service account, or set KUBECONFIG")]
     Config(#[source] Box<dyn Error + Send + Sync>),
     /// The client can't be made.
@@ -98,13 +98,13 @@ pub enum RunError {
     /// The operator itself failed.
     #[error("the operator stopped")]
     Operator(#[source] Box<dyn Error + Send + Sync>),
-    /// Controllers did not finish in time after the wish to stop.
+    /// Controllers did not finish in time after the signal to stop.
     #[error("controllers did not finish within {0:?} after the wish to stop")]
     Drain(Duration),
 }
 
 /// Runs an operator: TLS provider, logs, client, probes and metrics, leader election, then `operate`, which should return
-/// when [`Process::shutdown`] asks. A failure is printed with all its causes.
+/// when [`Process::shutdown`] fires. A failure is printed with all its causes.
 pub async fn run<E>(
     name: &'static str,
     version: &'static str,
@@ -185,7 +185,7 @@ async fn serve_admin(
 ) -> Result<JoinHandle<Result<(), ServerError>>, RunError> {
     let listener = server::listen(args.listen).await?;
     let routes = server::router(readiness.clone(), metrics.clone());
-    // It answers until the process ends, also while controllers finish: the wish to stop is not for it.
+    // It responds until the process ends, also while controllers finish: the signal to stop is not for it.
     let until_the_end = async move {
         let (_never, end) = Shutdown::new();
         server::serve(listener, routes, end).await
@@ -237,7 +237,7 @@ where
     let outcome = tokio::select! {
         outcome = operate(process) => outcome.map_err(|e| RunError::Operator(e.into())),
         error = lost => return Err(error.into()),
-        () = drained(shutdown) => Err(RunError::Drain(DRAIN)),
+        () = drained(shutdown) => Err(RunError::Drain(DRAIN_TIMEOUT)),
     };
     // Only what has stopped may let another begin; after a failed drain the Lease runs out by itself.
     if let (Some(leadership), false) = (leadership, matches!(outcome, Err(RunError::Drain(_)))) {
@@ -246,11 +246,11 @@ where
     outcome
 }
 
-/// Returns when the wish to stop is older than [`DRAIN`].
+/// Returns when the signal to stop is older than [`DRAIN_TIMEOUT`].
 async fn drained(shutdown: Shutdown) {
     shutdown.wait().await;
     // The deadline itself, not a pause: `operate` ending first cancels it.
-    let _ = tokio::time::timeout(DRAIN, std::future::pending::<()>()).await;
+    let _ = tokio::time::timeout(DRAIN_TIMEOUT, std::future::pending::<()>()).await;
 }
 
 impl Debug for Process {

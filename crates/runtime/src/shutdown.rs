@@ -1,32 +1,32 @@
-//! One wish to stop, seen by everything in the process.
+//! One signal to stop, seen by everything in the process.
 
 use tokio::sync::watch;
 
-/// The wish that the process ends. Clones see the same wish.
+/// The signal that the process is to end. Clones see the same signal.
 #[derive(Clone, Debug)]
 pub struct Shutdown {
     wish: watch::Receiver<bool>,
 }
 
-/// Makes the wish of a [`Shutdown`].
+/// Sends the signal of a [`Shutdown`].
 #[derive(Debug)]
 pub struct Trigger(watch::Sender<bool>);
 
 impl Trigger {
-    /// Asks everything that holds a clone of the [`Shutdown`] to stop.
+    /// Makes everything that holds a clone of the [`Shutdown`] stop.
     pub fn shut_down(&self) {
         self.0.send_replace(true);
     }
 }
 
 impl Shutdown {
-    /// A wish that `Trigger` makes; for tests and for processes with their own signals.
+    /// A signal that `Trigger` sends; for tests and for processes with their own signals.
     pub fn new() -> (Trigger, Self) {
         let (sender, wish) = watch::channel(false);
         (Trigger(sender), Self { wish })
     }
 
-    /// A wish made by SIGTERM or SIGINT. A second signal ends the process at once, with exit code 130.
+    /// Fires on SIGTERM or SIGINT. A second signal ends the process at once, with exit code 130.
     ///
     /// # Errors
     /// When the signal handlers can't be installed.
@@ -52,15 +52,15 @@ impl Shutdown {
         Ok(shutdown)
     }
 
-    /// Whether the wish was made.
+    /// Whether the signal was sent.
     pub fn requested(&self) -> bool {
         *self.wish.borrow()
     }
 
-    /// Returns when the wish is made.
+    /// Returns when the signal is sent.
     pub async fn wait(mut self) {
         if self.wish.wait_for(|wish| *wish).await.is_err() {
-            // The trigger is gone without having fired: nobody can ask any more.
+            // The trigger is gone without having fired: a shutdown can't be requested any more.
             std::future::pending::<()>().await;
         }
     }

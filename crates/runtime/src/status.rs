@@ -1,4 +1,4 @@
-//! Writing status: only when it says something new, so that a controller does not wake itself for ever.
+//! Writing status: only when it changes, so that a controller does not wake itself for ever.
 
 use std::fmt::Debug;
 
@@ -100,15 +100,15 @@ fn refused(action: &'static str, object: ObjectId, source: kube::Error) -> Apply
     }
 }
 
-/// Whether the patch's test failed. The API server answers 422 without an object or a cause then; a status that the schema refuses
-/// is answered with both.
+/// Whether the patch's test failed. The API server responds with 422 without an object or a cause then; its response to a status
+/// that the schema refuses has both.
 fn is_of_another(status: &Status) -> bool {
     const UNPROCESSABLE: u16 = 422;
     let names_something = |details: &StatusDetails| !(details.kind.is_empty() && details.causes.is_empty());
     status.code == UNPROCESSABLE && !status.details.as_ref().is_some_and(names_something)
 }
 
-/// The status to write, with transition times of unchanged conditions kept; `None` when it says nothing new.
+/// The status to write, with transition times of unchanged conditions kept; `None` when nothing changes.
 fn changed(current: &Value, wanted: Value) -> Option<Value> {
     let settled = keep_transition_times(current, wanted);
     let empty = |value: &Value| value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty);

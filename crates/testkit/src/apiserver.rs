@@ -1,6 +1,6 @@
 //! A real API server with its own etcd, on loopback, for tests of definitions and admission: no kubelet, no controller.
 //!
-//! The programs `etcd` and `kube-apiserver` are looked for in the folder that `SEALWRIGHT_TOOLS` names, then in `PATH`.
+//! The programs `etcd` and `kube-apiserver` are searched in the folder that `SEALWRIGHT_TOOLS` names, then in `PATH`.
 
 use std::env;
 use std::fs::{self, File};
@@ -32,7 +32,7 @@ const ESTABLISHED_WITHIN: Duration = Duration::from_secs(30);
 /// Why there is no API server.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The programs are not on this machine; a test that needs them says so and is skipped.
+    /// The programs are not on this machine; a test that needs them reports that and is skipped.
     #[error("{0} is neither in the folder ${TOOLS} nor in PATH; `make prepare` builds it")]
     NoProgram(&'static str),
     /// A file or a process could not be made.
@@ -41,12 +41,12 @@ pub enum Error {
     /// The keys could not be made.
     #[error("a key for service accounts: {0}")]
     Key(#[from] rcgen::Error),
-    /// It did not become ready; its log tells why.
+    /// It did not become ready; its log has the reason.
     #[error("the API server was not ready within {}s, see {log}: {last}", READY_WITHIN.as_secs())]
     NotReady {
         /// Its log file.
         log: String,
-        /// The last answer.
+        /// The last response.
         last: String,
     },
     /// It refused something.
@@ -120,7 +120,7 @@ impl ApiServer {
         Client::try_from(self.config()).expect("the configuration is complete")
     }
 
-    /// How [`Self::client`] reaches the server; for clients that act as somebody else.
+    /// How [`Self::client`] reaches the server; for clients that act as another user.
     pub fn config(&self) -> Config {
         let url = format!("https://127.0.0.1:{}", self.port)
             .parse()
@@ -218,7 +218,7 @@ impl ApiServer {
                 "--authorization-mode=RBAC",
                 "--service-cluster-ip-range=10.96.0.0/24",
             ])
-            // Nobody makes service accounts here.
+            // No controller makes service accounts here.
             .arg("--disable-admission-plugins=ServiceAccount");
         self.spawn(command, "kube-apiserver.log")
     }
@@ -280,7 +280,7 @@ fn program(name: &'static str) -> Result<PathBuf, Error> {
         .ok_or(Error::NoProgram(name))
 }
 
-/// Ports that nobody listens on. Held together while they are chosen, so that they differ.
+/// Ports without a listener. Held together while they are chosen, so that they differ.
 fn free_ports() -> io::Result<[u16; 3]> {
     let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
     let listeners = [listen()?, listen()?, listen()?];

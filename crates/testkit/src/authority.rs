@@ -1,4 +1,4 @@
-//! A certificate authority that issues what tests ask for.
+//! A certificate authority that issues what tests need.
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -155,7 +155,7 @@ impl Authority {
         let mut params = CertificateParams::new(names).expect("names that can be in a certificate");
         params.distinguished_name.push(DnType::CommonName, name);
         params.extended_key_usages = vec![usage];
-        // As cert-manager does: OpenSSL needs it to tell two CAs of one name apart.
+        // As cert-manager does: OpenSSL needs it to distinguish two CAs of one name.
         params.use_authority_key_identifier_extension = true;
         change(&mut params);
         let certificate = params

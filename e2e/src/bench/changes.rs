@@ -5,7 +5,7 @@ use api_types::Postgres;
 use api_types::vocabulary::POSTGRES_CONTAINER;
 use serde_json::{Value, json};
 
-use super::PROVISIONING;
+use super::PROVISIONING_TIMEOUT;
 use super::samples::Samples;
 use crate::cluster::TestNamespace;
 use crate::progress::Narrator;
@@ -84,7 +84,7 @@ pub(super) async fn measure(
         return Ok(0);
     }
     manifests::create_postgres(namespace, manifests::HA_POSTGRES, |_| {}).await?;
-    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
+    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING_TIMEOUT).await?;
     let narrator = Narrator::silent();
     let writer = Writer::start(namespace, DATABASE, Choice::MEASURING).await?;
     let stage = Stage {
@@ -129,7 +129,7 @@ pub(super) async fn perform(
 
 /// A standby whose control file is damaged: PostgreSQL does not start with it, so a restart is no help.
 async fn spoil_a_standby(namespace: &TestNamespace) -> Result<()> {
-    failover::all_stream(namespace, DATABASE, failover::BACK).await?;
+    failover::all_stream(namespace, DATABASE, failover::REJOIN_TIMEOUT).await?;
     let all = members::list(namespace, DATABASE).await?;
     let standby = all.into_iter().find(|member| !member.is_primary());
     spoil(namespace, &standby.context("a standby")?.name).await

@@ -8,14 +8,14 @@ use tokio::time::Instant;
 
 use super::samples::Samples;
 use crate::cluster::TestNamespace;
-use crate::failover::{FOLLOWED, all_stream, synchronous_again};
+use crate::failover::{STREAMING_TIMEOUT, all_stream, synchronous_again};
 use crate::members::{self, Member};
 use crate::poll::{self, Look};
 use crate::survive::scene::{Scene, Shape};
 use crate::writer::{Choice, Writer};
 
-const AGAIN: Duration = Duration::from_secs(120);
-const EVERY: Duration = Duration::from_millis(100);
+const READY_TIMEOUT: Duration = Duration::from_secs(120);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Returns how many rows were acknowledged. Commits wait for a standby, so that none of them may be lost.
 pub(super) async fn measure(namespace: &TestNamespace, runs: usize, samples: &mut Samples) -> Result<usize> {
@@ -41,14 +41,14 @@ pub(super) async fn measure(namespace: &TestNamespace, runs: usize, samples: &mu
             ready,
             Some(gap),
         );
-        all_stream(namespace, database, FOLLOWED).await?;
+        all_stream(namespace, database, STREAMING_TIMEOUT).await?;
     }
     writer.finish().await
 }
 
 /// Three ready members, none of them the Pod that was lost, and one of them primary.
 async fn all_ready_without(namespace: &TestNamespace, database: &str, lost: &Member) -> Result<()> {
-    poll::until("three ready members", AGAIN, EVERY, || async {
+    poll::until("three ready members", READY_TIMEOUT, POLL_INTERVAL, || async {
         let members = members::list(namespace, database).await?;
         let ready = members.iter().filter(|m| m.ready && m.uid != lost.uid).count();
         Ok(if ready == 3 && members.iter().any(Member::is_primary) {

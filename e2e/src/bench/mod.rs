@@ -17,7 +17,7 @@ use futures::future::LocalBoxFuture;
 use crate::cluster::{Cluster, TestNamespace};
 use samples::Samples;
 
-const PROVISIONING: Duration = Duration::from_secs(180);
+const PROVISIONING_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// Measures one thing in a namespace of its own, and returns how many rows were acknowledged.
 type Part = for<'a> fn(&'a TestNamespace, Runs, &'a mut Samples) -> LocalBoxFuture<'a, Result<usize>>;

@@ -5,7 +5,7 @@ use api_types::Postgres;
 use tokio::time::Instant;
 
 use super::samples::Samples;
-use super::{PROVISIONING, Runs, renewal};
+use super::{PROVISIONING_TIMEOUT, Runs, renewal};
 use crate::cluster::TestNamespace;
 use crate::progress::Narrator;
 use crate::story::{self, Performed, Stage};
@@ -32,7 +32,7 @@ pub(super) async fn measure(namespace: &TestNamespace, runs: Runs, samples: &mut
     requests::issuers(namespace).await?;
     let begin = Instant::now();
     manifests::apply(namespace, manifests::HA_POSTGRES).await?;
-    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
+    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING_TIMEOUT).await?;
     samples.add("create, until Ready", begin.elapsed(), None);
     let narrator = Narrator::silent();
     // Speed first, with one application that writes; then many that connect, which takes much of the processor.

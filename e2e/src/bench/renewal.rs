@@ -9,14 +9,14 @@ use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::Secret;
 use kube::runtime::watcher::watch_object;
 
-use super::PROVISIONING;
+use super::PROVISIONING_TIMEOUT;
 use crate::cluster::TestNamespace;
 use crate::pki::CertificateSecret;
 use crate::served::Served;
 use crate::writer::Writer;
 use crate::{members, pki, wait};
 
-const ISSUED: Duration = Duration::from_secs(60);
+const ISSUANCE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Asks members from inside the cluster: a handshake through the API server takes longer than what is measured.
 const SERVED: &str = include_str!("served.py");
 
@@ -39,7 +39,7 @@ pub(super) async fn measure(writer: &Writer, namespace: &TestNamespace, database
     renewed?;
     let served: f64 = served?.trim().parse().context("not served by all in time")?;
     let served = UNIX_EPOCH + Duration::from_secs_f64(served);
-    wait::database_ready(&namespace.api(), database, PROVISIONING).await?;
+    wait::database_ready(&namespace.api(), database, PROVISIONING_TIMEOUT).await?;
     Ok(served.duration_since(issued?).unwrap_or_default())
 }
 
@@ -56,6 +56,13 @@ async fn another_leaf(namespace: &TestNamespace, secret: &str, old: &Served) -> 
         }
         anyhow::bail!("the watch of Secret {secret} ended")
     };
-    let late = || format!("Secret {secret} was not issued anew within {}s", ISSUED.as_secs());
-    tokio::time::timeout(ISSUED, look).await.with_context(late)?
+    let late = || {
+        format!(
+            "Secret {secret} was not issued anew within {}s",
+            ISSUANCE_TIMEOUT.as_secs()
+        )
+    };
+    tokio::time::timeout(ISSUANCE_TIMEOUT, look)
+        .await
+        .with_context(late)?
 }

@@ -6,7 +6,7 @@ use k8s_openapi::api::storage::v1::StorageClass;
 use kube::Api;
 use serde_json::json;
 
-use super::PROVISIONING;
+use super::PROVISIONING_TIMEOUT;
 use super::changes::{self, Change};
 use super::samples::Samples;
 use crate::cluster::TestNamespace;
@@ -23,7 +23,11 @@ const FIRST: usize = 1024;
 const GROWTH: usize = 64;
 
 /// Returns how many rows were acknowledged.
-pub(super) async fn measure(namespace: &TestNamespace, rounds: usize, samples: &mut Samples) -> Result<usize> {
+pub(super) async fn measure(
+    namespace: &TestNamespace,
+    rounds: usize,
+    samples: &mut Samples,
+) -> Result<usize> {
     let classes: Api<StorageClass> = Api::all(namespace.client.clone());
     if rounds == 0 || classes.get_opt(EXPANDABLE).await?.is_none() {
         eprintln!("volumes are not expanded: no rounds, or no StorageClass {EXPANDABLE}");
@@ -34,7 +38,7 @@ pub(super) async fn measure(namespace: &TestNamespace, rounds: usize, samples: &
         storage.storage_class_name = Some(EXPANDABLE.to_owned());
     })
     .await?;
-    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
+    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING_TIMEOUT).await?;
     let narrator = Narrator::silent();
     let writer = Writer::start(namespace, DATABASE, Choice::MEASURING).await?;
     let stage = Stage {

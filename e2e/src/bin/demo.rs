@@ -13,7 +13,7 @@ use e2e::{install, manifests, members, report, requests, wait};
 
 const NAMESPACE: &str = "demo";
 const DATABASE: &str = "ha-postgres";
-const PROVISIONING: Duration = Duration::from_secs(180);
+const PROVISIONING_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// The operations of the story, in order: title, name of the request, manifest and `spec.tls.restart`.
 const STORY: [(&str, &str, &str, Option<&str>); 6] = [
@@ -127,7 +127,7 @@ async fn create(narrator: &Narrator, namespace: &TestNamespace) -> Result<()> {
     narrator.say("Postgres demo/ha-postgres applied");
     manifests::apply(namespace, manifests::ISSUERS).await?;
     let api = namespace.api::<Postgres>();
-    progress::follow(narrator, &api, DATABASE, PROVISIONING, wait::is_ready).await?;
+    progress::follow(narrator, &api, DATABASE, PROVISIONING_TIMEOUT, wait::is_ready).await?;
     for member in members::list(namespace, DATABASE).await? {
         let role = member.role.as_deref().unwrap_or("no role");
         narrator.say(&format!("{} is {role}, on {}", member.name, member.node));

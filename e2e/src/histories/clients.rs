@@ -18,7 +18,7 @@ const KEYS: &str = "5";
 const START_DEADLINE: Duration = Duration::from_secs(60);
 /// A client ends after its operation, which it gives up after seconds.
 const END_DEADLINE: Duration = Duration::from_secs(60);
-const OFTEN: Duration = Duration::from_millis(300);
+const POLL_INTERVAL: Duration = Duration::from_millis(300);
 
 /// What clients do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ impl Clients {
     pub async fn start(namespace: &TestNamespace, database: &str, work: Work, seed: u64) -> Result<Self> {
         // The primary's Pod may not count as ready yet when its node was cut off just now.
         for statement in work.statements() {
-            poll::until("an empty table", START_DEADLINE, OFTEN, || async {
+            poll::until("an empty table", START_DEADLINE, POLL_INTERVAL, || async {
                 members::sql_on_primary(namespace, database, &statement)
                     .await
                     .map(Look::Found)
@@ -117,7 +117,7 @@ impl Clients {
 
     async fn until(&self, what: &str, within: Duration, test: &str) -> Result<()> {
         let test = format!("if {test}; then echo yes; else tail -n 3 history; fi");
-        poll::until(what, within, OFTEN, || async {
+        poll::until(what, within, POLL_INTERVAL, || async {
             let said = self.read(&test).await?;
             Ok(if said.trim() == "yes" {
                 Look::Found(())

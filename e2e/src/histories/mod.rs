@@ -32,9 +32,9 @@ use faults::{Clocks, Fault, Ground, settle, two_issuers};
 pub use table::table;
 
 const DATABASE: &str = "ha-postgres";
-const PROVISIONING: Duration = Duration::from_secs(180);
+const PROVISIONING_TIMEOUT: Duration = Duration::from_secs(180);
 /// Until the database serves and all members are back after the last fault.
-const HEALED: Duration = Duration::from_secs(300);
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Whether commits wait for a standby.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -145,7 +145,7 @@ async fn on_disks(
         }
     })
     .await?;
-    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
+    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING_TIMEOUT).await?;
     let ground = Ground {
         namespace,
         database: DATABASE,
@@ -191,10 +191,10 @@ async fn one(
     let before = lost::told(ground.namespace, DATABASE).await?;
     let clients = Clients::start(ground.namespace, DATABASE, work, seed).await?;
     disturb(ground, plan.long, seed, &mut outcome.faults).await?;
-    clients.serve_again(HEALED).await?;
-    settle(ground, HEALED).await?;
-    wait::database_ready(&ground.namespace.api::<Postgres>(), DATABASE, HEALED).await?;
-    clients.serve_again(HEALED).await?;
+    clients.serve_again(RECOVERY_TIMEOUT).await?;
+    settle(ground, RECOVERY_TIMEOUT).await?;
+    wait::database_ready(&ground.namespace.api::<Postgres>(), DATABASE, RECOVERY_TIMEOUT).await?;
+    clients.serve_again(RECOVERY_TIMEOUT).await?;
     let history = clients.finish().await?;
     outcome.seeds.push(seed);
     outcome.answered += history.answered;

@@ -12,7 +12,7 @@ Generated from the table in `crates/api-types/src/running.rs` by `make reference
 
 A field takes one of three roads when it is edited under a database that was `Ready` once. It is *carried out* while the members
 run; or it is *held*: the members go on as they are, and `SpecApplied` is `False` with this reason until the request was carried
-out or the old value is back; or it is *refused*. A field that nothing acts on is named in `FieldsNotInUse`. A row is about
+out or the old value is back; or it is *refused*. A field that nothing acts on is named in `UnsupportedFields`. A row is about
 everything below its field that has no row of its own. While a database is paused nothing is carried out, and while it is halted
 everything but `storage` follows the spec at once. Before there is a volume, `storage` follows it too.
 
@@ -42,6 +42,6 @@ fn words(road: Road) -> (&'static str, String) {
             format!("`{reason}`: by a request of type `{}`", request.as_str()),
         ),
         Road::Refused(why) => ("refused", why.to_owned()),
-        Road::NotInUse => ("not in use", "`FieldsNotInUse`".to_owned()),
+        Road::NotInUse => ("not in use", "`UnsupportedFields`".to_owned()),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use api_types::reported::{ALL, Vocabulary, Word};
+use api_types::reported::{ALL, StatusReason, Vocabulary};
 
 use super::cell;
 
@@ -45,7 +45,7 @@ fn section(text: &mut String, of: &Vocabulary) {
     of.events.iter().for_each(|word| row(text, word));
 }
 
-fn row(text: &mut String, word: &Word) {
+fn row(text: &mut String, word: &StatusReason) {
     let _ = writeln!(
         text,
         "| {} | {} | {} |",
@@ -55,7 +55,7 @@ fn row(text: &mut String, word: &Word) {
     );
 }
 
-fn name(word: &Word) -> String {
+fn name(word: &StatusReason) -> String {
     let mark = if word.is_trouble { " \u{26a0}" } else { "" };
     format!("`{}`{mark}", word.text)
 }
@@ -80,7 +80,7 @@ fn preface_of_events(kind: &str) -> &'static str {
     match kind {
         "Postgres" => {
             "Besides these, Warnings with the reason of `SpecApplied` or `ProvisioningStarted` when one of them becomes `False`,
-and Warnings `IssuerCAChanged`, `DeletionHeld`, `ClaimTerminating`, `MemberHangs`, `NoMemberHasData` and `StartedAfresh`."
+and Warnings `IssuerCAChanged`, `DeletionBlocked`, `ClaimTerminating`, `MemberHangs`, `NoMemberHasData` and `StartedAfresh`."
         }
         "PostgresOpsRequest" => {
             "Besides these, one for every condition that becomes `True`, with its type as the reason: a Warning for `Failed`, Normal

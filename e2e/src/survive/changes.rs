@@ -47,7 +47,7 @@ const OPERATOR: &str = "ops-manager";
 /// A class whose volumes have a real size, and grow.
 const EXPANDABLE: &str = "expand";
 /// A standby that a restart does not help is rebuilt within this time.
-const REBUILT: Duration = Duration::from_secs(240);
+const REBUILD_TIMEOUT: Duration = Duration::from_secs(240);
 
 /// A request: its title, type and section, and the step after which something happens.
 struct Change {
@@ -163,7 +163,12 @@ async fn operator_killed(stage: Stage) -> Result<Vec<Row>> {
         let trial = Change::reconnect(step).ask(&scene, "4m").await?;
         trial.reached(step).await?;
         kill_operator(&stage).await?;
-        wait::request_ended(&stage.namespace.api::<PostgresOpsRequest>(), &trial.name, REBUILT).await?;
+        wait::request_ended(
+            &stage.namespace.api::<PostgresOpsRequest>(),
+            &trial.name,
+            REBUILD_TIMEOUT,
+        )
+        .await?;
         let fault = format!("ops-manager killed after {step}");
         rows.push(trial.end(&fault, &[End::Successful]).await?);
     }

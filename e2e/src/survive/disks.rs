@@ -29,7 +29,7 @@ pub const FAULTS: &[Fault] = &[Fault {
 const MEBIBYTES: &str = "256";
 const FULL_FOR: Duration = Duration::from_secs(15);
 /// A request with a timeout of seconds has ended by then.
-const GIVEN_UP: Duration = Duration::from_secs(120);
+const FAILURE_TIMEOUT: Duration = Duration::from_secs(120);
 
 async fn disk_full(stage: Stage) -> Result<Vec<Row>> {
     let Some(disks) = Disks::make(&stage.namespace, 1).await? else {
@@ -70,7 +70,7 @@ async fn filled(stage: &Stage, storage_class: &str) -> Result<Vec<Row>> {
 
     let full = Full::standby(&scene).await?;
     let trial = scene.ask(Operation::Remove, "15s").await?;
-    let ended = wait::request_ended(&stage.namespace.api(), &trial.name, GIVEN_UP).await;
+    let ended = wait::request_ended(&stage.namespace.api(), &trial.name, FAILURE_TIMEOUT).await;
     full.free(&scene).await?;
     ended?;
     // Files that are written again in place need no room, so it may be done all the same, and proven.

@@ -31,7 +31,7 @@ pub const FAULTS: &[Fault] = &[Fault {
 const FAULT: &str = "none";
 /// Exit code of the script when a program is missing.
 const CANNOT: i32 = 3;
-const ENDED: Duration = Duration::from_secs(120);
+const END_TIMEOUT: Duration = Duration::from_secs(120);
 
 async fn drivers(stage: Stage) -> Result<Vec<Row>> {
     let programs = match programs().await? {
@@ -124,9 +124,9 @@ async fn one(
     let manifest = manifests::with_restart(&manifest, "auto");
     let name = format!("driver-{}", operation.title().replace(' ', "-").to_lowercase());
     requests::create(namespace, &manifest, &name, database).await?;
-    let request = wait::request_ended(&namespace.api(), &name, ENDED).await?;
+    let request = wait::request_ended(&namespace.api(), &name, END_TIMEOUT).await?;
     let ended = End::of(&request);
-    wait::database_ready(&namespace.api(), database, ENDED).await?;
+    wait::database_ready(&namespace.api(), database, END_TIMEOUT).await?;
     clients.go_on().await?;
     ensure!(marks.len() == clients.all.len(), "a client is gone");
     let rows = clients.all.iter().zip(marks).map(|(client, mark)| {

@@ -25,9 +25,9 @@ pub const FAULTS: &[Fault] = &[Fault {
 }];
 
 /// Until new sessions get in again.
-const REPLACED: Duration = Duration::from_secs(30);
+const REPLACEMENT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Until the Postgres says why; a health check may be under way.
-const REPORTED: Duration = Duration::from_secs(30);
+const REPORT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Sessions that are open go on, and no new one gets in.
 async fn primary_hangs(stage: Stage) -> Result<Vec<Row>> {
@@ -47,11 +47,11 @@ async fn primary_hangs(stage: Stage) -> Result<Vec<Row>> {
         &stage.namespace.api(),
         scene.database,
         "MemberHangs",
-        REPORTED,
+        REPORT_TIMEOUT,
         reported,
     )
     .await?;
-    let left = REPLACED.saturating_sub(begin.elapsed());
+    let left = REPLACEMENT_TIMEOUT.saturating_sub(begin.elapsed());
     poll::until(
         "a new session on the primary",
         left,
@@ -81,7 +81,7 @@ async fn primary_hangs(stage: Stage) -> Result<Vec<Row>> {
         &stage.namespace.api(),
         scene.database,
         "no MemberHangs",
-        failover::BACK,
+        failover::REJOIN_TIMEOUT,
         well,
     )
     .await?;

@@ -42,7 +42,7 @@ pub const FAULTS: &[Fault] = &[
 ];
 
 const CERT_MANAGER: &str = "cert-manager";
-const SCALED: Duration = Duration::from_secs(120);
+const SCALE_TIMEOUT: Duration = Duration::from_secs(120);
 
 async fn never_ready(stage: Stage) -> Result<Vec<Row>> {
     let scene = Scene::new(&stage.namespace, Shape::Three, true).await?;
@@ -68,9 +68,15 @@ async fn not_ready(namespace: &TestNamespace) -> Result<()> {
             .into_iter()
             .any(|c| c.type_ == "Ready" && c.status == "False")
     };
-    wait::until(&namespace.api(), "pg-new-issuer", "not Ready", SCALED, unready)
-        .await
-        .map(|_| ())
+    wait::until(
+        &namespace.api(),
+        "pg-new-issuer",
+        "not Ready",
+        SCALE_TIMEOUT,
+        unready,
+    )
+    .await
+    .map(|_| ())
 }
 
 async fn deleted(stage: Stage) -> Result<Vec<Row>> {
@@ -116,7 +122,7 @@ async fn waits_for_cert_manager(namespace: &TestNamespace, name: &str) -> Result
         &namespace.api(),
         name,
         "says that it waits for cert-manager",
-        SCALED,
+        SCALE_TIMEOUT,
         waits,
     )
     .await
@@ -147,7 +153,7 @@ pub async fn scale(cluster: &Cluster, replicas: i32) -> Result<()> {
         patched.spec.and_then(|s| s.replicas) == Some(replicas),
         "cert-manager was not scaled"
     );
-    wait::until(&api, CERT_MANAGER, "scaled", SCALED, |d: &Deployment| {
+    wait::until(&api, CERT_MANAGER, "scaled", SCALE_TIMEOUT, |d: &Deployment| {
         let status = d.status.clone().unwrap_or_default();
         status.observed_generation >= d.metadata.generation
             && status.replicas.unwrap_or(0) == replicas

@@ -48,7 +48,7 @@ pub const FAULTS: &[Fault] = &[
 /// How long a standby stays away that comes back.
 const AWAY: Duration = Duration::from_secs(15);
 /// A request with a timeout of seconds has ended by then.
-const GIVEN_UP: Duration = Duration::from_secs(120);
+const FAILURE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The phases of a rotation without a restart.
 const PHASES: [&str; 5] = [
@@ -131,7 +131,7 @@ async fn never_starts(stage: Stage) -> Result<Vec<Row>> {
         ..ALWAYS
     };
     let trial = scene.ask_as(Operation::Rotate, &asked).await?;
-    let ended = wait::request_ended(&stage.namespace.api(), &trial.name, GIVEN_UP).await;
+    let ended = wait::request_ended(&stage.namespace.api(), &trial.name, FAILURE_TIMEOUT).await;
     broken.heal(&scene).await?;
     ended?;
     let ends = [End::RolledBack, End::NotRestored];
@@ -199,7 +199,7 @@ async fn waits_for(scene: &Scene, request: &str, pod: &str) -> Result<()> {
         &scene.namespace.api(),
         request,
         &format!("waits for {pod}"),
-        GIVEN_UP,
+        FAILURE_TIMEOUT,
         waits,
     )
     .await

@@ -58,9 +58,9 @@ pub const FAULTS: &[Fault] = &[
 const OPS_MANAGER: &str = "ops-manager";
 const PROVISIONER: &str = "provisioner";
 /// Until another replica leads.
-const TAKEN_OVER: Duration = Duration::from_secs(60);
+const TAKEOVER_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often a leader and its Pod are looked at together, for which there is no watch.
-const AGAIN: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// How often all operations are gone through until every step was followed by a kill.
 const ROUNDS: usize = 20;
 /// Operations of the sample with a restart.
@@ -239,7 +239,7 @@ async fn kill_leader(cluster: &Cluster, operator: &str) -> Result<bool> {
 
 async fn leader(cluster: &Cluster, operator: &str) -> Result<Leader> {
     let lease = lease_name(cluster, operator).await?;
-    let (name, pod, id) = poll::until("a leader that runs", TAKEN_OVER, AGAIN, || async {
+    let (name, pod, id) = poll::until("a leader that runs", TAKEOVER_TIMEOUT, POLL_INTERVAL, || async {
         let Some(name) = holder(&leases(cluster).get(&lease).await?) else {
             return Ok(Look::NotYet("nobody leads".to_owned()));
         };
@@ -279,7 +279,7 @@ async fn led_by_another(cluster: &Cluster, operator: &str, old: &str) -> Result<
         &leases(cluster),
         &lease,
         "held by another replica",
-        TAKEN_OVER,
+        TAKEOVER_TIMEOUT,
         taken,
     )
     .await

@@ -45,7 +45,7 @@ pub const FAULTS: &[Fault] = &[
     },
 ];
 
-const GONE: Duration = Duration::from_secs(180);
+const DELETION_TIMEOUT: Duration = Duration::from_secs(180);
 
 async fn request_deleted(stage: Stage) -> Result<Vec<Row>> {
     let scene = Scene::new(&stage.namespace, Shape::Three, true).await?;
@@ -60,7 +60,13 @@ async fn request_deleted(stage: Stage) -> Result<Vec<Row>> {
         let request = trial.reached(step).await?;
         let api = stage.namespace.api::<PostgresOpsRequest>();
         api.delete(&trial.name, &DeleteParams::default()).await?;
-        let gone = wait::gone(&api, &trial.name, &request.uid().unwrap_or_default(), GONE).await;
+        let gone = wait::gone(
+            &api,
+            &trial.name,
+            &request.uid().unwrap_or_default(),
+            DELETION_TIMEOUT,
+        )
+        .await;
         let (end, words) = match gone {
             Ok(()) => (End::Gone, String::new()),
             Err(error) => (End::Never, format!("{error:#}")),
@@ -77,7 +83,7 @@ async fn two_at_once(stage: Stage) -> Result<Vec<Row>> {
     let second = scene.ask(Operation::ChangeIssuer, "1m").await?;
     let api = stage.namespace.api::<PostgresOpsRequest>();
     // What is judged is the world after both.
-    wait::request_ended(&api, &second.name, GONE).await?;
+    wait::request_ended(&api, &second.name, DELETION_TIMEOUT).await?;
     Ok(vec![
         first
             .end(
@@ -119,9 +125,9 @@ async fn database_deleted(stage: Stage) -> Result<Vec<Row>> {
     let api = stage.namespace.api::<Postgres>();
     let uid = api.get(database).await?.uid().unwrap_or_default();
     api.delete(database, &DeleteParams::default()).await?;
-    let ended = wait::request_ended(&stage.namespace.api(), &name, GONE).await?;
+    let ended = wait::request_ended(&stage.namespace.api(), &name, DELETION_TIMEOUT).await?;
     let end = End::of(&ended);
-    wait::gone(&api, database, &uid, GONE).await?;
+    wait::gone(&api, database, &uid, DELETION_TIMEOUT).await?;
     let mut row = Row::bare(
         "Postgres deleted",
         Operation::Add.title(),
@@ -147,7 +153,7 @@ async fn namespace_deleted(stage: Stage) -> Result<Vec<Row>> {
     let uid = api.get(&stage.namespace.name).await?.uid().unwrap_or_default();
     api.delete(&stage.namespace.name, &DeleteParams::default())
         .await?;
-    let gone = wait::gone(&api, &stage.namespace.name, &uid, GONE).await;
+    let gone = wait::gone(&api, &stage.namespace.name, &uid, DELETION_TIMEOUT).await;
     let mut row = Row::bare(
         "namespace deleted",
         Operation::Add.title(),

@@ -12,18 +12,18 @@ use tokio::time::Instant;
 
 use super::row::{End, Row};
 use crate::cluster::TestNamespace;
-use crate::failover::{self, BACK};
+use crate::failover::{self, REJOIN_TIMEOUT};
 use crate::poll::{self, Look};
 use crate::writer::{Choice, Mark, Writer};
 use crate::{checks, hold, manifests, members, pki, requests, wait};
 
-const PROVISIONING: Duration = Duration::from_secs(240);
+const PROVISIONING_TIMEOUT: Duration = Duration::from_secs(240);
 /// Longest time until a phase is reached.
-const REACHED: Duration = Duration::from_secs(120);
+const STEP_TIMEOUT: Duration = Duration::from_secs(120);
 /// Longest time until an operation has ended, faults included.
-const ENDED: Duration = Duration::from_secs(300);
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(300);
 /// Longest time until the database is as it should be, after the end.
-const SETTLED: Duration = Duration::from_secs(120);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The database before the operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,7 +128,7 @@ impl Scene {
             change(postgres);
         })
         .await?;
-        wait::database_ready(&namespace.api(), database, PROVISIONING).await?;
+        wait::database_ready(&namespace.api(), database, PROVISIONING_TIMEOUT).await?;
         Ok(database)
     }
 
@@ -262,7 +262,7 @@ impl Trial<'_> {
             let conditions = request.status.iter().flat_map(|status| &status.conditions);
             request.has_ended() || conditions.into_iter().any(|c| c.type_ == step && c.is_true())
         };
-        let request = wait::until(&api, &self.name, step, REACHED, reached).await?;
+        let request = wait::until(&api, &self.name, step, STEP_TIMEOUT, reached).await?;
         ensure!(
             !request.has_ended(),
             "it ended before {step} was seen: {}",
@@ -289,7 +289,7 @@ impl Trial<'_> {
     /// Waits for the end of the request and judges it.
     pub async fn end(&self, fault: &str, expected: &[End]) -> Result<Row> {
         let api = self.scene.namespace.api::<PostgresOpsRequest>();
-        let (ended, words) = match wait::request_ended(&api, &self.name, ENDED).await {
+        let (ended, words) = match wait::request_ended(&api, &self.name, OPERATION_TIMEOUT).await {
             Ok(request) => (End::of(&request), wait::last_words(&request)),
             Err(error) => (End::Never, format!("{error:#}")),
         };
@@ -331,14 +331,14 @@ impl Trial<'_> {
             writer,
             ..
         } = self.scene;
-        hold::released(namespace, database, SETTLED).await?;
-        wait::database_ready(&namespace.api(), database, SETTLED).await?;
+        hold::released(namespace, database, SETTLE_TIMEOUT).await?;
+        wait::database_ready(&namespace.api(), database, SETTLE_TIMEOUT).await?;
         if self.scene.has_standbys {
-            failover::all_stream(namespace, database, BACK).await?;
+            failover::all_stream(namespace, database, REJOIN_TIMEOUT).await?;
         }
         poll::until(
             "agreement of spec, members and applications",
-            SETTLED,
+            SETTLE_TIMEOUT,
             Duration::from_secs(1),
             || async { self.agree(ended).await.map(Look::Found) },
         )
@@ -349,7 +349,7 @@ impl Trial<'_> {
         if postgres.spec.tls.is_some() {
             poll::until(
                 "a new verify-full connection",
-                BACK,
+                REJOIN_TIMEOUT,
                 Duration::from_millis(300),
                 || async {
                     let probes = writer.probes_since(now).await?.all();

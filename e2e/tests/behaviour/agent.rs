@@ -12,15 +12,15 @@ use e2e::poll::{self, Look};
 use e2e::{client, history, manifests, members, pki, provider, requests, shell, wait};
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 
-use crate::{PROVISIONING, born_with_tls};
+use crate::{PROVISIONING_TIMEOUT, born_with_tls};
 
 const DATABASE: &str = "ha-postgres";
 /// Longest time of a rotation without a restart.
-const ROTATION: Duration = Duration::from_secs(120);
+const ROTATION_TIMEOUT: Duration = Duration::from_secs(120);
 /// Until kubelet has started the agent again and says so.
-const STARTED_AGAIN: Duration = Duration::from_secs(60);
+const RESTART_TIMEOUT: Duration = Duration::from_secs(60);
 /// Until a client's Pod runs and has its session.
-const OPENED: Duration = Duration::from_secs(40);
+const SESSION_TIMEOUT: Duration = Duration::from_secs(40);
 /// What the agent says of every change that it heard of by its watch.
 const SAYS: &str = "files changed resource_version";
 const SERVER_CERT: &str = "/tls/certs/server/server.crt";
@@ -64,8 +64,8 @@ async fn keys_are_private(namespace: &TestNamespace) -> Result<()> {
 async fn rotate(namespace: &TestNamespace, name: &str) -> Result<()> {
     let yaml = manifests::with_restart(manifests::ROTATE_TLS, "auto");
     let before = pki::certificate(namespace, DATABASE, CertificateAlias::Server).await?;
-    requests::run(namespace, &yaml, name, DATABASE, ROTATION).await?;
-    wait::database_ready(&namespace.api(), DATABASE, PROVISIONING).await?;
+    requests::run(namespace, &yaml, name, DATABASE, ROTATION_TIMEOUT).await?;
+    wait::database_ready(&namespace.api(), DATABASE, PROVISIONING_TIMEOUT).await?;
     let issued = pki::certificate(namespace, DATABASE, CertificateAlias::Server).await?;
     ensure!(
         before.leaf.fingerprint != issued.leaf.fingerprint,
@@ -105,7 +105,7 @@ async fn killed(namespace: &TestNamespace) -> Result<()> {
         return Ok(());
     }
     session?.connected().context("the session that was open")?;
-    wait::database_ready(&namespace.api(), DATABASE, PROVISIONING).await?;
+    wait::database_ready(&namespace.api(), DATABASE, PROVISIONING_TIMEOUT).await?;
     rotate(namespace, "rotate-again").await?;
     let log = members::log(namespace, &primary.name, AGENT_CONTAINER).await?;
     ensure!(
@@ -125,7 +125,13 @@ async fn kill_beside_a_session(namespace: &TestNamespace, primary: &Member) -> R
             Look::Found(pid)
         })
     };
-    let before = poll::until("an open session", OPENED, Duration::from_millis(200), opened).await?;
+    let before = poll::until(
+        "an open session",
+        SESSION_TIMEOUT,
+        Duration::from_millis(200),
+        opened,
+    )
+    .await?;
     let files = server_certificates(namespace).await?;
     if !kill(namespace, primary).await? {
         return Ok(false);
@@ -152,7 +158,7 @@ async fn kill(namespace: &TestNamespace, member: &Member) -> Result<bool> {
         agent(pod).is_some_and(|it| it.restart_count > before.restart_count && it.started == Some(true))
     };
     let what = "its agent runs again";
-    wait::until(&namespace.pods(), &member.name, what, STARTED_AGAIN, again).await?;
+    wait::until(&namespace.pods(), &member.name, what, RESTART_TIMEOUT, again).await?;
     Ok(true)
 }
 

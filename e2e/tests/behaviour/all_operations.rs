@@ -11,7 +11,7 @@ use e2e::story::{self, Performed, Stage};
 use e2e::writer::{Choice, Writer};
 use e2e::{manifests, members, report, requests, wait};
 
-const PROVISIONING: Duration = Duration::from_secs(180);
+const PROVISIONING_TIMEOUT: Duration = Duration::from_secs(180);
 /// A switchover, while other tests share the machine's two cores.
 const LONGEST_GAP: Duration = Duration::from_secs(15);
 
@@ -99,7 +99,7 @@ async fn serves_after(stage: &Stage<'_>, performed: &Performed, issued: bool, wa
 
 async fn ready(namespace: &TestNamespace, database: &str) -> Result<()> {
     requests::issuers(namespace).await?;
-    wait::database_ready(&namespace.api(), database, PROVISIONING).await?;
+    wait::database_ready(&namespace.api(), database, PROVISIONING_TIMEOUT).await?;
     seed(namespace, database).await
 }
 

@@ -13,9 +13,9 @@ use kube::core::GroupVersionKind;
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
-use crate::{DATABASE, PROVISIONING, standalone};
+use crate::{DATABASE, PROVISIONING_TIMEOUT, standalone};
 
-const END: Duration = Duration::from_secs(60);
+const END_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Who says no.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -160,7 +160,7 @@ async fn refused(namespace: &TestNamespace, name: &str, spec: &str) -> Result<(R
         Err(kube::Error::Api(status)) => return Ok((Admission, status.message)),
         other => other?,
     };
-    let request = wait::request_ended(&namespace.api(), name, END).await?;
+    let request = wait::request_ended(&namespace.api(), name, END_TIMEOUT).await?;
     let phase = request.phase();
     ensure!(
         phase == Some(OpsRequestPhase::Failed),
@@ -201,7 +201,7 @@ async fn not_ready(namespace: &TestNamespace) -> Result<()> {
         &api,
         DATABASE,
         "an unknown version is reported with those there are",
-        END,
+        END_TIMEOUT,
         reports,
     )
     .await?;
@@ -211,7 +211,7 @@ async fn not_ready(namespace: &TestNamespace) -> Result<()> {
     request.spec.type_ = api_types::ops_request::OpsRequestType::Restart;
     request.spec.timeout = Some("3s".to_owned());
     requests::create_as_is(namespace, &request).await?;
-    let ended = wait::request_ended(&namespace.api(), &request.name_any(), END).await?;
+    let ended = wait::request_ended(&namespace.api(), &request.name_any(), END_TIMEOUT).await?;
     let words = wait::last_words(&ended);
     ensure!(
         ended.phase() == Some(OpsRequestPhase::Failed) && words.contains("Ready"),
@@ -238,18 +238,31 @@ async fn deleted_while_running(namespace: &TestNamespace) -> Result<()> {
         .await;
     ensure!(refusal.is_err(), "the spec of a request was changed");
     let running = |r: &PostgresOpsRequest| requests::conditions(r).contains(&"CertificateSynced");
-    let request = wait::until(&api, "add-tls", "under way", END, running).await?;
+    let request = wait::until(&api, "add-tls", "under way", END_TIMEOUT, running).await?;
     ensure!(
         request.phase() == Some(OpsRequestPhase::Progressing),
         "{:?}",
         request.phase()
     );
     api.delete("add-tls", &DeleteParams::default()).await?;
-    wait::gone(&api, "add-tls", &request.uid().unwrap_or_default(), PROVISIONING).await?;
-    hold::released(namespace, DATABASE, END).await?;
-    wait::database_ready(&namespace.api(), DATABASE, PROVISIONING).await?;
+    wait::gone(
+        &api,
+        "add-tls",
+        &request.uid().unwrap_or_default(),
+        PROVISIONING_TIMEOUT,
+    )
+    .await?;
+    hold::released(namespace, DATABASE, END_TIMEOUT).await?;
+    wait::database_ready(&namespace.api(), DATABASE, PROVISIONING_TIMEOUT).await?;
     // Whichever way the operation was left, the next one goes through.
-    requests::run(namespace, manifests::RESTART, "restart", DATABASE, PROVISIONING).await?;
-    wait::database_ready(&namespace.api(), DATABASE, PROVISIONING).await?;
+    requests::run(
+        namespace,
+        manifests::RESTART,
+        "restart",
+        DATABASE,
+        PROVISIONING_TIMEOUT,
+    )
+    .await?;
+    wait::database_ready(&namespace.api(), DATABASE, PROVISIONING_TIMEOUT).await?;
     Ok(())
 }

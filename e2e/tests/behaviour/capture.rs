@@ -8,12 +8,12 @@ use e2e::provider::Capture;
 use e2e::{client, failover, manifests, members, pki, requests, wait};
 use kube::api::DeleteParams;
 
-use crate::PROVISIONING;
+use crate::PROVISIONING_TIMEOUT;
 
 const DATABASE: &str = "ha-postgres";
 
 /// Longest time of one operation.
-const OPERATED: Duration = Duration::from_secs(240);
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(240);
 /// Part of the header by which HTTP basic authentication sends a password.
 const BASIC: &[u8] = b"Authorization: Basic";
 
@@ -51,7 +51,7 @@ async fn operations(namespace: &TestNamespace, canary: &str) -> Result<()> {
     requests::issuers(namespace).await?;
     manifests::create_postgres(namespace, manifests::HA_POSTGRES, |_| {}).await?;
     let api = namespace.api();
-    wait::database_ready(&api, DATABASE, PROVISIONING).await?;
+    wait::database_ready(&api, DATABASE, PROVISIONING_TIMEOUT).await?;
     let options = format!("sslmode=disable application_name={canary}");
     let attempt = client::connect_once(namespace, DATABASE, &options, "select 1").await?;
     attempt.connected()?;
@@ -59,8 +59,8 @@ async fn operations(namespace: &TestNamespace, canary: &str) -> Result<()> {
     let primary = members::primary(namespace, DATABASE).await?;
     let at_once = DeleteParams::default().grace_period(0);
     namespace.pods().delete(&primary.name, &at_once).await?;
-    failover::all_stream(namespace, DATABASE, failover::BACK).await?;
-    wait::database_ready(&api, DATABASE, PROVISIONING).await?;
+    failover::all_stream(namespace, DATABASE, failover::REJOIN_TIMEOUT).await?;
+    wait::database_ready(&api, DATABASE, PROVISIONING_TIMEOUT).await?;
 
     for (name, yaml, restart) in [
         ("add", manifests::ADD_TLS_MD5, "auto"),
@@ -70,12 +70,21 @@ async fn operations(namespace: &TestNamespace, canary: &str) -> Result<()> {
         ("remove", manifests::REMOVE_TLS, "auto"),
     ] {
         let yaml = manifests::with_restart(yaml, restart);
-        requests::run(namespace, &yaml, name, DATABASE, OPERATED)
+        requests::run(namespace, &yaml, name, DATABASE, OPERATION_TIMEOUT)
             .await
             .context(name)?;
-        wait::database_ready(&api, DATABASE, PROVISIONING).await?;
+        wait::database_ready(&api, DATABASE, PROVISIONING_TIMEOUT).await?;
     }
     // With a switchover.
-    requests::run(namespace, manifests::RESTART, "restart", DATABASE, OPERATED).await?;
-    wait::database_ready(&api, DATABASE, PROVISIONING).await.map(drop)
+    requests::run(
+        namespace,
+        manifests::RESTART,
+        "restart",
+        DATABASE,
+        OPERATION_TIMEOUT,
+    )
+    .await?;
+    wait::database_ready(&api, DATABASE, PROVISIONING_TIMEOUT)
+        .await
+        .map(drop)
 }

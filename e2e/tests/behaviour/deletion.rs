@@ -12,9 +12,9 @@ use kube::ResourceExt;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
-use crate::PROVISIONING;
+use crate::PROVISIONING_TIMEOUT;
 
-const GONE: Duration = Duration::from_secs(90);
+const DELETION_TIMEOUT: Duration = Duration::from_secs(90);
 
 async fn create(namespace: &TestNamespace, name: &str, policy: DeletionPolicy) -> Result<()> {
     manifests::create_postgres(namespace, manifests::STANDALONE, |postgres| {
@@ -22,7 +22,7 @@ async fn create(namespace: &TestNamespace, name: &str, policy: DeletionPolicy) -
         postgres.spec.deletion_policy = Some(policy);
     })
     .await?;
-    wait::database_ready(&namespace.api(), name, PROVISIONING).await?;
+    wait::database_ready(&namespace.api(), name, PROVISIONING_TIMEOUT).await?;
     Ok(())
 }
 
@@ -30,7 +30,7 @@ async fn delete(namespace: &TestNamespace, name: &str) -> Result<()> {
     let api = namespace.api::<Postgres>();
     let uid = api.get(name).await?.uid().unwrap_or_default();
     api.delete(name, &DeleteParams::default()).await?;
-    wait::gone(&api, name, &uid, GONE).await
+    wait::gone(&api, name, &uid, DELETION_TIMEOUT).await
 }
 
 async fn keep_a_row(namespace: &TestNamespace, name: &str) -> Result<()> {
@@ -79,7 +79,7 @@ async fn delete_takes_the_volumes_and_wipe_out_the_password_too() -> Result<()> 
             "after WipeOut"
         );
         // The garbage collector takes what the database owned, some time after it.
-        wait::gone(&services, delete_only, &service, GONE).await
+        wait::gone(&services, delete_only, &service, DELETION_TIMEOUT).await
     })
     .await
 }
@@ -97,17 +97,23 @@ async fn halted(namespace: &TestNamespace) -> Result<()> {
     halt(namespace, name, true).await?;
     let api = namespace.api::<Postgres>();
     let is_halted = |p: &Postgres| p.status.as_ref().and_then(|s| s.phase) == Some(DatabasePhase::Halted);
-    wait::until(&api, name, "phase Halted", GONE, is_halted).await?;
+    wait::until(&api, name, "phase Halted", DELETION_TIMEOUT, is_halted).await?;
     let pods = namespace.api::<Pod>();
     if let Some(pod) = pods.get_opt(&names::pod(name, 0)).await? {
-        wait::gone(&pods, &names::pod(name, 0), &pod.uid().unwrap_or_default(), GONE).await?;
+        wait::gone(
+            &pods,
+            &names::pod(name, 0),
+            &pod.uid().unwrap_or_default(),
+            DELETION_TIMEOUT,
+        )
+        .await?;
     }
     ensure!(
         left(namespace, name).await? == (true, true),
         "what is left of a halted database"
     );
     halt(namespace, name, false).await?;
-    wait::database_ready(&api, name, PROVISIONING)
+    wait::database_ready(&api, name, PROVISIONING_TIMEOUT)
         .await
         .context("after halted: false")?;
     the_row_is_there(namespace, name).await?;
@@ -146,7 +152,7 @@ async fn a_database_that_must_not_be_deleted_is_not() -> Result<()> {
             words.contains("deletionPolicy"),
             "deletion was not refused: {words:?}"
         );
-        wait::database_ready(&namespace.api(), name, PROVISIONING).await?;
+        wait::database_ready(&namespace.api(), name, PROVISIONING_TIMEOUT).await?;
         Ok(())
     })
     .await

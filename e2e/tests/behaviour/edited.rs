@@ -13,10 +13,10 @@ use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use crate::renewal::{certificate, served_by_all};
-use crate::{PROVISIONING, born_with_tls};
+use crate::{PROVISIONING_TIMEOUT, born_with_tls};
 
 const DATABASE: &str = "ha-postgres";
-const TOLD: Duration = Duration::from_secs(30);
+const REPORT_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn edits_of_a_running_database_are_carried_out_or_wait_for_a_request_for_the_same() -> Result<()> {
@@ -38,18 +38,18 @@ async fn edited(namespace: &TestNamespace) -> Result<()> {
         condition::find(conditions.unwrap_or_default(), "SpecApplied")
             .is_some_and(|applied| applied.reason.as_deref() == Some("ReconfigureTLSNeeded"))
     };
-    wait::until(&api, DATABASE, "ReconfigureTLSNeeded", TOLD, is_held).await?;
+    wait::until(&api, DATABASE, "ReconfigureTLSNeeded", REPORT_TIMEOUT, is_held).await?;
 
     let old = pki::certificate(namespace, DATABASE, CertificateAlias::Server).await?;
     pki::renew(namespace, &certificate(CertificateAlias::Server)).await?;
     served_by_all(namespace, &old.leaf.fingerprint, "renewed while an edit waits").await?;
 
     let yaml = manifests::with_restart(manifests::CHANGE_ISSUER, "auto");
-    requests::run(namespace, &yaml, "same", DATABASE, PROVISIONING).await?;
+    requests::run(namespace, &yaml, "same", DATABASE, PROVISIONING_TIMEOUT).await?;
     // The end of the pause is acknowledged before the database is looked at again.
     let is_applied = |postgres: &Postgres| !is_held(postgres);
-    wait::until(&api, DATABASE, "nothing is held back", TOLD, is_applied).await?;
-    wait::database_ready(&api, DATABASE, PROVISIONING).await?;
+    wait::until(&api, DATABASE, "nothing is held back", REPORT_TIMEOUT, is_applied).await?;
+    wait::database_ready(&api, DATABASE, PROVISIONING_TIMEOUT).await?;
     recorder.finish().await?.check_untouched()?;
     let wanted = Tls {
         ssl_mode: SslMode::VerifyFull,

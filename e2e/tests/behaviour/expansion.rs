@@ -17,13 +17,13 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
-use crate::PROVISIONING;
+use crate::PROVISIONING_TIMEOUT;
 
 const HA: &str = "ha-postgres";
 const SINGLE: &str = "standalone";
 /// A class whose volumes have the size that their claims ask for, and grow.
 const EXPANDABLE: &str = "expand";
-const EXPANDED: Duration = Duration::from_secs(120);
+const EXPANSION_TIMEOUT: Duration = Duration::from_secs(120);
 /// An expansion of three members, and the way from a full disk back to service; tests run side by side.
 const ONLINE: Duration = Duration::from_secs(15);
 /// Three members whose Pods are away one after the other.
@@ -31,7 +31,7 @@ const OFFLINE: Duration = Duration::from_secs(180);
 /// A switchover; tests run side by side.
 const SWITCHOVER: Duration = Duration::from_secs(10);
 const BACK_IN_SERVICE: Duration = Duration::from_secs(30);
-const OFTEN: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 const MEBIBYTE: u64 = 1 << 20;
 
 fn request(name: &str, database: &str, size: &str) -> Result<PostgresOpsRequest> {
@@ -63,7 +63,7 @@ async fn create(namespace: &TestNamespace, manifest: &str, name: &str, class: &s
         storage.storage_class_name = Some(class.to_owned());
     })
     .await?;
-    wait::database_ready(&namespace.api::<Postgres>(), name, PROVISIONING).await?;
+    wait::database_ready(&namespace.api::<Postgres>(), name, PROVISIONING_TIMEOUT).await?;
     Ok(())
 }
 
@@ -103,7 +103,7 @@ async fn online(namespace: &TestNamespace) -> Result<()> {
     let mark = writer.mark().await?;
     let begin = Instant::now();
     requests::create_as_is(namespace, &request("grow", HA, "2Gi")?).await?;
-    let grown = wait::request_successful(&namespace.api(), "grow", EXPANDED).await?;
+    let grown = wait::request_successful(&namespace.api(), "grow", EXPANSION_TIMEOUT).await?;
     let took = begin.elapsed();
     println!("three volumes: {}", report::seconds(took));
     ensure!(took < ONLINE, "it took {took:?}");
@@ -135,7 +135,7 @@ async fn online(namespace: &TestNamespace) -> Result<()> {
 /// Bad input changes nothing, and is told what to write.
 async fn refused(namespace: &TestNamespace, name: &str, size: &str, words: &str) -> Result<()> {
     requests::create_as_is(namespace, &request(name, HA, size)?).await?;
-    let ended = wait::request_ended(&namespace.api(), name, EXPANDED).await?;
+    let ended = wait::request_ended(&namespace.api(), name, EXPANSION_TIMEOUT).await?;
     let said = wait::last_words(&ended);
     ensure!(ended.phase() == Some(OpsRequestPhase::Failed), "{said}");
     ensure!(said.contains(words), "{said}");
@@ -148,16 +148,21 @@ async fn by_an_edit(namespace: &TestNamespace) -> Result<()> {
     let api = namespace.api::<Postgres>();
     api.patch(HA, &PatchParams::default(), &Patch::Merge(&patch))
         .await?;
-    poll::until("larger file systems", EXPANDED, OFTEN, || async {
-        let sizes = disks(namespace, HA).await?;
-        Ok(if sizes.iter().all(|size| *size > 2048) {
-            Look::Found(())
-        } else {
-            Look::NotYet(format!("{sizes:?}"))
-        })
-    })
+    poll::until(
+        "larger file systems",
+        EXPANSION_TIMEOUT,
+        POLL_INTERVAL,
+        || async {
+            let sizes = disks(namespace, HA).await?;
+            Ok(if sizes.iter().all(|size| *size > 2048) {
+                Look::Found(())
+            } else {
+                Look::NotYet(format!("{sizes:?}"))
+            })
+        },
+    )
     .await?;
-    wait::database_ready(&api, HA, PROVISIONING).await?;
+    wait::database_ready(&api, HA, PROVISIONING_TIMEOUT).await?;
     checks::at_peace(namespace, HA).await?;
     Ok(())
 }
@@ -191,18 +196,18 @@ async fn full(namespace: &TestNamespace) -> Result<()> {
             Look::NotYet(format!("{outcome:?}"))
         })
     };
-    poll::until("PostgreSQL is down", EXPANDED, OFTEN, is_down).await?;
+    poll::until("PostgreSQL is down", EXPANSION_TIMEOUT, POLL_INTERVAL, is_down).await?;
     println!("the disk is full, and PostgreSQL is down");
     let begin = Instant::now();
     requests::create_as_is(namespace, &request("room", SINGLE, "2Gi")?).await?;
-    poll::until("a row is written", EXPANDED, OFTEN, || async {
+    poll::until("a row is written", EXPANSION_TIMEOUT, POLL_INTERVAL, || async {
         members::sql(namespace, pod, "insert into kept values (0)").await?;
         Ok(Look::Found(()))
     })
     .await?;
     let took = begin.elapsed();
     println!("back in service: {}", report::seconds(took));
-    wait::request_successful(&namespace.api(), "room", EXPANDED).await?;
+    wait::request_successful(&namespace.api(), "room", EXPANSION_TIMEOUT).await?;
     let rows = members::sql(namespace, pod, "select count(*) >= 1000 from kept").await?;
     ensure!(rows == "t", "rows are missing");
     ensure!(took < BACK_IN_SERVICE, "it took {took:?}");
@@ -261,7 +266,7 @@ async fn make_class(namespace: &TestNamespace, name: &str, parameters: &Value) -
 async fn with_a_driver_that_refuses(namespace: &TestNamespace, class: &str) -> Result<()> {
     create(namespace, manifests::HA_POSTGRES, HA, class).await?;
     requests::create_as_is(namespace, &request("grow", HA, "2Gi")?).await?;
-    let ended = wait::request_ended(&namespace.api(), "grow", EXPANDED).await?;
+    let ended = wait::request_ended(&namespace.api(), "grow", EXPANSION_TIMEOUT).await?;
     let said = wait::last_words(&ended);
     println!("{said}");
     ensure!(ended.phase() == Some(OpsRequestPhase::Failed), "{said}");
@@ -275,12 +280,12 @@ async fn with_a_driver_that_refuses(namespace: &TestNamespace, class: &str) -> R
     let sizes = disks(namespace, HA).await?;
     println!("file systems in MiB: {sizes:?}");
     ensure!(sizes[0] > 1792 && sizes[1] < 1024 && sizes[2] > 1792, "{sizes:?}");
-    let postgres = wait::database_ready(&namespace.api::<Postgres>(), HA, PROVISIONING).await?;
+    let postgres = wait::database_ready(&namespace.api::<Postgres>(), HA, PROVISIONING_TIMEOUT).await?;
     ensure!(size_in_spec(&postgres) == "1Gi", "the spec was written");
     members::sql_on_primary(namespace, HA, "create table still_serves ()").await?;
 
     requests::create_as_is(namespace, &request("lower", HA, "1280Mi")?).await?;
-    wait::request_successful(&namespace.api(), "lower", EXPANDED).await?;
+    wait::request_successful(&namespace.api(), "lower", EXPANSION_TIMEOUT).await?;
     let sizes = disks(namespace, HA).await?;
     println!("file systems in MiB: {sizes:?}");
     ensure!((1120..=1280).contains(&sizes[1]), "{sizes:?}");
@@ -345,7 +350,7 @@ async fn with_pods_away(namespace: &TestNamespace, class: &str) -> Result<()> {
 /// A request that is deleted while a Pod is kept away: the Pod comes back.
 async fn one_deleted_in_the_middle(namespace: &TestNamespace) -> Result<()> {
     requests::create_as_is(namespace, &offline_request("given-up", HA, "3Gi")?).await?;
-    poll::until("a Pod is kept away", OFFLINE, OFTEN, || async {
+    poll::until("a Pod is kept away", OFFLINE, POLL_INTERVAL, || async {
         Ok(match no_pod_is_kept_away(namespace).await {
             Ok(()) => Look::NotYet("none is".to_owned()),
             Err(_) => Look::Found(()),
@@ -354,14 +359,19 @@ async fn one_deleted_in_the_middle(namespace: &TestNamespace) -> Result<()> {
     .await?;
     let requests = namespace.api::<PostgresOpsRequest>();
     requests.delete("given-up", &DeleteParams::default()).await?;
-    poll::until("no Pod is kept away", EXPANDED, OFTEN, || async {
-        Ok(match no_pod_is_kept_away(namespace).await {
-            Ok(()) if members::list(namespace, HA).await?.len() == 3 => Look::Found(()),
-            outcome => Look::NotYet(format!("{outcome:?}")),
-        })
-    })
+    poll::until(
+        "no Pod is kept away",
+        EXPANSION_TIMEOUT,
+        POLL_INTERVAL,
+        || async {
+            Ok(match no_pod_is_kept_away(namespace).await {
+                Ok(()) if members::list(namespace, HA).await?.len() == 3 => Look::Found(()),
+                outcome => Look::NotYet(format!("{outcome:?}")),
+            })
+        },
+    )
     .await?;
-    wait::database_ready(&namespace.api::<Postgres>(), HA, PROVISIONING).await?;
+    wait::database_ready(&namespace.api::<Postgres>(), HA, PROVISIONING_TIMEOUT).await?;
     Ok(())
 }
 

@@ -34,7 +34,7 @@ use e2e::cluster::TestNamespace;
 use e2e::{manifests, requests, wait};
 
 /// Longest time until a database is Ready.
-const PROVISIONING: Duration = Duration::from_secs(180);
+const PROVISIONING_TIMEOUT: Duration = Duration::from_secs(180);
 /// How long to look whether something happens that must not.
 const NOTHING_HAPPENS: Duration = Duration::from_secs(5);
 /// The single-member database of these tests.
@@ -44,7 +44,7 @@ const DATABASE: &str = "standalone";
 async fn standalone(namespace: &TestNamespace) -> Result<Postgres> {
     manifests::apply(namespace, manifests::STANDALONE).await?;
     requests::issuers(namespace).await?;
-    wait::database_ready(&namespace.api(), DATABASE, PROVISIONING).await
+    wait::database_ready(&namespace.api(), DATABASE, PROVISIONING_TIMEOUT).await
 }
 
 /// A Ready three-member database of this name that had TLS from its birth, and issuers that are Ready.
@@ -54,5 +54,5 @@ async fn born_with_tls(namespace: &TestNamespace, name: &str) -> Result<Postgres
         postgres.spec.tls = Some(manifests::plain_tls());
     })
     .await?;
-    wait::database_ready(&namespace.api(), name, PROVISIONING).await
+    wait::database_ready(&namespace.api(), name, PROVISIONING_TIMEOUT).await
 }

@@ -13,14 +13,14 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use kube::api::DeleteParams;
 
-use crate::PROVISIONING;
+use crate::PROVISIONING_TIMEOUT;
 
 const DATABASE: &str = "ha-postgres";
 /// Until the Secret is made again and every member has read what it was given: Secrets are looked at once a minute, members every
 /// ten seconds.
-const READ_AGAIN: Duration = Duration::from_secs(120);
+const RELOAD_TIMEOUT: Duration = Duration::from_secs(120);
 /// Longest time of a restart of three members.
-const RESTARTED: Duration = Duration::from_secs(180);
+const RESTART_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// Calls a member's Patroni: method, URL, and `with` for the member's own certificate. Prints the answer's status, or why there
 /// is none.
@@ -53,7 +53,7 @@ async fn patroni_obeys_only_who_shows_a_certificate_of_the_database() -> Result<
 
 async fn story(namespace: &TestNamespace) -> Result<()> {
     manifests::create_postgres(namespace, manifests::HA_POSTGRES, |_| {}).await?;
-    wait::database_ready(&namespace.api(), DATABASE, PROVISIONING).await?;
+    wait::database_ready(&namespace.api(), DATABASE, PROVISIONING_TIMEOUT).await?;
     who_is_obeyed(namespace).await?;
     the_command_line(namespace).await?;
     a_lost_secret(namespace).await
@@ -115,7 +115,7 @@ async fn a_lost_secret(namespace: &TestNamespace) -> Result<()> {
     secrets.delete(&name, &DeleteParams::default()).await?;
     poll::until(
         "every member's Patroni serves a certificate of the new CA",
-        READ_AGAIN,
+        RELOAD_TIMEOUT,
         Duration::from_secs(1),
         || async {
             let now = served(namespace).await?;
@@ -130,8 +130,15 @@ async fn a_lost_secret(namespace: &TestNamespace) -> Result<()> {
     ensure!(secrets.get(&name).await?.uid() != lost.uid(), "it is another one");
     ensure!(self::uids(namespace).await? == uids, "nothing was restarted");
     who_is_obeyed(namespace).await?;
-    requests::run(namespace, manifests::RESTART, "restart", DATABASE, RESTARTED).await?;
-    wait::database_ready(&namespace.api(), DATABASE, PROVISIONING).await?;
+    requests::run(
+        namespace,
+        manifests::RESTART,
+        "restart",
+        DATABASE,
+        RESTART_TIMEOUT,
+    )
+    .await?;
+    wait::database_ready(&namespace.api(), DATABASE, PROVISIONING_TIMEOUT).await?;
     Ok(())
 }
 

@@ -19,7 +19,7 @@ use tokio::process::{Child, Command};
 
 use crate::{DATABASE, standalone};
 
-const SCRAPED: Duration = Duration::from_secs(60);
+const SCRAPE_TIMEOUT: Duration = Duration::from_secs(60);
 const METRICS_PORT: &str = "metrics";
 
 /// PromQL that must return something after an operation, with what it is for.
@@ -117,7 +117,7 @@ async fn scraped(namespace: &TestNamespace) -> Result<()> {
         manifests::ADD_TLS,
         "add-tls",
         DATABASE,
-        story::OPERATION,
+        story::OPERATION_TIMEOUT,
     );
     add_tls.await?;
     for (what, query) in queries(&namespace.name) {
@@ -252,7 +252,7 @@ impl Prometheus {
     }
 
     async fn until_it_returns(&self, query: &str) -> Result<()> {
-        let answer = poll::until(query, SCRAPED, Duration::from_secs(1), || async {
+        let answer = poll::until(query, SCRAPE_TIMEOUT, Duration::from_secs(1), || async {
             let answer = self.answer(query).await?;
             let found = answer["data"]["result"].as_array().is_some_and(|r| !r.is_empty());
             Ok(if found {

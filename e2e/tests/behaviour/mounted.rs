@@ -14,16 +14,16 @@ use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
-use crate::{DATABASE, PROVISIONING};
+use crate::{DATABASE, PROVISIONING_TIMEOUT};
 
 const CLIENT: &str = "client";
 const SECRET: &str = "standalone-client-cert";
 const RECORD: &str = "/run/writer/probes";
 /// What the request gives applications; kubelet brings a Secret much sooner when the Pod changes.
 const OVERLAP: &str = "30s";
-const TAKEN: Duration = Duration::from_secs(25);
-const CHANGED: Duration = Duration::from_secs(120);
-const OPENED: Duration = Duration::from_secs(60);
+const CA_PICKUP_TIMEOUT: Duration = Duration::from_secs(25);
+const CHANGE_TIMEOUT: Duration = Duration::from_secs(120);
+const SESSION_TIMEOUT: Duration = Duration::from_secs(60);
 
 const SCRIPT: &str = "
 import os, time
@@ -51,7 +51,7 @@ async fn story(namespace: &TestNamespace) -> Result<()> {
         postgres.spec.tls = Some(manifests::plain_tls());
     })
     .await?;
-    wait::database_ready(&namespace.api(), DATABASE, PROVISIONING).await?;
+    wait::database_ready(&namespace.api(), DATABASE, PROVISIONING_TIMEOUT).await?;
     start(namespace).await?;
     let before = attempts(namespace).await?;
     ensure!(before.made > 0 && before.failed() == 0, "before: {before:?}");
@@ -60,7 +60,7 @@ async fn story(namespace: &TestNamespace) -> Result<()> {
         .replace("caOverlap: 0s", &format!("caOverlap: {OVERLAP}"));
     requests::create(namespace, &yaml, "change", DATABASE).await?;
     takes_both(namespace).await?;
-    wait::request_successful(&namespace.api(), "change", CHANGED).await?;
+    wait::request_successful(&namespace.api(), "change", CHANGE_TIMEOUT).await?;
     let after = attempts(namespace).await?;
     ensure!(after.failed() == 0, "of {}: {:?}", after.made, after.errors);
     println!(
@@ -81,15 +81,20 @@ async fn start(namespace: &TestNamespace) -> Result<()> {
         .env
         .get_or_insert_default()
         .push(serde_json::from_value(host)?);
-    pods::start(namespace, &pod, OPENED).await?;
-    poll::until("a connection", OPENED, Duration::from_millis(300), || async {
-        let attempts = attempts(namespace).await?;
-        Ok(if attempts.made > 0 {
-            Look::Found(())
-        } else {
-            Look::NotYet("none was tried".to_owned())
-        })
-    })
+    pods::start(namespace, &pod, SESSION_TIMEOUT).await?;
+    poll::until(
+        "a connection",
+        SESSION_TIMEOUT,
+        Duration::from_millis(300),
+        || async {
+            let attempts = attempts(namespace).await?;
+            Ok(if attempts.made > 0 {
+                Look::Found(())
+            } else {
+                Look::NotYet("none was tried".to_owned())
+            })
+        },
+    )
     .await
 }
 
@@ -103,19 +108,24 @@ async fn attempts(namespace: &TestNamespace) -> Result<Attempts> {
 /// Waits until both CAs are in the client's volume. kubelet looks at a Pod when it changes, and else about once a minute.
 async fn takes_both(namespace: &TestNamespace) -> Result<()> {
     let api = namespace.pods();
-    poll::until("a bundle of two CAs", TAKEN, Duration::from_secs(1), || async {
-        let secret: Secret = namespace.api().get(SECRET).await?;
-        let touch = json!({ "metadata": { "annotations": { "seen": secret.resource_version() } } });
-        api.patch(CLIENT, &PatchParams::default(), &Patch::Merge(&touch))
-            .await?;
-        let bundle = shell::output_of(&api, CLIENT, pods::CONTAINER, &["cat", "/tls/ca.crt"]).await?;
-        let count = served::certificates(bundle.as_bytes())?.len();
-        Ok(if count == 2 {
-            Look::Found(())
-        } else {
-            Look::NotYet(format!("{count} CAs"))
-        })
-    })
+    poll::until(
+        "a bundle of two CAs",
+        CA_PICKUP_TIMEOUT,
+        Duration::from_secs(1),
+        || async {
+            let secret: Secret = namespace.api().get(SECRET).await?;
+            let touch = json!({ "metadata": { "annotations": { "seen": secret.resource_version() } } });
+            api.patch(CLIENT, &PatchParams::default(), &Patch::Merge(&touch))
+                .await?;
+            let bundle = shell::output_of(&api, CLIENT, pods::CONTAINER, &["cat", "/tls/ca.crt"]).await?;
+            let count = served::certificates(bundle.as_bytes())?.len();
+            Ok(if count == 2 {
+                Look::Found(())
+            } else {
+                Look::NotYet(format!("{count} CAs"))
+            })
+        },
+    )
     .await
 }
 

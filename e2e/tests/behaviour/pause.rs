@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::{DATABASE, NOTHING_HAPPENS, standalone};
 
-const SETTLED: Duration = Duration::from_secs(30);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pause_by_a_human_stops_both_operators_until_it_is_removed() -> Result<()> {
@@ -52,7 +52,14 @@ async fn by_a_human(namespace: &TestNamespace) -> Result<()> {
             .iter()
             .any(|c| c.message.as_deref().is_some_and(|m| m.contains("jane")))
     };
-    let waiting = wait::until(&api, "restart", "says that jane holds the pause", SETTLED, waits).await?;
+    let waiting = wait::until(
+        &api,
+        "restart",
+        "says that jane holds the pause",
+        SETTLE_TIMEOUT,
+        waits,
+    )
+    .await?;
     ensure!(
         waiting.phase() == Some(OpsRequestPhase::Pending),
         "{:?}",
@@ -76,14 +83,14 @@ async fn by_a_human(namespace: &TestNamespace) -> Result<()> {
         .api::<Postgres>()
         .patch(DATABASE, &PatchParams::default(), &Patch::Merge(patch))
         .await?;
-    wait::request_successful(&api, "restart", story::OPERATION).await?;
-    hold::released(namespace, DATABASE, SETTLED).await?;
+    wait::request_successful(&api, "restart", story::OPERATION_TIMEOUT).await?;
+    hold::released(namespace, DATABASE, SETTLE_TIMEOUT).await?;
     let repaired = |s: &Service| s.spec.as_ref().and_then(|s| s.publish_not_ready_addresses) == Some(true);
     wait::until(
         &services,
         &governing,
         "publishNotReadyAddresses again",
-        SETTLED,
+        SETTLE_TIMEOUT,
         repaired,
     )
     .await?;
@@ -91,7 +98,7 @@ async fn by_a_human(namespace: &TestNamespace) -> Result<()> {
         &namespace.api::<AppBinding>(),
         DATABASE,
         "made again",
-        SETTLED,
+        SETTLE_TIMEOUT,
         |_| true,
     )
     .await?;
@@ -123,14 +130,14 @@ async fn clean_handover(namespace: &TestNamespace) -> Result<()> {
                 .unwrap_or_default();
             condition::is_true(conditions, "Paused")
         };
-        wait::until(&api, DATABASE, "Paused by the operation", SETTLED, pauses).await?;
+        wait::until(&api, DATABASE, "Paused by the operation", SETTLE_TIMEOUT, pauses).await?;
         let released = |p: &Postgres| !p.annotations().contains_key(api_types::vocabulary::PAUSED_BY);
-        let postgres = wait::until(&api, DATABASE, "released", story::OPERATION, released).await?;
+        let postgres = wait::until(&api, DATABASE, "released", story::OPERATION_TIMEOUT, released).await?;
         let handed_over = children::of(namespace, &owner).await?;
         written_before(&handed_over, &postgres)?;
-        wait::request_successful(&namespace.api(), name, SETTLED).await?;
-        hold::released(namespace, DATABASE, SETTLED).await?;
-        wait::database_ready(&api, DATABASE, SETTLED).await?;
+        wait::request_successful(&namespace.api(), name, SETTLE_TIMEOUT).await?;
+        hold::released(namespace, DATABASE, SETTLE_TIMEOUT).await?;
+        wait::database_ready(&api, DATABASE, SETTLE_TIMEOUT).await?;
         children::stay(namespace, &owner, &handed_over, NOTHING_HAPPENS).await?;
     }
     Ok(())

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::{DATABASE, NOTHING_HAPPENS, standalone};
 
-const TOLD: Duration = Duration::from_secs(60);
+const PLAN_TIMEOUT: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dry_run_tells_what_would_be_done_and_writes_nothing() -> Result<()> {
@@ -79,7 +79,7 @@ async fn dry_runs(namespace: &TestNamespace) -> Result<()> {
 
     let rotate = dry(manifests::ROTATE_TLS, "would-rotate")?;
     requests::create_as_is(namespace, &rotate).await?;
-    let bad = wait::request_ended(&namespace.api(), "would-rotate", TOLD).await?;
+    let bad = wait::request_ended(&namespace.api(), "would-rotate", PLAN_TIMEOUT).await?;
     ensure!(bad.phase() == Some(OpsRequestPhase::Failed), "{:?}", bad.phase());
     ensure!(
         wait::last_words(&bad).contains("no TLS"),
@@ -111,7 +111,7 @@ fn dry(yaml: &str, name: &str) -> Result<PostgresOpsRequest> {
 /// The plan of a dry run.
 async fn told(namespace: &TestNamespace, yaml: &str, name: &str) -> Result<OperationPlan> {
     requests::create_as_is(namespace, &dry(yaml, name)?).await?;
-    let ended = wait::request_successful(&namespace.api(), name, TOLD).await?;
+    let ended = wait::request_successful(&namespace.api(), name, PLAN_TIMEOUT).await?;
     ensure!(
         ended.finalizers().is_empty(),
         "a finalizer was left: {:?}",
@@ -136,7 +136,7 @@ async fn approvals(namespace: &TestNamespace) -> Result<()> {
     let pods = history::record(namespace, DATABASE).await?;
     let asked = with_approval(namespace, manifests::RESTART, "denied").await?;
     annotate(namespace, "denied", APPROVAL, "denied").await?;
-    let denied = wait::request_ended(&namespace.api(), "denied", TOLD).await?;
+    let denied = wait::request_ended(&namespace.api(), "denied", PLAN_TIMEOUT).await?;
     ensure!(
         denied.phase() == Some(OpsRequestPhase::Denied),
         "{:?}",
@@ -150,21 +150,21 @@ async fn approvals(namespace: &TestNamespace) -> Result<()> {
 
     with_approval(namespace, &by_reload(manifests::ADD_TLS_MD5), "add").await?;
     as_told(namespace, "add").await?;
-    let done = wait::request_successful(&namespace.api(), "add", story::OPERATION).await?;
+    let done = wait::request_successful(&namespace.api(), "add", story::OPERATION_TIMEOUT).await?;
     did_what_it_told(&done)?;
 
     // Another request goes first, and so the plan becomes another one.
     let waiting = with_approval(namespace, &by_reload(manifests::CHANGE_ISSUER), "change").await?;
     let old = hash(&waiting)?;
     let update = by_reload(manifests::UPDATE_CERTIFICATES);
-    requests::run(namespace, &update, "update", DATABASE, story::OPERATION).await?;
-    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, story::OPERATION).await?;
+    requests::run(namespace, &update, "update", DATABASE, story::OPERATION_TIMEOUT).await?;
+    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, story::OPERATION_TIMEOUT).await?;
     annotate(namespace, "change", APPROVED_PLAN, &old).await?;
     let asks_again = |request: &PostgresOpsRequest| {
         approved(request).is_some_and(|it| it.reason.as_deref() == Some("PlanChanged"))
     };
     let api = namespace.api::<PostgresOpsRequest>();
-    let again = wait::until(&api, "change", "asks again", TOLD, asks_again).await?;
+    let again = wait::until(&api, "change", "asks again", PLAN_TIMEOUT, asks_again).await?;
     ensure!(
         again.phase() == Some(OpsRequestPhase::WaitingForApproval),
         "{:?}",
@@ -176,7 +176,7 @@ async fn approvals(namespace: &TestNamespace) -> Result<()> {
         .unwrap_or_default();
     ensure!(message.contains(&old), "{message}");
     as_told(namespace, "change").await?;
-    let done = wait::request_successful(&api, "change", story::OPERATION).await?;
+    let done = wait::request_successful(&api, "change", story::OPERATION_TIMEOUT).await?;
     did_what_it_told(&done)
 }
 
@@ -193,7 +193,7 @@ async fn with_approval(namespace: &TestNamespace, yaml: &str, name: &str) -> Res
     annotations.insert(APPROVAL.to_owned(), "required".to_owned());
     requests::create_as_is(namespace, &request).await?;
     let asks = |request: &PostgresOpsRequest| request.phase() == Some(OpsRequestPhase::WaitingForApproval);
-    let asked = wait::until(&namespace.api(), name, "asks", TOLD, asks).await?;
+    let asked = wait::until(&namespace.api(), name, "asks", PLAN_TIMEOUT, asks).await?;
     checks::at_peace(namespace, DATABASE).await?;
     Ok(asked)
 }

@@ -16,7 +16,7 @@ use kube::ResourceExt;
 use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
-use crate::PROVISIONING;
+use crate::PROVISIONING_TIMEOUT;
 
 const DATABASE: &str = "ha-postgres";
 /// Planted where it must not get out of.
@@ -27,7 +27,7 @@ async fn the_plugin_tells_what_is_there_and_operates() -> Result<()> {
     in_namespace("plugin", |namespace| async move {
         manifests::apply(&namespace, manifests::HA_POSTGRES).await?;
         requests::issuers(&namespace).await?;
-        wait::database_ready(&namespace.api(), DATABASE, PROVISIONING).await?;
+        wait::database_ready(&namespace.api(), DATABASE, PROVISIONING_TIMEOUT).await?;
         without_tls(&namespace).await?;
         adds_tls_and_verifies(&namespace).await?;
         finds_what_is_wrong(&namespace).await?;
@@ -113,7 +113,7 @@ async fn adds_tls_and_verifies(namespace: &TestNamespace) -> Result<()> {
         ensure!(added.stdout.contains(step), "{step} is not in\n{}", added.stdout);
     }
     ensure!(!added.stdout.contains('\u{1b}'), "colours without a terminal");
-    wait::database_ready(&namespace.api(), DATABASE, PROVISIONING).await?;
+    wait::database_ready(&namespace.api(), DATABASE, PROVISIONING_TIMEOUT).await?;
     let verdict = sealwright(namespace, "verify ha-postgres -o json")
         .await?
         .ended(0)?
@@ -293,8 +293,8 @@ async fn leaves_an_operations_pause_alone(namespace: &TestNamespace) -> Result<(
         status["operation"]["name"] == "restart" && status["pause"]["kind"] == "operation",
         "{status}"
     );
-    wait::request_successful(&namespace.api(), "restart", story::OPERATION).await?;
-    wait::database_ready(&api, DATABASE, PROVISIONING).await?;
+    wait::request_successful(&namespace.api(), "restart", story::OPERATION_TIMEOUT).await?;
+    wait::database_ready(&api, DATABASE, PROVISIONING_TIMEOUT).await?;
     Ok(())
 }
 

@@ -10,10 +10,10 @@ use e2e::writer::{Choice, Writer};
 use e2e::{checks, manifests, members, report, requests, wait};
 use serde_json::{Value, json};
 
-use crate::PROVISIONING;
+use crate::PROVISIONING_TIMEOUT;
 
 const DATABASE: &str = "ha-postgres";
-const RECONFIGURED: Duration = Duration::from_secs(120);
+const RECONFIGURE_TIMEOUT: Duration = Duration::from_secs(120);
 /// A restart of the primary's PostgreSQL; tests run side by side.
 const LONGEST_GAP: Duration = Duration::from_secs(10);
 
@@ -25,7 +25,7 @@ fn request(name: &str, configuration: &Value) -> Result<PostgresOpsRequest> {
 async fn succeed(namespace: &TestNamespace, name: &str, configuration: &Value) -> Result<PostgresOpsRequest> {
     let begin = Instant::now();
     requests::create_as_is(namespace, &request(name, configuration)?).await?;
-    let ended = wait::request_successful(&namespace.api(), name, RECONFIGURED).await?;
+    let ended = wait::request_successful(&namespace.api(), name, RECONFIGURE_TIMEOUT).await?;
     println!("{name}: {}", report::seconds(begin.elapsed()));
     checks::at_peace(namespace, DATABASE).await?;
     Ok(ended)
@@ -42,7 +42,7 @@ async fn parameters_change_without_a_new_pod_and_no_row_is_lost() -> Result<()> 
 
 async fn reconfigure(namespace: &TestNamespace) -> Result<()> {
     manifests::create_postgres(namespace, manifests::HA_POSTGRES, |_| {}).await?;
-    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
+    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING_TIMEOUT).await?;
     let before = members::list(namespace, DATABASE).await?;
     let writer = Writer::start(namespace, DATABASE, Choice::TESTING).await?;
     let mark = writer.mark().await?;
@@ -107,7 +107,7 @@ async fn refused(namespace: &TestNamespace) -> Result<()> {
     let before = checks::at_peace(namespace, DATABASE).await?.spec;
     let bad = json!({"applyConfig": {"user.conf": "max_conections = 5\njit = maybe\nport = 1"}});
     requests::create_as_is(namespace, &request("bad", &bad)?).await?;
-    let ended = wait::request_ended(&namespace.api(), "bad", RECONFIGURED).await?;
+    let ended = wait::request_ended(&namespace.api(), "bad", RECONFIGURE_TIMEOUT).await?;
     let words = wait::last_words(&ended);
     ensure!(ended.phase() == Some(OpsRequestPhase::Failed), "{words}");
     for name in ["max_conections", "jit"] {
@@ -130,8 +130,15 @@ async fn restart_takes_a_lower_value(namespace: &TestNamespace) -> Result<()> {
         ended.status
     );
     everywhere(namespace, "max_connections", "100").await?;
-    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
-    requests::run(namespace, manifests::RESTART, "restart", DATABASE, PROVISIONING).await?;
+    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING_TIMEOUT).await?;
+    requests::run(
+        namespace,
+        manifests::RESTART,
+        "restart",
+        DATABASE,
+        PROVISIONING_TIMEOUT,
+    )
+    .await?;
     everywhere(namespace, "max_connections", "50").await?;
     nothing_waits(namespace).await
 }

@@ -9,11 +9,11 @@ use e2e::cluster::{TestNamespace, in_namespace};
 use e2e::poll::{self, Look};
 use e2e::{history, members, pki, wait};
 
-use crate::{PROVISIONING, born_with_tls};
+use crate::{PROVISIONING_TIMEOUT, born_with_tls};
 
 const DATABASE: &str = "ha-postgres";
 /// From the renewal until every member serves it.
-const SERVED: Duration = Duration::from_secs(90);
+const RENEWAL_TIMEOUT: Duration = Duration::from_secs(90);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renewal_that_nobody_asked_for_is_served_by_all_without_a_restart() -> Result<()> {
@@ -28,7 +28,7 @@ async fn renewed(namespace: &TestNamespace) -> Result<()> {
     served_by_all(namespace, &old.leaf.fingerprint, "renewed").await?;
     the_ca_is_replaced(namespace).await?;
     recorder.finish().await?.check_untouched()?;
-    let postgres = wait::database_ready(&namespace.api(), DATABASE, PROVISIONING).await?;
+    let postgres = wait::database_ready(&namespace.api(), DATABASE, PROVISIONING_TIMEOUT).await?;
     ensure!(postgres.spec.tls.is_some(), "spec.tls is gone");
     Ok(())
 }
@@ -38,7 +38,7 @@ pub(crate) async fn served_by_all(namespace: &TestNamespace, old: &str, what: &s
     let begun = Instant::now();
     poll::until(
         "the new certificate on every member",
-        SERVED,
+        RENEWAL_TIMEOUT,
         Duration::from_millis(200),
         || async {
             let new = pki::certificate(namespace, DATABASE, CertificateAlias::Server).await?;
@@ -72,7 +72,7 @@ async fn the_ca_is_replaced(namespace: &TestNamespace) -> Result<()> {
         }
     };
     let told = "IssuerCAChanged, while all goes on";
-    wait::until(&namespace.api(), DATABASE, told, SERVED, says(true)).await?;
+    wait::until(&namespace.api(), DATABASE, told, RENEWAL_TIMEOUT, says(true)).await?;
     let old = pki::certificate(namespace, DATABASE, CertificateAlias::Server).await?;
     for alias in CertificateAlias::ALL {
         pki::renew(namespace, &certificate(alias)).await?;
@@ -82,7 +82,7 @@ async fn the_ca_is_replaced(namespace: &TestNamespace) -> Result<()> {
         &namespace.api(),
         DATABASE,
         "nothing of it any more",
-        SERVED,
+        RENEWAL_TIMEOUT,
         says(false),
     )
     .await?;

@@ -12,10 +12,10 @@ use e2e::{checks, history, manifests, members, report, requests, shell, wait};
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use serde_json::{Value, json};
 
-use crate::PROVISIONING;
+use crate::PROVISIONING_TIMEOUT;
 
 const DATABASE: &str = "ha-postgres";
-const RESIZED: Duration = Duration::from_secs(240);
+const RESIZE_TIMEOUT: Duration = Duration::from_secs(240);
 /// A switchover; tests run side by side.
 const LONGEST_GAP: Duration = Duration::from_secs(10);
 
@@ -31,7 +31,7 @@ async fn members_get_other_resources_and_no_row_is_lost() -> Result<()> {
 
 async fn resize(namespace: &TestNamespace) -> Result<()> {
     manifests::create_postgres(namespace, manifests::HA_POSTGRES, |_| {}).await?;
-    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
+    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING_TIMEOUT).await?;
     let writer = Writer::start(namespace, DATABASE, Choice::TESTING).await?;
     in_place(namespace, &writer).await?;
     let (mark, recorder) = (writer.mark().await?, history::record(namespace, DATABASE).await?);
@@ -61,7 +61,7 @@ async fn resize(namespace: &TestNamespace) -> Result<()> {
 async fn succeed(namespace: &TestNamespace, name: &str, section: &Value) -> Result<PostgresOpsRequest> {
     let begin = Instant::now();
     requests::create_as_is(namespace, &request(name, section)?).await?;
-    let ended = wait::request_successful(&namespace.api(), name, RESIZED).await?;
+    let ended = wait::request_successful(&namespace.api(), name, RESIZE_TIMEOUT).await?;
     println!("{name}: {}", report::seconds(begin.elapsed()));
     Ok(ended)
 }
@@ -148,7 +148,7 @@ async fn refused(namespace: &TestNamespace) -> Result<()> {
     let too_little =
         json!({"postgres": {"resources": {"requests": {"memory": "64Mi"}, "limits": {"memory": "64Mi"}}}});
     requests::create_as_is(namespace, &request("too-little", &too_little)?).await?;
-    let ended = wait::request_ended(&namespace.api(), "too-little", RESIZED).await?;
+    let ended = wait::request_ended(&namespace.api(), "too-little", RESIZE_TIMEOUT).await?;
     let words = wait::last_words(&ended);
     ensure!(ended.phase() == Some(OpsRequestPhase::Failed), "{words}");
     ensure!(words.contains("Write limits.memory"), "{words}");
@@ -167,7 +167,7 @@ async fn no_room(namespace: &TestNamespace) -> Result<()> {
     let mut request = request("too-much", &too_much)?;
     request.spec.timeout = Some("60s".into());
     requests::create_as_is(namespace, &request).await?;
-    checks::one_taken_back(namespace, DATABASE, "too-much", &before, RESIZED).await?;
+    checks::one_taken_back(namespace, DATABASE, "too-much", &before, RESIZE_TIMEOUT).await?;
     ensure!(
         checks::at_peace(namespace, DATABASE).await?.spec == spec,
         "the spec was written"

@@ -14,16 +14,16 @@ use kube::ResourceExt;
 use kube::api::PostParams;
 use serde_json::{Value, json};
 
-use crate::PROVISIONING;
+use crate::PROVISIONING_TIMEOUT;
 
 const DATABASE: &str = "ha-postgres";
-const ROTATED: Duration = Duration::from_secs(120);
+const ROTATION_TIMEOUT: Duration = Duration::from_secs(120);
 
 async fn rotate(namespace: &TestNamespace, name: &str, fields: &Value) -> Result<PostgresOpsRequest> {
     let begin = Instant::now();
     let request = requests::of(name, DATABASE, "RotateAuth", fields)?;
     requests::create_as_is(namespace, &request).await?;
-    let ended = wait::request_successful(&namespace.api(), name, ROTATED).await?;
+    let ended = wait::request_successful(&namespace.api(), name, ROTATION_TIMEOUT).await?;
     println!(
         "{name}: request to Successful {}",
         report::seconds(begin.elapsed())
@@ -39,7 +39,7 @@ async fn a_password_changes_on_every_member_and_no_session_ends() -> Result<()> 
 
 async fn story(namespace: &TestNamespace) -> Result<()> {
     manifests::create_postgres(namespace, manifests::HA_POSTGRES, |_| {}).await?;
-    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
+    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING_TIMEOUT).await?;
     let before = members::list(namespace, DATABASE).await?;
     hold_a_session(namespace).await?;
 
@@ -92,21 +92,26 @@ async fn hold_a_session(namespace: &TestNamespace) -> Result<()> {
     let pod = pods::restricted(HOLDER, &target, &["python3", "-c", SESSION], Vec::new())?;
     let host = format!("{DATABASE}.{}.svc", namespace.name);
     let pod = pods::with_environment(pod, json!([{"name": "PGHOST", "value": host}]))?;
-    pods::start(namespace, &pod, ROTATED).await?;
+    pods::start(namespace, &pod, ROTATION_TIMEOUT).await?;
     rows_after(namespace, 0).await.map(drop)
 }
 
 /// How many rows the session has written, once they are more than these.
 async fn rows_after(namespace: &TestNamespace, rows: usize) -> Result<usize> {
-    poll::until("another row", ROTATED, Duration::from_millis(300), || async {
-        let said = members::log(namespace, HOLDER, pods::CONTAINER).await?;
-        let backends: BTreeSet<&str> = said.lines().collect();
-        ensure!(backends.len() <= 1, "the session ended: {backends:?}");
-        Ok(match said.lines().count() {
-            found if found > rows => Look::Found(found),
-            found => Look::NotYet(format!("{found} rows")),
-        })
-    })
+    poll::until(
+        "another row",
+        ROTATION_TIMEOUT,
+        Duration::from_millis(300),
+        || async {
+            let said = members::log(namespace, HOLDER, pods::CONTAINER).await?;
+            let backends: BTreeSet<&str> = said.lines().collect();
+            ensure!(backends.len() <= 1, "the session ended: {backends:?}");
+            Ok(match said.lines().count() {
+                found if found > rows => Look::Found(found),
+                found => Look::NotYet(format!("{found} rows")),
+            })
+        },
+    )
     .await
 }
 
@@ -137,7 +142,7 @@ async fn another_user_is_refused(namespace: &TestNamespace) -> Result<()> {
     let fields = json!({"authentication": {"secretRef": {"name": "another"}}});
     let request = requests::of("another", DATABASE, "RotateAuth", &fields)?;
     requests::create_as_is(namespace, &request).await?;
-    let ended = wait::request_ended(&namespace.api(), "another", ROTATED).await?;
+    let ended = wait::request_ended(&namespace.api(), "another", ROTATION_TIMEOUT).await?;
     let words = wait::last_words(&ended);
     ensure!(
         ended.phase() == Some(OpsRequestPhase::Failed)

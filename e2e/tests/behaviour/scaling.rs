@@ -11,10 +11,10 @@ use e2e::writer::{Choice, Writer};
 use e2e::{checks, failover, manifests, members, report, requests, shell, wait};
 use serde_json::json;
 
-use crate::PROVISIONING;
+use crate::PROVISIONING_TIMEOUT;
 
 const DATABASE: &str = "ha-postgres";
-const SCALED: Duration = Duration::from_secs(180);
+const SCALE_TIMEOUT: Duration = Duration::from_secs(180);
 
 fn request(name: &str, replicas: i32) -> Result<PostgresOpsRequest> {
     let fields = json!({"horizontalScaling": {"replicas": replicas}});
@@ -24,7 +24,7 @@ fn request(name: &str, replicas: i32) -> Result<PostgresOpsRequest> {
 async fn scaled(namespace: &TestNamespace, name: &str, replicas: i32) -> Result<()> {
     let begin = Instant::now();
     requests::create_as_is(namespace, &request(name, replicas)?).await?;
-    wait::request_successful(&namespace.api(), name, SCALED).await?;
+    wait::request_successful(&namespace.api(), name, SCALE_TIMEOUT).await?;
     println!("{name}: {}", report::seconds(begin.elapsed()));
     let postgres = checks::at_peace(namespace, DATABASE).await?;
     ensure!(
@@ -74,7 +74,7 @@ async fn members_come_and_go_and_no_row_and_no_read_is_lost() -> Result<()> {
 
 async fn come_and_go(namespace: &TestNamespace) -> Result<()> {
     manifests::create_postgres(namespace, manifests::HA_POSTGRES, with_slots_and_synchronous).await?;
-    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
+    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING_TIMEOUT).await?;
     let choice = Choice {
         companions: true,
         ..Choice::TESTING
@@ -121,7 +121,7 @@ async fn led_by_the_last(namespace: &TestNamespace, replicas: i32) -> Result<()>
     // Patroni refuses a candidate that is not synchronous yet.
     poll::until(
         "the last member leads",
-        SCALED,
+        SCALE_TIMEOUT,
         Duration::from_secs(3),
         || async {
             let leader = members::primary(namespace, DATABASE).await?;
@@ -134,7 +134,7 @@ async fn led_by_the_last(namespace: &TestNamespace, replicas: i32) -> Result<()>
     )
     .await?;
     all_stream(namespace, replicas).await?;
-    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, SCALED).await?;
+    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, SCALE_TIMEOUT).await?;
     Ok(())
 }
 
@@ -143,7 +143,7 @@ async fn all_stream(namespace: &TestNamespace, replicas: i32) -> Result<()> {
     let wanted = (replicas - 1).to_string();
     poll::until(
         "all standbys stream",
-        SCALED,
+        SCALE_TIMEOUT,
         Duration::from_millis(500),
         || async {
             let streaming = members::sql_on_primary(namespace, DATABASE, query).await?;
@@ -168,7 +168,7 @@ async fn no_member_leaves_while_one_that_stays_is_broken() -> Result<()> {
 
 async fn broken(namespace: &TestNamespace) -> Result<()> {
     manifests::create_postgres(namespace, manifests::HA_POSTGRES, |_| {}).await?;
-    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
+    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING_TIMEOUT).await?;
     led_by_the_last(namespace, 3).await?;
     let break_it = "chmod 000 $PGDATA/pg_wal && kill -9 $(head -1 $PGDATA/postmaster.pid)";
     in_container(namespace, &format!("{DATABASE}-0"), &["bash", "-c", break_it]).await?;
@@ -183,7 +183,7 @@ async fn broken(namespace: &TestNamespace) -> Result<()> {
     // A member that is broken is not ready after the time of a failover.
     request.spec.timeout = Some("45s".into());
     requests::create_as_is(namespace, &request).await?;
-    let ended = wait::request_ended(&namespace.api(), "down-to-1", SCALED).await?;
+    let ended = wait::request_ended(&namespace.api(), "down-to-1", SCALE_TIMEOUT).await?;
     ensure!(
         ended.phase() == Some(OpsRequestPhase::Failed),
         "{:?}",
@@ -200,5 +200,5 @@ async fn broken(namespace: &TestNamespace) -> Result<()> {
     ensure!(rows.trim() == "255", "{rows}");
     let mend = "chmod 700 $PGDATA/pg_wal";
     in_container(namespace, &format!("{DATABASE}-0"), &["bash", "-c", mend]).await?;
-    failover::all_stream(namespace, DATABASE, SCALED).await
+    failover::all_stream(namespace, DATABASE, SCALE_TIMEOUT).await
 }

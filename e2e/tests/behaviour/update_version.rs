@@ -13,10 +13,10 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
 
-use crate::PROVISIONING;
+use crate::PROVISIONING_TIMEOUT;
 
 const DATABASE: &str = "ha-postgres";
-const UPDATED: Duration = Duration::from_secs(240);
+const UPDATE_TIMEOUT: Duration = Duration::from_secs(240);
 /// A switchover; tests run side by side.
 const LONGEST_GAP: Duration = Duration::from_secs(10);
 /// A PostgresVersion whose image there is not.
@@ -38,7 +38,7 @@ async fn members_run_another_minor_version_and_no_row_is_lost() -> Result<()> {
 
 async fn story(namespace: &TestNamespace) -> Result<()> {
     manifests::create_postgres(namespace, manifests::HA_POSTGRES, |_| {}).await?;
-    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
+    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING_TIMEOUT).await?;
     let writer = Writer::start(namespace, DATABASE, Choice::TESTING).await?;
     up(namespace, &writer).await?;
     down_by_an_edit(namespace, &writer).await?;
@@ -53,7 +53,7 @@ async fn up(namespace: &TestNamespace, writer: &Writer) -> Result<()> {
     let (mark, recorder) = (writer.mark().await?, history::record(namespace, DATABASE).await?);
     let begin = Instant::now();
     requests::create_as_is(namespace, &request("up", "17.11")?).await?;
-    let updated = wait::request_successful(&namespace.api(), "up", UPDATED).await?;
+    let updated = wait::request_successful(&namespace.api(), "up", UPDATE_TIMEOUT).await?;
     println!("17.9 -> 17.11: {}", report::seconds(begin.elapsed()));
     recorder.finish().await?.check_rolling_restart()?;
     let names = requests::conditions(&updated);
@@ -82,7 +82,7 @@ async fn down_by_an_edit(namespace: &TestNamespace, writer: &Writer) -> Result<(
         let deployed = postgres.deployed().map(|it| it.version.name.as_str());
         wait::is_ready(postgres) && deployed == Some("17.9") && postgres.pause_holder().is_none()
     };
-    wait::until(&api, DATABASE, "runs 17.9", UPDATED, is_back).await?;
+    wait::until(&api, DATABASE, "runs 17.9", UPDATE_TIMEOUT, is_back).await?;
     println!("17.11 -> 17.9 by an edit: {}", report::seconds(begin.elapsed()));
     is_version(namespace, "17.9").await?;
     let stretch = writer.since(mark).await?;
@@ -128,7 +128,7 @@ async fn is_version(namespace: &TestNamespace, version: &str) -> Result<()> {
 async fn another_major(namespace: &TestNamespace) -> Result<()> {
     let before = members::list(namespace, DATABASE).await?;
     requests::create_as_is(namespace, &request("major", "18.3")?).await?;
-    let ended = wait::request_ended(&namespace.api(), "major", UPDATED).await?;
+    let ended = wait::request_ended(&namespace.api(), "major", UPDATE_TIMEOUT).await?;
     let words = wait::last_words(&ended);
     ensure!(ended.phase() == Some(OpsRequestPhase::Failed), "{words}");
     ensure!(
@@ -158,6 +158,6 @@ async fn taken_back(namespace: &TestNamespace) -> Result<()> {
     let mut request = request("broken", BROKEN)?;
     request.spec.timeout = Some("40s".into());
     requests::create_as_is(namespace, &request).await?;
-    checks::one_taken_back(namespace, DATABASE, "broken", &before, UPDATED).await?;
+    checks::one_taken_back(namespace, DATABASE, "broken", &before, UPDATE_TIMEOUT).await?;
     is_version(namespace, "17.9").await
 }

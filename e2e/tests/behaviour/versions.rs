@@ -9,11 +9,11 @@ use e2e::cluster::{TestNamespace, in_namespace};
 use e2e::{failover, manifests, members, report, requests, wait};
 use kube::api::DeleteParams;
 
-use crate::PROVISIONING;
+use crate::PROVISIONING_TIMEOUT;
 
 const VERSIONS: [&str; 5] = ["18.3", "17.9", "16.13", "15.17", "14.22"];
 const DATABASE: &str = "ha-postgres";
-const GONE: Duration = Duration::from_secs(120);
+const DELETION_TIMEOUT: Duration = Duration::from_secs(120);
 const ROWS: &str = "select count(*) from written";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,10 +36,10 @@ async fn of_version(namespace: &TestNamespace, version: &str) -> Result<()> {
     })
     .await?;
     let api = namespace.api::<Postgres>();
-    wait::database_ready(&api, DATABASE, PROVISIONING).await?;
+    wait::database_ready(&api, DATABASE, PROVISIONING_TIMEOUT).await?;
     let ready = report::seconds(begin.elapsed());
     every_member_is(namespace, version).await?;
-    failover::all_stream(namespace, DATABASE, failover::FOLLOWED).await?;
+    failover::all_stream(namespace, DATABASE, failover::STREAMING_TIMEOUT).await?;
     let encrypted = "select bool_and(ssl) from pg_stat_ssl join pg_stat_replication using (pid)";
     let encrypted = members::sql_on_primary(namespace, DATABASE, encrypted).await?;
     ensure!(encrypted == "t", "{version}: standbys stream without TLS");
@@ -52,19 +52,19 @@ async fn of_version(namespace: &TestNamespace, version: &str) -> Result<()> {
     namespace.pods().delete(&old.name, &at_once).await?;
     let new = failover::another_primary_than(namespace, DATABASE, &old).await?;
     let moved = report::seconds(begin.elapsed());
-    failover::all_stream(namespace, DATABASE, failover::FOLLOWED).await?;
+    failover::all_stream(namespace, DATABASE, failover::STREAMING_TIMEOUT).await?;
     for member in members::list(namespace, DATABASE).await? {
         let rows = members::sql(namespace, &member.name, ROWS).await?;
         ensure!(rows == "1000", "{version}: {} has {rows} rows", member.name);
     }
-    wait::database_ready(&api, DATABASE, PROVISIONING).await?;
+    wait::database_ready(&api, DATABASE, PROVISIONING_TIMEOUT).await?;
     println!(
         "{version}: Ready after {ready}, primary {} after {moved}",
         new.name
     );
     let uid = postgres.metadata.uid.unwrap_or_default();
     api.delete(DATABASE, &DeleteParams::default()).await?;
-    wait::gone(&api, DATABASE, &uid, GONE).await
+    wait::gone(&api, DATABASE, &uid, DELETION_TIMEOUT).await
 }
 
 async fn every_member_is(namespace: &TestNamespace, version: &str) -> Result<()> {

@@ -14,7 +14,7 @@ use e2e::{manifests, pods, shell, wait};
 use kube::api::DeleteParams;
 use serde_json::json;
 
-use crate::{DATABASE, PROVISIONING};
+use crate::{DATABASE, PROVISIONING_TIMEOUT};
 
 const POD: &str = "standalone-0";
 /// Pod that waits for the lock of the volume, and keeps it.
@@ -22,8 +22,8 @@ const HOLDER: &str = "holder";
 /// Prints `waits` when another process has the lock.
 const HOLD: &str = "flock -n /data/in-use true || echo waits; exec flock /data/in-use sleep infinity";
 /// Until the next Pod runs.
-const SOON: Duration = Duration::from_secs(60);
-const OFTEN: Duration = Duration::from_millis(200);
+const POD_START_TIMEOUT: Duration = Duration::from_secs(60);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pod_waits_until_the_former_one_has_let_go_of_the_volume() -> Result<()> {
@@ -32,7 +32,7 @@ async fn a_pod_waits_until_the_former_one_has_let_go_of_the_volume() -> Result<(
 
 async fn story(namespace: &TestNamespace) -> Result<()> {
     manifests::create_postgres(namespace, manifests::STANDALONE, |_| ()).await?;
-    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
+    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING_TIMEOUT).await?;
     let write = "create table kept as select generate_series(1, 1000)";
     members::sql(namespace, POD, write).await?;
 
@@ -55,7 +55,7 @@ async fn story(namespace: &TestNamespace) -> Result<()> {
     namespace.pods().delete(HOLDER, &at_once).await?;
     until_it_says(namespace, &former.uid, "the former Pod has ended").await?;
 
-    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
+    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING_TIMEOUT).await?;
     let rows = members::sql(namespace, POD, "select count(*) from kept").await?;
     ensure!(rows == "1000", "{rows} rows of 1000");
     Ok(())
@@ -67,8 +67,8 @@ async fn queue_for_the_volume(namespace: &TestNamespace) -> Result<()> {
     let volume =
         json!({ "name": "data", "persistentVolumeClaim": { "claimName": names::data_claim(DATABASE, 0) } });
     let pod = pods::restricted(HOLDER, &target, &["sh", "-c", HOLD], vec![volume])?;
-    pods::start(namespace, &pod, SOON).await?;
-    poll::until("the holder waits", SOON, OFTEN, || async {
+    pods::start(namespace, &pod, POD_START_TIMEOUT).await?;
+    poll::until("the holder waits", POD_START_TIMEOUT, POLL_INTERVAL, || async {
         let said = members::log(namespace, HOLDER, pods::CONTAINER).await?;
         Ok(if said.contains("waits") {
             Look::Found(())
@@ -81,7 +81,7 @@ async fn queue_for_the_volume(namespace: &TestNamespace) -> Result<()> {
 
 /// Returns once the log of the Pod that comes after this one has these words.
 async fn until_it_says(namespace: &TestNamespace, former: &str, words: &str) -> Result<()> {
-    poll::until(words, SOON, OFTEN, || async {
+    poll::until(words, POD_START_TIMEOUT, POLL_INTERVAL, || async {
         let all = members::list(namespace, DATABASE).await?;
         if all.iter().all(|member| member.uid == former) {
             return Ok(Look::NotYet("there is no other Pod".to_owned()));

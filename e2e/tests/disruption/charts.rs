@@ -10,7 +10,7 @@ use e2e::writer::{Choice, Writer};
 use e2e::{checks, manifests, members, requests, shell, wait};
 use kube::Api;
 
-use crate::{PROVISIONING, alone, as_it_is};
+use crate::{PROVISIONING_TIMEOUT, alone, as_it_is};
 
 const DATABASE: &str = "standalone";
 /// No operator has a part in serving; what is left is the noise of a busy machine.
@@ -32,7 +32,7 @@ async fn releases_come_and_go_and_databases_serve_on() -> Result<()> {
 
 async fn prepare(namespace: TestNamespace) -> Result<()> {
     manifests::apply(&namespace, manifests::STANDALONE).await?;
-    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
+    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING_TIMEOUT).await?;
     Ok(())
 }
 
@@ -86,8 +86,15 @@ async fn come_and_go(namespace: &TestNamespace) -> Result<()> {
     checks::writer_served(&writer.since(mark).await?, LONGEST_GAP)?;
     let now = members::primary(namespace, DATABASE).await?;
     ensure!(now.uid == member.uid, "the Pod was replaced");
-    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
-    requests::run(namespace, manifests::RESTART, "restart", DATABASE, PROVISIONING).await?;
+    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING_TIMEOUT).await?;
+    requests::run(
+        namespace,
+        manifests::RESTART,
+        "restart",
+        DATABASE,
+        PROVISIONING_TIMEOUT,
+    )
+    .await?;
     println!("{} acknowledged rows, none lost", writer.finish().await?);
     Ok(())
 }
@@ -123,7 +130,10 @@ async fn when_the_leader_goes_the_other_replica_takes_over() -> Result<()> {
                     .and_then(|s| s.holder_identity.clone())
                     .filter(|h| !h.is_empty())
             };
-            let old = wait::until(&leases, &name, "held", PROVISIONING, |l| holder(l).is_some()).await?;
+            let old = wait::until(&leases, &name, "held", PROVISIONING_TIMEOUT, |l| {
+                holder(l).is_some()
+            })
+            .await?;
             let old = holder(&old).context("a holder")?;
             let pods: Api<k8s_openapi::api::core::v1::Pod> =
                 Api::namespaced(namespace.client.clone(), SYSTEM_NAMESPACE);
@@ -131,7 +141,14 @@ async fn when_the_leader_goes_the_other_replica_takes_over() -> Result<()> {
                 .await
                 .with_context(|| format!("the holder {old:?} of {name}'s Lease is a Pod's name"))?;
             let taken = |l: &Lease| holder(l).is_some_and(|h| h != old);
-            wait::until(&leases, &name, "held by the other replica", PROVISIONING, taken).await?;
+            wait::until(
+                &leases,
+                &name,
+                "held by the other replica",
+                PROVISIONING_TIMEOUT,
+                taken,
+            )
+            .await?;
             install::rolled_out(&cluster, operator).await?;
         }
         Ok(())
@@ -170,9 +187,16 @@ async fn one_namespace(namespace: &TestNamespace) -> Result<()> {
     manifests::apply(namespace, manifests::ISSUERS).await?;
     requests::issuer_ready(namespace, "pg-issuer").await?;
     manifests::apply(namespace, manifests::STANDALONE).await?;
-    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
-    requests::run(namespace, manifests::ADD_TLS, "add-tls", DATABASE, PROVISIONING).await?;
-    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING)
+    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING_TIMEOUT).await?;
+    requests::run(
+        namespace,
+        manifests::ADD_TLS,
+        "add-tls",
+        DATABASE,
+        PROVISIONING_TIMEOUT,
+    )
+    .await?;
+    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING_TIMEOUT)
         .await
         .map(|_| ())
 }

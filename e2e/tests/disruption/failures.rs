@@ -6,20 +6,20 @@ use anyhow::{Context, Result, ensure};
 use api_types::Postgres;
 use api_types::vocabulary::POSTGRES_CONTAINER;
 use e2e::cluster::TestNamespace;
-use e2e::failover::{self, BACK, FOLLOWED};
+use e2e::failover::{self, REJOIN_TIMEOUT, STREAMING_TIMEOUT};
 use e2e::poll::{self, Look};
 use e2e::writer::{Choice, Mark, Writer};
 use e2e::{manifests, members, provider, report, shell, wait};
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
-use crate::{PROVISIONING, alone};
+use crate::{PROVISIONING_TIMEOUT, alone};
 
 const DATABASE: &str = "ha-postgres";
 
 async fn synchronous(namespace: TestNamespace) -> Result<()> {
     manifests::create_postgres(&namespace, manifests::HA_POSTGRES, failover::synchronous).await?;
-    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
+    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING_TIMEOUT).await?;
     Ok(())
 }
 
@@ -57,9 +57,9 @@ async fn primary_deleted(namespace: &TestNamespace, writer: &Writer) -> Result<(
     };
     namespace.pods().delete(&old.name, &at_once).await?;
     failover::another_primary_than(namespace, DATABASE, &old).await?;
-    failover::all_stream(namespace, DATABASE, FOLLOWED).await?;
+    failover::all_stream(namespace, DATABASE, STREAMING_TIMEOUT).await?;
     standbys_notice_silence(namespace).await?;
-    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, BACK).await?;
+    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, REJOIN_TIMEOUT).await?;
     writer.wait_for_rows(writer.mark().await?).await?;
     tell(writer, "primary killed", mark).await?;
     writer.check_nothing_lost().await.map(|_| ())
@@ -117,10 +117,10 @@ async fn node_cut_off(namespace: &TestNamespace, writer: &Writer) -> Result<()> 
     );
     let new = outcome?;
     ensure!(new.name != old.name, "the cut-off Pod itself is primary again");
-    failover::all_stream(namespace, DATABASE, BACK)
+    failover::all_stream(namespace, DATABASE, REJOIN_TIMEOUT)
         .await
         .context("after the node is back")?;
-    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, BACK).await?;
+    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, REJOIN_TIMEOUT).await?;
     writer.wait_for_rows(writer.mark().await?).await?;
     tell(writer, "primary's node cut off", mark).await?;
     writer.check_nothing_lost().await.map(|_| ())
@@ -135,7 +135,7 @@ async fn scaled_by_spec(namespace: &TestNamespace) -> Result<()> {
             .await?;
         poll::until(
             &format!("{replicas} members"),
-            PROVISIONING,
+            PROVISIONING_TIMEOUT,
             Duration::from_secs(1),
             || async {
                 let members = members::list(namespace, DATABASE).await?;
@@ -149,7 +149,7 @@ async fn scaled_by_spec(namespace: &TestNamespace) -> Result<()> {
             },
         )
         .await?;
-        wait::database_ready(&api, DATABASE, PROVISIONING).await?;
+        wait::database_ready(&api, DATABASE, PROVISIONING_TIMEOUT).await?;
         members::primary(namespace, DATABASE).await?;
     }
     Ok(())

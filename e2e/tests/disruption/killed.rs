@@ -20,7 +20,7 @@ use kube::{Api, ResourceExt};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::{PROVISIONING, alone};
+use crate::{PROVISIONING_TIMEOUT, alone};
 
 const DATABASE: &str = "ha-postgres";
 /// Set to repeat a run.
@@ -41,7 +41,7 @@ async fn operations_survive_the_death_of_operators() -> Result<()> {
 async fn prepare(namespace: TestNamespace) -> Result<()> {
     manifests::apply(&namespace, manifests::HA_POSTGRES).await?;
     requests::issuers(&namespace).await?;
-    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
+    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING_TIMEOUT).await?;
     Ok(())
 }
 
@@ -98,7 +98,7 @@ async fn kill_after(namespace: &TestNamespace, request: &str, operator: &str, st
         &api,
         request,
         "far enough to be killed",
-        story::OPERATION,
+        story::OPERATION_TIMEOUT,
         reached,
     )
     .await?;

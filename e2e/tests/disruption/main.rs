@@ -13,7 +13,7 @@ use e2e::cluster::{TestNamespace, in_namespace};
 use tokio::sync::Mutex;
 
 /// Longest time until a database is Ready, although another test disturbs meanwhile.
-const PROVISIONING: Duration = Duration::from_secs(240);
+const PROVISIONING_TIMEOUT: Duration = Duration::from_secs(240);
 
 /// One test at a time.
 static ALONE: Mutex<()> = Mutex::const_new(());

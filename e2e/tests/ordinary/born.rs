@@ -14,10 +14,10 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
 
-use crate::{PROVISIONING, REPORTED, edit, reported};
+use crate::{PROVISIONING_TIMEOUT, REPORT_TIMEOUT, edit, reported};
 
 const DATABASE: &str = "pg";
-const OFTEN: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Two versions of different majors that the catalog has, the older one first.
 async fn two_majors(namespace: &TestNamespace) -> Result<(String, String)> {
@@ -55,7 +55,14 @@ async fn applied(namespace: &TestNamespace) -> Result<()> {
         let conditions = status.map(|status| status.conditions.as_slice());
         api_types::condition::find(conditions.unwrap_or_default(), "SpecApplied").is_none()
     };
-    wait::until(&namespace.api(), DATABASE, "nothing is held", REPORTED, holds).await?;
+    wait::until(
+        &namespace.api(),
+        DATABASE,
+        "nothing is held",
+        REPORT_TIMEOUT,
+        holds,
+    )
+    .await?;
     Ok(())
 }
 
@@ -80,7 +87,7 @@ async fn majors(namespace: &TestNamespace) -> Result<()> {
     let (old, new) = two_majors(namespace).await?;
     let api = namespace.api::<Postgres>();
     standalone(namespace, Some(&old)).await?;
-    wait::database_ready(&api, DATABASE, PROVISIONING).await?;
+    wait::database_ready(&api, DATABASE, PROVISIONING_TIMEOUT).await?;
     members::sql_on_primary(namespace, DATABASE, "create table kept as select 42 as answer").await?;
 
     edit(namespace, DATABASE, json!({"version": new})).await?;
@@ -91,7 +98,7 @@ async fn majors(namespace: &TestNamespace) -> Result<()> {
         postgres.status.as_ref().and_then(|status| status.phase)
             == Some(api_types::postgres::DatabasePhase::Halted)
     };
-    wait::until(&api, DATABASE, "Halted", PROVISIONING, is_halted).await?;
+    wait::until(&api, DATABASE, "Halted", PROVISIONING_TIMEOUT, is_halted).await?;
     edit(namespace, DATABASE, json!({"version": new})).await?;
     says_old(namespace, &old).await?;
     edit(namespace, DATABASE, json!({"halted": false})).await?;
@@ -101,13 +108,13 @@ async fn majors(namespace: &TestNamespace) -> Result<()> {
         "a member was started"
     );
     edit(namespace, DATABASE, json!({"version": old})).await?;
-    wait::database_ready(&api, DATABASE, PROVISIONING).await?;
+    wait::database_ready(&api, DATABASE, PROVISIONING_TIMEOUT).await?;
     answer(namespace).await?;
 
     // Halt, delete, apply again.
     let uid = api.get(DATABASE).await?.uid().context("a UID")?;
     api.delete(DATABASE, &DeleteParams::default()).await?;
-    wait::gone(&api, DATABASE, &uid, PROVISIONING).await?;
+    wait::gone(&api, DATABASE, &uid, PROVISIONING_TIMEOUT).await?;
     standalone(namespace, Some(&new)).await?;
     says_old(namespace, &old).await?;
     ensure!(
@@ -115,7 +122,7 @@ async fn majors(namespace: &TestNamespace) -> Result<()> {
         "a member was started"
     );
     edit(namespace, DATABASE, json!({"version": old})).await?;
-    wait::database_ready(&api, DATABASE, PROVISIONING).await?;
+    wait::database_ready(&api, DATABASE, PROVISIONING_TIMEOUT).await?;
     answer(namespace).await
 }
 
@@ -139,7 +146,7 @@ async fn edited(namespace: &TestNamespace) -> Result<()> {
         postgres.metadata.name = Some(DATABASE.to_owned());
     })
     .await?;
-    wait::database_ready(&api, DATABASE, PROVISIONING).await?;
+    wait::database_ready(&api, DATABASE, PROVISIONING_TIMEOUT).await?;
     let (_, first) = pki::password(namespace, DATABASE).await?;
 
     set_password(namespace, "pg-auth", "another").await?;
@@ -159,22 +166,27 @@ async fn edited(namespace: &TestNamespace) -> Result<()> {
         .pods()
         .delete(&standby.name, &DeleteParams::default())
         .await?;
-    poll::until("the new standby streams", PROVISIONING, OFTEN, || async {
-        let pod = namespace.pods().get_opt(&standby.name).await?;
-        let is_new = pod
-            .and_then(|pod| pod.uid())
-            .is_some_and(|uid| uid != standby.uid);
-        if !is_new {
-            return Ok(Look::NotYet("no new Pod".to_owned()));
-        }
-        let streaming = "select count(*) from pg_stat_replication where state = 'streaming'";
-        let count = members::sql_on_primary(namespace, DATABASE, streaming).await?;
-        Ok(if count == "2" {
-            Look::Found(())
-        } else {
-            Look::NotYet(format!("{count} standbys stream"))
-        })
-    })
+    poll::until(
+        "the new standby streams",
+        PROVISIONING_TIMEOUT,
+        POLL_INTERVAL,
+        || async {
+            let pod = namespace.pods().get_opt(&standby.name).await?;
+            let is_new = pod
+                .and_then(|pod| pod.uid())
+                .is_some_and(|uid| uid != standby.uid);
+            if !is_new {
+                return Ok(Look::NotYet("no new Pod".to_owned()));
+            }
+            let streaming = "select count(*) from pg_stat_replication where state = 'streaming'";
+            let count = members::sql_on_primary(namespace, DATABASE, streaming).await?;
+            Ok(if count == "2" {
+                Look::Found(())
+            } else {
+                Look::NotYet(format!("{count} standbys stream"))
+            })
+        },
+    )
     .await?;
     set_password(namespace, "pg-auth", &first).await?;
     applied(namespace).await?;
@@ -196,7 +208,7 @@ async fn edited(namespace: &TestNamespace) -> Result<()> {
 async fn a_password_that_was_changed_by_sql_too_is_taken() -> Result<()> {
     in_namespace("auth-by-sql", |namespace| async move {
         standalone(&namespace, None).await?;
-        wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
+        wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING_TIMEOUT).await?;
         members::sql_on_primary(&namespace, DATABASE, "alter role postgres password 'another'").await?;
         set_password(&namespace, "pg-auth", "another").await?;
         let is_second = |postgres: &Postgres| {
@@ -209,12 +221,12 @@ async fn a_password_that_was_changed_by_sql_too_is_taken() -> Result<()> {
             &namespace.api(),
             DATABASE,
             "other credentials",
-            REPORTED,
+            REPORT_TIMEOUT,
             is_second,
         )
         .await?;
         applied(&namespace).await?;
-        wait::database_ready(&namespace.api::<Postgres>(), DATABASE, REPORTED).await?;
+        wait::database_ready(&namespace.api::<Postgres>(), DATABASE, REPORT_TIMEOUT).await?;
         Ok(())
     })
     .await
@@ -225,7 +237,7 @@ async fn a_password_that_was_changed_by_sql_too_is_taken() -> Result<()> {
 async fn a_secret_of_another_name_with_the_same_credentials_is_followed() -> Result<()> {
     in_namespace("auth-renamed", |namespace| async move {
         standalone(&namespace, None).await?;
-        wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
+        wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING_TIMEOUT).await?;
         let (username, password) = pki::password(&namespace, DATABASE).await?;
         let same =
             json!({"metadata": {"name": "mine"}, "stringData": {"username": username, "password": password}});
@@ -242,7 +254,7 @@ async fn a_secret_of_another_name_with_the_same_credentials_is_followed() -> Res
                 .and_then(|deployed| deployed.auth.as_ref())
                 .is_some_and(|auth| auth.secret_name == "mine" && auth.revision == 1)
         };
-        wait::until(&namespace.api(), DATABASE, "mine", REPORTED, is_followed).await?;
+        wait::until(&namespace.api(), DATABASE, "mine", REPORT_TIMEOUT, is_followed).await?;
         applied(&namespace).await
     })
     .await

@@ -13,12 +13,12 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::PostParams;
 use serde_json::json;
 
-use crate::{PROVISIONING, reported};
+use crate::{PROVISIONING_TIMEOUT, reported};
 
 const DATABASE: &str = "standalone";
 const POD: &str = "standalone-0";
-const ENDED: Duration = Duration::from_secs(90);
-const OFTEN: Duration = Duration::from_millis(200);
+const CERTIFICATE_TIMEOUT: Duration = Duration::from_secs(90);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// CAs as companies have them: one below a root, one with an Ed25519 key, one with an RSA key.
 const AUTHORITIES: &str = "
@@ -73,11 +73,16 @@ async fn authorities(namespace: &TestNamespace) -> Result<()> {
     requests::issuers(namespace).await?;
     manifests::apply(namespace, AUTHORITIES).await?;
     let api = namespace.api::<Secret>();
-    let data = poll::until("the intermediate CA", ENDED, OFTEN, || async {
-        let secret = api.get_opt("intermediate").await?;
-        let data = secret.and_then(|secret| secret.data);
-        Ok(data.map_or(Look::NotYet("no Secret".to_owned()), Look::Found))
-    })
+    let data = poll::until(
+        "the intermediate CA",
+        CERTIFICATE_TIMEOUT,
+        POLL_INTERVAL,
+        || async {
+            let secret = api.get_opt("intermediate").await?;
+            let data = secret.and_then(|secret| secret.data);
+            Ok(data.map_or(Look::NotYet("no Secret".to_owned()), Look::Found))
+        },
+    )
     .await?;
     let company = Secret {
         data: Some(data.into_iter().filter(|(key, _)| key != "ca.crt").collect()),
@@ -96,7 +101,7 @@ async fn authorities(namespace: &TestNamespace) -> Result<()> {
 async fn change_to(namespace: &TestNamespace, issuer: &str) -> Result<PostgresOpsRequest> {
     let yaml = manifests::with_restart(manifests::CHANGE_ISSUER, "auto").replace("pg-new-issuer", issuer);
     requests::create(namespace, &yaml, issuer, DATABASE).await?;
-    wait::request_ended(&namespace.api(), issuer, ENDED).await
+    wait::request_ended(&namespace.api(), issuer, CERTIFICATE_TIMEOUT).await
 }
 
 /// Who issued what the member serves. A request that failed has the old issuer issue again.
@@ -123,7 +128,7 @@ async fn refused(namespace: &TestNamespace) -> Result<()> {
         postgres.spec.client_auth_mode = Some(api_types::tls::ClientAuthMode::Scram);
     })
     .await?;
-    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
+    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING_TIMEOUT).await?;
     logs_in(namespace).await?;
     let before = issuer_served(namespace).await?;
     for (issuer, words) in [("company", "a root, which signed itself"), ("edwards", "Ed25519")] {

@@ -10,7 +10,7 @@ use kube::ResourceExt;
 use kube::api::DeleteParams;
 use serde_json::json;
 
-use crate::{PROVISIONING, REPORTED, reported};
+use crate::{PROVISIONING_TIMEOUT, REPORT_TIMEOUT, reported};
 
 const DATABASE: &str = "standalone";
 const POD: &str = "standalone-0";
@@ -55,7 +55,7 @@ async fn choices(namespace: &TestNamespace) -> Result<()> {
         postgres.spec.service_templates = serde_json::from_value(template).expect("a template");
     })
     .await?;
-    wait::database_ready(&api, DATABASE, PROVISIONING).await?;
+    wait::database_ready(&api, DATABASE, PROVISIONING_TIMEOUT).await?;
     let binding = namespace.api::<AppBinding>().get(DATABASE).await?;
     let port = binding.spec.client_config.service.map(|service| service.port);
     ensure!(port == Some(5433), "the AppBinding says {port:?}");
@@ -70,10 +70,10 @@ async fn choices(namespace: &TestNamespace) -> Result<()> {
         &namespace.pods(),
         POD,
         &old.uid().unwrap_or_default(),
-        PROVISIONING,
+        PROVISIONING_TIMEOUT,
     )
     .await?;
-    wait::database_ready(&api, DATABASE, PROVISIONING).await?;
+    wait::database_ready(&api, DATABASE, PROVISIONING_TIMEOUT).await?;
     let tables = "SELECT count(*) FROM pg_class WHERE relname = 'kubedb_write_check'";
     let found = as_user(namespace, "template1", tables).await?;
     ensure!(found.trim() == "0", "the check left {found} tables");
@@ -92,7 +92,7 @@ async fn what_cannot_be_checked_is_not_called_broken() -> Result<()> {
 async fn unknown(namespace: &TestNamespace) -> Result<()> {
     let api = namespace.api::<Postgres>();
     manifests::create_postgres(namespace, manifests::STANDALONE, |_| {}).await?;
-    wait::database_ready(&api, DATABASE, PROVISIONING).await?;
+    wait::database_ready(&api, DATABASE, PROVISIONING_TIMEOUT).await?;
     members::sql(namespace, POD, "CREATE DATABASE shop").await?;
     let admits = |allowed: bool| {
         format!("UPDATE pg_database SET datallowconn = {allowed} WHERE datname IN ('postgres', 'template1')")
@@ -104,8 +104,8 @@ async fn unknown(namespace: &TestNamespace) -> Result<()> {
         let status = postgres.status.as_ref();
         status.and_then(|status| status.phase) == Some(DatabasePhase::Unknown)
     };
-    wait::until(&api, DATABASE, "phase Unknown", REPORTED, is_unknown).await?;
+    wait::until(&api, DATABASE, "phase Unknown", REPORT_TIMEOUT, is_unknown).await?;
     as_user(namespace, "shop", &admits(true)).await?;
-    wait::database_ready(&api, DATABASE, REPORTED).await?;
+    wait::database_ready(&api, DATABASE, REPORT_TIMEOUT).await?;
     Ok(())
 }

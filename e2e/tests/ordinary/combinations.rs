@@ -17,13 +17,13 @@ use kube::ResourceExt;
 use kube::api::{DeleteParams, PostParams};
 use serde_json::json;
 
-use crate::{PROVISIONING, REPORTED, edit, healed, table};
+use crate::{PROVISIONING_TIMEOUT, REPORT_TIMEOUT, edit, healed, table};
 
 /// Pairs of a run that does not say how many: `make ordinary` says.
 const PAIRS: usize = 0;
 /// Databases at once.
 const SIDE_BY_SIDE: usize = 2;
-const OFTEN: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// Settings that win over what the inputs set for everybody.
 const OWN_SETTINGS: [&str; 5] = [
     "default_transaction_read_only=off",
@@ -162,7 +162,8 @@ impl Pair {
                 |postgres: &Postgres| left.iter().position(|it| messages(postgres).contains(it.says));
             let waited = left.iter().map(|it| it.says).collect::<Vec<_>>().join(" or ");
             let holds = |postgres: &Postgres| is_said(postgres).is_some();
-            let postgres = wait::until(&self.namespace.api(), &self.name, &waited, REPORTED, holds).await?;
+            let postgres =
+                wait::until(&self.namespace.api(), &self.name, &waited, REPORT_TIMEOUT, holds).await?;
             let position = is_said(&postgres).context("a refusal")?;
             let refused = left.remove(position);
             table::said("refused", &messages(&postgres), began.elapsed())?;
@@ -176,7 +177,7 @@ impl Pair {
     }
 
     async fn serves(&self) -> Result<Postgres> {
-        let postgres = wait::database_ready(&self.namespace.api(), &self.name, PROVISIONING).await?;
+        let postgres = wait::database_ready(&self.namespace.api(), &self.name, PROVISIONING_TIMEOUT).await?;
         let text = serde_json::to_string(&postgres.status)?;
         for wrong in ["Status {", "ApiError", "Some("] {
             ensure!(!text.contains(wrong), "{wrong} in {text}");
@@ -227,8 +228,8 @@ impl Pair {
         ensure!(found == "42", "the row is {found:?}");
         poll::until(
             "what is held is said, and nothing else",
-            REPORTED,
-            OFTEN,
+            REPORT_TIMEOUT,
+            POLL_INTERVAL,
             || async {
                 let postgres = self.namespace.api::<Postgres>().get(&self.name).await?;
                 let said = message(&postgres, "SpecApplied");
@@ -274,14 +275,21 @@ impl Pair {
         let (namespace, name) = (&self.namespace, self.name.as_str());
         match deed {
             Deed::Restart => {
-                requests::run(namespace, manifests::RESTART, "restart", name, PROVISIONING).await?;
+                requests::run(
+                    namespace,
+                    manifests::RESTART,
+                    "restart",
+                    name,
+                    PROVISIONING_TIMEOUT,
+                )
+                .await?;
             }
             Deed::Halt => {
                 edit(namespace, name, json!({"halted": true})).await?;
                 let is_halted = |postgres: &Postgres| {
                     postgres.status.as_ref().and_then(|status| status.phase) == Some(DatabasePhase::Halted)
                 };
-                wait::until(&namespace.api(), name, "Halted", PROVISIONING, is_halted).await?;
+                wait::until(&namespace.api(), name, "Halted", PROVISIONING_TIMEOUT, is_halted).await?;
                 edit(namespace, name, json!({"halted": false})).await?;
             }
             Deed::DeleteAndApply => self.delete_and_apply().await?,
@@ -289,7 +297,13 @@ impl Pair {
                 let primary = members::primary(namespace, name).await?;
                 let at_once = DeleteParams::default().grace_period(0);
                 namespace.pods().delete(&primary.name, &at_once).await?;
-                wait::gone::<Pod>(&namespace.pods(), &primary.name, &primary.uid, PROVISIONING).await?;
+                wait::gone::<Pod>(
+                    &namespace.pods(),
+                    &primary.name,
+                    &primary.uid,
+                    PROVISIONING_TIMEOUT,
+                )
+                .await?;
             }
             Deed::Scale => {
                 edit(namespace, name, json!({"replicas": 2})).await?;
@@ -304,7 +318,7 @@ impl Pair {
                     [(manifests::ADD_TLS_MD5, "add"), (manifests::ROTATE_TLS, "rotate")]
                 {
                     let manifest = manifests::with_restart(manifest, "auto");
-                    requests::run(namespace, &manifest, request, name, PROVISIONING).await?;
+                    requests::run(namespace, &manifest, request, name, PROVISIONING_TIMEOUT).await?;
                 }
             }
         }
@@ -319,7 +333,13 @@ impl Pair {
         again.metadata.labels = live.metadata.labels.clone();
         again.spec.deletion_policy = Some(DeletionPolicy::WipeOut);
         api.delete(&self.name, &DeleteParams::default()).await?;
-        wait::gone(&api, &self.name, &live.uid().unwrap_or_default(), PROVISIONING).await?;
+        wait::gone(
+            &api,
+            &self.name,
+            &live.uid().unwrap_or_default(),
+            PROVISIONING_TIMEOUT,
+        )
+        .await?;
         api.create(&PostParams::default(), &again).await?;
         Ok(())
     }

@@ -11,7 +11,7 @@ use kube::ResourceExt;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 
-use crate::{PROVISIONING, healed, reported};
+use crate::{PROVISIONING_TIMEOUT, healed, reported};
 
 async fn standalone(namespace: &TestNamespace, auth: Option<&str>, policy: DeletionPolicy) -> Result<()> {
     manifests::create_postgres(namespace, manifests::STANDALONE, |postgres| {
@@ -105,11 +105,13 @@ async fn no_password_is_made_for_the_data_of_an_earlier_database() -> Result<()>
 async fn old_data(namespace: &TestNamespace) -> Result<()> {
     standalone(namespace, None, DeletionPolicy::Halt).await?;
     let api = namespace.api::<Postgres>();
-    let uid = wait::database_ready(&api, "pg", PROVISIONING).await?.uid();
+    let uid = wait::database_ready(&api, "pg", PROVISIONING_TIMEOUT)
+        .await?
+        .uid();
     members::sql_on_primary(namespace, "pg", "create table kept as select 42 as answer").await?;
     let (username, password) = pki::password(namespace, "pg").await?;
     api.delete("pg", &DeleteParams::default()).await?;
-    wait::gone(&api, "pg", &uid.unwrap_or_default(), PROVISIONING).await?;
+    wait::gone(&api, "pg", &uid.unwrap_or_default(), PROVISIONING_TIMEOUT).await?;
     let auth = names::auth_secret("pg");
     namespace
         .api::<Secret>()

@@ -26,9 +26,9 @@ use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 /// Longest time until a database is Ready.
-const PROVISIONING: Duration = Duration::from_secs(180);
+const PROVISIONING_TIMEOUT: Duration = Duration::from_secs(180);
 /// Longest time until the Postgres reports the cause.
-const REPORTED: Duration = Duration::from_secs(30);
+const REPORT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Waits until a condition of this type and status has this reason; returns its message.
 async fn reported(
@@ -50,7 +50,7 @@ async fn reported(
     };
     let what = format!("{type_}={status}, reason {reason}");
     let holds = |postgres: &Postgres| found(postgres).is_some();
-    let postgres = wait::until(&namespace.api(), database, &what, REPORTED, holds).await?;
+    let postgres = wait::until(&namespace.api(), database, &what, REPORT_TIMEOUT, holds).await?;
     let message = found(&postgres).unwrap_or_default();
     table::said(&what, &message, began.elapsed())?;
     Ok(message)
@@ -69,6 +69,6 @@ async fn edit(namespace: &TestNamespace, database: &str, spec: Value) -> Result<
 /// Waits until a database is Ready that was not, after its cause was mended.
 async fn healed(namespace: &TestNamespace, database: &str) -> Result<()> {
     let began = Instant::now();
-    wait::database_ready(&namespace.api(), database, PROVISIONING).await?;
+    wait::database_ready(&namespace.api(), database, PROVISIONING_TIMEOUT).await?;
     table::healed(began.elapsed())
 }

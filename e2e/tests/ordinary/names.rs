@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::{PROVISIONING, REPORTED, healed, reported};
+use crate::{PROVISIONING_TIMEOUT, REPORT_TIMEOUT, healed, reported};
 
 /// What deployment tools write on what they apply.
 const MARKS: [(&str, &str); 5] = [
@@ -72,7 +72,7 @@ async fn marks(namespace: &TestNamespace) -> Result<()> {
         postgres.annotations_mut().insert(tracking, "shop".to_owned());
     };
     standalone(namespace, &name, mark).await?;
-    wait::database_ready(&namespace.api(), &name, PROVISIONING).await?;
+    wait::database_ready(&namespace.api(), &name, PROVISIONING_TIMEOUT).await?;
 
     let claim: PersistentVolumeClaim = namespace.api().get(&names::data_claim(&name, 0)).await?;
     unmarked(&claim)?;
@@ -85,7 +85,14 @@ async fn marks(namespace: &TestNamespace) -> Result<()> {
     for suffix in ["config", "leader"] {
         let is_guarded = |map: &ConfigMap| guarded(map).is_ok();
         let map = names::patroni_map(&name, suffix);
-        wait::until(&namespace.api(), &map, "guarded", PROVISIONING, is_guarded).await?;
+        wait::until(
+            &namespace.api(),
+            &map,
+            "guarded",
+            PROVISIONING_TIMEOUT,
+            is_guarded,
+        )
+        .await?;
     }
 
     let other = format!("db-{}y", "x".repeat(57));
@@ -178,7 +185,14 @@ async fn taken(namespace: &TestNamespace) -> Result<()> {
 async fn second_database(namespace: &TestNamespace) -> Result<()> {
     standalone(namespace, "pg-standby", |_| ()).await?;
     let is_there = |_: &Service| true;
-    wait::until(&namespace.api(), "pg-standby", "a Service", REPORTED, is_there).await?;
+    wait::until(
+        &namespace.api(),
+        "pg-standby",
+        "a Service",
+        REPORT_TIMEOUT,
+        is_there,
+    )
+    .await?;
     let more = json!({"spec": {"replicas": 2}});
     let api = namespace.api::<Postgres>();
     api.patch("pg", &PatchParams::default(), &Patch::Merge(more))
@@ -237,13 +251,19 @@ async fn token(namespace: &TestNamespace) -> Result<()> {
         .pods()
         .delete(&primary.name, &DeleteParams::default())
         .await?;
-    wait::gone(&namespace.pods(), &primary.name, &primary.uid, PROVISIONING).await?;
+    wait::gone(
+        &namespace.pods(),
+        &primary.name,
+        &primary.uid,
+        PROVISIONING_TIMEOUT,
+    )
+    .await?;
     let is_ready = |pod: &k8s_openapi::api::core::v1::Pod| members::Member::of(pod).ready;
     wait::until(
         &namespace.pods(),
         &primary.name,
         "ready again",
-        PROVISIONING,
+        PROVISIONING_TIMEOUT,
         is_ready,
     )
     .await?;

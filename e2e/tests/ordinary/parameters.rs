@@ -7,7 +7,7 @@ use e2e::cluster::{TestNamespace, in_namespace};
 use e2e::{manifests, members, requests, wait};
 use serde_json::json;
 
-use crate::{PROVISIONING, edit, reported};
+use crate::{PROVISIONING_TIMEOUT, edit, reported};
 
 const DATABASE: &str = "standalone";
 const POD: &str = "standalone-0";
@@ -64,7 +64,7 @@ async fn bad(namespace: &TestNamespace) -> Result<()> {
     let good = "max_connections = 150\nwork_mem = 8MB\nrecovery_min_apply_delay = 5min";
     edit(namespace, DATABASE, json!({"tls": null})).await?;
     edit(namespace, DATABASE, conf(good)).await?;
-    wait::database_ready(&api, DATABASE, PROVISIONING).await?;
+    wait::database_ready(&api, DATABASE, PROVISIONING_TIMEOUT).await?;
     let said = reported(namespace, DATABASE, "SpecApplied", "False", "ParametersNotUsed").await?;
     ensure!(said.contains("recovery_min_apply_delay"), "{said}");
     let delay = members::sql(namespace, POD, "SHOW recovery_min_apply_delay").await?;
@@ -111,7 +111,7 @@ async fn wal(namespace: &TestNamespace) -> Result<()> {
         with_conf(postgres, "max_slot_wal_keep_size = -1");
     })
     .await?;
-    wait::database_ready(&api, DATABASE, PROVISIONING).await?;
+    wait::database_ready(&api, DATABASE, PROVISIONING_TIMEOUT).await?;
     for (name, value) in [
         ("wal_keep_size", "32MB"),
         ("max_wal_size", "32MB"),
@@ -139,7 +139,7 @@ async fn wal(namespace: &TestNamespace) -> Result<()> {
         &api,
         DATABASE,
         "no risk",
-        PROVISIONING,
+        PROVISIONING_TIMEOUT,
         is_without("StorageAtRisk"),
     )
     .await?;
@@ -167,11 +167,18 @@ async fn behind(namespace: &TestNamespace) -> Result<()> {
         postgres.spec.replication = serde_json::from_value(replication).expect("a policy");
     })
     .await?;
-    wait::database_ready(&api, database, PROVISIONING).await?;
+    wait::database_ready(&api, database, PROVISIONING_TIMEOUT).await?;
     edit(namespace, database, json!({"replicas": 1})).await?;
     let is_one = |set: &PetSet| set.spec.replicas == Some(1);
-    wait::until(&namespace.api(), database, "one member", PROVISIONING, is_one).await?;
-    wait::database_ready(&api, database, PROVISIONING).await?;
+    wait::until(
+        &namespace.api(),
+        database,
+        "one member",
+        PROVISIONING_TIMEOUT,
+        is_one,
+    )
+    .await?;
+    wait::database_ready(&api, database, PROVISIONING_TIMEOUT).await?;
     let primary = members::primary(namespace, database).await?.name;
     let write = "SELECT count(pg_logical_emit_message(false, 'test', repeat('x', 1000000))) FROM generate_series(1, 350)";
     members::sql(namespace, &primary, write).await?;
@@ -181,7 +188,14 @@ async fn behind(namespace: &TestNamespace) -> Result<()> {
     }
     edit(namespace, database, json!({"replicas": 2})).await?;
     let is_behind = |postgres: &Postgres| behind_message(postgres).is_some();
-    let postgres = wait::until(&api, database, "StandbyLeftBehind", PROVISIONING, is_behind).await?;
+    let postgres = wait::until(
+        &api,
+        database,
+        "StandbyLeftBehind",
+        PROVISIONING_TIMEOUT,
+        is_behind,
+    )
+    .await?;
     let said = behind_message(&postgres).unwrap_or_default();
     ensure!(said.contains("wal_keep_size is 16 MB"), "{said}");
 
@@ -196,8 +210,8 @@ async fn behind(namespace: &TestNamespace) -> Result<()> {
         },
     );
     requests::create_as_is(namespace, &request).await?;
-    wait::request_successful(&namespace.api(), "reconnect", PROVISIONING).await?;
-    wait::database_ready(&api, database, PROVISIONING).await?;
+    wait::request_successful(&namespace.api(), "reconnect", PROVISIONING_TIMEOUT).await?;
+    wait::database_ready(&api, database, PROVISIONING_TIMEOUT).await?;
     Ok(())
 }
 

@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::{PROVISIONING, REPORTED, edit, healed, reported, table};
+use crate::{PROVISIONING_TIMEOUT, REPORT_TIMEOUT, edit, healed, reported, table};
 
 const DATABASE: &str = "standalone";
 
@@ -59,7 +59,7 @@ async fn says(namespace: &TestNamespace, database: &str, sentence: &str) -> Resu
     let holds = |postgres: &Postgres| message(postgres).contains(sentence);
     let began = Instant::now();
     let what = format!("Ready=False with {sentence:?}");
-    let postgres = wait::until(&namespace.api(), database, &what, REPORTED, holds).await?;
+    let postgres = wait::until(&namespace.api(), database, &what, REPORT_TIMEOUT, holds).await?;
     let text = serde_json::to_string(&postgres.status)?;
     for wrong in ["Status {", "ApiError", "RBAC", "Some("] {
         ensure!(!text.contains(wrong), "{database}: {wrong} in {text}");
@@ -227,13 +227,13 @@ async fn edits_that_members_can_not_follow_say_what_carries_them_out() -> Result
         let mut born = postgres_resources("512Mi");
         born["storage"] = json!({"storageClassName": fixed_class(&namespace).await?});
         create(&namespace, DATABASE, &born).await?;
-        wait::database_ready(&namespace.api(), DATABASE, PROVISIONING).await?;
+        wait::database_ready(&namespace.api(), DATABASE, PROVISIONING_TIMEOUT).await?;
         let size = |size: &str| json!({"storage": {"resources": {"requests": {"storage": size}}}});
         edit(&namespace, DATABASE, size("2Gi")).await?;
         let held = |reason: &'static str| reported(&namespace, DATABASE, "SpecApplied", "False", reason);
         ensure!(held("VolumeExpansionNeeded").await?.contains("VolumeExpansion"));
         edit(&namespace, DATABASE, json!({"replicas": 2})).await?;
-        wait::database_ready(&namespace.api(), DATABASE, PROVISIONING).await?;
+        wait::database_ready(&namespace.api(), DATABASE, PROVISIONING_TIMEOUT).await?;
         let added: PersistentVolumeClaim = namespace.api().get("data-standalone-1").await?;
         let requested = added
             .spec
@@ -251,7 +251,14 @@ async fn edits_that_members_can_not_follow_say_what_carries_them_out() -> Result
         edit(&namespace, DATABASE, more).await?;
         let message = held("RestartNeeded").await?;
         ensure!(message.contains("containers[postgres].resources"), "{message}");
-        requests::run(&namespace, manifests::RESTART, "restart", DATABASE, PROVISIONING).await?;
+        requests::run(
+            &namespace,
+            manifests::RESTART,
+            "restart",
+            DATABASE,
+            PROVISIONING_TIMEOUT,
+        )
+        .await?;
         let is_applied = |postgres: &Postgres| {
             let conditions = postgres
                 .status
@@ -263,7 +270,7 @@ async fn edits_that_members_can_not_follow_say_what_carries_them_out() -> Result
             &namespace.api(),
             DATABASE,
             "nothing is held",
-            REPORTED,
+            REPORT_TIMEOUT,
             is_applied,
         )
         .await?;

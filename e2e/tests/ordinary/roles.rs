@@ -14,12 +14,12 @@ use kube::ResourceExt;
 use kube::api::DeleteParams;
 use serde_json::json;
 
-use crate::{PROVISIONING, edit};
+use crate::{PROVISIONING_TIMEOUT, edit};
 
 const DATABASE: &str = "ha-postgres";
 /// Longest time until standbys stream again, or a role is as it was: a health check comes every ten seconds.
-const SOON: Duration = Duration::from_secs(60);
-const OPERATION: Duration = Duration::from_secs(300);
+const REPAIR_TIMEOUT: Duration = Duration::from_secs(60);
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// What a user may do to the superuser of the auth Secret, so that nobody logs in as that role any more.
 const LOCKED: [&str; 4] = [
@@ -58,7 +58,7 @@ async fn streams(namespace: &TestNamespace) -> Result<()> {
     let query = "select count(*) from pg_stat_replication where state = 'streaming' and usename = 'sealwright_replication'";
     poll::until(
         "two standbys that stream",
-        SOON,
+        REPAIR_TIMEOUT,
         Duration::from_secs(1),
         || async {
             let streaming = as_ours(namespace, query).await?;
@@ -73,8 +73,8 @@ async fn streams(namespace: &TestNamespace) -> Result<()> {
 }
 
 async fn run(namespace: &TestNamespace, yaml: &str, name: &str) -> Result<()> {
-    requests::run(namespace, yaml, name, DATABASE, OPERATION).await?;
-    wait::database_ready(&namespace.api(), DATABASE, SOON).await?;
+    requests::run(namespace, yaml, name, DATABASE, OPERATION_TIMEOUT).await?;
+    wait::database_ready(&namespace.api(), DATABASE, REPAIR_TIMEOUT).await?;
     Ok(())
 }
 
@@ -85,7 +85,7 @@ async fn with_tls(namespace: &TestNamespace) -> Result<()> {
         postgres.spec.ssl_mode = Some(api_types::tls::SslMode::VerifyFull);
     })
     .await?;
-    wait::database_ready(&namespace.api(), DATABASE, PROVISIONING).await?;
+    wait::database_ready(&namespace.api(), DATABASE, PROVISIONING_TIMEOUT).await?;
     Ok(())
 }
 
@@ -97,7 +97,7 @@ async fn a_superuser_that_nobody_logs_in_as_is_not_missed() -> Result<()> {
             as_ours(&namespace, statement).await?;
             replicates(&namespace).await?;
         }
-        wait::database_ready(&namespace.api(), DATABASE, SOON).await?;
+        wait::database_ready(&namespace.api(), DATABASE, REPAIR_TIMEOUT).await?;
 
         fails_over(&namespace).await?;
         run(&namespace, manifests::RESTART, "restart").await?;
@@ -118,7 +118,7 @@ async fn fails_over(namespace: &TestNamespace) -> Result<()> {
     namespace.pods().delete(&old.name, &at_once).await?;
     another_primary_than(namespace, DATABASE, &old).await?;
     streams(namespace).await?;
-    wait::database_ready(&namespace.api(), DATABASE, PROVISIONING).await?;
+    wait::database_ready(&namespace.api(), DATABASE, PROVISIONING_TIMEOUT).await?;
     Ok(())
 }
 
@@ -126,7 +126,7 @@ async fn fails_over(namespace: &TestNamespace) -> Result<()> {
 async fn roles_of_ours_that_were_changed_or_dropped_are_made_again() -> Result<()> {
     in_namespace("our-roles", |namespace| async move {
         manifests::create_postgres(&namespace, manifests::HA_POSTGRES, |_| {}).await?;
-        wait::database_ready(&namespace.api(), DATABASE, PROVISIONING).await?;
+        wait::database_ready(&namespace.api(), DATABASE, PROVISIONING_TIMEOUT).await?;
         let sound = as_ours(&namespace, "select sealwright.roles()").await?;
         for statement in DAMAGED {
             members::sql_on_primary(&namespace, DATABASE, statement).await?;
@@ -144,7 +144,7 @@ async fn roles_of_ours_that_were_changed_or_dropped_are_made_again() -> Result<(
 
 async fn mended(namespace: &TestNamespace, what: &str, sound: &str) -> Result<()> {
     let what = format!("roles as they were after {what:?}");
-    poll::until(&what, SOON, Duration::from_secs(1), || async {
+    poll::until(&what, REPAIR_TIMEOUT, Duration::from_secs(1), || async {
         let found = members::sql_on_primary(namespace, DATABASE, "select sealwright.roles()").await?;
         Ok(if found == sound {
             Look::Found(())
@@ -153,7 +153,7 @@ async fn mended(namespace: &TestNamespace, what: &str, sound: &str) -> Result<()
         })
     })
     .await?;
-    wait::database_ready(&namespace.api(), DATABASE, SOON).await?;
+    wait::database_ready(&namespace.api(), DATABASE, REPAIR_TIMEOUT).await?;
     Ok(())
 }
 
@@ -182,7 +182,7 @@ async fn certificates_are_rotated_while_the_superusers_applications_have_all_con
             &namespace.api(),
             DATABASE,
             "Ready with few connections",
-            OPERATION,
+            OPERATION_TIMEOUT,
             taken,
         )
         .await?;
@@ -196,13 +196,13 @@ async fn certificates_are_rotated_while_the_superusers_applications_have_all_con
             request.has_ended() || words.any(|message| message.contains("no connection left"))
         };
         let what = "an end, or the cause of the wait";
-        let request = wait::until(&namespace.api(), "rotate", what, OPERATION, ended_or_told).await?;
+        let request = wait::until(&namespace.api(), "rotate", what, OPERATION_TIMEOUT, ended_or_told).await?;
         if !request.has_ended() {
             // The way on that the message leaves: connections that are free again.
             let params = DeleteParams::default();
             namespace.pods().delete("takes-all", &params).await?;
         }
-        let request = wait::request_ended(&namespace.api(), "rotate", OPERATION).await?;
+        let request = wait::request_ended(&namespace.api(), "rotate", OPERATION_TIMEOUT).await?;
         ensure!(
             request.phase() == Some(OpsRequestPhase::Successful),
             "{}: {}",
@@ -219,17 +219,22 @@ async fn take_all(namespace: &TestNamespace) -> Result<()> {
     let pod = pods::restricted("takes-all", &target, &["python3", "-c", TAKE_ALL], Vec::new())?;
     let host = format!("{DATABASE}.{}.svc", namespace.name);
     let pod = pods::with_environment(pod, json!([{"name": "PGHOST", "value": host}]))?;
-    pods::start(namespace, &pod, SOON).await?;
+    pods::start(namespace, &pod, REPAIR_TIMEOUT).await?;
     let (username, _) = pki::password(namespace, DATABASE).await?;
     ensure!(username == "postgres", "the superuser is {username}");
-    poll::until("no connection left", SOON, Duration::from_secs(1), || async {
-        let log = namespace.pods().logs("takes-all", &Default::default()).await?;
-        Ok(match log.lines().last() {
-            Some(line) if line.contains("too many clients") || line.contains("slots are reserved") => {
-                Look::Found(())
-            }
-            last => Look::NotYet(format!("{last:?}")),
-        })
-    })
+    poll::until(
+        "no connection left",
+        REPAIR_TIMEOUT,
+        Duration::from_secs(1),
+        || async {
+            let log = namespace.pods().logs("takes-all", &Default::default()).await?;
+            Ok(match log.lines().last() {
+                Some(line) if line.contains("too many clients") || line.contains("slots are reserved") => {
+                    Look::Found(())
+                }
+                last => Look::NotYet(format!("{last:?}")),
+            })
+        },
+    )
     .await
 }

@@ -13,7 +13,7 @@ use kube::ResourceExt;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
-use crate::{PROVISIONING, REPORTED, edit, reported};
+use crate::{PROVISIONING_TIMEOUT, REPORT_TIMEOUT, edit, reported};
 
 const DATABASE: &str = "standalone";
 const POD: &str = "standalone-0";
@@ -25,7 +25,7 @@ async fn with_rows(namespace: &TestNamespace, storage: StorageType) -> Result<()
         postgres.spec.storage_type = Some(storage);
     })
     .await?;
-    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
+    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING_TIMEOUT).await?;
     let write = "create table kept as select generate_series(1, 1000)";
     members::sql(namespace, POD, write).await?;
     Ok(())
@@ -95,7 +95,7 @@ async fn a_durable_database_without_its_data_says_so_and_begins_nothing() -> Res
             &namespace.api(),
             DATABASE,
             "NoMemberHasData",
-            PROVISIONING,
+            PROVISIONING_TIMEOUT,
             is_lost,
         )
         .await?;
@@ -128,11 +128,11 @@ async fn an_ephemeral_database_whose_members_are_all_new_begins_again_and_says_s
             &namespace.api(),
             DATABASE,
             "StartedAfresh",
-            PROVISIONING,
+            PROVISIONING_TIMEOUT,
             has_begun,
         )
         .await?;
-        wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
+        wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING_TIMEOUT).await?;
         let tables = members::sql(
             &namespace,
             POD,
@@ -179,13 +179,13 @@ async fn a_restart_that_loses_all_data_needs_an_explicit_yes() -> Result<()> {
         let is_asked = |request: &PostgresOpsRequest| {
             request.phase() == Some(OpsRequestPhase::WaitingForApproval) && plan(request).is_some()
         };
-        let asked = wait::until(&api, "approved", "WaitingForApproval", REPORTED, is_asked).await?;
+        let asked = wait::until(&api, "approved", "WaitingForApproval", REPORT_TIMEOUT, is_asked).await?;
         let plan = plan(&asked).context("a plan")?;
         ensure!(plan.data_loss == Some(PlannedDataLoss::All), "{plan:?}");
         let approve = json!({"metadata": {"annotations": {APPROVED_PLAN: plan.hash}}});
         api.patch("approved", &PatchParams::default(), &Patch::Merge(approve))
             .await?;
-        wait::request_successful(&api, "approved", PROVISIONING).await?;
+        wait::request_successful(&api, "approved", PROVISIONING_TIMEOUT).await?;
         ensure!(
             namespace.pods().get(POD).await?.uid() != former,
             "the Pod was not restarted"
@@ -198,7 +198,7 @@ async fn a_restart_that_loses_all_data_needs_an_explicit_yes() -> Result<()> {
 /// A `Restart` is refused, and says this.
 async fn refused(namespace: &TestNamespace, words: &str) -> Result<()> {
     requests::create(namespace, manifests::RESTART, "refused", DATABASE).await?;
-    let ended = wait::request_ended(&namespace.api(), "refused", REPORTED).await?;
+    let ended = wait::request_ended(&namespace.api(), "refused", REPORT_TIMEOUT).await?;
     ensure!(ended.phase() == Some(OpsRequestPhase::Failed), "{ended:?}");
     let why = wait::last_words(&ended);
     ensure!(why.contains(words), "{why}");

@@ -13,24 +13,24 @@ use kube::ResourceExt;
 use kube::api::{DeleteParams, PostParams};
 use serde_json::{Value, json};
 
-use crate::{PROVISIONING, reported};
+use crate::{PROVISIONING_TIMEOUT, reported};
 
 const DATABASE: &str = "ha-postgres";
 const QUOTA: &str = "no-new-pods";
-const OFTEN: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Half a minute, and what two checks take.
-const FOUND: Duration = Duration::from_secs(90);
+const REPORT_TIMEOUT: Duration = Duration::from_secs(90);
 /// Longer than Patroni's time to live and an election: a standby that could take over would have.
-const ELECTION: Duration = Duration::from_secs(45);
+const ELECTION_TIMEOUT: Duration = Duration::from_secs(45);
 /// Longest time from a request to a member that takes writes, while the primary is gone.
-const WRITABLE: Duration = Duration::from_secs(5);
+const WRITABLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Three members. A standby can't log in to the primary any more, which is known; then a hundred rows are committed, and the other
 /// members are lost. Returns the standby.
 async fn lost_but_for_a_stale_standby(namespace: &TestNamespace) -> Result<String> {
     manifests::create_postgres(namespace, manifests::HA_POSTGRES, |_| {}).await?;
-    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
-    failover::all_stream(namespace, DATABASE, FOUND).await?;
+    wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING_TIMEOUT).await?;
+    failover::all_stream(namespace, DATABASE, REPORT_TIMEOUT).await?;
     members::sql_on_primary(namespace, DATABASE, "create table kept (id int)").await?;
     let all = members::list(namespace, DATABASE).await?;
     let stale = all
@@ -76,14 +76,21 @@ async fn found(namespace: &TestNamespace, stale: &str) -> Result<()> {
         let status = postgres.status.as_ref();
         status.is_some_and(|status| status.stale_standbys.iter().any(|it| it.pod == stale))
     };
-    wait::until(&namespace.api(), DATABASE, "staleStandbys", FOUND, named).await?;
+    wait::until(&namespace.api(), DATABASE, "staleStandbys", REPORT_TIMEOUT, named).await?;
     let limited = |map: &ConfigMap| {
         let config = map.annotations().get("config");
         let config: Option<Value> = config.and_then(|text| serde_json::from_str(text).ok());
         config.is_some_and(|config| config["maximum_lag_on_failover"] == 0)
     };
     let config = format!("{DATABASE}-config");
-    wait::until(&namespace.api(), &config, "a limit of nothing", FOUND, limited).await?;
+    wait::until(
+        &namespace.api(),
+        &config,
+        "a limit of nothing",
+        REPORT_TIMEOUT,
+        limited,
+    )
+    .await?;
     Ok(())
 }
 
@@ -108,12 +115,17 @@ async fn a_stale_standby_is_not_promoted_and_the_rows_come_back() -> Result<()> 
         ensure!(message.contains(&stale), "{message}");
         nobody_is_elected(&namespace, &stale).await?;
         let_pods_come(&namespace).await?;
-        poll::until("a primary that has the rows", PROVISIONING, OFTEN, || async {
-            match members::primary(&namespace, DATABASE).await {
-                Ok(primary) => Ok(Look::Found(ensure_rows(&namespace, &primary.name, &stale).await?)),
-                Err(why) => Ok(Look::NotYet(why.to_string())),
-            }
-        })
+        poll::until(
+            "a primary that has the rows",
+            PROVISIONING_TIMEOUT,
+            POLL_INTERVAL,
+            || async {
+                match members::primary(&namespace, DATABASE).await {
+                    Ok(primary) => Ok(Look::Found(ensure_rows(&namespace, &primary.name, &stale).await?)),
+                    Err(why) => Ok(Look::NotYet(why.to_string())),
+                }
+            },
+        )
         .await?;
         let postgres = namespace.api::<Postgres>().get(DATABASE).await?;
         let lost = postgres.status.map(|status| status.lost_wal).unwrap_or_default();
@@ -126,17 +138,22 @@ async fn a_stale_standby_is_not_promoted_and_the_rows_come_back() -> Result<()> 
 /// The former primary's key has ended, and the standby has not taken it.
 async fn nobody_is_elected(namespace: &TestNamespace, stale: &str) -> Result<()> {
     let since = Instant::now();
-    poll::until("an election that nobody wins", ELECTION * 2, OFTEN, || async {
-        let all = members::list(namespace, DATABASE).await?;
-        let is_promoted = all.iter().any(|it| it.is_primary() && it.name == stale);
-        ensure!(!is_promoted, "the stale standby was promoted: {all:?}");
-        let passed = since.elapsed();
-        Ok(if passed > ELECTION {
-            Look::Found(())
-        } else {
-            Look::NotYet(format!("{passed:?} passed"))
-        })
-    })
+    poll::until(
+        "an election that nobody wins",
+        ELECTION_TIMEOUT * 2,
+        POLL_INTERVAL,
+        || async {
+            let all = members::list(namespace, DATABASE).await?;
+            let is_promoted = all.iter().any(|it| it.is_primary() && it.name == stale);
+            ensure!(!is_promoted, "the stale standby was promoted: {all:?}");
+            let passed = since.elapsed();
+            Ok(if passed > ELECTION_TIMEOUT {
+                Look::Found(())
+            } else {
+                Look::NotYet(format!("{passed:?} passed"))
+            })
+        },
+    )
     .await
 }
 
@@ -160,17 +177,27 @@ async fn a_stale_standby_is_promoted_by_a_request_that_tells_the_loss() -> Resul
         let began = Instant::now();
         requests::create_as_is(&namespace, &requests::of("force", DATABASE, type_, &section)?).await?;
         let insert = "insert into kept values (0)";
-        let took = poll::until("a member that takes writes", FOUND, OFTEN / 10, || async {
-            match members::sql(&namespace, &stale, insert).await {
-                Ok(_) => Ok(Look::Found(began.elapsed())),
-                Err(why) => Ok(Look::NotYet(why.to_string())),
-            }
-        })
+        let took = poll::until(
+            "a member that takes writes",
+            REPORT_TIMEOUT,
+            POLL_INTERVAL / 10,
+            || async {
+                match members::sql(&namespace, &stale, insert).await {
+                    Ok(_) => Ok(Look::Found(began.elapsed())),
+                    Err(why) => Ok(Look::NotYet(why.to_string())),
+                }
+            },
+        )
         .await?;
         println!("writable {:.1} s after the request", took.as_secs_f64());
         let rows = members::sql(&namespace, &stale, "select count(*) from kept").await?;
         let_pods_come(&namespace).await?;
-        wait::request_successful(&namespace.api::<PostgresOpsRequest>(), "force", PROVISIONING * 2).await?;
+        wait::request_successful(
+            &namespace.api::<PostgresOpsRequest>(),
+            "force",
+            PROVISIONING_TIMEOUT * 2,
+        )
+        .await?;
         ensure!(rows == "1", "the standby had {rows} rows");
         let is_told = |postgres: &Postgres| {
             let status = postgres.status.as_ref();
@@ -181,9 +208,16 @@ async fn a_stale_standby_is_promoted_by_a_request_that_tells_the_loss() -> Resul
                     .any(|it| it.primary == stale && it.bytes > 0)
             })
         };
-        wait::until(&namespace.api::<Postgres>(), DATABASE, "lostWAL", FOUND, is_told).await?;
-        ensure!(took < WRITABLE, "writable after {took:?} only");
-        wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING).await?;
+        wait::until(
+            &namespace.api::<Postgres>(),
+            DATABASE,
+            "lostWAL",
+            REPORT_TIMEOUT,
+            is_told,
+        )
+        .await?;
+        ensure!(took < WRITABLE_TIMEOUT, "writable after {took:?} only");
+        wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING_TIMEOUT).await?;
         Ok(())
     })
     .await

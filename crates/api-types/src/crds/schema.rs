@@ -26,7 +26,7 @@ pub(super) fn structural<K: JsonSchema>() -> JSONSchemaProps {
     serde_json::from_value(root).expect("a structural schema is a JSONSchemaProps")
 }
 
-/// The same, in which every type that came from Kubernetes says under [`ORIGIN`] which one it is.
+/// The same, in which every type that came from Kubernetes names itself under [`ORIGIN`].
 pub(super) fn with_origins<K: JsonSchema>() -> Value {
     inlined::<K>(|name, definition| {
         if let Some(object) = definition.as_object_mut() {
@@ -48,7 +48,7 @@ fn inlined<K: JsonSchema>(mark: impl Fn(&str, &mut Value)) -> Value {
     root
 }
 
-/// The schema of a type as it is generated, and the definitions that it refers to.
+/// The generated schema of a type, and the definitions that it refers to.
 fn generated<K: JsonSchema>() -> (Value, Map<String, Value>) {
     let mut root = SchemaSettings::draft2020_12()
         .with(|s| s.meta_schema = None)
@@ -125,7 +125,7 @@ fn drop_descriptions(value: &mut Value) {
     }
 }
 
-/// Shortens the descriptions of one of Kubernetes' own types and says what its schema leaves out.
+/// Shortens the descriptions of one of Kubernetes' own types and adds what its schema leaves out.
 fn adapt_kubernetes_type(name: &str, definition: &mut Value) {
     first_sentences(definition);
     let Some(object) = definition.as_object_mut() else {
@@ -211,9 +211,9 @@ fn inline(value: &mut Value, definitions: &Map<String, Value>) {
     }
 }
 
-/// Writes JSON Schema in the words of a structural schema, and as KubeDB's schemas are: `null` is no value (absence is
-/// enough, and a stored `null` would have to be handled by every reader), an enum is a list of strings, numbers have no
-/// format that the API server does not know.
+/// Writes JSON Schema as a structural schema, in the form of KubeDB's schemas: `null` is no value (absence is enough,
+/// and a stored `null` would have to be handled by every reader), an enum is a list of strings, numbers have no format
+/// that the API server does not know.
 fn simplify(value: &mut Value) {
     match value {
         Value::Object(object) => {

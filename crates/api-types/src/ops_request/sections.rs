@@ -82,7 +82,7 @@ pub struct VerticalScalingRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = ["Restart", "InPlace"], "default" = "Restart"))]
     pub mode: Option<String>,
-    /// Of the container `postgres` of every member. What is not named stays as it is.
+    /// Of the container `postgres` of every member. What is not named does not change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postgres: Option<PodResources>,
     /// Of the arbiter; there is none, so nothing acts on it.
@@ -221,7 +221,7 @@ pub struct ReconnectStandbyRequest {
     pub ready_time_out: Option<String>,
 }
 
-/// Promote a standby without asking the primary.
+/// Promote a standby without the consent of the primary.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ForceFailOverRequest {
     /// Pods that may be promoted.
@@ -244,7 +244,7 @@ pub struct SetRaftKeyPairRequest {
 pub struct StorageMigrationRequest {
     /// The storage class to move to.
     pub storage_class_name: String,
-    /// What becomes of the old volumes.
+    /// Whether the old volumes are kept.
     #[serde(
         rename = "oldPVReclaimPolicy",
         default,

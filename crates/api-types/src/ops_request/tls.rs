@@ -21,7 +21,7 @@ pub struct TlsRequest {
     /// The issuer to use from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer_ref: Option<IssuerRef>,
-    /// Certificates to change, by alias; others stay as they are.
+    /// Certificates to change, by alias; others do not change.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     #[x_kube(validation = Rule::new(rules::ALIAS_ONCE).message(rules::ALIAS_ONCE_MESSAGE))]
@@ -45,8 +45,8 @@ pub struct TlsRequest {
     /// handshake proves that it must) or `"false"` (never). Default `"true"`. An extension of Sealwright.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<TlsRestart>,
-    /// What becomes of applications' sessions that the new settings would not admit, when TLS is added or removed without
-    /// a restart. An extension of Sealwright.
+    /// How sessions of applications end that the new settings would not admit, when TLS is added or removed without a
+    /// restart. An extension of Sealwright.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drain: Option<Drain>,
     /// How long applications have at least to take the bundle with the old and the new CA, before a member presents a
@@ -57,7 +57,7 @@ pub struct TlsRequest {
     pub ca_overlap: Option<String>,
 }
 
-/// What becomes of sessions that the new settings would not admit.
+/// How sessions end that the new settings would not admit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Drain {
     /// `Force` ends them after the timeout, `Wait` fails the request then. Default `Force`.
@@ -79,7 +79,7 @@ pub enum DrainPolicy {
     Wait,
 }
 
-/// Whether a TLS change restarts Pods; the words of KubeDB's `spec.configuration.restart`.
+/// Whether a TLS change restarts Pods; the values of KubeDB's `spec.configuration.restart`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum TlsRestart {
     /// All of them, one by one.

@@ -7,7 +7,7 @@ macro_rules! words {
         $($(#[doc = $meaning])+ pub const $name: &str = $text;)+
 
         /// All of them.
-        pub const ALL: &[$crate::reported::Word] = &[$($crate::reported::Word {
+        pub const ALL: &[$crate::reported::StatusReason] = &[$($crate::reported::StatusReason {
             text: $text,
             meaning: concat!($($meaning),+),
             seen: $seen,

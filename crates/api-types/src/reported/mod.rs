@@ -1,8 +1,8 @@
-//! The words that operators say in conditions and Events, each with what it means.
+//! The condition types and reasons in conditions and Events, each with its meaning.
 //!
 //! Operators take the words from here, and `docs/reference/conditions.md` is made of the same lists. A test fails when an
-//! operator's source has such a word of its own, when a word is not said by anybody, and when one that means trouble has no
-//! entry in `docs/troubleshoot.md`.
+//! operator's source has such a word of its own, when no operator uses a word, and when one that means trouble has no entry
+//! in `docs/troubleshoot.md`.
 
 #[macro_use]
 mod macros;
@@ -12,8 +12,8 @@ pub mod postgres;
 
 /// A word of a condition or of an Event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Word {
-    /// As it is on the wire.
+pub struct StatusReason {
+    /// Its text on the wire.
     pub text: &'static str,
     /// What it means: sentences in Markdown, with the blanks of a comment around them.
     pub meaning: &'static str,
@@ -39,7 +39,7 @@ pub enum Bad {
 }
 
 impl Bad {
-    /// As the marks of a word say.
+    /// The status that the marks of a word name.
     const fn of_marks(marks: &[&str]) -> Self {
         if has_mark(marks, "bad_when_true") {
             Self::WhenTrue
@@ -72,7 +72,7 @@ const fn has_mark(marks: &[&str], wanted: &str) -> bool {
     false
 }
 
-/// Equality of strings can't be asked for in a constant.
+/// Strings can't be compared in a constant.
 const fn is_same(one: &[u8], other: &[u8]) -> bool {
     let mut at = 0;
     while at < one.len() && at < other.len() && one[at] == other[at] {
@@ -81,17 +81,17 @@ const fn is_same(one: &[u8], other: &[u8]) -> bool {
     at == one.len() && at == other.len()
 }
 
-/// What one kind can say.
+/// The words of one kind.
 #[derive(Clone, Copy, Debug)]
 pub struct Vocabulary {
     /// The kind.
     pub kind: &'static str,
     /// Types of its conditions.
-    pub conditions: &'static [Word],
+    pub conditions: &'static [StatusReason],
     /// Reasons of its conditions, as far as they are not the condition's type.
-    pub reasons: &'static [Word],
+    pub reasons: &'static [StatusReason],
     /// Reasons of Events about it, as far as they are no reason or type of a condition.
-    pub events: &'static [Word],
+    pub events: &'static [StatusReason],
 }
 
 impl Vocabulary {
@@ -102,7 +102,7 @@ impl Vocabulary {
     }
 
     /// Every word.
-    pub fn words(&self) -> impl Iterator<Item = &'static Word> {
+    pub fn words(&self) -> impl Iterator<Item = &'static StatusReason> {
         self.conditions.iter().chain(self.reasons).chain(self.events)
     }
 }
@@ -155,7 +155,7 @@ mod tests {
         }
     }
 
-    /// A condition that is bad when it is there is trouble, or its reasons are: then there is an entry to look up.
+    /// A condition that is bad when it is present means trouble, or its reasons do: then there is an entry for it.
     #[test]
     fn what_is_bad_can_be_looked_up() {
         for vocabulary in ALL {

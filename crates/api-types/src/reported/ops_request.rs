@@ -1,4 +1,4 @@
-//! What the ops-manager says about a PostgresOpsRequest.
+//! Conditions, reasons and Events of a PostgresOpsRequest, by the ops-manager.
 
 /// Types of conditions, in the order in which they can come. A condition's reason is its type unless
 /// [`reasons`](super::reasons) has another; the parts of a step have none.
@@ -9,7 +9,7 @@ pub mod conditions {
         QUEUED = "Queued" in "", trouble;
         /// `False` while the database is not Ready and the request has `apply: IfReady`.
         DATABASE_READY = "DatabaseReady" in "", trouble;
-        /// `False` while somebody else holds the pause of the database.
+        /// `False` while another holder has the pause of the database.
         PAUSED_BY_ANOTHER = "PausedByAnother" in "", trouble;
         /// `False` while an issuer is not Ready yet, or something could not be read.
         DEPENDENCY_READY = "DependencyReady" in "", trouble;
@@ -17,7 +17,8 @@ pub mod conditions {
         MERGED_FROM_OPS = "MergedFromOps" in "";
         /// Of a request that others were merged into: whether each of them has ended `Skipped`. It begins then.
         ORIGINAL_OPS_SKIPPED = "OriginalOpsSkipped" in "";
-        /// An attempt failed and was undone; the operation is tried again, as `spec.maxRetries` allows. The message says why it failed.
+        /// An attempt failed and was undone; the operation is tried again, within `spec.maxRetries`. The message states
+        /// the cause.
         RETRYING = "Retrying" in "", trouble;
         /// Of a request that needs an approval: whether its plan has it.
         APPROVED = "Approved" in "";
@@ -41,11 +42,11 @@ pub mod conditions {
         VOLUME_EXPANSION = "VolumeExpansion" in "";
         /// The request of this type has begun.
         UPDATE_VERSION = "UpdateVersion" in "";
-        /// Names what the request asks for and nothing acts on. For information.
+        /// Names the parts of the request that nothing acts on. For information.
         NOT_ACTED_ON = "NotActedOn" in "";
         /// The request holds the pause, and the provisioner has acknowledged it.
         DATABASE_PAUSE_SUCCEEDED = "DatabasePauseSucceeded" in "", trouble;
-        /// cert-manager was asked to issue the certificates anew.
+        /// cert-manager got the request to reissue the certificates.
         ISSUE_CERTIFICATES_SUCCEEDED = "IssueCertificatesSucceeded" in "", trouble;
         /// The certificates are issued, and were found good.
         CERTIFICATE_SYNCED = "CertificateSynced" in "", trouble;
@@ -59,7 +60,7 @@ pub mod conditions {
         UPDATE_CREDENTIAL = "UpdateCredential" in "", trouble;
         /// A part of it, `CheckCredential--<pod>`: the member opens with the new password and refuses the former one.
         CHECK_CREDENTIAL = "CheckCredential" in "";
-        /// The spec of the Postgres says the new settings, and the PetSet has the new template.
+        /// The spec of the Postgres has the new settings, and the PetSet has the new template.
         UPDATE_PET_SETS = "UpdatePetSets" in "", trouble;
         /// The Pod template has the new resources, and the members' configuration the `shared_buffers` that go with them.
         UPDATE_PET_SET_RESOURCES = "UpdatePetSetResources" in "", trouble;
@@ -77,9 +78,10 @@ pub mod conditions {
         UPDATE_STANDBY_POD_IMAGE = "UpdateStandbyPodImage" in "", trouble;
         /// The primary runs the new version, and the former one too.
         UPDATE_PRIMARY_IMAGE = "UpdatePrimaryImage" in "", trouble;
-        /// A part of an update, `CheckServerVersion--<pod>`: the new member answers in SQL that it runs the new version.
+        /// A part of an update, `CheckServerVersion--<pod>`: the new member reports in SQL that it runs the new
+        /// version.
         CHECK_SERVER_VERSION = "CheckServerVersion" in "";
-        /// Every Pod was made anew.
+        /// Every Pod was recreated.
         RESTART_NODES = "RestartNodes" in "", trouble;
         /// A part of a restart, `EvictPod--<pod>`: the Pod was evicted.
         EVICT_POD = "EvictPod" in "";
@@ -101,7 +103,7 @@ pub mod conditions {
         UPDATE_CONFIGURATION = "UpdateConfiguration" in "", trouble;
         /// PostgreSQL was restarted, in its Pod, wherever a parameter needed it.
         RESTART_POSTGRES = "RestartPostgres" in "", trouble;
-        /// A part of a reconfiguration, `CheckParameters--<pod>`: the member has every parameter as it is to be.
+        /// A part of a reconfiguration, `CheckParameters--<pod>`: the member has every wanted parameter.
         CHECK_PARAMETERS = "CheckParameters" in "";
         /// Names the parameters that wait for a restart, which the request did not want.
         PENDING_RESTART = "PendingRestart" in "";
@@ -141,19 +143,19 @@ pub mod conditions {
         DRAIN_MEMBERS = "DrainMembers" in "", trouble;
         /// The members that leave are gone, with their replication slots.
         SCALING_DOWN = "ScalingDown" in "", trouble;
-        /// Every member serves what the spec says, and nothing is left over.
+        /// Every member serves the settings of the spec, and nothing is left over.
         UPDATE_DATABASE = "UpdateDatabase" in "", trouble;
-        /// After a failure: the members are back at what the spec says. `Unknown` when that was given up.
+        /// After a failure: the members are back at the settings of the spec. `Unknown` when that was given up.
         RESTORE_DATABASE = "RestoreDatabase" in "", trouble;
         /// The pause has ended. `Unknown` when that was given up.
         DATABASE_RESUME_SUCCEEDED = "DatabaseResumeSucceeded" in "", trouble;
         /// The end: everything was done, or there was nothing to do.
         SUCCESSFUL = "Successful" in "";
-        /// The end, or its beginning: the message says what went wrong and what to change.
+        /// The end, or its beginning: the message states what went wrong and what to change.
         FAILED = "Failed" in "", trouble;
         /// The end: a newer request of the same type replaces this one, or a database of this kind has nothing that it would change.
         SKIPPED = "Skipped" in "", trouble;
-        /// The end: somebody has denied the request.
+        /// The end: a person has denied the request.
         DENIED = "Denied" in "";
     }
 }
@@ -162,19 +164,19 @@ pub mod conditions {
 pub mod reasons {
 
     words! {
-        /// What the request asks for is in a request that was made of several which waited; the message names it.
+        /// A request that was made of several waiting ones contains this one; the message names it.
         CONFIGURATION_MERGED = "ConfigurationMerged" in "`Skipped` and `MergedFromOps` are `True`";
-        /// The request has `dryRun: true`: its plan was told and nothing was done.
+        /// The request has `dryRun: true`: its plan was published and nothing was done.
         DRY_RUN = "DryRun" in "`Successful` is `True`";
-        /// Nobody has approved or denied the plan yet; the message has the commands.
+        /// The plan is neither approved nor denied yet; the message lists the commands.
         WAITING_FOR_APPROVAL = "WaitingForApproval" in "`Approved` is `False`", trouble;
         /// Another plan was approved than the one that there is now.
         PLAN_CHANGED = "PlanChanged" in "`Approved` is `False`", trouble;
-        /// The plan can't be carried out at the moment; the message says why.
+        /// The plan can't be carried out at the moment; the message states the reason.
         NOT_POSSIBLE_NOW = "NotPossibleNow" in "`Approved` is `False`", trouble;
         /// The plan was approved.
         PLAN_APPROVED = "PlanApproved" in "`Approved` is `True`";
-        /// Somebody has denied the request.
+        /// A person has denied the request.
         DENIED = "Denied" in "`Approved` is `False`";
     }
 }

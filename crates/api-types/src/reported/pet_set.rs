@@ -1,4 +1,4 @@
-//! What the PetSet controller says about a PetSet.
+//! Conditions, reasons and Events of a PetSet, by its controller.
 
 /// Types of conditions.
 pub mod conditions {

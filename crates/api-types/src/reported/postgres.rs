@@ -1,4 +1,4 @@
-//! What the provisioner says about a Postgres.
+//! Conditions, reasons and Events of a Postgres, by the provisioner.
 
 /// Types of conditions.
 pub mod conditions {
@@ -10,7 +10,7 @@ pub mod conditions {
         REPLICA_READY = "ReplicaReady" in "", bad_unless_true;
         /// The primary takes connections and writes, and the primary Service leads to it.
         ACCEPTING_CONNECTION = "AcceptingConnection" in "", bad_unless_true;
-        /// A client can connect. That every member is up tell `ReplicaReady` and the phase `Ready`.
+        /// A client can connect. `ReplicaReady` and the phase `Ready` show that every member is up.
         READY = "Ready" in "", bad_unless_true;
         /// The database was ready once.
         PROVISIONED = "Provisioned" in "", bad_unless_true;
@@ -21,14 +21,14 @@ pub mod conditions {
         /// `False` while something in the spec is not carried out; absent when everything is.
         SPEC_APPLIED = "SpecApplied" in "", bad_unless_true;
         /// Names the fields that are kept and that nothing acts on. For information.
-        FIELDS_NOT_IN_USE = "FieldsNotInUse" in "";
+        UNSUPPORTED_FIELDS = "UnsupportedFields" in "";
         /// The issuer signs with another CA than that of the server certificate.
         ISSUER_CA_CHANGED = "IssuerCAChanged" in "", trouble, bad_when_true;
         /// `True` while a member's volume fills up, or what members keep of WAL does not fit it; absent otherwise.
         STORAGE_AT_RISK = "StorageAtRisk" in "", bad_when_true;
         /// The Postgres was deleted, and its deletion policy holds it.
-        DELETION_HELD = "DeletionHeld" in "", bad_when_true;
-        /// A claim of a member is being deleted, or is gone: its volume goes when the member's Pod ends. The message says what is
+        DELETION_BLOCKED = "DeletionBlocked" in "", bad_when_true;
+        /// A claim of a member is being deleted, or is gone: its volume goes when the member's Pod ends. The message states what is
         /// lost then.
         CLAIM_TERMINATING = "ClaimTerminating" in "", trouble, bad_when_true;
         /// Data that the database is known to have had is gone: no member has it, or a member was promoted that lacked some of it.
@@ -81,38 +81,39 @@ pub mod reasons {
         /// The auth Secret, or the one that `spec.authSecret` names by now, has other credentials than those that open the database;
         /// members and operators go on with the latter. The message names Secret and key.
         ROTATE_AUTH_NEEDED = "RotateAuthNeeded" in "`SpecApplied` is `False`", trouble;
-        /// `spec.storage` of a running database asks for larger volumes than the members were made with.
+        /// `spec.storage` of a running database has larger volumes than the members were made with.
         VOLUME_EXPANSION_NEEDED = "VolumeExpansionNeeded" in "`SpecApplied` is `False`", trouble;
         /// `spec.storage` of a running database names another StorageClass than the members' volumes have.
         STORAGE_MIGRATION_NEEDED = "StorageMigrationNeeded" in "`SpecApplied` is `False`", trouble;
         /// Something else in `spec.storage` of a running database was changed, which a volume keeps for its life.
         STORAGE_FIXED = "StorageFixed" in "`SpecApplied` is `False`", trouble;
-        /// The database can't be taken down as asked for: a claim is being deleted, and the data that is to be kept would go.
-        CLAIM_TERMINATING = "ClaimTerminating" in "`SpecApplied` is `False`; `DeletionHeld` is `True`", trouble;
-        /// Every member was new and had no data, as it is with `storageType: Ephemeral` when all Pods were lost: the database
-        /// has begun again without data.
+        /// The database can't be taken down: a claim is being deleted, and the data that is to be kept would go.
+        CLAIM_TERMINATING = "ClaimTerminating" in "`SpecApplied` is `False`; `DeletionBlocked` is `True`", trouble;
+        /// Every member was new and had no data, which happens with `storageType: Ephemeral` when all Pods were lost: the
+        /// database has begun again without data.
         STARTED_AFRESH = "StartedAfresh" in "`DataLost` is `True`", trouble;
         /// Every member that is up has an empty volume, and the database had data. Nothing is begun again.
         NO_MEMBER_HAS_DATA = "NoMemberHasData" in "`DataLost` is `True`", trouble;
-        /// A certificate that was issued is not good, and was given to nobody.
+        /// An issued certificate is not good, and was not deployed.
         CERTIFICATE_REFUSED = "CertificateRefused" in "`SpecApplied` is `False`", trouble;
         /// The API server refused a child of the database, or there is no cert-manager.
         APPLY_FAILED = "ApplyFailed" in "`SpecApplied` is `False`", trouble;
-        /// As many Pods are ready as are asked for.
+        /// As many Pods are ready as `spec.replicas` has.
         ALL_REPLICAS_READY = "AllReplicasReady" in "`ReplicaReady` is `True`";
-        /// Fewer Pods are ready than are asked for.
+        /// Fewer Pods are ready than `spec.replicas` has.
         SOME_REPLICAS_NOT_READY = "SomeReplicasNotReady" in "`ReplicaReady` is `False`", trouble;
         /// A client can write.
         DATABASE_ACCEPTING_CONNECTION_REQUEST = "DatabaseAcceptingConnectionRequest" in "`AcceptingConnection` is `True`";
-        /// No client can write; the message says what failed.
+        /// No client can write; the message states what failed.
         DATABASE_NOT_ACCEPTING_CONNECTION_REQUEST = "DatabaseNotAcceptingConnectionRequest" in "`AcceptingConnection` is `False`", trouble;
         /// A client can connect.
         READINESS_CHECK_SUCCEEDED = "ReadinessCheckSucceeded" in "`Ready` is `True`";
-        /// Not every member does its part, or a client can't connect; the message says what is missing or waited for.
+        /// Not every member does its part, or a client can't connect; the message states what is missing or waited for.
         READINESS_CHECK_FAILED = "ReadinessCheckFailed" in "`Ready` is `False`", trouble;
-        /// The health check can't log in, or lacks a right. That says nothing about other clients; the message has PostgreSQL's words.
+        /// The health check can't log in, or lacks a right. Other clients may be fine; the message quotes
+        /// PostgreSQL.
         HEALTH_CHECK_NOT_POSSIBLE = "HealthCheckNotPossible" in "`AcceptingConnection` or `Ready` is `Unknown`", trouble;
-        /// A standby needs WAL that the primary has removed; the message has the cause, and the request that replaces its data.
+        /// A standby needs WAL that the primary has removed; the message states the cause, and the request that replaces its data.
         STANDBY_LEFT_BEHIND = "StandbyLeftBehind" in "`Ready` is `False`", trouble;
         /// A standby has WAL that the primary never had; the message has the place, and the request that replaces its data.
         STANDBY_DIVERGED = "StandbyDiverged" in "`Ready` is `False`", trouble;
@@ -121,13 +122,13 @@ pub mod reasons {
         STALE_STANDBY_NOT_PROMOTED = "StaleStandbyNotPromoted" in "`FailoverHeld` is `True`", trouble;
         /// A member was promoted that lacked WAL of the former primary; `status.lostWAL` has the range. It stays for a day.
         WAL_LOST = "WALLost" in "`DataLost` is `True`", trouble;
-        /// The member answers no new session, while those that are open go on.
+        /// The member responds to no new session, while those that are open go on.
         LOGINS_UNANSWERED = "LoginsUnanswered" in "`MemberHangs` is `True`", trouble;
         /// A write to the member's volume does not end.
         DISK_BLOCKED = "DiskBlocked" in "`MemberHangs` is `True`", trouble;
-        /// Less than a fifth of a member's volume is free; the message says what fills it, and what to do.
+        /// Less than a fifth of a member's volume is free; the message states what fills it, and what to do.
         VOLUME_FILLS_UP = "VolumeFillsUp" in "`StorageAtRisk` is `True`", trouble;
-        /// The amounts of WAL that the spec asks for leave too little of the volume for the data.
+        /// The amounts of WAL in the spec leave too little of the volume for the data.
         WAL_DOES_NOT_FIT = "WALDoesNotFit" in "`StorageAtRisk` is `True`", trouble;
         /// The database became ready for the first time.
         DATABASE_SUCCESSFULLY_PROVISIONED = "DatabaseSuccessfullyProvisioned" in "`Provisioned` is `True`";
@@ -138,7 +139,7 @@ pub mod reasons {
         /// `spec.halted` took the database down.
         DATABASE_HALTED_SUCCESSFULLY = "DatabaseHaltedSuccessfully" in "`Halted` is `True`; `AcceptingConnection` and `Ready` are `False`";
         /// The Postgres was deleted while `spec.deletionPolicy` is `DoNotTerminate`: it serves on, and goes when the policy is changed.
-        DO_NOT_TERMINATE = "DoNotTerminate" in "`DeletionHeld` is `True`", trouble;
+        DO_NOT_TERMINATE = "DoNotTerminate" in "`DeletionBlocked` is `True`", trouble;
     }
 }
 
@@ -156,13 +157,14 @@ pub mod events {
         MEMBERS_NOT_STARTED = "MembersNotStarted" in "Warning", trouble;
         /// Another member has become the primary, and does not have a replication slot of the former one; the message names the slot.
         REPLICATION_SLOT_LOST = "ReplicationSlotLost" in "Warning", trouble;
-        /// A logical replication slot was made that is lost when another member becomes the primary; the message says why.
+        /// A logical replication slot was made that is lost when another member becomes the primary; the message states
+        /// the reason.
         REPLICATION_SLOT_NOT_KEPT = "ReplicationSlotNotKept" in "Warning", trouble;
         /// A standby has not streamed from the primary for half a minute; while it does not, it is not promoted.
         STANDBY_STALE = "StandbyStale" in "Warning", trouble;
-        /// Patroni was given other settings that all members share; the message has them, and whether members must start anew.
+        /// Patroni got other settings that all members share; the message names them, and whether members must restart.
         DYNAMIC_CONFIGURATION_CHANGED = "DynamicConfigurationChanged" in "Normal";
-        /// Members are given certificates that were issued anew without a request: renewed, or for an edit of `spec.tls.certificates`, or
+        /// Members get certificates that were reissued without a request: renewed, or for an edit of `spec.tls.certificates`, or
         /// because a Secret was gone. The message names them.
         CERTIFICATES_RENEWED = "CertificatesRenewed" in "Normal";
     }

@@ -2,7 +2,7 @@
 //!
 //! Patroni writes `bootstrap.dcs` to the annotation `config` of the ConfigMap `<db>-config` when the database is made, and
 //! reads that annotation from then on (Patroni, "Dynamic Configuration Settings"); `patronictl edit-config` writes it too.
-//! Only what comes of the spec is written here; other keys, and parameters that somebody else put there, stay.
+//! Only what comes of the spec is written here; other keys, and parameters from other writers, stay.
 
 use std::collections::BTreeSet;
 

@@ -38,9 +38,9 @@ const DATABASES: [&str; 2] = ["all", "replication"];
 
 /// The lines of `pg_hba.conf`, first match wins.
 ///
-/// While TLS is accepted but not enforced, nobody who could connect before is turned away: on the way to TLS, a connection
-/// over TLS asks for the password even where certificates will be demanded later; on the way back, it asks for the
-/// certificate for as long as it is possible, since clients may have no password.
+/// While TLS is accepted but not enforced, every client that could connect before still can. On the way to TLS, a
+/// connection over TLS requires the password even where certificates will be required later. On the way back, it requires
+/// the certificate for as long as it is possible, since clients may have no password.
 pub fn lines(resolved: &Resolved) -> Vec<String> {
     let password = password_method(resolved.client_auth_mode);
     let mut lines: Vec<String> = LOCAL.map(str::to_owned).into();
@@ -48,7 +48,7 @@ pub fn lines(resolved: &Resolved) -> Vec<String> {
     match resolved.tls.phase {
         TlsPhase::Off => lines.extend(plaintext(resolved, password)),
         TlsPhase::Accept => {
-            let method = if resolved.tls.is_ending {
+            let method = if resolved.tls.removing_tls {
                 enforced_method(resolved)
             } else {
                 password.to_owned()

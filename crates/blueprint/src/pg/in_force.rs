@@ -12,7 +12,7 @@ use crate::pg::parameters::{self, MARK};
 use crate::pg::value::{self, Value as Read};
 use crate::resolved::Resolved;
 
-/// What Patroni gives to members when nobody says anything (Patroni 4, `CMDLINE_OPTIONS`); of parameters that users may set.
+/// Patroni's defaults for members (Patroni 4, `CMDLINE_OPTIONS`), of parameters that users may set.
 const PATRONIS: [(&str, &str); 5] = [
     ("max_connections", "100"),
     ("max_locks_per_transaction", "64"),
@@ -116,7 +116,7 @@ pub fn is_same_value(major: Major, name: &str, one: &str, other: &str) -> bool {
     }
 }
 
-/// The words of a list: PostgreSQL shows `a, b` for `a,b`.
+/// The items of a list: PostgreSQL shows `a, b` for `a,b`.
 fn words(text: &str) -> Vec<&str> {
     text.split(',').map(str::trim).collect()
 }

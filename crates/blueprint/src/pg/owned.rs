@@ -1,4 +1,4 @@
-//! Parameters that somebody else than the user decides, and why.
+//! Parameters that the user does not decide, and why.
 
 use api_types::Major;
 

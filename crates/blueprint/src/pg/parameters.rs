@@ -55,7 +55,7 @@ const PATRONIS_KEEP: i32 = 128;
 /// Share of the memory request that becomes `shared_buffers`: one part in this many.
 const SHARED_BUFFERS_PART: i64 = 4;
 
-/// Memory to reckon with when the container asks for none and has no limit: 1 GiB in bytes.
+/// Memory to assume when the container has no request and no limit: 1 GiB in bytes.
 const DEFAULT_MEMORY: i64 = 1 << 30;
 
 /// Above this many kilobytes, `shared_buffers` is written in megabytes.
@@ -73,8 +73,8 @@ pub(crate) fn local(resolved: &Resolved) -> Parameters {
     parameters
 }
 
-/// A parameter that PostgreSQL knows nothing of and shows to who asks: it changes with the parameters of a member's file, so
-/// a member that shows the value of the file has read the file.
+/// A custom parameter, which PostgreSQL does not interpret and shows in `SHOW`: it changes with the parameters of a member's
+/// file, so a member that shows the value of the file has read the file.
 pub const MARK: &str = "sealwright.configuration";
 
 /// The value of [`MARK`] in a live config Secret; `None` in one of an older operator.
@@ -111,7 +111,7 @@ pub(crate) fn dynamic(resolved: &Resolved) -> Parameters {
     }
     parameters.extend(of(&resolved.tuned, |name| DYNAMIC.contains(&name)));
     parameters.extend(of(&resolved.user_parameters, |name| DYNAMIC.contains(&name)));
-    // pg_rewind needs it, whatever the user says.
+    // pg_rewind needs it, whatever the user sets.
     parameters.insert("wal_log_hints".to_owned(), "on".to_owned());
     parameters
 }
@@ -153,7 +153,7 @@ fn keeps_connections(resolved: &Resolved) -> bool {
             .contains_key("superuser_reserved_connections")
 }
 
-/// `max_slot_wal_keep_size`; none where PostgreSQL's default, no limit, is meant and nobody wrote it.
+/// `max_slot_wal_keep_size`; none where PostgreSQL's default, no limit, applies and the user has not set it.
 fn slot_limit(resolved: &Resolved) -> Option<String> {
     let by_slots = matches!(resolved.wal_retention, WalRetention::Slots);
     match resolved.slot_limit {
@@ -162,7 +162,7 @@ fn slot_limit(resolved: &Resolved) -> Option<String> {
     }
 }
 
-/// What nobody overrides.
+/// Parameters that the user can't override.
 fn owned(resolved: &Resolved) -> Parameters {
     let mut parameters = from([
         ("unix_socket_directories", paths::SOCKET_DIR),
@@ -203,7 +203,7 @@ fn commit_level(level: CommitLevel) -> &'static str {
     }
 }
 
-/// Bytes of memory that a container asks for, or is limited to.
+/// Bytes of memory that a container requests, or is limited to.
 pub(crate) fn memory_of(resources: &ResourceRequirements) -> i64 {
     let amount = |list: &Option<std::collections::BTreeMap<_, _>>| {
         list.as_ref().and_then(|list| list.get("memory")).and_then(amount)

@@ -20,7 +20,7 @@ use crate::tls::TlsPhase;
 
 /// Seconds until a silent leader is replaced; the least that Patroni takes.
 const TTL: i32 = 20;
-/// Seconds between two looks at the cluster, and the longest that a reload takes to begin.
+/// Seconds between two loops of Patroni, and the longest that a reload takes to begin.
 const LOOP_WAIT: i32 = 3;
 /// Seconds that a member tries to reach the API server or PostgreSQL; Patroni wants `LOOP_WAIT + 2 * RETRY_TIMEOUT <= TTL`.
 const RETRY_TIMEOUT: i32 = 8;
@@ -40,7 +40,7 @@ struct Local<'a> {
 #[derive(Serialize)]
 struct Log {
     level: &'static str,
-    /// One line when the state changes instead of one per look.
+    /// One line when the state changes instead of one per loop.
     deduplicate_heartbeat_logs: bool,
 }
 
@@ -264,11 +264,11 @@ fn postgresql(resolved: &Resolved) -> LocalPostgresql {
 
 /// libpq's `sslmode` with which standbys replicate.
 pub fn replication_ssl_mode(resolved: &Resolved) -> &'static str {
-    // Patroni's default where it is told nothing.
+    // Patroni's default.
     connection(resolved).sslmode.unwrap_or(SslMode::Prefer.as_str())
 }
 
-/// What a member asks of the member it connects to. It shows no certificate: that would be the user's.
+/// How a member connects to another member. It shows no certificate: that would be the user's.
 fn connection(resolved: &Resolved) -> Connection {
     match resolved.tls.phase {
         // Patroni's default, prefer, would keep TLS for as long as the primary still offers it.

@@ -1,7 +1,7 @@
 //! The roles of ours in the database: the psql script that makes what is missing or was changed, and writes nothing otherwise.
 //!
-//! Patroni runs it in the member (see [`CALLBACK`]), over the Unix socket: it needs no login of the user's, works with a volume that
-//! comes from elsewhere, and heals what somebody changed by SQL.
+//! Patroni runs it in the member (see [`CALLBACK`]), over the Unix socket: it needs no login of the user's, works with a volume
+//! that comes from elsewhere, and reverts changes by SQL.
 
 use api_types::Major;
 use api_types::roles::{self, MONITOR, OPERATOR, PATRONI, REPLICATION, REWIND};
@@ -31,7 +31,7 @@ const UNLOGGED: [&str; 3] = [
     "log_min_error_statement=panic",
 ];
 
-/// One role as it is to be.
+/// One role in its wanted state.
 struct Role<'a> {
     name: &'static str,
     is_superuser: bool,
@@ -86,7 +86,7 @@ fn wanted(roles: &MemberRoles, major: Major) -> [Role<'_>; 5] {
     ]
 }
 
-/// What the function `roles` of the operators' schema returns when every role is as it is to be.
+/// The result of the function `roles` of the operators' schema when every role is in its wanted state.
 pub fn digest(roles: &MemberRoles) -> String {
     let flag = |is: bool| if is { 't' } else { 'f' };
     let line = |role: Role<'_>| {
@@ -123,7 +123,7 @@ SELECT pg_catalog.pg_is_in_recovery() AS is_standby \\gset
 \\endif
 ";
 
-/// Statements that make one role as it is to be; each is sent only when something is different.
+/// Statements that bring one role into its wanted state; each runs only when something differs.
 fn role(role: &Role<'_>) -> String {
     let name = role.name;
     let no = |is: bool| if is { "" } else { "NO" };
@@ -151,7 +151,7 @@ fn role(role: &Role<'_>) -> String {
     [create, alter, grants.collect(), settings(role)].concat()
 }
 
-/// What somebody set for the role goes, in every database.
+/// Settings of the role in every database go.
 fn settings(role: &Role<'_>) -> String {
     let name = role.name;
     let quoted: Vec<String> = role.settings.iter().map(|it| format!("'{it}'")).collect();
@@ -169,7 +169,7 @@ fn settings(role: &Role<'_>) -> String {
     )
 }
 
-/// The operators' schema. Its comment says which functions were made, and what PostgreSQL showed of them then.
+/// The operators' schema. Its comment records which functions were made, and what PostgreSQL showed of them then.
 fn functions() -> String {
     let schema = roles::SCHEMA;
     let made = hex::encode(Sha256::digest(FUNCTIONS));

@@ -1,4 +1,4 @@
-//! What Patroni is told about replication slots that users made.
+//! Patroni's settings for replication slots that users made.
 //!
 //! When a member starts or changes its role, Patroni drops every slot that it does not know (Patroni 4.1,
 //! `SlotsHandler._drop_incorrect_slots`), but for those that `ignore_slots` of the dynamic configuration matches; and it never
@@ -21,7 +21,7 @@ pub struct UserSlots {
 }
 
 impl UserSlots {
-    /// Those that Patroni was told about.
+    /// Those in Patroni's recorded settings.
     pub fn recorded(map: &ConfigMap) -> Self {
         let config = configuration(map).map(Value::Object).unwrap_or_default();
         let matchers = config.get(IGNORED).and_then(Value::as_array);
@@ -46,7 +46,7 @@ pub(super) fn ignored(slots: &UserSlots) -> Value {
 }
 
 /// The settings that let these slots stay. A standby synchronises slots through a slot of its own (`primary_slot_name`), and
-/// only while it tells the primary which rows it needs (PostgreSQL manual, "Replication Slot Synchronization").
+/// only while it reports to the primary which rows it needs (PostgreSQL manual, "Replication Slot Synchronization").
 pub(super) fn settings(slots: &UserSlots, map: &ConfigMap) -> Value {
     let postgresql = if slots.has_failover {
         json!({"use_slots": true,

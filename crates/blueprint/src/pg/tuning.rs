@@ -2,8 +2,8 @@
 //!
 //! The proportions are those of pgtune, which PostgreSQL's manual and wiki give as starting points (manual, 19.4 "Resource
 //! Consumption", 19.5 "Write Ahead Log", 19.7 "Query Planning"); KubeDB's results for its published examples are a test here. Two
-//! things are ours: connections that nobody asked for are no more than the memory holds, and WAL between two checkpoints is no
-//! more than fits the volume.
+//! things are ours: default connections are no more than the memory holds, and WAL between two checkpoints is no more than fits
+//! the volume.
 
 use api_types::postgres::Tuning;
 use api_types::quantity::thousandths;
@@ -155,14 +155,14 @@ fn profile(tuning: &Tuning) -> &'static Profile {
     PROFILES.iter().find(|it| it.name == name).unwrap_or(&MIXED)
 }
 
-/// Whole processors that the container may use, or asks for.
+/// Whole processors that the container may use, or requests.
 fn processors(resources: &ResourceRequirements) -> i64 {
     let mut lists = [&resources.limits, &resources.requests].into_iter().flatten();
     let thousandths = lists.find_map(|list| list.get("cpu").and_then(thousandths));
     (thousandths.unwrap_or_default() / 1000).max(1)
 }
 
-/// As many as are asked for; otherwise the profile's, as far as the memory holds them.
+/// The configured number; otherwise the profile's, as far as the memory holds them.
 fn connections(tuning: &Tuning, profile: &Profile, memory: i64, buffers: i64) -> i64 {
     let least = LEAST.iter().find(|(name, _)| *name == "max_connections");
     let least = least.map_or(1, |(_, least)| i64::from(*least));
@@ -262,7 +262,8 @@ mod tests {
         crate::pg::conf::parse(text).expect("parameters")
     }
 
-    /// The two results that KubeDB publishes (release notes of v2026.1.19), with 8 as the workers that it leaves as they are.
+    /// The two results that KubeDB publishes (release notes of v2026.1.19), with 8 as the workers that it leaves
+    /// unchanged.
     #[test]
     fn the_results_that_kubedb_publishes_come_out() {
         let small = of(

@@ -51,7 +51,7 @@ const KNOWN_WORDS: [(&str, Major, &[&str]); 6] = [
     ),
 ];
 
-/// Whether PostgreSQL takes the words of a text parameter.
+/// Whether PostgreSQL accepts the items of a text parameter.
 ///
 /// # Errors
 /// What to write instead.
@@ -159,7 +159,7 @@ fn timezone(value: &str) -> Result<(), String> {
 mod tests {
     use super::*;
 
-    /// PostgreSQL 17 itself was asked about every line, by `postgres -C`.
+    /// Every line was verified with PostgreSQL 17 itself, by `postgres -C`.
     #[test]
     fn words_are_taken_as_postgres_takes_them() {
         for (name, value, taken) in [

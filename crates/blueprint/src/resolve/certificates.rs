@@ -8,7 +8,7 @@ use api_types::names;
 use api_types::tls::{CertificateAlias, CertificateSpec, IssuerRef, TlsConfig};
 use api_types::vocabulary::CERT_MANAGER_GROUP;
 
-use super::{Findings, Question};
+use super::{Findings, ResolveInput};
 use crate::duration;
 use crate::resolved::ResolvedCertificate;
 
@@ -21,14 +21,14 @@ const LEAST_RENEW_BEFORE: Duration = Duration::from_secs(300);
 /// What cert-manager uses when no duration is given: 90 days.
 const DEFAULT_DURATION: Duration = Duration::from_secs(90 * 24 * 3600);
 
-pub(super) fn resolve(question: &Question<'_>, findings: &mut Findings) -> Vec<ResolvedCertificate> {
-    let Some(tls) = &question.spec.tls else {
+pub(super) fn resolve(input: &ResolveInput<'_>, findings: &mut Findings) -> Vec<ResolvedCertificate> {
+    let Some(tls) = &input.spec.tls else {
         return Vec::new();
     };
     check_aliases(tls, findings);
     let certificates: Vec<ResolvedCertificate> = CertificateAlias::ALL
         .into_iter()
-        .filter_map(|alias| one(question.name(), tls, alias, findings))
+        .filter_map(|alias| one(input.name(), tls, alias, findings))
         .collect();
     let secrets: BTreeSet<&str> = certificates.iter().map(|c| c.secret_name.as_str()).collect();
     findings.add_if(

@@ -3,7 +3,7 @@
 use api_types::vocabulary::USER_CONF;
 
 use super::parameters::Written;
-use super::{Findings, Question, settings, tls_parameters};
+use super::{Findings, ResolveInput, settings, tls_parameters};
 use crate::pg::catalog::{self, Kind};
 use crate::pg::conf::Parameters;
 use crate::pg::value::{self, Value, read_bool};
@@ -16,20 +16,20 @@ const STACK: f64 = 7680.0;
 
 /// The user's parameters, with what they mean together.
 pub(super) struct Combined<'a> {
-    pub question: &'a Question<'a>,
+    pub input: &'a ResolveInput<'a>,
     written: &'a Written,
     parameters: &'a Parameters,
     findings: &'a mut Findings,
 }
 
 pub(super) fn check(
-    question: &Question<'_>,
+    input: &ResolveInput<'_>,
     written: &Written,
     parameters: &Parameters,
     findings: &mut Findings,
 ) {
     let mut combined = Combined {
-        question,
+        input,
         written,
         parameters,
         findings,
@@ -49,7 +49,7 @@ impl Combined<'_> {
 
     /// The user's number, in the parameter's unit.
     fn number(&self, name: &str) -> Option<f64> {
-        let parameter = catalog::table(self.question.major)?.get(name)?;
+        let parameter = catalog::table(self.input.major)?.get(name)?;
         match value::read(parameter, self.text(name)?) {
             Ok(Value::Number(number)) => Some(number),
             _ => None,
@@ -58,7 +58,7 @@ impl Combined<'_> {
 
     /// The user's amount of memory, in bytes.
     fn bytes(&self, name: &str) -> Option<f64> {
-        let Kind::Integer(range) = catalog::table(self.question.major)?.get(name)?.kind else {
+        let Kind::Integer(range) = catalog::table(self.input.major)?.get(name)?.kind else {
             return None;
         };
         Some(self.number(name)? * value::unit_bytes(range.unit)?)
@@ -75,7 +75,7 @@ impl Combined<'_> {
 
 /// PostgreSQL does not start when it keeps all connections back.
 fn connections(combined: &mut Combined<'_>) {
-    let tuned = settings::tuned(combined.question);
+    let tuned = settings::tuned(combined.input);
     let computed = tuned.get("max_connections").and_then(|text| text.parse().ok());
     let all = combined.number("max_connections").or(computed).unwrap_or(100.0);
     let kept = combined.number("superuser_reserved_connections").unwrap_or(3.0)
@@ -119,7 +119,7 @@ fn archive(combined: &mut Combined<'_>) {
 
 #[allow(clippy::cast_precision_loss, reason = "amounts of memory are far below 2^53")]
 fn memory(combined: &mut Combined<'_>) {
-    let resources = settings::resources(combined.question);
+    let resources = settings::resources(combined.input);
     let limit = quantity::memory_limit(&resources).map(|bytes| bytes as f64);
     let limits = resources.limits.unwrap_or_default();
     if let (Some(buffers), Some(limit)) = (combined.bytes("shared_buffers"), limit)

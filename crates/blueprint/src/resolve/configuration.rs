@@ -4,7 +4,7 @@ use api_types::ops_request::ConfigurationSettings;
 use api_types::vocabulary::USER_CONF;
 
 use super::parameters::{self, Written};
-use super::{Findings, Invalid, Question, RunningConfiguration, combined};
+use super::{Findings, Invalid, ResolveInput, RunningConfiguration, combined};
 use crate::pg::conf::{self, Parameters};
 
 /// What members are given, and what they are not.
@@ -22,29 +22,29 @@ pub(super) struct UserConfiguration {
 
 /// What is written is used when all of it can be. Otherwise members that have parameters keep them, and a database that
 /// has no members yet is not made.
-pub(super) fn resolve(question: &Question<'_>, findings: &mut Findings) -> UserConfiguration {
+pub(super) fn resolve(input: &ResolveInput<'_>, findings: &mut Findings) -> UserConfiguration {
     let mut refused = Findings::default();
-    let configuration = examine(question, &mut refused);
+    let configuration = examine(input, &mut refused);
     if refused.0.is_empty() {
         return configuration;
     }
-    let Some(running) = &question.inputs.live.configuration else {
+    let Some(running) = &input.inputs.live.configuration else {
         findings.0.extend(refused.0);
         return configuration;
     };
-    let mut configuration = running_configuration(question, running);
+    let mut configuration = running_configuration(input, running);
     configuration.refused = refused.0;
     configuration
 }
 
 /// What members have was taken once, be it by an operator that knew less.
-fn running_configuration(question: &Question<'_>, running: &RunningConfiguration) -> UserConfiguration {
+fn running_configuration(input: &ResolveInput<'_>, running: &RunningConfiguration) -> UserConfiguration {
     let texts = [("", &running.user_conf), ("", &running.inline_conf)];
     let written = merged(
         texts.map(|(field, text)| (field, Some(text.as_str()))),
         &mut Findings::default(),
     );
-    let judged = parameters::judge(question, &written, &mut Findings::default());
+    let judged = parameters::judge(input, &written, &mut Findings::default());
     let kept = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
     UserConfiguration {
         user_conf: kept(&running.user_conf),
@@ -55,17 +55,17 @@ fn running_configuration(question: &Question<'_>, running: &RunningConfiguration
     }
 }
 
-fn examine(question: &Question<'_>, findings: &mut Findings) -> UserConfiguration {
-    let user_conf = from_secret(question, findings);
-    let inline_conf = inline(question, findings);
+fn examine(input: &ResolveInput<'_>, findings: &mut Findings) -> UserConfiguration {
+    let user_conf = from_secret(input, findings);
+    let inline_conf = inline(input, findings);
     let texts = [
         ("spec.configuration.secretName", user_conf.as_deref()),
         ("spec.configuration.inline", inline_conf.as_deref()),
     ];
     let written = merged(texts, findings);
-    let judged = parameters::judge(question, &written, findings);
-    combined::check(question, &written, &judged.parameters, findings);
-    tuning(question, findings);
+    let judged = parameters::judge(input, &written, findings);
+    combined::check(input, &written, &judged.parameters, findings);
+    tuning(input, findings);
     UserConfiguration {
         parameters: judged.parameters,
         not_used: judged.not_used,
@@ -76,8 +76,8 @@ fn examine(question: &Question<'_>, findings: &mut Findings) -> UserConfiguratio
 }
 
 /// Patroni would use its default for fewer connections, and PostgreSQL has no more.
-fn tuning(question: &Question<'_>, findings: &mut Findings) {
-    let configuration = question.spec.configuration.as_ref();
+fn tuning(input: &ResolveInput<'_>, findings: &mut Findings) {
+    let configuration = input.spec.configuration.as_ref();
     let asked = configuration.and_then(|it| it.tuning.as_ref()?.max_connections);
     findings.add_if(
         asked.is_some_and(|count| !(25..=262_143).contains(&count)),
@@ -96,10 +96,10 @@ fn merged(texts: [(&'static str, Option<&str>); 2], findings: &mut Findings) -> 
     written
 }
 
-fn from_secret(question: &Question<'_>, findings: &mut Findings) -> Option<String> {
-    let settings = ConfigurationSettings::of(&question.spec);
+fn from_secret(input: &ResolveInput<'_>, findings: &mut Findings) -> Option<String> {
+    let settings = ConfigurationSettings::of(&input.spec);
     let name = settings.secret()?;
-    let Some(text) = question.inputs.user_conf else {
+    let Some(text) = input.inputs.user_conf else {
         findings.add(
             "spec.configuration.secretName",
             format!("the Secret {name} has no key {USER_CONF}; put the parameters there"),
@@ -109,8 +109,8 @@ fn from_secret(question: &Question<'_>, findings: &mut Findings) -> Option<Strin
     Some(text.to_owned())
 }
 
-fn inline(question: &Question<'_>, findings: &mut Findings) -> Option<String> {
-    let inline = &question.spec.configuration.as_ref()?.inline;
+fn inline(input: &ResolveInput<'_>, findings: &mut Findings) -> Option<String> {
+    let inline = &input.spec.configuration.as_ref()?.inline;
     for key in inline.keys().filter(|key| *key != USER_CONF) {
         findings.add(
             "spec.configuration.inline",

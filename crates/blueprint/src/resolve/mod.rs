@@ -27,9 +27,9 @@ use crate::members_tls::MemberTls;
 use crate::resolved::Resolved;
 use crate::tls::TlsInputs;
 
-pub use unused::kept_but_unused;
+pub use unused::unsupported_fields;
 
-/// Role of the superuser unless the auth Secret says otherwise.
+/// Role of the superuser unless the auth Secret names another.
 pub const DEFAULT_SUPERUSER: &str = "postgres";
 
 /// Everything that [`resolve`] needs, already read from the API server by the caller.
@@ -44,7 +44,7 @@ pub struct Inputs<'a> {
     pub user_conf: Option<&'a str>,
     /// The TLS switches.
     pub tls: TlsInputs,
-    /// What live objects say.
+    /// The facts from live objects.
     pub live: LiveFacts,
 }
 
@@ -55,9 +55,10 @@ pub struct LiveFacts {
     pub restart_token: Option<String>,
     /// `username` of the live auth Secret; `postgres` when there is none yet.
     pub superuser: Option<String>,
-    /// The credentials that open the database, which members follow whatever the spec says by now; none before they are known.
+    /// The credentials that open the database, which members follow whatever the spec has by now; none before they are
+    /// known.
     pub auth: Option<DeployedAuth>,
-    /// Bytes that the live PetSet's claims ask for.
+    /// Bytes that the live PetSet's claims request.
     pub volume: Option<i64>,
     /// The user's parameters as members have them; none before there is a config Secret.
     pub configuration: Option<RunningConfiguration>,
@@ -79,7 +80,7 @@ pub struct RunningConfiguration {
 }
 
 impl LiveFacts {
-    /// What the live PetSet says; nothing when there is none.
+    /// The facts from the live PetSet; nothing when there is none.
     pub fn from_pet_set(pet_set: Option<&PetSet>) -> Self {
         let annotations = pet_set
             .and_then(|pet_set| pet_set.spec.template.metadata.as_ref())
@@ -126,7 +127,7 @@ impl LiveFacts {
     }
 }
 
-/// Bytes that a PetSet's claims for the data ask for.
+/// Bytes that a PetSet's claims for the data request.
 fn claimed(pet_set: &PetSet) -> Option<i64> {
     let requests = storage_of(pet_set)?.resources.as_ref()?.requests.as_ref()?;
     amount(requests.get("storage")?)
@@ -175,8 +176,8 @@ impl Findings {
     }
 }
 
-/// A Postgres in the words of `v1`, with what its rules need at hand.
-struct Question<'a> {
+/// The spec in the form of `v1`, and what its rules read besides.
+struct ResolveInput<'a> {
     inputs: &'a Inputs<'a>,
     /// The spec, with fields of the old API version moved to their places.
     spec: PostgresSpec,
@@ -186,7 +187,7 @@ struct Question<'a> {
     client_auth_mode: ClientAuthMode,
 }
 
-impl Question<'_> {
+impl ResolveInput<'_> {
     fn replicas(&self) -> i32 {
         self.spec.replicas.unwrap_or(1)
     }
@@ -196,14 +197,14 @@ impl Question<'_> {
     }
 }
 
-/// Answers every open question about a database.
+/// Resolves every setting of a database: spec, version and live facts become one value.
 ///
 /// # Errors
 /// All contradictions found, each with the field and what to write instead.
 pub fn resolve(inputs: &Inputs<'_>) -> Result<Resolved, Vec<Invalid>> {
     let major = supported_major(inputs)?;
     let (ssl_mode, client_auth_mode) = effective_defaults(inputs.postgres, inputs.version);
-    let question = Question {
+    let input = ResolveInput {
         inputs,
         spec: inputs.postgres.spec.upgraded(),
         major,
@@ -211,12 +212,12 @@ pub fn resolve(inputs: &Inputs<'_>) -> Result<Resolved, Vec<Invalid>> {
         client_auth_mode,
     };
     let mut findings = Findings::default();
-    rules::check(&question, &mut findings);
-    services::check(&question, &mut findings);
-    let configuration = configuration::resolve(&question, &mut findings);
-    let certificates = certificates::resolve(&question, &mut findings);
+    rules::check(&input, &mut findings);
+    services::check(&input, &mut findings);
+    let configuration = configuration::resolve(&input, &mut findings);
+    let certificates = certificates::resolve(&input, &mut findings);
     if findings.0.is_empty() {
-        Ok(settings::answer(&question, configuration, certificates))
+        Ok(settings::resolve(&input, configuration, certificates))
     } else {
         Err(findings.0)
     }

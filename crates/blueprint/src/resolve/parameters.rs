@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use api_types::Major;
 use api_types::vocabulary::USER_CONF;
 
-use super::{Findings, Question};
+use super::{Findings, ResolveInput};
 use crate::pg::catalog::{self, Context, Parameter};
 use crate::pg::conf::Parameters;
 use crate::pg::parameters::LEAST;
@@ -31,16 +31,16 @@ pub(super) struct Judged {
 }
 
 /// Examines every parameter by itself.
-pub(super) fn judge(question: &Question<'_>, written: &Written, findings: &mut Findings) -> Judged {
+pub(super) fn judge(input: &ResolveInput<'_>, written: &Written, findings: &mut Findings) -> Judged {
     let mut judged = Judged::default();
     for (name, (field, value)) in written {
         if let Some(reason) = owned::reason(name) {
-            if !owned::is_ours(name, value, question.spec.tls.is_some()) {
+            if !owned::is_ours(name, value, input.spec.tls.is_some()) {
                 judged.not_used.push(format!("{name} ({reason})"));
             }
             continue;
         }
-        match examine(question.major, name, value) {
+        match examine(input.major, name, value) {
             Ok((name, value)) => {
                 judged.parameters.insert(name, value);
             }
@@ -50,8 +50,8 @@ pub(super) fn judge(question: &Question<'_>, written: &Written, findings: &mut F
     judged
 }
 
-/// Patroni writes a value as it is between quotes, and a quoted value of PostgreSQL ends with its line at the latest: no member
-/// could read its file.
+/// Patroni writes a value unescaped between quotes, and a quoted value of PostgreSQL ends with its line at the latest: no
+/// member could read its file.
 const ENDS_THE_VALUE: [char; 2] = ['\n', '\0'];
 
 /// The name and the value that Patroni is given.

@@ -4,17 +4,17 @@ use api_types::pod_template::PodSpec;
 use api_types::vocabulary as words;
 use k8s_openapi::api::core::v1::Container;
 
-use super::{Findings, Question};
+use super::{Findings, ResolveInput};
 use crate::containers::{KUBEDB_CONTAINERS, reserved_variable};
 use crate::volumes::{RESERVED_NAMES, RESERVED_PATHS};
 
-pub(super) fn check(question: &Question<'_>, findings: &mut Findings) {
-    let template = question.spec.pod_template.as_ref();
+pub(super) fn check(input: &ResolveInput<'_>, findings: &mut Findings) {
+    let template = input.spec.pod_template.as_ref();
     let Some(pod) = template.and_then(|template| template.spec.as_ref()) else {
         return;
     };
     token(pod, findings);
-    user_and_group(question, pod, findings);
+    user_and_group(input, pod, findings);
     containers(pod, findings);
 }
 
@@ -106,8 +106,8 @@ fn token(pod: &PodSpec, findings: &mut Findings) {
 }
 
 /// The image knows one user only: PostgreSQL does not start as a user without a name.
-fn user_and_group(question: &Question<'_>, pod: &PodSpec, findings: &mut Findings) {
-    let version = question.inputs.version.spec.security_context.as_ref();
+fn user_and_group(input: &ResolveInput<'_>, pod: &PodSpec, findings: &mut Findings) {
+    let version = input.inputs.version.spec.security_context.as_ref();
     let Some(user) = version.and_then(|context| context.run_as_user) else {
         return;
     };

@@ -1,4 +1,4 @@
-//! KubeDB's rules for a Postgres, as far as they need more than its schema can say.
+//! KubeDB's rules for a Postgres, as far as its schema can't express them.
 
 use std::collections::BTreeSet;
 
@@ -8,38 +8,38 @@ use api_types::quantity::amount;
 use api_types::tls::{ClientAuthMode, SslMode};
 use api_types::vocabulary as words;
 
-use super::{Findings, Question, pod};
+use super::{Findings, ResolveInput, pod};
 
-pub(super) fn check(question: &Question<'_>, findings: &mut Findings) {
-    members(question, findings);
-    agent(question, findings);
-    storage(question, findings);
-    deletion(question, findings);
-    synchronous(question, findings);
-    tls_modes(question, findings);
-    wal(question, findings);
-    election(question, findings);
-    read_replicas(question, findings);
-    pod::check(question, findings);
-    numbers(question, findings);
+pub(super) fn check(input: &ResolveInput<'_>, findings: &mut Findings) {
+    members(input, findings);
+    agent(input, findings);
+    storage(input, findings);
+    deletion(input, findings);
+    synchronous(input, findings);
+    tls_modes(input, findings);
+    wal(input, findings);
+    election(input, findings);
+    read_replicas(input, findings);
+    pod::check(input, findings);
+    numbers(input, findings);
 }
 
-fn members(question: &Question<'_>, findings: &mut Findings) {
-    let replicas = question.replicas();
+fn members(input: &ResolveInput<'_>, findings: &mut Findings) {
+    let replicas = input.replicas();
     if replicas < 1 {
         findings.add(
             "spec.replicas",
             format!("{replicas} members are none; write 1 or more"),
         );
     }
-    let longest = names::pod(question.name(), (replicas - 1).max(0));
+    let longest = names::pod(input.name(), (replicas - 1).max(0));
     if longest.len() > names::MAX_NAME {
         findings.add(
             "metadata.name",
             format!("a member would be called {longest}, which is longer than a host name may be; choose a shorter name"),
         );
     }
-    let auth = question.spec.auth_secret.as_ref();
+    let auth = input.spec.auth_secret.as_ref();
     findings.add_if(
         auth.is_some_and(|auth| auth.externally_managed == Some(true) && auth.name.is_empty()),
         "spec.authSecret.name",
@@ -48,11 +48,11 @@ fn members(question: &Question<'_>, findings: &mut Findings) {
 }
 
 /// Older catalogs name the database's image as the coordinator's, which nothing used; a Pod with it would never start.
-fn agent(question: &Question<'_>, findings: &mut Findings) {
-    let version = &question.inputs.version.spec;
+fn agent(input: &ResolveInput<'_>, findings: &mut Findings) {
+    let version = &input.inputs.version.spec;
     let image = &version.coordinator.image;
     if image.is_empty() || *image == version.db.image {
-        let name = &question.spec.version;
+        let name = &input.spec.version;
         findings.add(
             "spec.version",
             format!(
@@ -62,11 +62,11 @@ fn agent(question: &Question<'_>, findings: &mut Findings) {
     }
 }
 
-fn storage(question: &Question<'_>, findings: &mut Findings) {
-    if question.spec.storage_type == Some(StorageType::Ephemeral) {
+fn storage(input: &ResolveInput<'_>, findings: &mut Findings) {
+    if input.spec.storage_type == Some(StorageType::Ephemeral) {
         return;
     }
-    let Some(claim) = &question.spec.storage else {
+    let Some(claim) = &input.spec.storage else {
         findings.add(
             "spec.storage",
             "durable storage needs a claim; write spec.storage, or storageType: Ephemeral",
@@ -87,8 +87,8 @@ fn storage(question: &Question<'_>, findings: &mut Findings) {
     );
 }
 
-fn deletion(question: &Question<'_>, findings: &mut Findings) {
-    let spec = &question.spec;
+fn deletion(input: &ResolveInput<'_>, findings: &mut Findings) {
+    let spec = &input.spec;
     let ephemeral = spec.storage_type == Some(StorageType::Ephemeral);
     findings.add_if(
         ephemeral && spec.deletion_policy == Some(DeletionPolicy::Halt),
@@ -102,9 +102,9 @@ fn deletion(question: &Question<'_>, findings: &mut Findings) {
     );
 }
 
-fn synchronous(question: &Question<'_>, findings: &mut Findings) {
+fn synchronous(input: &ResolveInput<'_>, findings: &mut Findings) {
     const FIELD: &str = "spec.synchronousReplicationConfig";
-    let spec = &question.spec;
+    let spec = &input.spec;
     let is_synchronous = spec.streaming_mode == Some(StreamingMode::Synchronous);
     let config = spec.synchronous_replication_config.clone();
     if !is_synchronous {
@@ -138,15 +138,15 @@ fn synchronous(question: &Question<'_>, findings: &mut Findings) {
     );
     // A single member has no standby to wait for; Patroni turns the mode off until there is one.
     findings.add_if(
-        named.is_empty() && question.replicas() > 1 && number >= question.replicas(),
+        named.is_empty() && input.replicas() > 1 && number >= input.replicas(),
         FIELD,
         "numSyncReplicas must be smaller than spec.replicas, because the primary does not confirm its own commits",
     );
 }
 
-fn tls_modes(question: &Question<'_>, findings: &mut Findings) {
-    let has_tls = question.spec.tls.is_some();
-    let disabled = question.ssl_mode == SslMode::Disable;
+fn tls_modes(input: &ResolveInput<'_>, findings: &mut Findings) {
+    let has_tls = input.spec.tls.is_some();
+    let disabled = input.ssl_mode == SslMode::Disable;
     findings.add_if(
         has_tls && disabled,
         "spec.sslMode",
@@ -158,15 +158,15 @@ fn tls_modes(question: &Question<'_>, findings: &mut Findings) {
         "without spec.tls only disable is possible; write spec.tls, or sslMode: disable",
     );
     findings.add_if(
-        !has_tls && question.client_auth_mode == ClientAuthMode::Cert,
+        !has_tls && input.client_auth_mode == ClientAuthMode::Cert,
         "spec.clientAuthMode",
         "client certificates need TLS; write spec.tls, or clientAuthMode: scram",
     );
 }
 
-fn wal(question: &Question<'_>, findings: &mut Findings) {
+fn wal(input: &ResolveInput<'_>, findings: &mut Findings) {
     const FIELD: &str = "spec.replication";
-    let Some(replication) = &question.spec.replication else {
+    let Some(replication) = &input.spec.replication else {
         return;
     };
     findings.add_if(
@@ -184,8 +184,8 @@ fn wal(question: &Question<'_>, findings: &mut Findings) {
     );
 }
 
-fn election(question: &Question<'_>, findings: &mut Findings) {
-    let Some(election) = &question.spec.leader_election else {
+fn election(input: &ResolveInput<'_>, findings: &mut Findings) {
+    let Some(election) = &input.spec.leader_election else {
         return;
     };
     let heartbeat = election.heartbeat_tick.unwrap_or(1);
@@ -202,9 +202,9 @@ fn election(question: &Question<'_>, findings: &mut Findings) {
     );
 }
 
-fn read_replicas(question: &Question<'_>, findings: &mut Findings) {
+fn read_replicas(input: &ResolveInput<'_>, findings: &mut Findings) {
     let mut seen = BTreeSet::new();
-    for (index, group) in question.spec.read_replicas.iter().enumerate() {
+    for (index, group) in input.spec.read_replicas.iter().enumerate() {
         let field = format!("spec.readReplicas[{index}]");
         if group.name.is_empty() || group.name == "arbiter" {
             findings.add(&field, "a group needs a name other than arbiter");
@@ -218,8 +218,8 @@ fn read_replicas(question: &Question<'_>, findings: &mut Findings) {
     }
 }
 
-fn numbers(question: &Question<'_>, findings: &mut Findings) {
-    if let Some(health) = &question.spec.health_checker {
+fn numbers(input: &ResolveInput<'_>, findings: &mut Findings) {
+    if let Some(health) = &input.spec.health_checker {
         let given = [
             health.period_seconds,
             health.timeout_seconds,
@@ -231,7 +231,7 @@ fn numbers(question: &Question<'_>, findings: &mut Findings) {
             "periodSeconds, timeoutSeconds and failureThreshold must be 1 or more",
         );
     }
-    let monitor = question
+    let monitor = input
         .spec
         .monitor
         .as_ref()

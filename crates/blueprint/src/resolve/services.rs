@@ -8,23 +8,23 @@ use api_types::vocabulary as words;
 use k8s_openapi::api::core::v1::ServicePort;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::{Findings, Question};
+use super::{Findings, ResolveInput};
 use crate::containers::EXPORTER_PORT_NAME;
 use crate::services;
 
 const TYPES: [&str; 3] = ["ClusterIP", "NodePort", "LoadBalancer"];
 const HEADLESS: &str = "None";
 
-pub(super) fn check(question: &Question<'_>, findings: &mut Findings) {
+pub(super) fn check(input: &ResolveInput<'_>, findings: &mut Findings) {
     let mut seen = BTreeSet::new();
-    for template in &question.spec.service_templates {
+    for template in &input.spec.service_templates {
         let field = format!("spec.serviceTemplates[{}]", alias(template.alias));
         if !seen.insert(alias(template.alias)) {
             findings.add(&field, "the alias occurs twice; merge the two entries");
         }
         if let Some(spec) = &template.spec {
             kind(&field, spec, findings);
-            ports(question, &field, template, spec, findings);
+            ports(input, &field, template, spec, findings);
         }
     }
 }
@@ -66,7 +66,7 @@ fn kind(field: &str, spec: &ServiceTemplateSpec, findings: &mut Findings) {
 }
 
 fn ports(
-    question: &Question<'_>,
+    input: &ResolveInput<'_>,
     field: &str,
     template: &NamedServiceTemplate,
     spec: &ServiceTemplateSpec,
@@ -74,7 +74,7 @@ fn ports(
 ) {
     let field = format!("{field}.spec.ports");
     distinct(&field, &spec.ports, findings);
-    let ports = services::ports_of(template.alias, exporter_port(question), &spec.ports);
+    let ports = services::ports_of(template.alias, exporter_port(input), &spec.ports);
     distinct(&field, &ports, findings);
     let is_unnamed = |port: &ServicePort| port.name.as_deref().unwrap_or_default().is_empty();
     findings.add_if(
@@ -88,7 +88,7 @@ fn ports(
             &field,
             "a port is a number from 1 to 65535",
         );
-        target(question, &field, port, findings);
+        target(input, &field, port, findings);
     }
 }
 
@@ -114,14 +114,14 @@ fn distinct(field: &str, ports: &[ServicePort], findings: &mut Findings) {
 }
 
 /// A port that nothing listens on is the user's to know; a name that no container has leads nowhere for sure.
-fn target(question: &Question<'_>, field: &str, port: &ServicePort, findings: &mut Findings) {
+fn target(input: &ResolveInput<'_>, field: &str, port: &ServicePort, findings: &mut Findings) {
     match &port.target_port {
         Some(IntOrString::Int(number)) => findings.add_if(
             !(0..=65535).contains(number),
             field,
             "a targetPort is a number from 1 to 65535, or the name of a container's port",
         ),
-        Some(IntOrString::String(name)) if !has_port(question, name) => findings.add(
+        Some(IntOrString::String(name)) if !has_port(input, name) => findings.add(
             field,
             format!(
                 "no container has a port named {name:?}; write targetPort: {}, or the name of a port of a container of yours",
@@ -132,8 +132,8 @@ fn target(question: &Question<'_>, field: &str, port: &ServicePort, findings: &m
     }
 }
 
-fn has_port(question: &Question<'_>, name: &str) -> bool {
-    let pod = question
+fn has_port(input: &ResolveInput<'_>, name: &str) -> bool {
+    let pod = input
         .spec
         .pod_template
         .as_ref()
@@ -151,7 +151,7 @@ fn has_port(question: &Question<'_>, name: &str) -> bool {
         || users.any(|port| port.name.as_deref() == Some(name))
 }
 
-fn exporter_port(question: &Question<'_>) -> Option<i32> {
-    let prometheus = question.spec.monitor.as_ref()?.prometheus.as_ref()?;
+fn exporter_port(input: &ResolveInput<'_>) -> Option<i32> {
+    let prometheus = input.spec.monitor.as_ref()?.prometheus.as_ref()?;
     prometheus.exporter.as_ref()?.port
 }

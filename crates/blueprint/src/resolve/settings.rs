@@ -1,4 +1,4 @@
-//! The answers themselves, once nothing is wrong any more.
+//! The resolved settings, once the checks have found nothing.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use super::configuration::UserConfiguration;
-use super::{DEFAULT_SUPERUSER, Question};
+use super::{DEFAULT_SUPERUSER, ResolveInput};
 use crate::deployment_tools::inheritable_annotations;
 use crate::labels;
 use crate::pg::conf::Parameters;
@@ -32,104 +32,105 @@ const LAG_WITH_ELECTION: i64 = 33_554_432;
 const LEAST_KEEP: i32 = 16;
 
 /// The auth Secret that the members follow, or else the spec's.
-fn auth_secret(question: &Question<'_>) -> String {
-    if let Some(followed) = &question.inputs.live.auth {
+fn auth_secret(input: &ResolveInput<'_>) -> String {
+    if let Some(followed) = &input.inputs.live.auth {
         return followed.secret_name.clone();
     }
-    question.inputs.postgres.auth_secret_name()
+    input.inputs.postgres.auth_secret_name()
 }
 
-pub(super) fn answer(
-    question: &Question<'_>,
+pub(super) fn resolve(
+    input: &ResolveInput<'_>,
     configuration: UserConfiguration,
     certificates: Vec<ResolvedCertificate>,
 ) -> Resolved {
-    let spec = &question.spec;
-    let meta = &question.inputs.postgres.metadata;
-    let version = &question.inputs.version.spec;
-    let live = &question.inputs.live;
-    let (service_account, makes_service_account) = service_account(question);
+    let spec = &input.spec;
+    let meta = &input.inputs.postgres.metadata;
+    let version = &input.inputs.version.spec;
+    let live = &input.inputs.live;
+    let (service_account, makes_service_account) = service_account(input);
     let auth = spec.auth_secret.as_ref();
-    let budget = WalBudget::of(volume(question));
+    let budget = WalBudget::of(volume(input));
     Resolved {
-        name: question.name().to_owned(),
+        name: input.name().to_owned(),
         namespace: meta.namespace.clone().unwrap_or_default(),
         uid: meta.uid.clone().unwrap_or_default(),
         user_labels: labels::inheritable(&meta.labels.clone().unwrap_or_default()),
         annotations: copied_annotations(&meta.annotations.clone().unwrap_or_default()),
         version_name: spec.version.clone(),
         version: version.version.clone(),
-        major: question.major,
+        major: input.major,
         image: version.db.image.clone(),
         agent_image: version.coordinator.image.clone(),
         exporter_image: version.exporter.image.clone(),
-        run_as_user: run_as_user(question),
+        run_as_user: run_as_user(input),
         stash: version
             .stash
             .as_ref()
             .and_then(|stash| serde_json::to_value(stash).ok()),
-        replicas: question.replicas(),
+        replicas: input.replicas(),
         halted: spec.halted == Some(true),
-        deletion_policy: deletion_policy(question),
+        deletion_policy: deletion_policy(input),
         username: live
             .superuser
             .clone()
             .unwrap_or_else(|| DEFAULT_SUPERUSER.to_owned()),
-        auth_secret: auth_secret(question),
+        auth_secret: auth_secret(input),
         credentials_revision: live.auth.as_ref().map(|auth| auth.revision),
         auth_externally_managed: auth.is_some_and(|auth| auth.externally_managed == Some(true)),
         service_account,
         makes_service_account,
-        tls_settings: TlsSettings::of(&question.inputs.postgres.spec),
-        ssl_mode: question.ssl_mode,
-        client_auth_mode: question.client_auth_mode,
-        storage: storage(question),
+        tls_settings: TlsSettings::of(&input.inputs.postgres.spec),
+        ssl_mode: input.ssl_mode,
+        client_auth_mode: input.client_auth_mode,
+        storage: storage(input),
         standby_mode: spec.standby_mode.unwrap_or(StandbyMode::Hot),
-        streaming: streaming(question),
-        maximum_lag: maximum_lag(question),
-        wal_retention: wal_retention(question, budget),
-        slot_limit: slot_limit(question, budget),
+        streaming: streaming(input),
+        maximum_lag: maximum_lag(input),
+        wal_retention: wal_retention(input, budget),
+        slot_limit: slot_limit(input, budget),
         wal_budget: budget,
-        tls: question.inputs.tls.clone(),
+        tls: input.inputs.tls.clone(),
         member_tls: live.member_tls.clone(),
         certificates,
-        monitor: monitor(question),
+        monitor: monitor(input),
         restart_token: live.restart_token.clone(),
-        health: health(question),
+        health: health(input),
         user_conf: configuration.user_conf,
         inline_conf: configuration.inline_conf,
         user_parameters: configuration.parameters,
-        tuned: tuned(question),
+        tuned: tuned(input),
         parameters_not_used: configuration.not_used,
         configuration_refused: configuration.refused,
-        resources: resources(question),
-        pod: pod(question),
+        resources: resources(input),
+        pod: pod(input),
         service_templates: spec.service_templates.clone(),
     }
 }
 
 /// Parameters computed from the size of a member.
-pub(super) fn tuned(question: &Question<'_>) -> Parameters {
-    let configuration = question.spec.configuration.as_ref();
+pub(super) fn tuned(input: &ResolveInput<'_>) -> Parameters {
+    let configuration = input.spec.configuration.as_ref();
     let Some(tuning) = configuration.and_then(|it| it.tuning.as_ref()) else {
         return Parameters::new();
     };
     let size = Size {
-        resources: &resources(question),
-        wal: WalBudget::of(volume(question)),
+        resources: &resources(input),
+        wal: WalBudget::of(volume(input)),
     };
     tuning::computed(tuning, &size)
 }
 
-/// `<db>`, which is ours to make; or the user's, which is made only when the caller knows that nobody else has it.
-fn service_account(question: &Question<'_>) -> (String, bool) {
-    let template = question.spec.pod_template.as_ref();
+/// `<db>`, which is ours to make; or the user's, which is made only when the caller knows that no other object has the
+/// name.
+fn service_account(input: &ResolveInput<'_>) -> (String, bool) {
+    let template = input.spec.pod_template.as_ref();
     let named = template
         .and_then(|template| template.spec.as_ref()?.service_account_name.clone())
         .filter(|name| !name.is_empty());
     match named {
-        Some(name) => (name, question.inputs.live.make_named_service_account),
-        None => (question.name().to_owned(), true),
+        Some(name) => (name, input.inputs.live.make_named_service_account),
+        None => (input.name().to_owned(), true),
     }
 }
 
@@ -140,29 +141,29 @@ fn copied_annotations(annotations: &BTreeMap<String, String>) -> BTreeMap<String
     copied
 }
 
-fn deletion_policy(question: &Question<'_>) -> DeletionPolicy {
-    if question.spec.halted == Some(true) {
+fn deletion_policy(input: &ResolveInput<'_>) -> DeletionPolicy {
+    if input.spec.halted == Some(true) {
         return DeletionPolicy::Halt;
     }
-    question.spec.deletion_policy.unwrap_or(DeletionPolicy::Delete)
+    input.spec.deletion_policy.unwrap_or(DeletionPolicy::Delete)
 }
 
 /// The Pod's user where the user of the database gives one, else the version's.
-fn run_as_user(question: &Question<'_>) -> i64 {
-    let template = question.spec.pod_template.as_ref();
+fn run_as_user(input: &ResolveInput<'_>) -> i64 {
+    let template = input.spec.pod_template.as_ref();
     let pod = template.and_then(|template| template.spec.as_ref());
     let from_pod = pod.and_then(|pod| pod.security_context.as_ref()?.run_as_user);
-    let version = question.inputs.version.spec.security_context.as_ref();
+    let version = input.inputs.version.spec.security_context.as_ref();
     from_pod
         .or_else(|| version.and_then(|context| context.run_as_user))
         .unwrap_or(DEBIAN_USER)
 }
 
-fn storage(question: &Question<'_>) -> Storage {
-    match (question.spec.storage_type, &question.spec.storage) {
+fn storage(input: &ResolveInput<'_>) -> Storage {
+    match (input.spec.storage_type, &input.spec.storage) {
         (Some(StorageType::Ephemeral), _) | (_, None) => Storage::Ephemeral,
         (_, Some(claim)) => {
-            if let Some(live) = &question.inputs.live.storage {
+            if let Some(live) = &input.inputs.live.storage {
                 return Storage::Durable(live.clone());
             }
             let mut claim = claim.clone();
@@ -175,11 +176,11 @@ fn storage(question: &Question<'_>) -> Storage {
     }
 }
 
-fn streaming(question: &Question<'_>) -> Streaming {
-    if question.spec.streaming_mode != Some(StreamingMode::Synchronous) {
+fn streaming(input: &ResolveInput<'_>) -> Streaming {
+    if input.spec.streaming_mode != Some(StreamingMode::Synchronous) {
         return Streaming::Asynchronous;
     }
-    let config = question
+    let config = input
         .spec
         .synchronous_replication_config
         .clone()
@@ -192,25 +193,25 @@ fn streaming(question: &Question<'_>) -> Streaming {
     })
 }
 
-fn maximum_lag(question: &Question<'_>) -> i64 {
-    match &question.spec.leader_election {
+fn maximum_lag(input: &ResolveInput<'_>) -> i64 {
+    match &input.spec.leader_election {
         None => LAG_WITHOUT_ELECTION,
         Some(election) => election.maximum_lag_before_failover.unwrap_or(LAG_WITH_ELECTION),
     }
 }
 
-/// Bytes of a member's volume. A live claim keeps its size when the spec asks for more: that is for a request.
-fn volume(question: &Question<'_>) -> Option<i64> {
-    let Storage::Durable(claim) = storage(question) else {
+/// Bytes of a member's volume. A live claim keeps its size when the spec has more: a request carries that out.
+fn volume(input: &ResolveInput<'_>) -> Option<i64> {
+    let Storage::Durable(claim) = storage(input) else {
         return None;
     };
     let requests = claim.resources?.requests?;
     let asked = requests.get("storage").and_then(amount)?;
-    Some(question.inputs.live.volume.map_or(asked, |live| live.min(asked)))
+    Some(input.inputs.live.volume.map_or(asked, |live| live.min(asked)))
 }
 
-fn wal_retention(question: &Question<'_>, budget: WalBudget) -> WalRetention {
-    let Some(replication) = &question.spec.replication else {
+fn wal_retention(input: &ResolveInput<'_>, budget: WalBudget) -> WalRetention {
+    let Some(replication) = &input.spec.replication else {
         return WalRetention::KeepSize(budget.keep);
     };
     match replication.wal_limit_policy {
@@ -225,15 +226,15 @@ fn wal_retention(question: &Question<'_>, budget: WalBudget) -> WalRetention {
 }
 
 /// Megabytes that slots may hold: those of standbys, and those that applications make.
-fn slot_limit(question: &Question<'_>, budget: WalBudget) -> i32 {
-    let replication = question.spec.replication.as_ref();
+fn slot_limit(input: &ResolveInput<'_>, budget: WalBudget) -> i32 {
+    let replication = input.spec.replication.as_ref();
     replication
         .and_then(|replication| replication.max_slot_wal_keep_size)
         .unwrap_or(budget.slots)
 }
 
-fn monitor(question: &Question<'_>) -> Option<Monitor> {
-    let monitor = question.spec.monitor.as_ref()?;
+fn monitor(input: &ResolveInput<'_>) -> Option<Monitor> {
+    let monitor = input.spec.monitor.as_ref()?;
     let exporter = monitor
         .prometheus
         .as_ref()
@@ -252,8 +253,8 @@ fn monitor(question: &Question<'_>) -> Option<Monitor> {
     })
 }
 
-fn health(question: &Question<'_>) -> Health {
-    let given = question.spec.health_checker.clone().unwrap_or_default();
+fn health(input: &ResolveInput<'_>) -> Health {
+    let given = input.spec.health_checker.clone().unwrap_or_default();
     Health {
         period_seconds: given.period_seconds.unwrap_or(10),
         timeout_seconds: given.timeout_seconds.unwrap_or(10),
@@ -263,8 +264,8 @@ fn health(question: &Question<'_>) -> Health {
 }
 
 /// The user's, or KubeDB's defaults: 500m and 1Gi requested, memory limited to 1Gi.
-pub(super) fn resources(question: &Question<'_>) -> ResourceRequirements {
-    let template = question.spec.pod_template.as_ref();
+pub(super) fn resources(input: &ResolveInput<'_>) -> ResourceRequirements {
+    let template = input.spec.pod_template.as_ref();
     let containers = template.and_then(|template| Some(&template.spec.as_ref()?.containers));
     let given = containers
         .into_iter()
@@ -283,8 +284,8 @@ pub(super) fn resources(question: &Question<'_>) -> ResourceRequirements {
         })
 }
 
-fn pod(question: &Question<'_>) -> PodSettings {
-    let Some(template) = question.spec.pod_template.clone() else {
+fn pod(input: &ResolveInput<'_>) -> PodSettings {
+    let Some(template) = input.spec.pod_template.clone() else {
         return PodSettings::default();
     };
     let mut spec = template.spec.unwrap_or_default();

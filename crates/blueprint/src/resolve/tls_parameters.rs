@@ -5,22 +5,22 @@ use api_types::Major;
 use super::combined::Combined;
 use crate::pg::ciphers;
 
-/// How the keys of a database's certificates sign, in the words of `openssl ciphers -v`: cert-manager is asked for ECDSA.
+/// How the keys of a database's certificates sign, in the terms of `openssl ciphers -v`: cert-manager makes ECDSA keys.
 const KEY: &str = "ECDSA";
-/// Suites of TLS 1.2 that fit such a key and that the operators speak.
+/// Suites of TLS 1.2 that fit such a key and that the operators support.
 const SUITES: [&str; 3] = [
     "ECDHE-ECDSA-AES128-GCM-SHA256",
     "ECDHE-ECDSA-AES256-GCM-SHA384",
     "ECDHE-ECDSA-CHACHA20-POLY1305",
 ];
-/// Suites of TLS 1.3 that the operators speak.
+/// Suites of TLS 1.3 that the operators support.
 const SUITES_1_3: [&str; 3] = [
     "TLS_AES_128_GCM_SHA256",
     "TLS_AES_256_GCM_SHA384",
     "TLS_CHACHA20_POLY1305_SHA256",
 ];
-/// Groups of the key exchange that the operators speak, by OpenSSL's names for them; before PostgreSQL 18 one curve, by the
-/// name that `openssl ecparam` has for it.
+/// Groups of the key exchange that the operators support, by OpenSSL's names for them; before PostgreSQL 18 one curve, by
+/// the name that `openssl ecparam` has for it.
 const GROUPS: [&str; 6] = ["X25519", "P-256", "prime256v1", "secp256r1", "P-384", "secp384r1"];
 const CURVES: [&str; 2] = ["prime256v1", "secp384r1"];
 /// The other groups that OpenSSL 3 knows.
@@ -58,7 +58,7 @@ const OLDEST: usize = 2;
 const NEWEST: usize = 3;
 
 pub(super) fn check(combined: &mut Combined<'_>) {
-    if combined.question.spec.tls.is_none() {
+    if combined.input.spec.tls.is_none() {
         return;
     }
     let version = |text: &str| VERSIONS.iter().position(|known| known.eq_ignore_ascii_case(text));
@@ -88,7 +88,7 @@ pub(super) fn check(combined: &mut Combined<'_>) {
         combined.refuse("ssl_ciphers", &why);
     }
     for name in ["ssl_ecdh_curve", "ssl_groups"] {
-        let major = combined.question.major;
+        let major = combined.input.major;
         if let Some(why) = combined.text(name).and_then(|list| unfit_groups(list, major)) {
             combined.refuse(name, &why);
         }

@@ -9,7 +9,7 @@ use super::certificates::UNUSED_ALIASES;
 use crate::containers::KUBEDB_CONTAINERS;
 
 /// Fields that the user set, that are kept, and that nothing acts on yet: the path and the reason, sorted by place.
-pub fn kept_but_unused(postgres: &Postgres) -> Vec<String> {
+pub fn unsupported_fields(postgres: &Postgres) -> Vec<String> {
     let spec = postgres.spec.upgraded();
     let mut found = Vec::new();
     topology(&spec, &mut found);
@@ -242,7 +242,7 @@ fn changes_the_command(container: &Container) -> bool {
     container.image.is_some() || container.command.is_some() || container.args.is_some()
 }
 
-/// Whether it says more than the schema's default, `namespaces: {from: Same}`.
+/// Whether it has more than the schema's default, `namespaces: {from: Same}`.
 fn narrows_schemas(spec: &PostgresSpec) -> bool {
     let Some(allowed) = &spec.allowed_schemas else {
         return false;

@@ -29,7 +29,7 @@ fn whoever_could_connect_over_tls_still_can_until_it_is_taken_away() {
         let of = |phase| {
             let mut scenario =
                 Scenario::new(&format!("{HA}{TLS}clientAuthMode: {mode}\n")).phase(phase, ca("one"));
-            scenario.tls.is_ending = true;
+            scenario.tls.removing_tls = true;
             lines_of_users(&blueprint::build(&scenario.resolved()))
         };
         let over_tls = |lines: &[String]| {
@@ -49,14 +49,14 @@ fn whoever_could_connect_over_tls_still_can_until_it_is_taken_away() {
 
 #[test]
 fn neighbouring_phases_can_replicate_with_each_other() {
-    for (mode, is_ending) in ["md5", "scram", "cert"]
+    for (mode, removing_tls) in ["md5", "scram", "cert"]
         .into_iter()
         .flat_map(|mode| [(mode, false), (mode, true)])
     {
         let spec = format!("{HA}{TLS}clientAuthMode: {mode}\n");
         let of = |phase| {
             let mut scenario = Scenario::new(&spec).phase(phase, ca("one"));
-            scenario.tls.is_ending = is_ending;
+            scenario.tls.removing_tls = removing_tls;
             blueprint::build(&scenario.resolved())
         };
         let accept = of(TlsPhase::Accept);

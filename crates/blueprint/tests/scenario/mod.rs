@@ -8,8 +8,8 @@ use api_types::{Postgres, PostgresVersion};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use blueprint::{
-    CaBundle, Inputs, Invalid, KeyPair, LiveFacts, Material, MemberTls, Resolved, RoleLogin, Roles,
-    TlsInputs, TlsPhase,
+    CaBundle, Inputs, Invalid, KeyPair, LiveFacts, MemberTls, Resolved, RoleLogin, Roles, TlsInputs,
+    TlsMaterial, TlsPhase,
 };
 
 /// UID of every database in tests.
@@ -107,14 +107,14 @@ pub fn ca(name: &str) -> CaBundle {
 }
 
 /// Stand-ins for issued certificates.
-pub fn material() -> Material {
+pub fn material() -> TlsMaterial {
     let pair = |alias: CertificateAlias| KeyPair {
         ca: ca("one").to_pem(),
         certificate: ca(alias.as_str()).to_pem(),
         key: format!("key of {}\n", alias.as_str()),
     };
     let all = CertificateAlias::ALL.into_iter();
-    all.fold(Material::default(), |all, alias| all.with(alias, pair(alias)))
+    all.fold(TlsMaterial::default(), |all, alias| all.with(alias, pair(alias)))
 }
 
 /// A stand-in for what the internal CA issued.

@@ -14,7 +14,7 @@ fn sight(second: u64, login: Answer) -> Sight {
     }
 }
 
-/// The second at which it is seen to hang, with a look every four seconds.
+/// The second at which it is seen to hang, with a check every four seconds.
 fn seen(logins: &[Answer]) -> Option<u64> {
     let mut course = Course::default();
     let seconds = (0..).step_by(4).zip(logins);

@@ -65,7 +65,7 @@ fn without_a_leader_or_without_a_lag_there_is_nothing_to_be_behind() {
     }
 }
 
-/// Whether PostgreSQL is restarted at each of these looks: seconds, replayed, lag.
+/// Whether PostgreSQL is restarted at each of these checks: seconds, replayed, lag.
 fn course(looks: &[(u64, Option<(u64, u64)>)]) -> Vec<bool> {
     let mut standstill = Standstill::default();
     looks

@@ -1,4 +1,4 @@
-//! Why Patroni did not do what it was asked for.
+//! Why a request to Patroni failed.
 
 use std::{io, time::Duration};
 
@@ -13,7 +13,7 @@ pub enum PatroniError {
     /// The CAs that we are to trust can't be read.
     #[error("cannot verify members")]
     Trust(#[source] CertificateError),
-    /// No answer.
+    /// No response.
     #[error("{doing} at {address}: Patroni cannot be reached; look at the Pod")]
     Unreachable {
         /// What we were doing.
@@ -24,7 +24,7 @@ pub enum PatroniError {
         #[source]
         source: reqwest::Error,
     },
-    /// No answer in time: what was asked for may have happened or may still happen.
+    /// No response in time: the requested change may have happened or may still happen.
     #[error("{doing} at {address}: no answer within {after:?}; look at the members before asking again")]
     Deadline {
         /// What we were doing.
@@ -67,7 +67,7 @@ pub enum PatroniError {
         /// Patroni's words.
         why: String,
     },
-    /// Somebody else changed it at the same time (409).
+    /// Another client changed it at the same time (409).
     #[error("{doing} at {address}: changed by somebody else at the same time; try again")]
     Conflict {
         /// What we were doing.
@@ -85,7 +85,7 @@ pub enum PatroniError {
         /// Patroni's words.
         why: String,
     },
-    /// An answer that we do not know.
+    /// A response that we do not know.
     #[error("{doing} at {address}: unexpected answer {status}: {body}")]
     Unexpected {
         /// What we were doing.
@@ -100,7 +100,7 @@ pub enum PatroniError {
 }
 
 impl PatroniError {
-    /// Why there was no answer, as far as TLS tells.
+    /// Why there was no response, as far as TLS shows.
     pub(super) fn of_connection(doing: &'static str, address: String, source: reqwest::Error) -> Self {
         match tls_error(&source).cloned() {
             Some(rustls::Error::AlertReceived(alert)) if refuses_client(alert) => {

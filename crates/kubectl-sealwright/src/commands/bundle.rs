@@ -1,4 +1,4 @@
-//! `bundle`: what somebody else needs to understand a database, in one archive, without the content of Secrets.
+//! `bundle`: what another person needs to understand a database, in one archive, without the content of Secrets.
 
 mod archive;
 mod collect;

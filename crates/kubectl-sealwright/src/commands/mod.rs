@@ -1,4 +1,4 @@
-//! One file per command; each looks, lets a plain function decide, and tells.
+//! One file per command; each observes, lets a plain function decide, and reports.
 
 mod bundle;
 mod completion;

@@ -1,4 +1,4 @@
-//! `pause` and `resume`: the annotation, as `docs/coordination.md` says.
+//! `pause` and `resume`: the annotation, as described in `docs/coordination.md`.
 
 use std::time::Duration;
 
@@ -19,9 +19,9 @@ use crate::exit::{Error, Exit};
 use crate::style;
 
 /// How long the provisioner gets to see a change of the annotation.
-const SEEN_WITHIN: Duration = Duration::from_secs(60);
-/// How often a decision is made anew because somebody else wrote first.
-const ATTEMPTS: usize = 5;
+const ACKNOWLEDGEMENT_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often a decision is retried because another client wrote first.
+const MAX_PATCH_ATTEMPTS: usize = 5;
 
 pub(super) async fn pause(target: &Target, args: &PauseArgs) -> Result<Exit, Error> {
     let me = holder(target, args)?;
@@ -62,7 +62,7 @@ async fn change(
     decide: impl Fn(Option<PauseHolder>) -> Move,
 ) -> Result<bool, Error> {
     let mut last = Error::Refused("the database was changed all the time; try again".to_owned());
-    for _ in 0..ATTEMPTS {
+    for _ in 0..MAX_PATCH_ATTEMPTS {
         let postgres = target.database(&args.database).await?;
         let value = match decide(postgres.pause_holder()) {
             Move::Nothing => return Ok(false),
@@ -81,7 +81,7 @@ async fn change(
         let api = target.api::<Postgres>();
         match api.patch(&args.database, &params, &Patch::Merge(patch)).await {
             Ok(_) => return Ok(true),
-            // Somebody wrote in between: look and decide again.
+            // Another client wrote in between: read and decide again.
             Err(kube::Error::Api(status)) if status.code == 409 => {
                 last = Error::Refused(status.message.clone());
             }
@@ -110,11 +110,11 @@ async fn until(
             }
         }
     };
-    tokio::time::timeout(SEEN_WITHIN, look)
+    tokio::time::timeout(ACKNOWLEDGEMENT_TIMEOUT, look)
         .await
         .map_err(|_| Error::Deadline {
             what: format!("{what} of Postgres {}/{name}", target.namespace),
-            after: SEEN_WITHIN,
+            after: ACKNOWLEDGEMENT_TIMEOUT,
             advice:
                 "the annotation is written; does the provisioner run? kubectl get lease -n sealwright-system"
                     .to_owned(),

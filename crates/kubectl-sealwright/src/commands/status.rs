@@ -20,7 +20,7 @@ use crate::report::status::{Handshake, Input, status, text};
 use crate::report::{self, Certificate};
 use crate::style::{self, Paint};
 
-const HANDSHAKE: Duration = Duration::from_secs(10);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(target: &Target, args: &StatusArgs) -> Result<Exit, Error> {
     let input = observe(target, &args.database, args.verify).await?;
@@ -33,7 +33,7 @@ pub(super) async fn run(target: &Target, args: &StatusArgs) -> Result<Exit, Erro
     Ok(Exit::Done)
 }
 
-/// Everything that `status` tells of.
+/// Everything that `status` reports.
 pub(super) async fn observe(target: &Target, database: &str, handshakes: bool) -> Result<Input, Error> {
     let postgres = target.database(database).await?;
     let members = members::members(&members::pods(target, database).await?);
@@ -86,7 +86,7 @@ async fn certificates(
 
 async fn ask(target: &Target, members: &[Member]) -> Vec<Handshake> {
     let asked = members.iter().map(|member| async {
-        let answer = members::handshake(target, &member.name, HANDSHAKE).await;
+        let answer = members::handshake(target, &member.name, HANDSHAKE_TIMEOUT).await;
         (member.name.clone(), answer.map(|answer| Certificate::of(&answer)))
     });
     join_all(asked).await

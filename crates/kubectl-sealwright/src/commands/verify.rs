@@ -1,4 +1,4 @@
-//! `verify`: a TLS handshake with every member, and what clients would say to it.
+//! `verify`: a TLS handshake with every member, and how clients would judge the result.
 
 use api_types::cert_manager::Certificate;
 use api_types::ops_request::OpsRequestPhase;
@@ -97,7 +97,7 @@ fn secret_name(postgres: &Postgres, default: &str) -> String {
         .unwrap_or_else(|| default.to_owned())
 }
 
-/// What applications are told to trust.
+/// What the AppBinding makes applications trust.
 fn of_app_binding(binding: Seen<AppBinding>) -> Seen<Authorities> {
     let binding = match binding {
         Seen::Present(binding) => binding,

@@ -1,4 +1,4 @@
-//! From what was seen to what is told: values for `-o json`, and text of the same values. Pure.
+//! From observations to the report: values for `-o json`, and text of the same values. Pure.
 
 pub mod plan;
 pub mod status;
@@ -40,7 +40,7 @@ impl Certificate {
         })
     }
 
-    /// Enough of the serial number to tell certificates apart.
+    /// Enough of the serial number to distinguish certificates.
     pub fn short_serial(&self) -> &str {
         self.serial.get(..8).unwrap_or(&self.serial)
     }

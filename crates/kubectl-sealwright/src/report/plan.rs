@@ -1,4 +1,4 @@
-//! What a request would do, as its dry run tells it (`status.plan`).
+//! What a request would do, from the plan of its dry run (`status.plan`).
 
 use api_types::ops_plan::{
     CertificateAction, OperationPlan, PlannedCertificate, PlannedMember, PlannedRestart, PlannedSessions,

@@ -19,7 +19,7 @@ use super::Certificate;
 use crate::cluster::Seen;
 use crate::members::Member;
 
-/// A member, and the certificate that it showed; none when it has no TLS, or why it could not be asked.
+/// A member, and the certificate that it showed; none when it has no TLS, or why it could not be probed.
 pub type Handshake = (String, Result<Option<Certificate>, String>);
 
 /// What was read.
@@ -35,11 +35,11 @@ pub struct Input {
     pub requests: Seen<Vec<PostgresOpsRequest>>,
     /// Its certificates.
     pub certificates: Vec<(CertificateAlias, Seen<CertManagerCertificate>)>,
-    /// What handshakes showed, by member; absent when nobody was asked.
+    /// What handshakes showed, by member; absent when no member was probed.
     pub handshakes: Option<Vec<Handshake>>,
 }
 
-/// What is told.
+/// The report.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
@@ -49,13 +49,13 @@ pub struct Status {
     pub name: String,
     /// The PostgresVersion.
     pub version: String,
-    /// The version of PostgreSQL that it runs: an entry of the catalog may run a newer minor one than its name says.
+    /// The version of PostgreSQL that it runs: an entry of the catalog may run a newer minor one than its name.
     pub runs: Option<String>,
     /// Phase; `Unknown` before the first report.
     pub phase: String,
     /// Members wanted.
     pub replicas: i32,
-    /// TLS as the spec says; absent without TLS.
+    /// TLS in the spec; absent without TLS.
     pub tls: Option<Tls>,
     /// cert-manager's certificates.
     pub certificates: Vec<Issued>,
@@ -67,15 +67,15 @@ pub struct Status {
     pub operation: Option<Operation>,
     /// The last one that ended.
     pub last_operation: Option<Operation>,
-    /// Who holds the pause.
+    /// The holder of the pause.
     pub pause: Option<Pause>,
-    /// Conditions that say that something is wrong.
+    /// Conditions in a bad status.
     pub problems: Vec<Problem>,
     /// What could not be read, and why.
     pub unknown: Vec<String>,
 }
 
-/// TLS as the spec says.
+/// TLS in the spec.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Tls {
@@ -117,7 +117,7 @@ pub struct Expiry {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MemberStatus {
-    /// What its Pod tells.
+    /// The facts from its Pod.
     #[serde(flatten)]
     pub member: Member,
     /// What it serves.
@@ -134,7 +134,7 @@ pub struct Serves {
     pub certificate: Option<Certificate>,
     /// When it was seen.
     pub seen_at: Option<Timestamp>,
-    /// Who saw it: `handshake`, or the request.
+    /// What saw it: `handshake`, or the request.
     pub seen_by: Option<String>,
     /// Whether the request found it to be the Secret's.
     pub matches_secret: Option<bool>,
@@ -161,7 +161,7 @@ pub struct Operation {
     pub since: Option<Timestamp>,
 }
 
-/// Who holds the pause.
+/// The holder of the pause.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Pause {
@@ -173,17 +173,17 @@ pub struct Pause {
     pub acknowledged: bool,
 }
 
-/// A condition that says that something is wrong.
+/// A condition in a bad status.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
     /// Type of the condition.
     pub condition: String,
-    /// What it says.
+    /// Its message.
     pub message: String,
 }
 
-/// What there is to tell at `now`.
+/// The report at `now`.
 pub fn status(input: &Input, now: Timestamp) -> Status {
     let postgres = &input.postgres;
     let database = postgres.name_any();
@@ -283,7 +283,7 @@ fn issued(alias: CertificateAlias, certificate: &CertManagerCertificate) -> Issu
     }
 }
 
-/// A handshake, or else what the last request that looked at this very Pod has seen.
+/// A handshake, or else what the last request that observed this very Pod has seen.
 fn serves(member: &Member, input: &Input, requests: &[&PostgresOpsRequest], now: Timestamp) -> Serves {
     if let Some(handshakes) = &input.handshakes {
         let answer = handshakes.iter().find(|(name, _)| *name == member.name);
@@ -342,7 +342,7 @@ fn by_request(
     // A proof has the time when it was first seen so; a request that is Successful has seen all of it at its end.
     let end = ended_at(request).filter(|_| request.phase() == Some(OpsRequestPhase::Successful));
     let seen_at = end.unwrap_or(proof.seen_at.0).max(proof.seen_at.0);
-    // A Pod keeps its name when it is made anew, and then serves what the config Secret holds by then.
+    // A Pod keeps its name when it is recreated, and then serves what the config Secret holds by then.
     let made_since = member.created.is_some_and(|created| created > seen_at);
     let issued_since = proof
         .served
@@ -401,7 +401,7 @@ fn ended_at(request: &PostgresOpsRequest) -> Option<Timestamp> {
     times.max()
 }
 
-/// The condition that tells most: why it failed, the step that is open, or the last one.
+/// The most useful condition: why it failed, the step that is open, or the last one.
 pub fn telling(request: &PostgresOpsRequest) -> Option<&Condition> {
     let conditions = request.conditions();
     let open = || {

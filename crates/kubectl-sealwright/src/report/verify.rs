@@ -1,4 +1,4 @@
-//! `verify`: what every member serves, judged as a client with `sslmode=verify-full` would.
+//! `verify`: what every member serves, validated as by a client with `sslmode=verify-full`.
 
 mod database;
 mod member;
@@ -20,19 +20,19 @@ pub struct Evidence {
     pub namespace: String,
     /// The database.
     pub database: String,
-    /// Whether the spec asks for TLS.
+    /// Whether the spec has TLS.
     pub wants_tls: bool,
     /// Members that should be there.
     pub replicas: usize,
     /// The operation that runs: meanwhile members may differ.
     pub operation: Option<String>,
-    /// What each member answered, and further names by which clients reach it.
+    /// The handshake with each member, and further names by which clients reach it.
     pub members: Vec<(String, Vec<String>, Result<Answer, String>)>,
-    /// CAs (PEM) that clients are told to trust, and where they were read.
+    /// CAs (PEM) that clients are configured to trust, and where they were read.
     pub authorities: Seen<Authorities>,
     /// Names that clients use for every member.
     pub hosts: Vec<String>,
-    /// Names and addresses that the Certificate asks for.
+    /// Names and addresses in the Certificate's spec.
     pub asked_names: Seen<Vec<String>>,
     /// The certificate in the Secret.
     pub secret: Seen<CertificateFacts>,
@@ -51,7 +51,7 @@ pub struct Authorities {
     pub from: String,
 }
 
-/// What is told.
+/// The report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Verdict {
@@ -59,7 +59,7 @@ pub struct Verdict {
     pub namespace: String,
     /// Name of the database.
     pub name: String,
-    /// `ok`, `problem`, or `unknown` when something could not be looked at.
+    /// `ok`, `problem`, or `unknown` when something could not be observed.
     pub verdict: Grade,
     /// What each member serves.
     pub members: Vec<MemberVerdict>,
@@ -91,17 +91,17 @@ pub enum Grade {
     Ok,
     /// Worth knowing; nothing is wrong.
     Note,
-    /// It could not be looked at.
+    /// It could not be observed.
     Unknown,
     /// Wrong.
     Problem,
 }
 
-/// What is looked at.
+/// The checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Check {
-    /// Whether the member answers.
+    /// Whether the member responds.
     Reachable,
     /// Whether it serves TLS.
     Tls,
@@ -123,7 +123,7 @@ pub enum Check {
 pub struct Finding {
     /// How grave.
     pub grade: Grade,
-    /// What was looked at.
+    /// The check.
     pub check: Check,
     /// The member; absent when it concerns all.
     pub member: Option<String>,
@@ -133,7 +133,7 @@ pub struct Finding {
     pub advice: String,
 }
 
-/// Judges at `now`.
+/// The verdict at `now`.
 pub fn judge(evidence: &Evidence, now: Timestamp) -> Verdict {
     let mut findings = Vec::new();
     let mut members = Vec::new();

@@ -1,4 +1,4 @@
-//! What a request says that asks for a plan or for an approval.
+//! Status of dry runs and of requests that wait for approval.
 
 use api_types::PostgresOpsRequest;
 use api_types::condition::{self, Condition};
@@ -14,15 +14,15 @@ use crate::engine::SUCCESSFUL;
 use crate::operation::Operation;
 use crate::report::{self, News, leave_queue};
 
-/// Reason of the condition `Successful` of a request that only asked for a plan.
+/// Reason of the condition `Successful` of a dry run.
 const DRY_RUN: &str = reasons::DRY_RUN;
-/// Reason of [`APPROVED`] while nobody has said anything.
+/// Reason of [`APPROVED`] while no person has approved or denied.
 const WAITING: &str = reasons::WAITING_FOR_APPROVAL;
 /// Reason of [`APPROVED`] when another plan was approved than the one that there is.
 const CHANGED: &str = reasons::PLAN_CHANGED;
 /// Reason of [`APPROVED`] when there is nothing to approve at the moment.
 const IMPOSSIBLE: &str = reasons::NOT_POSSIBLE_NOW;
-/// Condition of a request that somebody denied.
+/// Condition of a denied request.
 const DENIAL: &str = conditions::DENIED;
 
 /// The status after a decision about a request that has not begun; [`report::admitted`] with what was approved.
@@ -46,7 +46,7 @@ pub fn admitted(
     status
 }
 
-/// The end of a request that only asked what would be done.
+/// The end of a dry run.
 pub(crate) fn dry_run_done(
     status: &mut PostgresOpsRequestStatus,
     op: &Operation,
@@ -65,7 +65,7 @@ pub(crate) fn dry_run_done(
     );
 }
 
-/// The end of a request that somebody denied.
+/// The end of a denied request.
 pub(crate) fn deny(status: &mut PostgresOpsRequestStatus, why: &str, now: Timestamp) {
     leave_queue(status, OpsRequestPhase::Denied);
     if condition::find(&status.conditions, APPROVED).is_some() {
@@ -77,7 +77,7 @@ pub(crate) fn deny(status: &mut PostgresOpsRequestStatus, why: &str, now: Timest
     );
 }
 
-/// The phase and the plan of a request that waits for a human; the question itself needs the request.
+/// The phase and the plan of a request that waits for approval; the Event needs the request itself.
 pub(crate) fn await_approval(status: &mut PostgresOpsRequestStatus, question: &Question) {
     leave_queue(status, OpsRequestPhase::WaitingForApproval);
     if let Question::Plan(plan) = question {
@@ -85,7 +85,7 @@ pub(crate) fn await_approval(status: &mut PostgresOpsRequestStatus, question: &Q
     }
 }
 
-/// Says what is asked, and how to answer.
+/// Publishes the plan to approve, and how to approve it.
 fn ask(
     request: &PostgresOpsRequest,
     op: &Operation,
@@ -153,7 +153,7 @@ fn put(
     );
 }
 
-/// The Event that asks a human, for every plan once.
+/// The Event that requests an approval, once for every plan.
 pub(crate) fn question(old: &PostgresOpsRequestStatus, new: &PostgresOpsRequestStatus) -> Option<News> {
     let hash = |status: &PostgresOpsRequestStatus| status.plan.as_ref().map(|it| it.hash.clone());
     let waits = new.phase == Some(OpsRequestPhase::WaitingForApproval);

@@ -1,4 +1,4 @@
-//! Who takes part in the queue, by what a request says.
+//! Which requests take part in the queue.
 
 use api_types::PostgresOpsRequest;
 use api_types::ops_request::OpsRequestPhase;
@@ -38,15 +38,15 @@ fn who_needs_a_plan_and_who_takes_no_place_in_the_queue() {
         ("", required, ASKED, true, true),
         ("", approved, ASKED, true, false),
         ("", approved, QUEUED, true, false),
-        // Nobody can approve what is not known yet, nor another plan.
+        // A plan that is not known yet can't be approved, and an approval is valid for its own plan only.
         ("", approved, "{}", true, true),
         ("", other, ASKED, true, true),
         ("", empty, ASKED, true, true),
-        // Whoever was asked has to answer.
+        // A request that waited for approval keeps waiting for it.
         ("", "{}", ASKED, true, true),
         ("", "{}", QUEUED, true, true),
         ("", denied, "{}", true, true),
-        // An approval that nobody asked for is none of our business.
+        // An approval of a request that needs none has no effect.
         ("", "{ops.sealwright.dev/approved-plan: abc}", "{}", false, false),
     ] {
         let request = request(1, spec, annotations, status);
@@ -56,7 +56,7 @@ fn who_needs_a_plan_and_who_takes_no_place_in_the_queue() {
     }
 }
 
-/// Whether the request of second 5 is let through to where the database is looked at, which is not there.
+/// Whether the request of second 5 reaches the point where the database is observed, which does not exist here.
 fn turn(own: (&str, &str, &str), other: (u8, &str, &str, &str)) -> &'static str {
     let request = request(5, own.0, own.1, own.2);
     let (created, spec, annotations, status) = other;

@@ -15,7 +15,7 @@ pub enum AuthEffect {
         /// The Secret with the new password; it is made when none.
         secret: Option<String>,
     },
-    /// Give the role this verifier, and then have the auth Secret tell the password.
+    /// Set this verifier on the role, then publish the password in the auth Secret.
     Set {
         /// The primary.
         leader: String,
@@ -24,7 +24,7 @@ pub enum AuthEffect {
         /// The Secret whose password is ours to write.
         secret: Option<String>,
     },
-    /// Have the auth Secret tell this password.
+    /// Publish this password in the auth Secret.
     Publish {
         /// Which.
         which: Which,

@@ -1,4 +1,4 @@
-//! Reads what an operation looks at of the superuser's credentials.
+//! Reads what an operation needs to know of the superuser's credentials.
 
 use api_types::Postgres;
 use api_types::names;
@@ -22,7 +22,7 @@ pub struct Secrets {
     with_new: (String, Observed<Secret>),
 }
 
-/// Reads what was asked for; nothing when nothing was.
+/// Reads what the request type reads; nothing when it reads nothing.
 pub async fn read(reader: &Reader<'_>, op: &Operation, reads: Option<&AuthReads>) -> Option<Secrets> {
     let name = reads?.secret.clone();
     let kept_name = names::auth_rotation(&op.database);
@@ -33,7 +33,7 @@ pub async fn read(reader: &Reader<'_>, op: &Operation, reads: Option<&AuthReads>
     })
 }
 
-/// What they say, and what is kept.
+/// The contents of the Secrets, and the stored credentials.
 pub fn observed(
     secrets: Option<Secrets>,
     op: &Operation,
@@ -111,7 +111,7 @@ pub async fn of_member(
     }))
 }
 
-/// PostgreSQL checks the password before it looks whether the role may log in, and how many sessions it has.
+/// PostgreSQL checks the password before it checks whether the role may log in and how many sessions it has.
 async fn outcome(
     seen: &Seen,
     kept: &KeptAuth,

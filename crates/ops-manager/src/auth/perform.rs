@@ -122,7 +122,7 @@ async fn keep(
     Ok(())
 }
 
-/// The Secret is read again: what somebody else wrote there meanwhile is not overwritten by a patch of an older one.
+/// The Secret is read again, so that a patch of an older version does not overwrite a concurrent write.
 async fn publish(
     client: &Client,
     op: &Operation,
@@ -137,7 +137,7 @@ async fn publish(
     Ok(())
 }
 
-/// What makes the Secret tell this password; none when it does.
+/// The patch that publishes this password in the Secret; none when the Secret has it already.
 fn publication(kept: &KeptAuth, which: Which, secret: &Secret, now: Timestamp) -> Option<Value> {
     let text = |text: &str| STANDARD.encode(text);
     let password = &kept.get(which).password;

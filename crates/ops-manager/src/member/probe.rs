@@ -1,5 +1,5 @@
-//! How a database port answers: the certificate that it serves, the CAs that it asks client certificates of, and whether
-//! it goes on in plaintext. No credentials are sent, and no connection slot is held beyond the question.
+//! Probes a database port: the certificate that it serves, the CAs that it accepts client certificates of, and whether
+//! it goes on in plaintext. The probe sends no credentials and holds no connection slot afterwards.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,7 +16,7 @@ const PROTOCOL: i32 = 196_608;
 /// `invalid_authorization_specification`: no line of `pg_hba.conf` suits.
 const REFUSED_BY_HBA: &[u8] = b"C28000";
 
-/// Asks one member.
+/// Probes one member.
 ///
 /// # Errors
 /// In a few words, why nothing is known.
@@ -59,7 +59,8 @@ async fn ask_for_tls(
     Ok((Some(leaf), served.authorities))
 }
 
-/// `Some(true)`: it asks for authentication or lets us in; `Some(false)`: no line of `pg_hba.conf` is for plaintext.
+/// `Some(true)`: the server requests authentication or admits the client; `Some(false)`: no line of `pg_hba.conf`
+/// admits plaintext.
 async fn ask_in_plaintext(host: &str, port: u16, user: &str) -> Result<Option<bool>, std::io::Error> {
     let mut stream = TcpStream::connect((host, port)).await?;
     stream.write_all(&startup_message(user)).await?;
@@ -69,13 +70,13 @@ async fn ask_in_plaintext(host: &str, port: u16, user: &str) -> Result<Option<bo
         .min(4096);
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await?;
-    // Nothing is sent any more: PostgreSQL logs a client that answers a question for its password otherwise, and says
-    // nothing about one that goes away.
+    // The probe sends nothing more: PostgreSQL logs a client that responds to a password request otherwise, and logs
+    // nothing about one that disconnects.
     drop(stream);
     Ok(match kind {
         b'R' => Some(true),
         b'E' if body.split(|byte| *byte == 0).any(|field| field == REFUSED_BY_HBA) => Some(false),
-        // Starting, shutting down, out of connections: it says nothing about plaintext.
+        // Starting, shutting down, out of connections: plaintext remains unknown.
         _ => None,
     })
 }

@@ -1,5 +1,5 @@
-//! Resources of a member's containers: what its Pod asks for, what kubelet reports of the containers that run, and whether that
-//! is what is wanted.
+//! Resources of a member's containers: what its Pod requests, what kubelet reports of the running containers, and whether both
+//! match the wanted ones.
 
 use std::collections::BTreeMap;
 
@@ -61,7 +61,8 @@ pub fn resizing(status: Option<&PodStatus>) -> Option<Resizing> {
     })
 }
 
-/// Whether the control group of a container, as its processes read it, has these limits. What nobody can read says nothing.
+/// Whether the control group of a container, as its processes read it, has these limits. A control group that can't be
+/// read counts as neither.
 ///
 /// # Errors
 /// In a few words, what it has instead.

@@ -1,12 +1,12 @@
-//! What a member says in SQL, and what it is told so. It is asked the way that the members' configuration prescribes, with
-//! the certificate that they are given.
+//! SQL to a member: what it reports, and the commands that it gets. The connection follows the members' configuration and
+//! verifies with the deployed certificates.
 
 use std::time::Duration;
 
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::{PATRONI_YML, POSTGRES_PORT, TRUST_CRT};
 use blueprint::{MARK, TlsPhase, leaf_fingerprint, recorded_phase, tls_names};
-use instance::{ClientIdentity, Login, OUR_SESSIONS, Role, Session, SqlError, TlsMode};
+use instance::{APPLICATION_NAME_PREFIX, ClientIdentity, Login, Role, Session, SqlError, TlsMode};
 use runtime::error_chain;
 use sha2::{Digest, Sha256};
 
@@ -15,8 +15,8 @@ use crate::member::Credentials;
 use crate::observe::Seen;
 use crate::world::{Files, ServerState};
 
-/// PostgreSQL tells nobody that a file has changed, so it is asked this often.
-const FILES_AGAIN: Duration = Duration::from_millis(20);
+/// PostgreSQL does not report a changed file, so we poll it.
+const FILES_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Logs in to a member.
 ///
@@ -67,8 +67,8 @@ pub async fn end_sessions(
         .map_err(|error| error_chain(&error))
 }
 
-/// The likelier way first: between two phases some members have not been told yet. What members were given is known, so
-/// it may be out of date: a request that replaces it must get in.
+/// The likelier way first: between two phases some members may not have been reloaded. The deployed certificates are
+/// known, so they may be out of date: a request that replaces them must get in.
 fn ways(seen: &Seen) -> Vec<TlsMode> {
     let Some(config) = seen.world.config.present() else {
         return Vec::new();
@@ -106,14 +106,14 @@ fn login(seen: &Seen, credentials: &Credentials, tls: TlsMode) -> Result<Login, 
         user: credentials.user.clone(),
         password: Some(credentials.password.clone()),
         database: "postgres".to_owned(),
-        application_name: format!("{OUR_SESSIONS}ops-manager"),
+        application_name: format!("{APPLICATION_NAME_PREFIX}ops-manager"),
         tls,
         identity,
         major: None,
     })
 }
 
-/// Looks around inside a member; the session goes on.
+/// Observes a member over SQL; the session stays open.
 ///
 /// # Errors
 /// In a few words, why nothing is known.
@@ -180,7 +180,7 @@ pub async fn reload(session: &Session, wanted: Option<&Files>, within: Duration)
 }
 
 async fn arrival(session: &Session, wanted: &Files) -> Result<(), String> {
-    let mut again = tokio::time::interval(FILES_AGAIN);
+    let mut again = tokio::time::interval(FILES_POLL_INTERVAL);
     loop {
         again.tick().await;
         if files(session).await? == *wanted {
@@ -204,7 +204,7 @@ async fn files(session: &Session) -> Result<Files, String> {
     ];
     let read = session.files(&paths).await.map_err(|error| error_chain(&error))?;
     let mut read = read.into_iter();
-    // Of the configuration the member tells the hash only.
+    // Of the configuration, the member reports only the hash.
     let configuration = read.next().flatten().map(hex::encode);
     let trust = read.next().flatten().map(|pem| hex::encode(Sha256::digest(pem)));
     let leaf = |pem: Option<Vec<u8>>| leaf_fingerprint(&String::from_utf8_lossy(&pem?));
@@ -218,7 +218,7 @@ async fn files(session: &Session) -> Result<Files, String> {
     })
 }
 
-/// What the members find in this state in their folders, as [`look`] tells it.
+/// The files that the members have in this state, as [`look`] reports them.
 pub fn files_of(state: &crate::moves::children::RenderedState) -> Files {
     let data = state.children.config_secret.data.as_ref();
     let hash = |key: &str| Some(hex::encode(Sha256::digest(&data?.get(key)?.0)));

@@ -19,7 +19,7 @@ const MEMBERS_TLS: &str = "the Secret with the certificates of members and opera
 
 /// A database as some state of an operation wants it.
 pub struct RenderedState {
-    /// Every question answered.
+    /// Every setting resolved.
     pub resolved: Resolved,
     /// The objects that follow.
     pub children: Children,
@@ -61,7 +61,7 @@ pub fn followed_with<'a, S: Section>(
     })
 }
 
-/// The children with these fields of the spec, and with TLS as it is.
+/// The children with these fields of the spec, and with the current TLS.
 ///
 /// # Errors
 /// What is waited for, or why they can't be built.
@@ -69,8 +69,8 @@ pub fn rendered_with<S: Section>(world: &World, section: &S) -> StepResult<Rende
     render(world, &followed_with(world, section)?, tls_in_force(world)?, None)
 }
 
-/// The children with volumes of this size for new members, and with everything else as it is. A PetSet keeps the size that it has
-/// otherwise, whatever the spec says.
+/// The children with volumes of this size for new members; everything else stays. Otherwise a PetSet keeps its size, whatever the
+/// spec has.
 ///
 /// # Errors
 /// As [`rendered_with`].
@@ -86,7 +86,7 @@ pub fn rendered_with_volumes(world: &World, size: &VolumeSize) -> StepResult<Ren
     Ok(RenderedState { resolved, children })
 }
 
-/// The TLS switches as the config Secret has them: an operation that is not about TLS leaves them as they are.
+/// The TLS switches of the config Secret: an operation that is not about TLS does not change them.
 ///
 /// # Errors
 /// Why they are not known.
@@ -118,7 +118,7 @@ pub fn effective_settings(world: &World) -> Result<TlsSettings, WaitingOn> {
     let spec = TlsSettings::of(&world.postgres.require("the Postgres")?.spec);
     let written = match &world.pet_set {
         Observed::Absent => None,
-        other => blueprint::followed_settings(&other.require("the PetSet")?.metadata),
+        other => blueprint::effective_settings(&other.require("the PetSet")?.metadata),
     };
     Ok(written.unwrap_or(spec))
 }
@@ -155,8 +155,8 @@ pub fn resolved(world: &World, settings: &TlsSettings) -> StepResult<Resolved> {
     resolve(world, &postgres, version, TlsInputs::default(), None)
 }
 
-/// [`resolved`] for a proposal that is only checked: no Secret has to be read for it, and the user's `user.conf`, which the
-/// proposal leaves as it is, counts as there.
+/// [`resolved`] for a proposal that is only checked. It needs no Secret: the user's `user.conf`, which the proposal does
+/// not change, counts as present.
 pub fn check(world: &World, edit: Edit<'_>) -> StepResult<Resolved> {
     check_version(world, edit, world.version.require("the PostgresVersion")?)
 }
@@ -331,7 +331,7 @@ fn effect_if_changed(
     runtime::needs_apply(live, wanted).then(|| Effect::Apply(Box::new(child())))
 }
 
-/// Only the PetSet changes, and of it only the restart token: whatever else the spec says is the provisioner's to do.
+/// Only the PetSet changes, and of it only the restart token: the provisioner carries out the rest of the spec.
 pub fn restart_token(op: &Operation, world: &World) -> StepResult {
     let live = world.pet_set.require("the PetSet")?;
     if LiveFacts::from_pet_set(Some(live)).restart_token.as_deref() == Some(op.uid.as_str()) {
@@ -342,7 +342,7 @@ pub fn restart_token(op: &Operation, world: &World) -> StepResult {
     Ok(Progress::Act(pet_set_effects(world, &state)?))
 }
 
-/// The petset operator has observed the PetSet as it is now.
+/// The petset operator has observed the current PetSet.
 ///
 /// # Errors
 /// What is waited for.

@@ -35,7 +35,7 @@ pub fn to_one_of(op: &Operation, world: &World, stays: impl Fn(&str) -> bool) ->
     Progress::Choose(Box::new(progress))
 }
 
-/// Who keeps every acknowledged row when only these members stay.
+/// The members that keep every acknowledged row when only these members stay.
 ///
 /// # Errors
 /// [`Loss`].

@@ -128,8 +128,8 @@ impl<'a> Staying<'a> {
         Err(WaitingOn::PodsToEnd(left))
     }
 
-    /// No member has a replication slot of a member beyond them and below `before`, the number of members that there were.
-    /// Patroni keeps such a slot for half an hour, with the WAL behind it, unless it is told otherwise.
+    /// No member has a replication slot of a member beyond the current number and below `before`, the former number of
+    /// members. By default Patroni keeps such a slot for half an hour, with the WAL that it holds.
     ///
     /// # Errors
     /// What is next.
@@ -163,7 +163,7 @@ impl<'a> Staying<'a> {
     }
 }
 
-/// What becomes of each member when their number changes.
+/// What happens to each member when their number changes.
 pub fn planned(database: &str, before: i32, after: i32) -> Vec<PlannedMember> {
     let member = |ordinal: i32| {
         let (restart, reason) = if ordinal >= after {
@@ -211,7 +211,7 @@ pub fn joined(op: &Operation, world: &World, ordinals: Range<i32>) -> Vec<SubCon
     parts
 }
 
-/// Patroni keeps the replication slots of members that are away, as it does while nobody leaves.
+/// Patroni keeps the replication slots of absent members, as it does while no member leaves.
 ///
 /// # Errors
 /// What is next.

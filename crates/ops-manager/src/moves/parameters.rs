@@ -111,7 +111,7 @@ pub fn effects(world: &World, target: &Target) -> StepResult<Vec<Effect>> {
     let mut effects = children::config_effects(world, &target.state)?;
     match shared(world, target) {
         Ok(shared) => effects.extend(shared),
-        // Whether Patroni answers may depend on the file.
+        // Whether Patroni responds may depend on the file.
         Err(waiting) if effects.is_empty() => return Err(waiting.into()),
         Err(_) => {}
     }
@@ -166,7 +166,7 @@ pub fn reload(world: &World, target: &Target) -> StepResult {
     }
 }
 
-/// What becomes of each parameter, for a plan. A text is not shown: it may be a password.
+/// How each parameter changes, for a plan. A text is not shown: it may be a password.
 pub fn planned(changes: &[ParameterChange]) -> Vec<PlannedParameter> {
     let planned = |change: &ParameterChange| {
         let shown = |value: &Option<String>| value.clone().filter(|_| change.is_public);

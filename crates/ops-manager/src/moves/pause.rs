@@ -13,8 +13,8 @@ pub fn describe_hold() -> String {
     format!("provisioner is told by the annotation {PAUSED_BY} to leave the database alone")
 }
 
-/// Takes the pause and waits until the provisioner acknowledges it. Also the guard of every later step: a pause that was
-/// removed by someone is taken again before anything else is done.
+/// Takes the pause and waits until the provisioner acknowledges it. It also guards every later step: when a person
+/// removed the pause, the operator takes it again before it does anything else.
 pub fn hold(op: &Operation, world: &World) -> StepResult {
     database_is_there(op, world)?;
     let own = op.holder();

@@ -21,8 +21,8 @@ pub fn describe(_: &Operation, world: &World) -> String {
     }
 }
 
-/// Makes every Pod of an old revision anew, one at a time. Done when all are of the PetSet's revision and healthy, and
-/// each one that was made anew passes `proof`.
+/// Recreates every Pod of an old revision, one at a time. Done when all Pods have the PetSet's revision and are
+/// healthy, and each recreated one passes `proof`.
 pub fn restart(
     op: &Operation,
     world: &World,
@@ -42,7 +42,7 @@ pub fn restart_standbys(
     Ok(rollout.next_standby().unwrap_or(Progress::Done))
 }
 
-/// Makes those Pods anew that the plan names, one at a time. Done as [`restart`] is.
+/// Recreates the Pods that the plan names, one at a time. Done under the same conditions as [`restart`].
 pub fn restart_planned(
     op: &Operation,
     world: &World,

@@ -1,4 +1,4 @@
-//! Secrets, each by its name. Only public facts leave this file, but for the credentials that members ask for.
+//! Secrets, each by its name. Only public facts leave this file, except the credentials that members require.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ pub fn in_force(in_force: Observed<Secret>, auth: Observed<Secret>) -> Observed<
     }
 }
 
-/// What PostgreSQL asks the operators for.
+/// The operators' credentials for PostgreSQL.
 pub fn credentials(issued: &Observed<MembersTls>) -> Option<Credentials> {
     let password = &issued.present()?.roles.operator.password;
     Some(Credentials {
@@ -33,7 +33,8 @@ pub fn credentials(issued: &Observed<MembersTls>) -> Option<Credentials> {
     })
 }
 
-/// The internal CA and what it issued. Somebody else's Secret of that name is not used.
+/// The internal CA and the certificates that it issued. A Secret of that name that the database does not own is not
+/// used.
 pub fn members_tls(secret: Observed<Secret>, postgres: &Postgres) -> Observed<MembersTls> {
     secret.and_then(|secret| {
         let name = secret.name_any();

@@ -1,4 +1,4 @@
-//! Certificates: what cert-manager is asked for, and whether what it issued can be used.
+//! Certificates: what cert-manager has to issue, and whether what it issued can be used.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +19,8 @@ use crate::world::{Observed, World};
 
 /// Condition of a Certificate: its Secret is good.
 const READY: &str = "Ready";
-/// Condition of a Certificate: it is being issued; set by whoever wants it issued anew (as `cmctl renew` does).
+/// Condition of a Certificate: it is being issued. A client sets it to have the certificate reissued (as `cmctl renew`
+/// does).
 pub const ISSUING: &str = "Issuing";
 
 /// Some of a database's certificates.
@@ -64,7 +65,7 @@ pub fn reissue(op: &Operation, world: &World, settings: &TlsSettings, which: Whi
     Ok(Progress::of(effects))
 }
 
-/// The revisions before the operation, written down so that a rotation is never asked for twice.
+/// The revisions before the operation, recorded so that a rotation is never requested twice.
 fn remember_revisions(
     op: &Operation,
     world: &World,
@@ -169,8 +170,8 @@ fn check_issued(
     check_secret(secret, alias, wanted, world.now)
 }
 
-/// Whether a Secret holds what its Certificate asks for, and members and clients can use it. cert-manager has said that
-/// it is done, so what is wrong now stays wrong.
+/// Whether a Secret holds what its Certificate specifies, and members and clients can use it. cert-manager has reported
+/// that it is done, so what is wrong now stays wrong.
 fn check_secret(
     secret: &IssuedSecret,
     alias: CertificateAlias,
@@ -239,7 +240,7 @@ fn failure(certificate: &Certificate, began: Option<Timestamp>) -> Option<String
     (condition.status == "False" && during).then(|| condition.message.clone().unwrap_or_default())
 }
 
-/// Whether cert-manager says that the Certificate, as it is now, is issued.
+/// Whether cert-manager reports that the current Certificate is issued.
 pub fn is_issued(certificate: &Certificate) -> bool {
     certificate.is_ready() && !is_issuing(certificate)
 }

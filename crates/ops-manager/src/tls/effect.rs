@@ -17,9 +17,9 @@ pub enum TlsEffect {
     },
     /// Delete the Certificate of this name, if it is the one observed.
     DeleteCertificate(String),
-    /// Ask cert-manager to reissue the Certificate of this name.
+    /// Make cert-manager reissue the Certificate of this name.
     Issue(String),
-    /// Ask an issuer for a certificate that nobody uses, because the issuer publishes its CA with it.
+    /// Request a certificate that nothing uses from an issuer, because the issuer publishes its CA with it.
     ProbeIssuerCa {
         /// Name of the CertificateRequest.
         name: String,

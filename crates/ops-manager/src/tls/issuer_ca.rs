@@ -1,5 +1,5 @@
-//! The CA of an issuer that a database did not have before, known before anything is issued for the database: the operator
-//! requests a certificate that nobody uses, and the issuer publishes its CA with it.
+//! The CA of an issuer that a database did not have before. The operator has to know it before anything is issued for the
+//! database: it requests a certificate that nothing uses, and the issuer publishes its CA with it.
 
 use api_types::ops_request::{TlsPlan, TlsSettings};
 use api_types::tls::IssuerRef;
@@ -13,7 +13,7 @@ use crate::tls::world as tls_world;
 use crate::waiting::WaitingOn;
 use crate::world::{Observed, World};
 
-/// What an issuer answered to the probe for its CA.
+/// The result of the probe of an issuer for its CA.
 #[derive(Clone, Debug, PartialEq)]
 pub enum IssuerCaAnswer {
     /// Nothing yet, and what it reports.
@@ -50,7 +50,7 @@ fn is_among(all: &[IssuerRef], issuer: &IssuerRef) -> bool {
     all.iter().any(|other| other.is_same_as(issuer))
 }
 
-/// Name of the CertificateRequest by which an issuer is asked.
+/// Name of the CertificateRequest that probes an issuer.
 pub fn request_name(op: &Operation, issuer: &IssuerRef) -> String {
     let uid: String = op
         .uid

@@ -1,11 +1,11 @@
-//! Reads what an operation looks at of certificates.
+//! Reads what an operation needs to know of certificates.
 
 use std::collections::BTreeMap;
 
 use api_types::cert_manager::{Certificate, CertificateRequest, IssuerCondition};
 use api_types::names;
 use api_types::tls::CertificateAlias;
-use blueprint::{CaBundle, KeyPair, LAST_GOOD_OF, Material};
+use blueprint::{CaBundle, KeyPair, LAST_GOOD_OF, TlsMaterial};
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 
@@ -19,7 +19,7 @@ use crate::world::Observed;
 /// Annotation by which cert-manager notes the issuer on a Secret.
 const ISSUER_NAME: &str = "cert-manager.io/issuer-name";
 
-/// What was asked for; `None` when nothing was.
+/// What the request type reads; `None` when it reads nothing.
 pub async fn observe(reader: &Reader<'_>, op: &Operation, reads: Option<&TlsReads>) -> Option<TlsWorld> {
     let reads = reads?;
     let last_good_name = names::last_good_secret(&op.database);
@@ -58,17 +58,17 @@ async fn certificates(reader: &Reader<'_>, db: &str) -> BTreeMap<CertificateAlia
 }
 
 /// What this operation kept; what an earlier one kept is as good as absent.
-fn last_good_of(op: &Operation, secret: Observed<Secret>) -> Observed<Material> {
+fn last_good_of(op: &Operation, secret: Observed<Secret>) -> Observed<TlsMaterial> {
     match secret {
         Observed::Present(secret) if secret.annotations().get(LAST_GOOD_OF) == Some(&op.uid) => {
-            Observed::Present(Material::of_config(&secret))
+            Observed::Present(TlsMaterial::of_config(&secret))
         }
         Observed::Present(_) | Observed::Absent => Observed::Absent,
         Observed::Unknown(why) => Observed::Unknown(why),
     }
 }
 
-/// What issuers answered to the probes for their CA.
+/// The results of the probes of issuers for their CA.
 async fn answers(reader: &Reader<'_>, names: &[String]) -> BTreeMap<String, Observed<IssuerCaAnswer>> {
     let looked = names.iter().map(|name| async move {
         let answer = reader.look::<CertificateRequest>(name).await.map(answer);
@@ -119,7 +119,7 @@ async fn issued(reader: &Reader<'_>, secrets: &[String]) -> BTreeMap<String, Obs
     futures::future::join_all(looked).await.into_iter().collect()
 }
 
-/// What an issuer wrote into a certificate's Secret. Whether it is good is judged by the step that wants to use it.
+/// What an issuer wrote into a certificate's Secret. The step that uses it validates it.
 fn facts(secret: &Secret) -> IssuedSecret {
     IssuedSecret {
         pair: KeyPair::of_issued(secret),

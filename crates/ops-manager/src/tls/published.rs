@@ -22,13 +22,13 @@ pub fn published_effects(world: &World, state: &RenderedState) -> StepResult<Vec
 }
 
 /// Lets clients find these CAs in the Secret of the client certificate, whatever cert-manager has written there since. While
-/// TLS is being removed, the Secret stays as it is.
+/// TLS is being removed, the Secret is not changed.
 pub fn client_ca_effects(
     world: &World,
     resolved: &Resolved,
     needed: &CaBundle,
 ) -> StepResult<Option<Effect>> {
-    if needed.is_empty() || resolved.tls.is_ending {
+    if needed.is_empty() || resolved.tls.removing_tls {
         return Ok(None);
     }
     let secret = resolved.certificate_secret(CertificateAlias::Client);

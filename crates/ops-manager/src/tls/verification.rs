@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use api_types::tls::CertificateAlias;
-use blueprint::{CaBundle, KeyPair, Material};
+use blueprint::{CaBundle, KeyPair, TlsMaterial};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::effect::{Effect, MemberEffect};
@@ -11,12 +11,12 @@ use crate::step::{Progress, StepResult};
 use crate::waiting::WaitingOn;
 use crate::world::{Files, Member, Observed, World};
 
-/// How every member is to answer.
+/// What a probe of every member must find.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Expectation {
     /// What it is to serve.
     pub tls: ExpectedTls,
-    /// Whether it is to go on with a client that speaks plaintext; either when none.
+    /// Whether it must go on with a client that speaks plaintext; either when none.
     pub plaintext: Option<bool>,
     /// CAs by whose certificates it is to recognise clients.
     pub trust: ExpectedTrust,
@@ -68,7 +68,7 @@ pub enum ExpectedTls {
 
 impl ExpectedTls {
     /// The leaf that members are given.
-    pub fn of(material: &Material) -> Self {
+    pub fn of(material: &TlsMaterial) -> Self {
         let server = material.get(CertificateAlias::Server);
         server
             .and_then(KeyPair::fingerprint)
@@ -77,7 +77,7 @@ impl ExpectedTls {
 }
 
 impl Expectation {
-    /// Whether a member answers like this.
+    /// Whether the probe of a member found this.
     ///
     /// # Errors
     /// In a few words, what is different.
@@ -127,7 +127,7 @@ impl Expectation {
         wants_tls != serves_tls || but_for_the_leaf.check(member).is_err()
     }
 
-    /// Two CAs may have the same subject: then the wire can't tell them apart.
+    /// Two CAs may have the same subject: the TLS protocol shows only subjects, so it can't distinguish them.
     fn check_trust(&self, subjects: &BTreeSet<Vec<u8>>) -> Result<(), String> {
         let (bundle, exactly) = match &self.trust {
             ExpectedTrust::Any => return Ok(()),
@@ -205,7 +205,7 @@ pub fn subjects_of(bundle: &CaBundle) -> BTreeSet<Vec<u8>> {
     bundle.ders().iter().filter_map(subject).collect()
 }
 
-/// Every member answers as expected; those that don't are made to look at their files again.
+/// Every member matches the expectation; the operator makes the others read their files again.
 ///
 /// Where it matters, standbys read them before the primary does: when it begins to serve a certificate of another CA, the
 /// standbys trust that CA already. The files themselves are brought to all at once, since kubelet takes most of the time.
@@ -247,7 +247,7 @@ fn needs_order(world: &World, expected: &Expectation) -> bool {
     !stays && !world.members().values().all(trusts)
 }
 
-/// As [`reload`], in no order: for members of which one may never answer as expected.
+/// As [`reload`], in no order: for members of which one may never match the expectation.
 pub fn reload_at_once(world: &World, target: &TargetConfig, expected: &Expectation) -> StepResult {
     if let Some(progress) = reload_these(world, target, expected, |_| true) {
         return Ok(progress);
@@ -256,7 +256,7 @@ pub fn reload_at_once(world: &World, target: &TargetConfig, expected: &Expectati
     Ok(Progress::Done)
 }
 
-/// `None` when all of these members answer as expected.
+/// `None` when all of these members match the expectation.
 fn reload_these(
     world: &World,
     target: &TargetConfig,
@@ -278,7 +278,7 @@ fn reload_these(
     }
 }
 
-/// Members that do not answer as expected, and what is different.
+/// Members that do not match the expectation, and what is different.
 pub fn outdated(world: &World, expected: &Expectation) -> Vec<(String, String)> {
     let members = world.members().iter();
     members
@@ -286,13 +286,13 @@ pub fn outdated(world: &World, expected: &Expectation) -> Vec<(String, String)> 
         .collect()
 }
 
-/// Whether a member has the target's files and still does not answer as expected. That is unknown for a member that is
-/// terminating, could not be reached, or lacks the files.
+/// Whether a member has the target's files and still does not match the expectation. That is unknown for a member that
+/// is terminating, could not be reached, or lacks the files.
 pub fn is_not_converging(member: &Member, target: &TargetConfig, expected: &Expectation) -> bool {
     let (Some(probe), Some(server)) = (member.probe.present(), member.server.present()) else {
         return false;
     };
-    // A member without a Patroni that answers was not told to reload.
+    // A member whose Patroni does not respond got no request to reload.
     let is_known =
         member.patroni.present().is_some() && (probe.plaintext.is_some() || expected.plaintext.is_none());
     !member.terminating && is_known && server.files == target.files && expected.check(member).is_err()
@@ -320,7 +320,7 @@ pub fn have_files(world: &World, target: &TargetConfig) -> StepResult {
     Err(WaitingOn::Outdated(outdated).into())
 }
 
-/// Asks kubelet to bring the files, unless they are there or it was asked.
+/// Makes kubelet bring the files, unless they are there or kubelet was already woken.
 fn touch(pod: &str, member: &Member, target: &TargetConfig) -> Option<Effect> {
     let is_asked = member.files_token.as_deref() == Some(target.token.as_str());
     let has_files = member
@@ -333,8 +333,8 @@ fn touch(pod: &str, member: &Member, target: &TargetConfig) -> Option<Effect> {
     })
 }
 
-/// The member is told to read its files when they are there; kubelet is asked to bring them if they are not. A member that
-/// can't be asked what it has is told anyway.
+/// The member is reloaded when its files are there; kubelet is woken to bring them if they are not. A member whose files
+/// can't be observed is reloaded anyway.
 fn bring_up_to_date(
     pod: &str,
     member: &Member,

@@ -1,10 +1,10 @@
-//! What was observed of a database's certificates: the part of the world that operations on TLS ask for.
+//! What was observed of a database's certificates: the part of the world that operations on TLS read.
 
 use std::collections::BTreeMap;
 
 use api_types::cert_manager::Certificate;
 use api_types::tls::CertificateAlias;
-use blueprint::{CaBundle, KeyPair, Material};
+use blueprint::{CaBundle, KeyPair, TlsMaterial};
 
 use crate::step::{Progress, StepResult};
 use crate::tls::issuer_ca::IssuerCaAnswer;
@@ -15,12 +15,12 @@ use crate::world::{Observed, World};
 #[derive(Clone, Debug, Default)]
 pub struct TlsWorld {
     /// What members were given before this operation gave them something else; `Absent` until it did.
-    pub last_good: Observed<Material>,
+    pub last_good: Observed<TlsMaterial>,
     /// Certificates by alias.
     pub certificates: BTreeMap<CertificateAlias, Observed<Certificate>>,
     /// Secrets of the certificates by their names.
     pub secrets: BTreeMap<String, Observed<IssuedSecret>>,
-    /// What new issuers answered, by the names of the CertificateRequests.
+    /// The results of the probes of new issuers, by the names of the CertificateRequests.
     pub answers: BTreeMap<String, Observed<IssuerCaAnswer>>,
 }
 
@@ -38,7 +38,7 @@ pub struct IssuedSecret {
 /// The certificates of this world.
 ///
 /// # Errors
-/// [`Progress::Impossible`] when the request type does not ask for them: a bug, and no reason to take them for absent.
+/// [`Progress::Impossible`] when the request type does not read them: a bug, and no reason to take them for absent.
 pub fn of(world: &World) -> StepResult<&TlsWorld> {
     world.tls.as_ref().ok_or_else(|| {
         Progress::Impossible("certificates were not read for this type of request; this is a bug".into())

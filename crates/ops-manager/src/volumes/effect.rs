@@ -7,7 +7,7 @@ use api_types::no_pod::NoPod;
 /// One write. Doing it twice is as good as doing it once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VolumeEffect {
-    /// Let the claim ask for this size.
+    /// Set this size as the claim's request.
     Resize {
         /// The claim.
         claim: String,
@@ -32,7 +32,7 @@ pub enum VolumeEffect {
         pod: String,
         /// Its UID.
         uid: String,
-        /// The size that is looked for.
+        /// The size that kubelet checks for.
         size: String,
     },
 }

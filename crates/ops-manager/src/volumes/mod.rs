@@ -1,4 +1,4 @@
-//! The domain of volumes: what is read of claims and of what may become of them, and what can be done to them.
+//! The domain of volumes: what is read of claims and volumes, and what can be done to them.
 
 pub mod effect;
 pub mod observe;

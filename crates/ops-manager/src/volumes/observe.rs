@@ -73,7 +73,7 @@ fn quota(quota: &ResourceQuota) -> Quota {
     }
 }
 
-/// A claim as operations look at it.
+/// A claim in the form that operations use.
 pub fn claim(claim: &PersistentVolumeClaim) -> Claim {
     let (spec, status) = (claim.spec.as_ref(), claim.status.as_ref());
     let requests = |spec: &PersistentVolumeClaimSpec| {

@@ -16,7 +16,7 @@ pub struct Claim {
     pub is_terminating: bool,
     /// Its StorageClass; none for a volume that nothing makes.
     pub class: Option<String>,
-    /// Bytes that it asks for.
+    /// Bytes that it requests.
     pub requested: Option<i64>,
     /// Bytes that its volume has, as the storage driver and kubelet report.
     pub capacity: Option<i64>,
@@ -38,15 +38,15 @@ impl Claim {
 pub struct Resize {
     /// The volume is larger; the file system is kubelet's to enlarge.
     pub waits_for_node: bool,
-    /// Bytes that the driver was last asked for.
+    /// Bytes of the last request to the driver.
     pub attempted: Option<i64>,
     /// The driver, or kubelet, will not do that.
     pub is_refused: bool,
-    /// What the driver says.
+    /// The driver's message.
     pub message: Option<String>,
 }
 
-/// What operations on volumes look at besides the claims.
+/// What operations on volumes observe besides the claims.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct VolumesWorld {
     /// Whether volumes of a StorageClass can grow, by its name.
@@ -70,7 +70,7 @@ impl VolumesWorld {
 pub struct Quota {
     /// Its name.
     pub name: String,
-    /// Bytes that may be asked for and that are, by resource (`requests.storage` and those of classes).
+    /// Bytes that may be requested and that are, by resource (`requests.storage` and those of classes).
     pub storage: BTreeMap<String, (i64, i64)>,
 }
 
@@ -79,16 +79,16 @@ pub struct Quota {
 pub struct MemberVolume {
     /// UID of the Pod.
     pub uid: String,
-    /// Bytes of the file system as the member itself sees it; none before it has said so.
+    /// Bytes of the file system as the member itself sees it; none before it has reported them.
     pub bytes: Option<i64>,
-    /// The size for which kubelet was last made to look.
+    /// The size for which kubelet was last woken.
     pub looked_for: Option<String>,
 }
 
 /// The volumes of this world.
 ///
 /// # Errors
-/// [`Progress::Impossible`] when the request type does not ask for them: a bug, and no reason to take them for absent.
+/// [`Progress::Impossible`] when the request type does not read them: a bug, and no reason to take them for absent.
 pub fn of(world: &World) -> StepResult<&VolumesWorld> {
     world.volumes.as_ref().ok_or_else(|| {
         Progress::Impossible("volumes were not read for this type of request; this is a bug".into())

@@ -15,7 +15,7 @@ use api_types::postgres::{PostgresSpec, StorageType};
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::{PAUSED_BY, TRUST_CRT};
 use api_types::{PauseHolder, PetSet, Postgres, PostgresVersion};
-use blueprint::{CaBundle, KeyPair, Material, TlsInputs, TlsPhase};
+use blueprint::{CaBundle, KeyPair, TlsInputs, TlsMaterial, TlsPhase};
 use instance::{LoadedConfiguration, LoadedParameters, Replica, Slot, SslSessions};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
@@ -291,7 +291,7 @@ impl Cluster {
             config: Observed::Present(ConfigSecret {
                 meta: self.config.metadata.clone(),
                 trust: self.trust(),
-                material: Material::of_config(&self.config),
+                material: TlsMaterial::of_config(&self.config),
             }),
             app_binding: Observed::Present(self.app_binding.clone()),
             pet_set: Observed::Present(self.pet_set.clone()),
@@ -300,7 +300,7 @@ impl Cluster {
             auth: Some(self.auth.world()),
             tls: Some(TlsWorld {
                 last_good: self.last_good.as_ref().map_or(Observed::Absent, |secret| {
-                    Observed::Present(Material::of_config(secret))
+                    Observed::Present(TlsMaterial::of_config(secret))
                 }),
                 answers: self
                     .answers
@@ -456,7 +456,7 @@ impl Cluster {
     }
 
     fn files(&self) -> Loaded {
-        let material = Material::of_config(&self.config);
+        let material = TlsMaterial::of_config(&self.config);
         let data = self.config.data.as_ref().expect("data");
         let hash = |key: &str| Some(hex::encode(Sha256::digest(&data.get(key)?.0)));
         let patroni: serde_json::Value = serde_json::from_slice(&data["patroni.yml"].0).expect("JSON");

@@ -204,7 +204,7 @@ fn without_a_restart_every_operation_ends_the_same_and_no_pod_is_touched() {
     }
 }
 
-/// On the way to the plateau nobody is restarted; afterwards a member that does not follow is, and it is said why.
+/// On the way to the overlap window no member is restarted. Afterwards the operator restarts a member that does not follow, and reports why.
 #[test]
 fn only_a_member_that_does_not_follow_is_restarted() {
     for (restart, expected) in [
@@ -212,7 +212,7 @@ fn only_a_member_that_does_not_follow_is_restarted() {
         ("false", OpsRequestPhase::Failed),
     ] {
         let mut cluster = Cluster::new(3);
-        // Plaintext is accepted on the plateau and refused afterwards: a member that does not follow then shows it.
+        // Plaintext is accepted in the overlap window and refused afterwards: a member that does not follow then shows it.
         let mut run = Run::new("add", &by_reload(OPERATIONS[0].1, restart), 0);
         run.then = Some(("ReloadTLS", |cluster| {
             cluster.keeps_old_files = Some("pg-1".into())

@@ -3,7 +3,7 @@
 use api_types::names;
 use api_types::ops_request::OpsRequestPhase;
 use api_types::tls::CertificateAlias;
-use blueprint::Material;
+use blueprint::TlsMaterial;
 
 use crate::cluster::Cluster;
 use crate::objects::set_issuing;
@@ -35,7 +35,7 @@ impl Cluster {
 
     /// Whether the members have the very key that a Secret holds.
     pub fn was_given(&self, alias: CertificateAlias) -> bool {
-        let given = Material::of_config(&self.config);
+        let given = TlsMaterial::of_config(&self.config);
         let issued = self.secrets[&secret(alias)].pair.as_ref();
         given.get(alias).map(|pair| &pair.key) == issued.map(|pair| &pair.key)
     }

@@ -28,11 +28,11 @@ pub enum Auth<'a> {
     Missing,
     /// These, and what not every reader of them can use, if anything: a database that runs goes on with them.
     Usable(Credentials<'a>, Option<Refusal>),
-    /// The user has to look.
+    /// The user has to act.
     Refused(Refusal),
 }
 
-/// Judges the auth Secret.
+/// Validates the auth Secret.
 pub fn judge<'a>(world: &World, secrets: &'a SecretFacts) -> Auth<'a> {
     let Some(secret) = &secrets.auth else {
         return missing(world);
@@ -135,7 +135,7 @@ pub fn to_try<'a>(world: &World, secrets: &'a SecretFacts) -> Option<Credentials
     (is_another && !is_by_certificate(world)).then_some(wanted)
 }
 
-/// Whether no password is asked for.
+/// Whether no client logs in by password.
 fn is_by_certificate(world: &World) -> bool {
     let config = world.config_secret();
     let written = config.and_then(|config| secret_text(config, PATRONI_YML));
@@ -233,8 +233,8 @@ fn names_secret(postgres: &Postgres) -> bool {
     auth.is_some_and(|secret| !secret.name.is_empty())
 }
 
-/// The database that made a Secret, as its labels tell. Charts and Argo CD label the Secrets that a user brings in the same
-/// words, with other values.
+/// The database that made a Secret, by its labels. Charts and Argo CD label the Secrets that a user brings with the same
+/// keys and other values.
 fn belongs_to(secret: &Secret) -> Option<&str> {
     let labels = secret.metadata.labels.as_ref()?;
     let (kind, manager) = (labels.get(NAME_LABEL), labels.get(MANAGED_BY_LABEL));

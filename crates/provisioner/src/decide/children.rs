@@ -11,11 +11,11 @@ use crate::plan::{Action, Plan};
 use crate::world::World;
 
 /// Fallback while an older object of the same name goes.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+const REPLACEMENT_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Every child in the order of application: identity and rights before the Pods that need them, the config Secret before
-/// the Pods that mount it, Services before the members that look each other up, the PetSet when all it needs is there,
-/// the AppBinding last because it says that there is something to connect to.
+/// the Pods that mount it, Services before the members that resolve each other's names, the PetSet when everything it
+/// needs is there, the AppBinding last because it announces that there is something to connect to.
 pub fn ordered(resolved: &Resolved) -> Vec<Child> {
     let Children {
         service_account,
@@ -51,7 +51,7 @@ pub fn apply(world: &World, wanted: &[Child], plan: &mut Plan) {
             Verdict::Apply if matches!(child, Child::PetSet(_)) && world.is_unborn() && !is_complete => {}
             Verdict::Apply => plan.act(Action::Apply(child.clone())),
             Verdict::Wait(why) => {
-                plan.wait(why, LOOK_AGAIN);
+                plan.wait(why, REPLACEMENT_POLL_INTERVAL);
                 is_complete = false;
             }
         }
@@ -64,15 +64,17 @@ enum Verdict {
     Wait(String),
 }
 
-/// What somebody else has under the name of a child is left as it is; [`names::taken`] reports it.
+/// An object of another owner under the name of a child is not touched; [`names::taken`] reports it.
 fn judge(world: &World, wanted: &Child) -> Verdict {
-    let Some(live) = world.live_twin(wanted) else {
+    let Some(live) = world.find_live(wanted) else {
         return Verdict::Apply;
     };
     match names::of_child(world, live) {
         Whose::Going(what) => Verdict::Wait(what),
         Whose::Others(_) => Verdict::AsWanted,
-        Whose::Ours if names::is_users_account(world, live) || live.is_as(wanted) => Verdict::AsWanted,
+        Whose::Ours if names::is_users_account(world, live) || live.is_up_to_date(wanted) => {
+            Verdict::AsWanted
+        }
         Whose::Ours => Verdict::Apply,
     }
 }

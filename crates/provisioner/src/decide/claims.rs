@@ -67,7 +67,7 @@ fn is_running(pod: &Pod) -> bool {
     pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Running")
 }
 
-/// Says which volumes go, and what is lost with them.
+/// Reports which volumes go, and what is lost with them.
 pub fn observed(world: &World, plan: &mut Plan) {
     if world.is_object_alone() {
         return;

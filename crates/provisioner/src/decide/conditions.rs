@@ -4,7 +4,6 @@
 use api_types::PauseHolder;
 use api_types::postgres::{DeletionPolicy, conditions as types};
 use api_types::reported::postgres::reasons;
-use blueprint::resolve::kept_but_unused;
 
 use crate::decide::{claims, halt, hangs, issuer};
 use crate::plan::Plan;
@@ -21,14 +20,14 @@ struct Said {
 /// A condition's type, and when it is there.
 type Rule = (&'static str, fn(&World) -> Option<Said>);
 
-/// What the Postgres alone tells.
+/// Conditions that follow from the Postgres alone.
 const OF_THE_OBJECT: [Rule; 3] = [
     (types::PAUSED, paused),
-    (types::DELETION_HELD, deletion_held),
-    (types::FIELDS_NOT_IN_USE, fields_not_in_use),
+    (types::DELETION_BLOCKED, deletion_blocked),
+    (types::UNSUPPORTED_FIELDS, unsupported_fields),
 ];
 
-/// What has to be looked at for it.
+/// Conditions that need an observation.
 const OF_A_LOOK: [Rule; 3] = [
     (types::HALTED, halted),
     (types::MEMBER_HANGS, member_hangs),
@@ -63,7 +62,7 @@ fn paused(world: &World) -> Option<Said> {
     })
 }
 
-fn deletion_held(world: &World) -> Option<Said> {
+fn deletion_blocked(world: &World) -> Option<Said> {
     if world.is_deleting() && world.deletion_policy() == DeletionPolicy::Halt {
         return claims::keeps_up(world).map(|message| Said {
             reason: reasons::CLAIM_TERMINATING,
@@ -71,7 +70,7 @@ fn deletion_held(world: &World) -> Option<Said> {
             is_news: true,
         });
     }
-    world.is_deletion_held().then(|| Said {
+    world.is_deletion_blocked().then(|| Said {
         reason: reasons::DO_NOT_TERMINATE,
         message: format!(
             "postgres {:?} can't be terminated. To delete, change spec.deletionPolicy (now DoNotTerminate) to Halt, Delete or WipeOut",
@@ -81,10 +80,10 @@ fn deletion_held(world: &World) -> Option<Said> {
     })
 }
 
-fn fields_not_in_use(world: &World) -> Option<Said> {
-    let fields = kept_but_unused(&world.postgres);
+fn unsupported_fields(world: &World) -> Option<Said> {
+    let fields = blueprint::unsupported_fields(&world.postgres);
     (!fields.is_empty()).then(|| Said {
-        reason: types::FIELDS_NOT_IN_USE,
+        reason: types::UNSUPPORTED_FIELDS,
         message: format!(
             "These fields are kept and nothing acts on them yet: {}",
             fields.join(", ")
@@ -95,7 +94,7 @@ fn fields_not_in_use(world: &World) -> Option<Said> {
 
 fn halted(world: &World) -> Option<Said> {
     let is_down = world.pet_set().is_none() && world.pods.is_empty();
-    // A database that was halted stays so while somebody holds its pause, whatever its spec says meanwhile.
+    // A halted database stays so while it is paused, whatever its spec becomes meanwhile.
     let is_wanted = match world.kept_pause() {
         Some(_) => world.is_true(types::HALTED),
         None => world.is_halted() && !halt::is_forbidden(world),

@@ -29,14 +29,15 @@ struct MemberState {
     state: Option<String>,
 }
 
-/// Whether Patroni has found the member's data folder empty, and does nothing about it. `None` while it has not told.
+/// Whether Patroni has found the member's data folder empty, and does nothing about it. `None` while it has not
+/// reported.
 fn is_empty(pod: &Pod) -> Option<bool> {
     let status = pod.metadata.annotations.as_ref()?.get(PATRONI_STATUS)?;
     let member: MemberState = serde_json::from_str(status).ok()?;
     Some(member.role.as_deref() == Some(UNINITIALIZED) && member.state.as_deref() == Some(STOPPED))
 }
 
-/// Whether every member that has told has no data, and at least one has told.
+/// Whether every member that has reported has no data, and at least one has reported.
 pub fn are_empty(pods: &[Pod]) -> bool {
     let told: Vec<bool> = pods.iter().filter_map(is_empty).collect();
     !told.is_empty() && told.into_iter().all(|empty| empty)
@@ -77,14 +78,14 @@ fn judge(world: &World) -> Verdict {
             Verdict::Nothing
         };
     }
-    // What an ephemeral member has is in its Pod, so a Pod that has not told yet has nothing.
+    // The data of an ephemeral member is in its Pod, so a Pod that has not reported yet has nothing.
     match is_durable {
         true => Verdict::Missing(recorded.clone()),
         false => Verdict::Gone(recorded.clone()),
     }
 }
 
-/// Says that the data is gone; and lets Patroni begin again where there is nothing that could come back.
+/// Reports that the data is gone; and lets Patroni begin again where no data could come back.
 pub fn plan(world: &World, plan: &mut Plan) {
     let told = api_types::condition::find(world.conditions(), types::DATA_LOST);
     let told = told.and_then(|condition| condition.reason.as_deref());
@@ -101,7 +102,7 @@ pub fn plan(world: &World, plan: &mut Plan) {
             );
             plan.tell(true, reasons::NO_MEMBER_HAS_DATA, message);
         }
-        // A person who holds the pause is asked by what was said before.
+        // While a person holds the pause, nothing begins again: the condition set before tells that person what to do.
         _ if !may_begin_again(world) => {}
         Verdict::Gone(system) => {
             let message = format!(
@@ -121,12 +122,13 @@ pub fn plan(world: &World, plan: &mut Plan) {
     }
 }
 
-/// A request that holds the pause waits for the members, which wait for this. A person may want to look first.
+/// A request that holds the pause waits for the members, which wait for this. A person may want to check first.
 fn may_begin_again(world: &World) -> bool {
     world.paused_by().is_none_or(|holder| !holder.is_person())
 }
 
-/// The leader, its standbys and the wish for a failover are of the former data. `initialize` goes last: it lets a member begin.
+/// The leader, its standbys and a requested failover belong to the former data. `initialize` goes last: it lets a
+/// member begin.
 fn begin_again(world: &World, plan: &mut Plan) {
     let ours = |map: &&ConfigMap| is_labelled_for(&map.metadata, world.name());
     let config = world.patroni.as_ref();

@@ -1,4 +1,4 @@
-//! Deletion: the members go first, then what the policy says, the finalizer last.
+//! Deletion: the members go first, then the policy is carried out, the finalizer goes last.
 //!
 //! Everything else is owned by the Postgres and collected when the finalizer is gone.
 
@@ -19,7 +19,7 @@ use crate::plan::{Action, Plan};
 use crate::world::{Secrets, World};
 
 /// Fallback while Pods or claims go; their own events wake us sooner.
-const LOOK_AGAIN: Duration = Duration::from_secs(2);
+const DELETION_POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// What this pass does about a deletion.
 pub fn plan(world: &World) -> Plan {
@@ -29,7 +29,7 @@ pub fn plan(world: &World) -> Plan {
     }
     let policy = world.deletion_policy();
     if policy == DeletionPolicy::Halt && claims::keeps_up(world).is_some() {
-        plan.wait("the data to be safe", LOOK_AGAIN);
+        plan.wait("the data to be safe", DELETION_POLL_INTERVAL);
         return plan;
     }
     let gone = members(world, &mut plan)
@@ -50,17 +50,20 @@ fn members(world: &World, plan: &mut Plan) -> bool {
         if pet_set.meta().deletion_timestamp.is_none() {
             plan.act(Action::Delete(pet_set.clone()));
         }
-        plan.wait("the PetSet to go", LOOK_AGAIN);
+        plan.wait("the PetSet to go", DELETION_POLL_INTERVAL);
         return false;
     }
     if !world.pods.is_empty() {
-        plan.wait(format!("{} Pods to end", world.pods.len()), LOOK_AGAIN);
+        plan.wait(
+            format!("{} Pods to end", world.pods.len()),
+            DELETION_POLL_INTERVAL,
+        );
         return false;
     }
     true
 }
 
-/// Whether no certificate is left, nor its key. Certificates go first: cert-manager would write their Secrets anew.
+/// Whether no certificate is left, nor its key. Certificates go first: cert-manager would recreate their Secrets.
 fn certificates(world: &World, plan: &mut Plan) -> bool {
     let ours = |child: &&Child| matches!(child, Child::Certificate(_)) && child.is_owned_by(world.uid());
     let live: Vec<&Child> = world.live.iter().filter(ours).collect();
@@ -71,7 +74,7 @@ fn certificates(world: &World, plan: &mut Plan) -> bool {
         plan.act(Action::Delete((*certificate).clone()));
     }
     if !live.is_empty() {
-        plan.wait("the Certificates to go", LOOK_AGAIN);
+        plan.wait("the Certificates to go", DELETION_POLL_INTERVAL);
         return false;
     }
     if let Secrets::Read(secrets) = &world.secrets {
@@ -99,8 +102,8 @@ fn is_data_lost(policy: DeletionPolicy) -> bool {
     matches!(policy, DeletionPolicy::Delete | DeletionPolicy::WipeOut)
 }
 
-/// Whether claims and Patroni's state are as the policy says. They go together: data without Patroni's record of it can
-/// be taken up again, a record without its data keeps a new database of the same name from starting.
+/// Whether claims and Patroni's state match the policy. They go together: data without Patroni's record of it can be
+/// taken up again, a record without its data keeps a new database of the same name from starting.
 fn leftovers(world: &World, policy: DeletionPolicy, plan: &mut Plan) -> bool {
     if !is_data_lost(policy) {
         return true;
@@ -110,7 +113,7 @@ fn leftovers(world: &World, policy: DeletionPolicy, plan: &mut Plan) -> bool {
             plan.act(Action::DeleteClaim(Box::new(claim.clone())));
         }
     }
-    // A ConfigMap of that name without Patroni's labels is somebody else's.
+    // A ConfigMap of that name without Patroni's labels belongs to another owner.
     let of_patroni = |map: &&ConfigMap| is_labelled_for(&map.metadata, world.name());
     for map in world.leftovers.patroni.iter().filter(of_patroni) {
         plan.act(Action::DeleteConfigMap(Box::new(map.clone())));
@@ -120,12 +123,12 @@ fn leftovers(world: &World, policy: DeletionPolicy, plan: &mut Plan) -> bool {
     }
     plan.wait(
         format!("{} volume claims to go", world.leftovers.claims.len()),
-        LOOK_AGAIN,
+        DELETION_POLL_INTERVAL,
     );
     false
 }
 
-/// Whether the auth Secret is as the policy says.
+/// Whether the auth Secret matches the policy.
 fn auth(world: &World, policy: DeletionPolicy, plan: &mut Plan) -> bool {
     let Secrets::Read(secrets) = &world.secrets else {
         plan.act(Action::GrantSecrets);

@@ -84,7 +84,7 @@ pub fn difference(world: &World, version: &PostgresVersion) -> Option<(String, D
     })
 }
 
-/// Why members that run keep their image while the spec means another one, and what becomes of that.
+/// Why running members keep their image while the spec has another one, and what happens next.
 pub fn held_while_running(world: &World, wanted: &Resolved, running: &str) -> String {
     let born = version(world);
     if let Version::Found(version) = &world.version

@@ -12,12 +12,12 @@ use crate::child::Child;
 use crate::decide::{Refusal, deployed};
 use crate::world::World;
 
-/// Whether members run that go on as they are when the spec asks for others.
+/// Whether running members keep their settings when the spec has others.
 pub fn may_hold(world: &World) -> bool {
     world.is_provisioned() && world.pet_set().is_some()
 }
 
-/// Why the children that carry TLS and version are left as they are; `None` when they may follow the spec.
+/// Why the children that carry TLS and version are not changed; `None` when they may follow the spec.
 pub fn held(world: &World, resolved: &Resolved) -> Option<Refusal> {
     if !may_hold(world) {
         return None;
@@ -25,8 +25,8 @@ pub fn held(world: &World, resolved: &Resolved) -> Option<Refusal> {
     version(world, resolved).or_else(|| tls(world, resolved))
 }
 
-/// Members that the spec no longer asks for and that run: how many run, and what is reported. One that leaves may be the
-/// primary, or the only one with the latest rows, so an operation looks at that. Nothing else in the spec waits for it.
+/// Running members beyond `spec.replicas`: how many run, and what is reported. One that leaves may be the primary, or
+/// the only one with the latest rows, so an operation checks that. Nothing else in the spec waits for it.
 pub fn leaving(world: &World, resolved: &Resolved) -> Option<(i32, Refusal)> {
     let (running, wanted) = (with_data(world)?, resolved.replicas);
     (world.is_provisioned() && wanted < running).then(|| {
@@ -47,7 +47,8 @@ fn with_data(world: &World) -> Option<i32> {
     }
 }
 
-/// Whether a child is left alone while something is held: all that tell members and clients about TLS or version.
+/// Whether a child is not changed while something is held: every child that tells members or clients about TLS or
+/// version.
 pub fn holds(child: &Child) -> bool {
     matches!(
         child,
@@ -93,7 +94,7 @@ fn phase(world: &World, resolved: &Resolved) -> Option<String> {
     })
 }
 
-/// The AppBinding tells clients the mode, so it is the record of it.
+/// The AppBinding publishes the mode to clients, so it is the record of it.
 fn ssl_mode(world: &World, resolved: &Resolved) -> Option<String> {
     let query = world
         .app_binding()?

@@ -10,11 +10,11 @@ use crate::decide::deployed;
 use crate::plan::{Action, Plan};
 use crate::world::World;
 
-/// Annotation on a Service that shall survive a halt (value `halt`).
+/// Annotation on a Service that survives a halt (value `halt`).
 const KEEP_ON: &str = "kubedb.com/resource-policy-keep-on";
 
 /// Fallback while Pods end; their own events wake us sooner.
-const LOOK_AGAIN: Duration = Duration::from_secs(2);
+const HALT_POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Whether the spec forbids a halt.
 pub fn is_forbidden(world: &World) -> bool {
@@ -49,7 +49,7 @@ pub fn plan(world: &World) -> Plan {
     delete(world, first, &mut plan);
     if world.pet_set().is_some() || !world.pods.is_empty() {
         // The Pods' Role stays until they have ended: Patroni gives up its leadership through it.
-        plan.wait(format!("{} Pods to end", world.pods.len()), LOOK_AGAIN);
+        plan.wait(format!("{} Pods to end", world.pods.len()), HALT_POLL_INTERVAL);
         return plan;
     }
     delete(world, |child| !first(child) && !is_kept(child), &mut plan);
@@ -67,7 +67,7 @@ pub fn message(world: &World) -> String {
     )
 }
 
-/// Leaves the members up and says why.
+/// Leaves the members up and reports why.
 pub fn held(why: String) -> Plan {
     let mut plan = Plan {
         acts_on_spec: true,
@@ -76,7 +76,7 @@ pub fn held(why: String) -> Plan {
     };
     plan.set(types::SPEC_APPLIED, false, CLAIM_TERMINATING, why.clone());
     plan.tell(true, CLAIM_TERMINATING, why);
-    plan.soon(LOOK_AGAIN);
+    plan.soon(HALT_POLL_INTERVAL);
     plan
 }
 
@@ -93,7 +93,7 @@ fn delete(world: &World, which: impl Fn(&&Child) -> bool, plan: &mut Plan) {
     }
 }
 
-/// Certificates and the config Secret stay, as KubeDB keeps them; a Service stays when its annotation says so.
+/// Certificates and the config Secret stay, as KubeDB keeps them; a Service stays when its annotation requires it.
 fn is_kept(child: &Child) -> bool {
     match child {
         Child::Secret(_) | Child::Certificate(_) => true,

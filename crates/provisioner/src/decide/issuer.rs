@@ -1,7 +1,7 @@
 //! Whether the issuer signs with another CA than it did.
 //!
-//! cert-manager does not issue anew when the CA of an issuer is replaced: everything works until the next renewal, and
-//! then clients that hold the old CA are refused. So it is told before.
+//! cert-manager does not reissue when the CA of an issuer is replaced: everything works until the next renewal, and
+//! then clients that hold the old CA are refused. So the provisioner reports it before.
 
 use api_types::cert_manager::Certificate;
 use api_types::names;
@@ -15,8 +15,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::world::{SecretFacts, Secrets, World};
 
-/// The CA with which the issuer signs by now, if it is another one than that of the server certificate. What can't be looked
-/// at stays as it was reported.
+/// The CA with which the issuer signs by now, if it differs from the CA of the server certificate. What can't be observed
+/// stays as it was reported.
 pub fn other_ca(world: &World) -> Option<IssuerCa> {
     let reported = world.postgres.replaced_ca();
     let Secrets::Read(secrets) = &world.secrets else {

@@ -1,7 +1,8 @@
 //! The internal CA of a database, which members and operators show each other on Patroni's REST API: what members are given, and
 //! what is to be issued.
 //!
-//! Nobody waits for a renewal: it comes when half of a certificate's life is left, and what was issued before stays valid.
+//! No member waits for a renewal: it comes when half of a certificate's life is left, and what was issued before stays
+//! valid.
 
 use std::time::Duration;
 
@@ -17,9 +18,9 @@ use crate::plan::{Action, Plan};
 use crate::world::{SecretFacts, World};
 
 /// What is applied now is read in the next pass.
-const ISSUED_SOON: Duration = Duration::from_millis(20);
+const ISSUED_REQUEUE_DELAY: Duration = Duration::from_millis(20);
 /// Fallback while an older Secret of that name goes.
-const GONE_SOON: Duration = Duration::from_secs(1);
+const FORMER_SECRET_POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Certificates are renewed when less of their life is left.
 const RENEW_BEFORE: SignedDuration = SignedDuration::from_hours(365 * 24);
 /// The same for the operators' certificate alone. It is as old as the members', but for one of a former CA, with which the
@@ -32,7 +33,7 @@ const RENEW_CA_BEFORE: SignedDuration = SignedDuration::from_hours(2 * LEAF_YEAR
 #[derive(Debug, Default)]
 pub struct Chosen {
     /// What members are given; none before anything was issued.
-    pub given: Option<MemberTls>,
+    pub deployed: Option<MemberTls>,
     /// What is to be issued.
     order: Option<Order>,
     /// What is waited for before that.
@@ -44,10 +45,10 @@ impl Chosen {
     pub fn issue(&self, plan: &mut Plan) {
         if let Some(order) = &self.order {
             plan.act(Action::IssueMembersTls(Box::new(order.clone())));
-            plan.wait("the certificates of members and operators", ISSUED_SOON);
+            plan.wait("the certificates of members and operators", ISSUED_REQUEUE_DELAY);
         }
         if let Some(what) = &self.waits_for {
-            plan.wait(what, GONE_SOON);
+            plan.wait(what, FORMER_SECRET_POLL_INTERVAL);
         }
     }
 
@@ -60,7 +61,8 @@ impl Chosen {
     }
 }
 
-/// Chooses by what the Secret has. Somebody else's Secret of that name is left alone; `names` reports it.
+/// Chooses by the content of the Secret. A Secret of that name that belongs to another owner is not touched; `names`
+/// reports it.
 pub fn choose(world: &World, secrets: &SecretFacts) -> Chosen {
     let deployed = world.config_secret().and_then(MemberTls::of_config);
     let whose = secrets.members_tls.as_ref().map_or(Whose::Ours, |secret| {
@@ -72,7 +74,7 @@ pub fn choose(world: &World, secrets: &SecretFacts) -> Chosen {
         Whose::Others(_) => None,
     };
     Chosen {
-        given: deployed,
+        deployed,
         order: None,
         waits_for,
     }
@@ -81,7 +83,7 @@ pub fn choose(world: &World, secrets: &SecretFacts) -> Chosen {
 fn of_ours(world: &World, secrets: &SecretFacts, deployed: Option<MemberTls>) -> Chosen {
     let live = secrets.members_tls.as_ref().and_then(MembersTls::of_secret);
     let names = host_names(world);
-    let (given, order) = match live.as_ref().and_then(|live| Some((live, sound(live)?))) {
+    let (deployed, order) = match live.as_ref().and_then(|live| Some((live, sound(live)?))) {
         Some((live, facts)) => {
             let order = due(&facts, world.now).then(|| renewal(live, &facts, names, world.now));
             (Some(live.of_member()), order)
@@ -100,7 +102,7 @@ fn of_ours(world: &World, secrets: &SecretFacts, deployed: Option<MemberTls>) ->
         }
     };
     Chosen {
-        given,
+        deployed,
         order,
         waits_for: None,
     }
@@ -112,7 +114,7 @@ fn host_names(world: &World) -> Vec<String> {
     vec![format!("*.{domain}"), "localhost".to_owned()]
 }
 
-/// What the certificates of a sound Secret say.
+/// The facts in the certificates of a sound Secret.
 struct Facts {
     ca: CertificateFacts,
     member: CertificateFacts,

@@ -1,4 +1,4 @@
-//! What shall be done about a database: plain functions over what was observed. No client, no clock, no randomness.
+//! What has to be done about a database: plain functions over what was observed. No client, no clock, no randomness.
 //!
 //! Deletion comes before the pause, as in KubeDB: a database that is being deleted is of no use to its holder.
 
@@ -65,7 +65,7 @@ impl Refusal {
         Some(refusals.fold(first, |sum, next| sum.and(Some(next))))
     }
 
-    /// This one, saying the other one too: a condition has one reason.
+    /// This refusal with the message of the other one appended: a condition has one reason.
     pub fn and(mut self, other: Option<Self>) -> Self {
         if let Some(other) = other {
             self.message = format!("{}. {}", self.message, other.message);
@@ -82,7 +82,7 @@ impl Refusal {
 /// Decides one pass.
 pub fn decide(world: &World) -> Plan {
     let mut plan = pass(world);
-    if !world.is_deleting() || world.is_deletion_held() {
+    if !world.is_deleting() || world.is_deletion_blocked() {
         if plan.checks_health {
             rows::observed(world, &mut plan);
             data::plan(world, &mut plan);
@@ -96,14 +96,14 @@ pub fn decide(world: &World) -> Plan {
 }
 
 fn pass(world: &World) -> Plan {
-    if world.is_deleting() && !world.is_deletion_held() {
+    if world.is_deleting() && !world.is_deletion_blocked() {
         return deletion::plan(world);
     }
     if let Some(holder) = world.kept_pause() {
         return paused(world, &holder);
     }
     if world.is_object_alone() {
-        // The end of a pause is acknowledged; the ordinary look comes next.
+        // The end of a pause is acknowledged; the ordinary pass comes next.
         return Plan {
             checks_health: true,
             ..Plan::default()

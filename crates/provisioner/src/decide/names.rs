@@ -1,5 +1,5 @@
-//! Names that the database, Patroni and the PetSet give, and that somebody else's object has already. Nothing of such an object
-//! is changed or deleted, and no member is made beside it.
+//! Names that the database, Patroni and the PetSet give, and that objects of other owners have already. Nothing of such an
+//! object is changed or deleted, and no member is made beside it.
 
 use api_types::reported::postgres::reasons;
 use api_types::tls::CertificateAlias;
@@ -23,7 +23,7 @@ pub enum Whose {
     Ours,
     /// It is on its way out; what it is waited for.
     Going(String),
-    /// Somebody else's: which object it is, whose, and what to do.
+    /// Another owner's: which object it is, whose, and what to do.
     Others(String),
 }
 
@@ -47,9 +47,9 @@ pub fn of_child(world: &World, live: &Child) -> Whose {
     }
 }
 
-/// What somebody else's object under a name of the database is refused with; `None` when every name is free or ours.
+/// The refusal that names another owner's object under a name of the database; `None` when every name is free or ours.
 pub fn taken(world: &World, secrets: &SecretFacts, wanted: &[Child]) -> Option<Refusal> {
-    // Members that run as somebody else's account go on. It is looked at even where it is not ours to make.
+    // Members that run under another owner's account go on. The check runs even where the account is not ours to make.
     let is_needed = |live: &&Child| match live {
         Child::ServiceAccount(_) => world.is_unborn(),
         live => wanted.iter().any(|child| child.is_same(live)),
@@ -104,7 +104,7 @@ pub fn of_auth_in_force(world: &World, secrets: &SecretFacts) -> Option<Refusal>
     })
 }
 
-/// Whether a Pod or a claim of a member that is to be added is somebody else's: then none is added.
+/// Whether a Pod or a claim of a member that is to be added belongs to another owner: then none is added.
 pub fn of_new_members_are_taken(world: &World) -> bool {
     world
         .name_holders
@@ -112,7 +112,8 @@ pub fn of_new_members_are_taken(world: &World) -> bool {
         .any(|holder| of_holder(world, holder).is_some())
 }
 
-/// The user's own account is used as it is, as KubeDB's custom RBAC has it. One that another database made goes with that.
+/// The user's own account is used unchanged, as KubeDB's custom RBAC has it. One that another database made is deleted
+/// with that database.
 fn of_named_account(world: &World, meta: &ObjectMeta, what: &str) -> Whose {
     match controller(meta) {
         Some(owner) if owner.uid != world.uid() && owner.kind == Postgres::kind(&()) => {
@@ -238,7 +239,7 @@ fn sentence(world: &World, kind: &str, meta: &ObjectMeta, advice: &str) -> Strin
     )
 }
 
-/// Whose an object is, by what tells it best.
+/// The owner of an object, by the best evidence in its metadata.
 fn owner(meta: &ObjectMeta) -> String {
     let owners = meta.owner_references.as_deref().unwrap_or_default();
     if let Some(owner) = controller(meta).or_else(|| owners.first()) {

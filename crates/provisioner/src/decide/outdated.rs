@@ -136,7 +136,7 @@ fn users_volumes<T: Serialize>(volumes: &T) -> Vec<Value> {
     without(volumes, "name", |name| RESERVED_NAMES.contains(&name))
 }
 
-/// The items of a list whose field does not tell that they are ours.
+/// The items of a list whose field does not identify them as ours.
 fn without<T: Serialize>(list: &T, field: &str, is_ours: impl Fn(&str) -> bool) -> Vec<Value> {
     let list = serde_json::to_value(list).unwrap_or_default();
     let items = list.as_array().cloned().unwrap_or_default();
@@ -217,7 +217,7 @@ fn is_users(name: &str, key: &str, old: &Container, new: &Container, spec: &Post
     }
 }
 
-/// Whether the spec says something about the resources of one of our helpers.
+/// Whether the spec sets the resources of one of our helpers.
 fn has_resources(name: &str, spec: &PostgresSpec) -> bool {
     let pod = spec
         .pod_template

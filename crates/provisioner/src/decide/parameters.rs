@@ -1,4 +1,4 @@
-//! Parameters that the spec asks for and that are not in force: refused, left to others, or waiting for a restart.
+//! Parameters of the spec that are not in force: refused, left to others, or waiting for a restart.
 
 use std::collections::BTreeMap;
 
@@ -75,14 +75,14 @@ fn not_used(resolved: &Resolved) -> Option<Refusal> {
     })
 }
 
-/// A parameter that a member takes when it restarts, in the words of Patroni's status.
+/// A parameter that a member takes when it restarts, in the form of Patroni's status.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 struct Change {
     old_value: Option<serde_json::Value>,
     new_value: Option<serde_json::Value>,
 }
 
-/// The part of Patroni's status that says what waits for a restart.
+/// The part of Patroni's status that lists what waits for a restart.
 #[derive(Deserialize)]
 struct PatroniStatus {
     #[serde(default)]

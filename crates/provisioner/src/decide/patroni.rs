@@ -14,7 +14,7 @@ use crate::world::World;
 /// Adds what has to be written so that Patroni follows the spec. Not before the database was ready once: until then Patroni
 /// writes its ConfigMap itself, and takes these settings from the members' file.
 pub fn plan(world: &World, resolved: &Resolved, plan: &mut Plan) {
-    // A ConfigMap of that name without Patroni's labels is somebody else's.
+    // A ConfigMap of that name without Patroni's labels belongs to another owner.
     let is_its = |map: &&ConfigMap| world.is_provisioned() && is_labelled_for(&map.metadata, world.name());
     if let Some(map) = world.patroni.as_ref().filter(is_its) {
         configure(
@@ -23,7 +23,7 @@ pub fn plan(world: &World, resolved: &Resolved, plan: &mut Plan) {
             plan,
         );
     }
-    // Last, because the settings are written only if nobody has changed the ConfigMap since.
+    // Last, because the settings are written only if the ConfigMap has not changed since.
     let maps = world.patroni.iter().chain(&world.patroni_state);
     for map in maps.filter(is_its).filter(|map| !is_guarded(map)) {
         plan.act(Action::GuardConfigMap(Box::new(map.clone())));

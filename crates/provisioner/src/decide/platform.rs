@@ -7,7 +7,7 @@ use k8s_openapi::api::apps::v1::StatefulSetCondition;
 use crate::world::World;
 
 /// Seconds that the PetSet controller may take to see a new PetSet.
-const USUAL: i64 = 15;
+const FIRST_REPORT_GRACE_SECONDS: i64 = 15;
 
 /// Why members are not made or do not come up; `None` when nothing is known to be wrong.
 pub fn trouble(world: &World) -> Option<String> {
@@ -28,7 +28,7 @@ fn condition<'a>(pet_set: &'a PetSet, type_: &str) -> Option<&'a StatefulSetCond
 /// A PetSet whose status nothing has written.
 fn unseen(world: &World, pet_set: &PetSet) -> Option<String> {
     let created = pet_set.metadata.creation_timestamp.as_ref()?.0;
-    let is_late = world.now.as_second() - created.as_second() >= USUAL;
+    let is_late = world.now.as_second() - created.as_second() >= FIRST_REPORT_GRACE_SECONDS;
     (pet_set.status.is_none() && is_late).then(|| {
         format!(
             "PetSet {} was created {} s ago and nothing has acted on it: does the operator petset run, and does it hold its Lease?",

@@ -1,4 +1,4 @@
-//! The ordinary pass: make the database what its spec says, as far as that needs no restart.
+//! The ordinary pass: make the database match its spec, as far as that needs no restart.
 
 use std::time::Duration;
 
@@ -18,13 +18,13 @@ use crate::plan::{Action, Plan};
 use crate::world::{SecretFacts, Secrets, UserConf, Version, World};
 
 /// Time until a fresh RoleBinding has surely reached the API server's authorizer.
-const GRANTED_SOON: Duration = Duration::from_millis(200);
+const RBAC_DELAY: Duration = Duration::from_millis(200);
 
-/// Secrets are not watched, so what is missing in one is looked for this often.
-const SECRETS_AGAIN: Duration = Duration::from_secs(5);
+/// Secrets are not watched, so the provisioner polls for what is missing in one.
+const SECRETS_POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// cert-manager issues in well under a second; the Certificate's status wakes us, its Secret can't.
-const CERTIFICATES_AGAIN: Duration = Duration::from_millis(500);
+const CERTIFICATES_POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What this pass does about a database that is to be up.
 pub fn plan(world: &World) -> Plan {
@@ -40,7 +40,7 @@ pub fn plan(world: &World) -> Plan {
             Some(refusal) => refuse(world, None, refusal, &mut plan),
             None => {
                 plan.act(Action::GrantSecrets);
-                plan.wait("access to the namespace's Secrets", GRANTED_SOON);
+                plan.wait("access to the namespace's Secrets", RBAC_DELAY);
             }
         }
         return plan;
@@ -54,7 +54,7 @@ pub fn plan(world: &World) -> Plan {
     plan
 }
 
-/// What the namespace's Secrets say, and what follows for the members' own certificate.
+/// The facts in the namespace's Secrets, and what follows for the members' own certificate.
 struct Known<'a> {
     secrets: &'a SecretFacts,
     members: members_tls::Chosen,
@@ -63,7 +63,7 @@ struct Known<'a> {
 impl Known<'_> {
     /// Gives members that run what was renewed, and nothing else.
     fn renew(&self, world: &World, plan: &mut Plan) -> Option<Refusal> {
-        renewal::plan_for_what_runs(world, self.secrets, self.members.given.as_ref(), plan)
+        renewal::plan_for_what_runs(world, self.secrets, self.members.deployed.as_ref(), plan)
     }
 }
 
@@ -75,7 +75,7 @@ fn resolve(world: &World, known: &Known<'_>) -> Result<(Resolved, Option<Refusal
         Version::Found(version) => version,
         Version::Unknown { known } => return Err(unknown_version(world, known)),
     };
-    // Members that run go on as they are; `drift` says what is held.
+    // Running members keep their settings; `drift` reports what is held.
     if !drift::may_hold(world)
         && let Some(refusal) = deployed::other_major(world, version)
     {
@@ -98,7 +98,7 @@ fn resolve(world: &World, known: &Known<'_>) -> Result<(Resolved, Option<Refusal
         user_conf: user_conf(world, &secrets.user_conf)?,
         tls: TlsInputs::default(),
         live: LiveFacts {
-            member_tls: known.members.given.clone(),
+            member_tls: known.members.deployed.clone(),
             ..live_facts(world, followed)
         },
     };
@@ -127,7 +127,7 @@ fn live_facts(world: &World, followed: DeployedAuth) -> LiveFacts {
     .with_configuration(world.config_secret())
 }
 
-/// Members that run go on with the file that they have: the blueprint says what is missing.
+/// Running members keep the file that they have: the blueprint reports what is missing.
 fn user_conf<'a>(world: &World, facts: &'a UserConf) -> Result<Option<&'a str>, Refusal> {
     if world.config_secret().is_some() && matches!(facts, UserConf::Missing(_) | UserConf::WithoutKey(_)) {
         return Ok(None);
@@ -163,7 +163,7 @@ fn invalid_spec(invalid: &[Invalid]) -> Refusal {
     Refusal::new(reasons::INVALID_SPEC, list.join("; "))
 }
 
-/// Nothing is changed but certificates that were renewed; the user is told what to change.
+/// Only renewed certificates are deployed; the condition names what the user has to change.
 fn refuse(world: &World, known: Option<&Known<'_>>, refusal: Refusal, plan: &mut Plan) {
     let mut refusal = refusal;
     if drift::may_hold(world) {
@@ -190,7 +190,7 @@ fn refuse(world: &World, known: Option<&Known<'_>>, refusal: Refusal, plan: &mut
     );
     plan.tell(true, refusal.reason, refusal.message.clone());
     plan.acts_on_spec = true;
-    plan.soon(SECRETS_AGAIN);
+    plan.soon(SECRETS_POLL_INTERVAL);
 }
 
 fn provision(
@@ -229,11 +229,11 @@ fn provision(
     if let Some(refusal) = held.take() {
         wanted.retain(|child| !drift::holds(child));
         held = Some(refusal.and(known.renew(world, plan)));
-    } else if known.members.given.is_none() {
+    } else if known.members.deployed.is_none() {
         wanted.retain(|child| !waits_for_certificates(world, child));
     } else if let Some(missing) = tls::missing(world, secrets, &resolved) {
         wanted.retain(|child| !waits_for_certificates(world, child));
-        plan.wait(missing, CERTIFICATES_AGAIN);
+        plan.wait(missing, CERTIFICATES_POLL_INTERVAL);
     } else {
         renewal::publish(secrets, &resolved.tls.trust, plan);
         renewal::plan(world, &resolved.tls, plan);
@@ -250,7 +250,7 @@ fn provision(
     children::apply(world, &applied_now, plan);
     children::prune(world, &wanted, plan);
     if taken.is_some() {
-        plan.soon(SECRETS_AGAIN);
+        plan.soon(SECRETS_POLL_INTERVAL);
     }
     let kept = kept.into_iter().map(|(_, refusal)| Some(refusal));
     deployed::follow(world, &resolved, &wanted, held.is_some(), plan);

@@ -1,6 +1,6 @@
-//! A certificate that cert-manager renewed by itself reaches every member without a restart: the config Secret gets it
-//! (see `tls`), the agents bring it, and the health task asks each member to take it up. Kubelet is asked to bring it where
-//! a member is behind all the same.
+//! A certificate that cert-manager renewed by itself reaches every member without a restart: the config Secret gets it (see
+//! `tls`), the agents bring it, and the health task makes each member load it. If a member is outdated all the same, the
+//! provisioner wakes kubelet.
 
 use api_types::cert_manager::Certificate;
 use api_types::names;
@@ -8,7 +8,8 @@ use api_types::reported::postgres::events;
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::{FILES_TOKEN, TRUST_CRT};
 use blueprint::{
-    CaBundle, KeyPair, Material, MemberTls, TlsInputs, TlsPhase, recorded_hash, recorded_phase, secret_text,
+    CaBundle, KeyPair, MemberTls, TlsInputs, TlsMaterial, TlsPhase, recorded_hash, recorded_phase,
+    secret_text,
 };
 use k8s_openapi::api::core::v1::{Pod, Secret};
 
@@ -31,8 +32,8 @@ pub fn publish(secrets: &SecretFacts, trust: &CaBundle, plan: &mut Plan) {
     }
 }
 
-/// Asks kubelet to look at once where a member serves another leaf than it is given or trusts less, and tells the health task what a
-/// member has to be asked to take up.
+/// Wakes kubelet where a member serves another leaf than the deployed one or trusts less, and passes to the health task what a
+/// member has to load.
 pub fn plan(world: &World, tls: &TlsInputs, plan: &mut Plan) {
     if tls.phase == TlsPhase::Off {
         return;
@@ -65,10 +66,10 @@ pub fn plan(world: &World, tls: &TlsInputs, plan: &mut Plan) {
 
 /// Which certificates that members have are to be replaced by others.
 fn issued_anew(config: &Secret, tls: &TlsInputs) -> Option<String> {
-    let given = Material::of_config(config);
+    let deployed = TlsMaterial::of_config(config);
     let anew: Vec<&str> = CertificateAlias::ALL
         .into_iter()
-        .filter(|alias| match (given.get(*alias), tls.material.get(*alias)) {
+        .filter(|alias| match (deployed.get(*alias), tls.material.get(*alias)) {
             (Some(old), Some(new)) => old != new,
             _ => false,
         })
@@ -84,12 +85,12 @@ fn issued_anew(config: &Secret, tls: &TlsInputs) -> Option<String> {
 
 /// Whether the config Secret has these certificates and CAs.
 fn is_given(config: &Secret, tls: &TlsInputs) -> bool {
-    Material::of_config(config) == tls.material
+    TlsMaterial::of_config(config) == tls.material
         && secret_text(config, TRUST_CRT).unwrap_or_default() == tls.trust.to_pem()
 }
 
-/// The same while the spec is not followed, whatever the reason: nobody's certificates may run out over an edit that waits.
-/// The live children get the certificates that were renewed, and nothing else. Returns why one is given to nobody.
+/// The same while the spec is not followed, whatever the reason: certificates must not run out over an edit that waits. The
+/// live children get the renewed certificates, and nothing else. Returns why a certificate is not deployed.
 pub fn plan_for_what_runs(
     world: &World,
     secrets: &SecretFacts,
@@ -115,7 +116,7 @@ pub fn plan_for_what_runs(
     refused
 }
 
-/// What members that have to use TLS are given; none where they need not. With why a certificate is given to nobody.
+/// The TLS of members that have to use TLS; none where they need not. Returns why a certificate is not deployed, too.
 fn running_tls(
     world: &World,
     secrets: &SecretFacts,
@@ -128,11 +129,11 @@ fn running_tls(
         Ok(chosen) => chosen,
         Err(refusal) => return (None, Some(refusal)),
     };
-    let given = Material::of_config(config);
+    let deployed = TlsMaterial::of_config(config);
     let renewed = chosen
         .material
         .iter()
-        .fold(given, |all, (alias, pair)| all.with(alias, pair.clone()));
+        .fold(deployed, |all, (alias, pair)| all.with(alias, pair.clone()));
     let inputs = TlsInputs::of(TlsPhase::Enforce, chosen.trust, renewed);
     (Some(inputs), chosen.refused)
 }
@@ -145,7 +146,7 @@ fn app_binding(world: &World, trust: &CaBundle) -> Option<Child> {
     (!is_same).then(|| Child::AppBinding(Box::new(wanted)))
 }
 
-/// The Certificates that there are, whatever the spec says by now.
+/// The existing Certificates, whatever the spec has by now.
 fn running_certificates(world: &World) -> Vec<(CertificateAlias, Certificate)> {
     let live = |alias| {
         let certificate = world.certificate(&names::certificate(world.name(), alias))?;
@@ -154,8 +155,8 @@ fn running_certificates(world: &World) -> Vec<(CertificateAlias, Certificate)> {
     CertificateAlias::ALL.into_iter().filter_map(live).collect()
 }
 
-/// Pods that serve another leaf or trust less, and were not touched for it yet. A member that could not be asked is left
-/// alone.
+/// Pods that serve another leaf or trust less, and were not touched for it yet. A member that could not be probed is not
+/// touched.
 fn stale(world: &World, renewal: &Renewal, token: &str) -> Vec<String> {
     let Some(report) = &world.health else {
         return Vec::new();

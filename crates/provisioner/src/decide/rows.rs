@@ -26,11 +26,11 @@ const HISTORY: &str = "history";
 const LEADER: &str = "leader";
 const OPTIME: &str = "optime";
 /// How long lost WAL is a condition; the status keeps it.
-const TOLD_FOR: SignedDuration = SignedDuration::from_hours(24);
+const LOST_WAL_CONDITION_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
 /// Losses that the status keeps.
-const KEPT: usize = 5;
+const MAX_LOSSES_IN_STATUS: usize = 5;
 /// Patroni writes the end of a timeline a turn or two after the promotion.
-const HISTORY_AGAIN: Duration = Duration::from_secs(2);
+const HISTORY_POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Standbys that are known not to stream. One that was found stays so until it is seen to stream.
 pub fn stale(world: &World) -> Vec<StaleStandby> {
@@ -64,7 +64,7 @@ pub fn stale(world: &World) -> Vec<StaleStandby> {
         .collect()
 }
 
-/// Members that run, or would if the database were up; none when nothing but the object was looked at.
+/// Members that run, or would if the database were up; none when only the object was read.
 fn members(world: &World) -> Option<i32> {
     if world.is_object_alone() {
         return None;
@@ -124,7 +124,7 @@ fn known_end(world: &World, report: &Report, known: &LastPrimary) -> Option<Lsn>
     [recorded, seen, published].into_iter().flatten().max()
 }
 
-/// What the leader has published of its WAL, if nobody else has become the leader.
+/// What the leader has published of its WAL, if no other member has become the leader.
 fn published(world: &World, pod: &str) -> Option<Lsn> {
     let name = api_types::names::patroni_map(world.name(), LEADER);
     let mut maps = world.patroni_state.iter();
@@ -161,7 +161,7 @@ pub fn lost(world: &World) -> Vec<LostWal> {
     let status = world.postgres.status.as_ref();
     let mut all = status.map(|status| status.lost_wal.clone()).unwrap_or_default();
     all.extend(newly_lost(world));
-    let surplus = all.len().saturating_sub(KEPT);
+    let surplus = all.len().saturating_sub(MAX_LOSSES_IN_STATUS);
     all.split_off(surplus)
 }
 
@@ -184,7 +184,7 @@ fn newly_lost(world: &World) -> Option<LostWal> {
     })
 }
 
-/// Says what was lost, who lacks rows, and that one which does is not promoted.
+/// Reports what was lost, which members lack rows, and that one which does is not promoted.
 pub fn observed(world: &World, plan: &mut Plan) {
     if world.is_object_alone() {
         return;
@@ -217,7 +217,7 @@ pub fn observed(world: &World, plan: &mut Plan) {
         .as_deref()
         .is_some_and(|report| waits_for_history(world, report));
     if waits {
-        plan.soon(HISTORY_AGAIN);
+        plan.soon(HISTORY_POLL_INTERVAL);
     }
 }
 
@@ -230,7 +230,7 @@ fn tell_loss(world: &World, plan: &mut Plan) {
     }
     let told = api_types::condition::find(world.conditions(), types::DATA_LOST);
     let is_told = told.is_some_and(|it| it.reason.as_deref() == Some(reasons::WAL_LOST));
-    let is_recent = |lost: &LostWal| world.now.duration_since(lost.at.0) < TOLD_FOR;
+    let is_recent = |lost: &LostWal| world.now.duration_since(lost.at.0) < LOST_WAL_CONDITION_LIFETIME;
     if is_told && !lost(world).iter().any(is_recent) {
         plan.remove(types::DATA_LOST);
     }
@@ -257,7 +257,7 @@ fn not_streaming(world: &World, standby: &StaleStandby) -> String {
     )
 }
 
-/// Why nobody is promoted; `None` while somebody leads, and where nothing is held.
+/// Why no member is promoted; `None` while there is a leader, and where nothing is held.
 fn held(world: &World, stale: &[StaleStandby]) -> Option<String> {
     let report = world.health.as_deref()?;
     let is_down = matches!(report.accepting, Verdict::No(_)) && report.primary.is_none();

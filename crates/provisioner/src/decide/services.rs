@@ -11,7 +11,7 @@ use crate::world::World;
 
 const HEADLESS: &str = "None";
 
-/// The Services that keep another address than the spec asks for, and what to do about it.
+/// The Services that keep another address than that of the spec, and what to do about it.
 pub fn held(world: &World, wanted: &[Child]) -> Vec<(String, Refusal)> {
     let services = wanted.iter().filter_map(|child| match child {
         Child::Service(service) => Some(service),
@@ -35,7 +35,7 @@ fn other_address<'a>(wanted: &Service, live: &'a Service) -> Option<&'a str> {
     let wanted = wanted.spec.as_ref()?.cluster_ip.as_deref();
     match wanted.filter(|address| !address.is_empty()) {
         Some(wanted) => (wanted != live).then_some(live),
-        // Without a wish any address is good, but a headless Service stays headless.
+        // When the spec sets none, any address is good, but a headless Service stays headless.
         None => (live == HEADLESS).then_some(live),
     }
 }

@@ -12,7 +12,7 @@ use crate::health::UserSlot;
 use crate::plan::Plan;
 use crate::world::World;
 
-/// What Patroni shall know of them.
+/// Patroni's settings for them.
 pub fn wanted(world: &World, map: &ConfigMap) -> UserSlots {
     let recorded = UserSlots::recorded(map);
     let Some((_, of_primary)) = of_primary(world) else {

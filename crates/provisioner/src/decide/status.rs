@@ -35,7 +35,7 @@ fn replica_ready(world: &World, trouble: Option<&str>, plan: &mut Plan) -> bool 
     let Some(pet_set) = world.pet_set() else {
         return false;
     };
-    // The PetSet as it is applied in this pass, so that members that are about to be added count as missing at once.
+    // The PetSet that this pass applies, so that members that are about to be added count as missing at once.
     let wanted = plan.applied_pet_set().unwrap_or(pet_set);
     let desired = wanted.spec.replicas.unwrap_or(1);
     let ready = world.pods.iter().filter(|pod| is_ready(pod)).count();
@@ -66,7 +66,7 @@ fn replica_ready(world: &World, trouble: Option<&str>, plan: &mut Plan) -> bool 
     complete
 }
 
-/// What keeps members from coming up is an Event when the condition does not say it yet.
+/// Emits an Event for what keeps members from coming up, when the condition does not report it yet.
 fn tell_once(world: &World, trouble: &str, plan: &mut Plan) {
     let said = api_types::condition::find(world.conditions(), types::REPLICA_READY);
     let said = said.and_then(|condition| condition.message.as_deref());

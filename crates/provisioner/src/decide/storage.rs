@@ -1,4 +1,4 @@
-//! Volumes that fill up: who fills them, told while there is still room to act.
+//! Volumes that fill up: what fills them, reported while there is still room to act.
 
 use api_types::names::replication_slot;
 use api_types::postgres::conditions as types;
@@ -41,7 +41,7 @@ fn was_filling_up(world: &World) -> bool {
     condition.is_some_and(|it| it.reason.as_deref() == Some(reasons::VOLUME_FILLS_UP))
 }
 
-/// What to say about the fullest volume.
+/// The message about the fullest volume.
 fn filling_up(world: &World) -> Option<String> {
     let was = was_filling_up(world);
     let members = world.checked_members();
@@ -68,7 +68,7 @@ fn is_filling_up(member: &Member, was: bool) -> bool {
     volume.saturating_sub(used) < (volume / part).min(ENOUGH)
 }
 
-/// Who holds most of the WAL and what to do, or that it is the data.
+/// The member or slot that holds most of the WAL and what to do, or that it is the data.
 pub fn holder(wal: &Wal, data_bytes: u64, members: &[&str]) -> String {
     let by_settings = wal.keep_bytes + wal.max_bytes;
     let slot = wal.slots.iter().max_by_key(|slot| slot.held_bytes);

@@ -1,4 +1,4 @@
-//! Whom a health check asks, and how it gets in.
+//! Which members a health check probes, and how it gets in.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use api_types::vocabulary::{ROLE_LABEL, ROLE_PRIMARY, TRUST_CRT};
 use api_types::{Major, names, roles};
 use blueprint::pg::parameters::recorded_mark;
 use blueprint::{
-    LiveFacts, Material, MemberTls, MembersTls, TlsPhase, postgres_port, recorded_phase, secret_text,
+    LiveFacts, MemberTls, MembersTls, TlsMaterial, TlsPhase, postgres_port, recorded_phase, secret_text,
 };
 use k8s_openapi::api::core::v1::Pod;
 
@@ -18,7 +18,7 @@ use crate::plan::Plan;
 use crate::world::{SecretFacts, Secrets, Version, World, is_ready};
 
 /// KubeDB's default of every number in `spec.healthChecker` but the threshold.
-const SECONDS: i32 = 10;
+const DEFAULT_SECONDS: i32 = 10;
 
 /// What to check; `None` while there is nothing to check or no way in.
 pub fn targets(world: &World, plan: &Plan) -> Option<Targets> {
@@ -82,7 +82,9 @@ fn major(world: &World) -> Option<Major> {
 }
 
 fn seconds(configured: Option<i32>) -> Duration {
-    let seconds = configured.filter(|seconds| *seconds > 0).unwrap_or(SECONDS);
+    let seconds = configured
+        .filter(|seconds| *seconds > 0)
+        .unwrap_or(DEFAULT_SECONDS);
     Duration::from_secs(seconds.unsigned_abs().into())
 }
 
@@ -106,7 +108,7 @@ fn target(world: &World, pod: &Pod) -> Option<Target> {
     })
 }
 
-/// The operators' certificate, and which one members were given: they read it again once they are asked.
+/// The operators' certificate, and which one the members have: they read it again once they get a request.
 fn patroni(world: &World, secrets: &SecretFacts) -> Option<PatroniAccess> {
     let issued = MembersTls::of_secret(secrets.members_tls.as_ref()?)?;
     let given = world.config_secret().and_then(MemberTls::of_config);
@@ -121,7 +123,7 @@ fn login(world: &World, secrets: &SecretFacts) -> Option<Login> {
     let issued = MembersTls::of_secret(secrets.members_tls.as_ref()?)?;
     let config = world.config_secret()?;
     // What members are given, not what was issued since: they may not know its CA yet.
-    let material = Material::of_config(config);
+    let material = TlsMaterial::of_config(config);
     let client = material.get(CertificateAlias::Client);
     Some(Login {
         username: roles::OPERATOR.to_owned(),
@@ -132,7 +134,7 @@ fn login(world: &World, secrets: &SecretFacts) -> Option<Login> {
     })
 }
 
-/// Whether news may come any second: it is not ready, somebody holds the pause, or members shall read new files.
+/// Whether news may come any second: it is not ready, it is paused, or members have to read new files.
 fn is_unsettled(world: &World, plan: &Plan) -> bool {
     let ready = api_types::condition::is_true(world.conditions(), types::READY);
     let serving_old = plan.renewal.as_ref().is_some_and(|renewal| {

@@ -1,11 +1,11 @@
-//! What members are given and trust while no operation runs: certificates that were looked at first.
+//! What members serve and trust while no operation runs: certificates that were validated first.
 
 use api_types::cert_manager::Certificate;
 use api_types::reported::postgres::reasons;
 use api_types::tls::CertificateAlias;
 use api_types::vocabulary::TRUST_CRT;
 use blueprint::material::{CA, KEY, LEAF};
-use blueprint::{CaBundle, KeyPair, Material, Resolved, secret_text};
+use blueprint::{CaBundle, KeyPair, Resolved, TlsMaterial, secret_text};
 use instance::examine_issued;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
@@ -19,16 +19,16 @@ pub struct Chosen {
     /// The CAs that they trust.
     pub trust: CaBundle,
     /// The certificates that they are given.
-    pub material: Material,
+    pub material: TlsMaterial,
     /// Which certificate is refused, why, and what to do.
     pub refused: Option<Refusal>,
 }
 
 /// Chooses what members are given: what was issued if it is good, or else what they have.
 ///
-/// Trust only grows here: what members trust already, then the CAs of the certificates they have. Only a request takes
-/// a CA away, after it has proven that nobody needs it. A certificate of a new CA is given when every ready member was
-/// seen to trust that CA: before, members would refuse each other and us.
+/// Trust only grows here: what members trust already, then the CAs of the certificates they have. Only a request
+/// removes a CA, after it has proven that no member and no client needs it. A certificate of a new CA is deployed when
+/// every ready member was seen to trust that CA: before, members would refuse each other and the operators.
 ///
 /// # Errors
 /// A bundle that is no PEM.
@@ -43,13 +43,13 @@ pub fn choose(
         .unwrap_or_default();
     let trusted = CaBundle::from_pem(trusted)
         .map_err(|error| Refusal::new(reasons::INVALID_CERTIFICATE, error.to_string()))?;
-    let given = config.map(Material::of_config).unwrap_or_default();
-    let (wanted, refused) = wanted(secrets, certificates, &given, world.now);
+    let deployed = config.map(TlsMaterial::of_config).unwrap_or_default();
+    let (wanted, refused) = wanted(secrets, certificates, &deployed, world.now);
     let authorities = wanted.authorities();
-    let is_known = given.is_empty() || given.authorities().contains_all(&authorities);
+    let is_known = deployed.is_empty() || deployed.authorities().contains_all(&authorities);
     let is_trusted = trusted.contains_all(&authorities) && members_trust(world, &authorities);
     let trust = trusted.union(&authorities);
-    let material = if is_known || is_trusted { wanted } else { given };
+    let material = if is_known || is_trusted { wanted } else { deployed };
     Ok(Chosen {
         trust,
         material,
@@ -71,20 +71,20 @@ fn members_trust(world: &World, authorities: &CaBundle) -> bool {
 fn wanted(
     secrets: &SecretFacts,
     certificates: &[(CertificateAlias, Certificate)],
-    given: &Material,
+    deployed: &TlsMaterial,
     now: Timestamp,
-) -> (Material, Option<Refusal>) {
-    let (mut material, mut refused) = (Material::default(), None);
+) -> (TlsMaterial, Option<Refusal>) {
+    let (mut material, mut refused) = (TlsMaterial::default(), None);
     for (alias, certificate) in certificates {
         let alias = *alias;
         let issued = secrets.certificates.get(&alias).and_then(KeyPair::of_issued);
-        let (pair, why) = match (issued, given.get(alias)) {
-            (Some(issued), Some(given)) if issued == *given => (Some(issued), None),
-            (Some(issued), given) => match sound(&issued, alias, certificate, now) {
+        let (pair, why) = match (issued, deployed.get(alias)) {
+            (Some(issued), Some(deployed)) if issued == *deployed => (Some(issued), None),
+            (Some(issued), deployed) => match sound(&issued, alias, certificate, now) {
                 Ok(()) => (Some(issued), None),
-                Err(why) => (given.cloned(), Some(why)),
+                Err(why) => (deployed.cloned(), Some(why)),
             },
-            (None, given) => (given.cloned(), None),
+            (None, deployed) => (deployed.cloned(), None),
         };
         if let Some(pair) = pair {
             material = material.with(alias, pair);
@@ -123,8 +123,8 @@ pub fn missing(world: &World, secrets: &SecretFacts, resolved: &Resolved) -> Opt
         .find_map(|(alias, wanted)| {
             let name = wanted.metadata.name.as_deref().unwrap_or_default();
             let why = lacking(world.certificate(name), secrets.certificates.get(&alias)).or_else(|| {
-                let given = resolved.tls.material.get(alias).is_some();
-                (!given).then(|| "what was issued can't be used".to_owned())
+                let deployed = resolved.tls.material.get(alias).is_some();
+                (!deployed).then(|| "what was issued can't be used".to_owned())
             })?;
             Some(format!("Certificate {name}: {why}"))
         })

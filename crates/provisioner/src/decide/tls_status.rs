@@ -1,14 +1,14 @@
-//! What the status says of TLS: how members serve clients, and when the first of their certificates ends.
+//! TLS in the status: how members serve clients, and when the first of their certificates ends.
 
 use api_types::status::{TlsMode, TlsStatus};
-use blueprint::{KeyPair, Material, TlsPhase, recorded_phase};
+use blueprint::{KeyPair, TlsMaterial, TlsPhase, recorded_phase};
 use instance::facts_of_pem;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::world::{Secrets, World};
 
-/// TLS as members are given it and serve it; as it was when that could not be looked at.
+/// TLS as deployed to the members and as they serve it; the former status when that could not be observed.
 pub fn observed(world: &World) -> Option<TlsStatus> {
     if matches!(world.secrets, Secrets::Denied) {
         return world.postgres.status.as_ref()?.tls.clone();
@@ -19,11 +19,11 @@ pub fn observed(world: &World) -> Option<TlsStatus> {
         TlsPhase::Accept => TlsMode::Allowed,
         TlsPhase::Enforce => TlsMode::Required,
     };
-    let given = Material::of_config(config);
-    let given = given.iter().filter_map(|(_, pair)| end_of(pair));
+    let deployed = TlsMaterial::of_config(config);
+    let deployed = deployed.iter().filter_map(|(_, pair)| end_of(pair));
     let members = world.checked_members();
     let served = members.filter_map(|(_, member)| Some(member.served.as_ref()?.not_after));
-    let earliest = given.chain(served).min().filter(|_| mode != TlsMode::Disabled);
+    let earliest = deployed.chain(served).min().filter(|_| mode != TlsMode::Disabled);
     Some(TlsStatus {
         mode,
         earliest_expiry: earliest.map(Time),

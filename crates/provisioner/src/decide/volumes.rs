@@ -17,7 +17,7 @@ use crate::world::{World, has_volume};
 /// Key of the size in a claim's requests.
 const SIZE: &str = "storage";
 
-/// Lets `resolved` have the storage that the members were made with, and says what in the spec is not carried out.
+/// Gives `resolved` the storage that the members were made with, and reports what in the spec is not carried out.
 ///
 /// # Errors
 /// The refusal to go on at all: the data is on volumes, and the spec wants it in Pods.
@@ -51,8 +51,8 @@ fn kept_data(claim: &PersistentVolumeClaim) -> Refusal {
     )
 }
 
-/// A claim as the template that would make it. The API server has filled in what the template left out, so only what the spec
-/// says is taken from it.
+/// A claim in the form of the template that would make it. The API server has filled in what the template left out, so only
+/// the fields of the spec are taken from it.
 fn as_template(
     claim: &PersistentVolumeClaim,
     wanted: &PersistentVolumeClaimSpec,
@@ -105,7 +105,7 @@ fn class(born: &PersistentVolumeClaimSpec, wanted: &PersistentVolumeClaimSpec) -
     )
 }
 
-/// What becomes of members meanwhile.
+/// What happens to members meanwhile.
 const GO_ON: &str = "the members go on as they are, and one that is added gets a volume like theirs";
 
 fn of_size(born: &PersistentVolumeClaimSpec, wanted: &PersistentVolumeClaimSpec) -> Option<Refusal> {

@@ -1,4 +1,4 @@
-//! One session with one member: log in, look, commit, report what was seen.
+//! One session with one member: log in, observe, commit, report.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use api_types::vocabulary::{PATRONI_PORT, POSTGRES_PORT};
 use blueprint::pg::parameters::MARK;
 use blueprint::{CaBundle, TlsPhase};
-use instance::{ClientIdentity, OUR_SESSIONS, Password, Patroni, PatroniTls, Role, Session, TlsMode};
+use instance::{
+    APPLICATION_NAME_PREFIX, ClientIdentity, Password, Patroni, PatroniTls, Role, Session, TlsMode,
+};
 use runtime::error_chain;
 use tokio::time::sleep;
 
@@ -15,7 +17,7 @@ use crate::health::seen::Seen;
 use crate::health::slots::Upkeep;
 use crate::health::{Failure, Login, Renewal, Served, Targets};
 
-/// Where a conversation goes to.
+/// The address of a session.
 #[derive(Clone, Copy)]
 pub struct Place<'a> {
     /// Address.
@@ -133,7 +135,7 @@ pub async fn opens(targets: &Targets, login: &Login, place: Place<'_>) -> bool {
 }
 
 /// Gets in by the ways that members may offer in this phase, the likelier first: between plaintext and TLS some members
-/// have not been told yet.
+/// may not have been reloaded yet.
 async fn get_in(targets: &Targets, login: &Login, place: Place<'_>) -> Result<Session, Failure> {
     let tls = || TlsMode::VerifyFull {
         ca: login.trust.clone().into_bytes(),
@@ -169,7 +171,7 @@ fn credentials(targets: &Targets, login: &Login, tls: TlsMode) -> Result<instanc
         user: login.username.clone(),
         password: Some(Password::new(login.password.clone())),
         database: "postgres".to_owned(),
-        application_name: format!("{OUR_SESSIONS}health"),
+        application_name: format!("{APPLICATION_NAME_PREFIX}health"),
         tls,
         identity,
         major: targets.major,
@@ -192,7 +194,7 @@ async fn served(targets: &Targets, place: Place<'_>) -> Option<Served> {
 }
 
 /// The CAs that the member has loaded: an empty bundle when it has not loaded its file since that changed, none where
-/// it speaks plaintext or could not say.
+/// it speaks plaintext or did not report them.
 async fn trusted(targets: &Targets, place: Place<'_>, session: &Session) -> Option<CaBundle> {
     if targets.login.phase == TlsPhase::Off {
         return None;
@@ -259,15 +261,15 @@ struct Loaded {
     trusted: Option<CaBundle>,
 }
 
-/// How long a member is given after each reload until it is asked again what it serves: PostgreSQL tells nobody that it has
-/// reloaded, and the agent may bring the files while it is asked. What takes longer waits for the next check.
-const GIVEN: [Duration; 3] = [
+/// How long to wait after each reload before the next probe of what the member serves: PostgreSQL does not report that it
+/// has reloaded, and the agent may bring the files during the probe. What takes longer waits for the next check.
+const RELOAD_CHECK_DELAYS: [Duration; 3] = [
     Duration::from_millis(25),
     Duration::from_millis(100),
     Duration::from_millis(400),
 ];
 
-/// Asks a member to take up its renewed certificate until it has. Asking before the files are there changes nothing.
+/// Reloads a member until it serves its renewed certificate. A reload before the files are there changes nothing.
 async fn take_up(
     targets: &Targets,
     place: Place<'_>,
@@ -287,7 +289,7 @@ async fn take_up(
     if renewal.changes_trust() {
         ask_patroni(targets, place).await?;
     }
-    for given in GIVEN {
+    for given in RELOAD_CHECK_DELAYS {
         // Patroni needs neither a session nor a function of ours.
         if session.reload().await.is_err() {
             ask_patroni(targets, place).await?;
@@ -302,7 +304,8 @@ async fn take_up(
     Ok(has)
 }
 
-/// The same for a member that lets nobody in now: all its connections may be taken. A reload needs none. Returns what it serves then.
+/// The same for a member that admits no session now: all its connections may be taken. A reload needs none. Returns
+/// what it serves then.
 async fn take_up_unasked(targets: &Targets, place: Place<'_>, before: Option<Served>) -> Option<Served> {
     let is_missed = |renewal: &Renewal| renewal.is_missed_by(before.as_ref(), None);
     if !targets.renewal.as_ref().is_some_and(is_missed) {
@@ -332,7 +335,7 @@ pub async fn mend_roles(targets: &Targets, place: Place<'_>) {
     }
 }
 
-/// Asks a member's Patroni to read its file, and to give PostgreSQL the parameters there.
+/// Makes a member's Patroni read its file, and give PostgreSQL the parameters there.
 pub async fn read_configuration(targets: &Targets, place: Place<'_>) {
     tracing::info!(host = place.host, "asking a member to read its parameters");
     if let Err(why) = ask_patroni(targets, place).await {

@@ -1,4 +1,4 @@
-//! One check of a database: all members side by side, then the judgement.
+//! One check of a database: all members side by side, then the verdict.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -10,9 +10,9 @@ use crate::health::seen::Seen;
 use crate::health::{Login, Member, Position, Report, Target, Targets, Tried, Verdict, slots};
 
 /// How long roles of ours may be missing until that is reported. Members make them when they start, and again within seconds.
-const MENDED_WITHIN: Duration = Duration::from_secs(10);
+const ROLES_GRACE: Duration = Duration::from_secs(10);
 /// Shortest time between two reloads that are to bring the roles of ours back.
-const BETWEEN_MENDS: Duration = Duration::from_secs(3);
+const MIN_ROLES_RELOAD_INTERVAL: Duration = Duration::from_secs(3);
 
 /// Checks one database again and again; remembers how many failures came in a row, and what takes long to find out.
 #[derive(Default)]
@@ -26,7 +26,7 @@ pub struct Checker {
 }
 
 impl Checker {
-    /// Asks every member and the primary Service.
+    /// Probes every member and the primary Service.
     pub async fn check(&mut self, targets: &Targets) -> Report {
         let seen = |member: &Target| self.seen.get(&member.pod).cloned().unwrap_or_default();
         let asked = targets
@@ -59,7 +59,7 @@ impl Checker {
     /// Has the primary's Patroni make the roles of ours again. It takes no session: a reload is enough.
     async fn mend_roles(&mut self, targets: &Targets, answers: &Answers) {
         let now = Instant::now();
-        let is_soon = |last: Instant| now.saturating_duration_since(last) < BETWEEN_MENDS;
+        let is_soon = |last: Instant| now.saturating_duration_since(last) < MIN_ROLES_RELOAD_INTERVAL;
         if !judge::lacks_roles(answers) || self.mended.is_some_and(is_soon) {
             return;
         }
@@ -87,7 +87,7 @@ impl Checker {
         let ready = accepting.clone().and_then(|()| judge::complete(targets, answers));
         let is_mending = self
             .lacking_since
-            .is_some_and(|since| since.elapsed() < MENDED_WITHIN);
+            .is_some_and(|since| since.elapsed() < ROLES_GRACE);
         let judge = |streak: &mut Streak, answer: Result<(), Failure>, before: &Verdict| match answer {
             Err(failure) if is_mending && failure.kind == FailureKind::LacksRoles => before.clone(),
             answer => streak.judge(answer, targets.threshold, before),
@@ -182,7 +182,7 @@ async fn ask(targets: &Targets, member: &Target, mut seen: Seen) -> (Result<Answ
     (answer, seen)
 }
 
-/// Has standbys the replication slots that they shall have after a change of the primary.
+/// Gives standbys the replication slots that they need after a change of the primary.
 async fn keep_slots(targets: &Targets, answers: &Answers) {
     let mut due = slots::due(targets, answers);
     let kept = targets.members.iter().filter_map(|member| {
@@ -221,14 +221,14 @@ fn primary(targets: &Targets) -> Option<Place<'_>> {
     })
 }
 
-/// The certificate that a member's Patroni was given and is not known to serve. One that was seen to serve it is not asked any
-/// more: it reads its files by itself when it starts again.
+/// The certificate that was deployed to a member's Patroni and that it is not known to serve. A Patroni that was seen to serve
+/// it gets no further request: it reads its files by itself when it starts again.
 fn given<'a>(targets: &'a Targets, seen: &Seen) -> Option<&'a str> {
     let access = targets.patroni.as_ref()?;
     access.served.as_deref().filter(|given| !seen.serves(given))
 }
 
-/// Returns what the member's Patroni serves, if it was asked and answered.
+/// Returns what the member's Patroni serves, if it got a request and responded.
 async fn renew_patroni(targets: &Targets, place: Place<'_>, given: Option<&str>) -> Option<String> {
     let served = ask::renew_patroni(targets, place, given?).await;
     served

@@ -1,11 +1,11 @@
 //! A standby whose WAL is not a part of its primary's: it was written by a member that is the primary no more, or twice on
-//! one timeline. PostgreSQL refuses to stream to it for ever, and Patroni rewinds it only when the timelines tell.
+//! one timeline. PostgreSQL refuses for ever to stream to it, and Patroni rewinds it only when the timelines differ.
 
 use instance::{Lsn, Wal, lsn_text};
 
 use crate::health::Targets;
 
-/// What to say about a standby that has diverged; `None` for one that has not, as far as is known.
+/// The message about a standby that has diverged; `None` for one that has not, as far as is known.
 ///
 /// The two were seen at two moments, so this is for a standby that receives nothing meanwhile.
 pub fn sentence(targets: &Targets, primary: &str, leader: &Wal, pod: &str, standby: &Wal) -> Option<String> {
@@ -101,7 +101,7 @@ mod tests {
         }
     }
 
-    /// A standby that has gone on to a timeline of its own, which the primary has never heard of.
+    /// A standby that has gone on to a timeline of its own, which the primary does not know.
     #[test]
     fn a_timeline_that_the_primary_does_not_have_parts_where_its_own_ended() {
         let leader = wal(1, 900, &[]);

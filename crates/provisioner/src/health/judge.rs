@@ -1,4 +1,4 @@
-//! What the members' answers mean: plain functions.
+//! What the members' reports mean: plain functions.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use runtime::error_chain;
 
 use crate::health::{Served, Targets, diverged, left_behind};
 
-/// What one member said.
+/// The report of each member.
 pub type Answers = BTreeMap<String, Result<Answer, Failure>>;
 
 /// Why a check did not end well.
@@ -29,7 +29,7 @@ pub enum FailureKind {
     LeftBehind,
     /// A standby has WAL that the primary never had.
     Diverged,
-    /// It could not be checked, for a reason that says nothing about what clients get.
+    /// It could not be checked, for a reason that does not affect clients.
     NotChecked,
     /// The same, and a role of ours or one of its functions is missing or was changed.
     LacksRoles,
@@ -59,7 +59,7 @@ impl Failure {
         }
     }
 
-    /// Whether it says nothing about what clients get.
+    /// Whether the service for clients is unknown.
     pub fn is_unknown(&self) -> bool {
         matches!(self.kind, FailureKind::NotChecked | FailureKind::LacksRoles)
     }
@@ -73,7 +73,7 @@ impl Failure {
     }
 }
 
-/// A member that let us in and answered.
+/// The report of a member that admitted the session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
     /// Whether it replicates from another.
@@ -84,7 +84,7 @@ pub struct Answer {
     pub streaming: Vec<String>,
     /// The certificate that it served.
     pub served: Option<Served>,
-    /// The CAs that it has loaded to judge client certificates by.
+    /// The CAs that it has loaded to verify client certificates.
     pub trusted: Option<CaBundle>,
     /// Sessions of applications that came over TCP.
     pub sessions: Option<SslSessions>,
@@ -100,8 +100,8 @@ pub struct Answer {
     pub stands_still: bool,
 }
 
-/// Whether a client can write: exactly one ready member that Patroni labels primary answers as one, commits, and the
-/// primary Service leads to it. Label and answer both count: a cut-off primary keeps its label for a while.
+/// Whether a client can write: exactly one ready member that Patroni labels primary reports that it is one, commits,
+/// and the primary Service leads to it. Label and report both count: a cut-off primary keeps its label for a while.
 ///
 /// # Errors
 /// Why not, or why that is not known.
@@ -125,7 +125,7 @@ pub fn lacks_roles(answers: &Answers) -> bool {
     })
 }
 
-/// The one member that Patroni labels primary, and that takes writes by its own answer.
+/// The one member that Patroni labels primary, and that takes writes by its own report.
 ///
 /// # Errors
 /// Why there is none, or more than one.
@@ -156,15 +156,16 @@ pub fn primary<'a>(targets: &'a Targets, answers: &Answers) -> Result<&'a str, F
     }
 }
 
-/// Whether a standby streams from the primary, as the primary says; none when that is not known, and for the primary itself.
+/// Whether a standby streams from the primary, as the primary reports; none when that is not known, and for the primary
+/// itself.
 pub fn streams(answers: &Answers, primary: Option<&str>, pod: &str) -> Option<bool> {
     let primary = primary.filter(|primary| *primary != pod)?;
     let leader = answers.get(primary)?.as_ref().ok()?;
     Some(leader.streaming.iter().any(|standby| standby == pod))
 }
 
-/// Whether every member does its part: all answer, one is primary, the others stream from it. What is broken counts more
-/// than what could not be checked.
+/// Whether every member does its part: all respond, one is primary, the others stream from it. What is broken counts
+/// more than what could not be checked.
 ///
 /// # Errors
 /// What is missing, or not known.
@@ -195,8 +196,8 @@ pub fn complete(targets: &Targets, answers: &Answers) -> Result<(), Failure> {
     }
 }
 
-/// The first standby that does not stream from the primary, and why. What the primary says of a standby that could not be
-/// asked counts too.
+/// The first standby that does not stream from the primary, and why. The primary's report on a standby that could not be
+/// probed counts too.
 fn not_streaming(targets: &Targets, answers: &Answers, primary: &str) -> Option<Failure> {
     let Some(Ok(leader)) = answers.get(primary) else {
         return None;
@@ -335,7 +336,7 @@ mod tests {
         }
     }
 
-    /// A member that can't be asked for a reason of its own is not called broken; what is broken besides is told first.
+    /// A member that can't be probed for a reason of its own is not called broken; other faults are reported first.
     #[test]
     fn what_could_not_be_checked_is_not_broken() {
         let full = || Err(not_checked("no connection left"));
@@ -361,7 +362,7 @@ mod tests {
             complete(&targets(), &broken),
             Err(Failure::broken("pg-2: timeout"))
         );
-        // The primary knows whether a standby streams that could not be asked.
+        // The primary knows whether a standby that could not be probed streams.
         let silent = answers([
             ("pg-0", primary_of(&["pg-2"])),
             ("pg-1", full()),
@@ -371,7 +372,7 @@ mod tests {
         assert_eq!(why, Failure::broken("pg-1 does not stream from pg-0."));
     }
 
-    /// A role of ours that is missing says nothing about clients, and is told apart from what can't be mended.
+    /// A missing role of ours does not affect clients, and is distinguished from what can't be repaired.
     #[test]
     fn roles_of_ours_that_are_missing_are_noticed() {
         let refused = Failure::of(&SqlError::Login {

@@ -1,11 +1,11 @@
-//! A standby that needs WAL which its primary has removed: it asks for it for ever, and only a new copy helps.
+//! A standby that needs WAL which its primary has removed: it requests it for ever, and only a new copy helps.
 
 use api_types::names::replication_slot;
 use instance::{Slot, Wal, lsn_text};
 
 use crate::health::Targets;
 
-/// What to say about a standby that can't follow any more; `None` for one that can.
+/// The message about a standby that can't follow any more; `None` for one that can.
 ///
 /// The two were seen at two moments, so this is for a standby that receives nothing meanwhile.
 pub fn sentence(targets: &Targets, primary: &str, leader: &Wal, pod: &str, standby: &Wal) -> Option<String> {

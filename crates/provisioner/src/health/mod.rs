@@ -1,7 +1,7 @@
 //! Health checks: one task per database, beside the reconciler, so that a hanging member never delays a decision.
 //!
 //! The reconciler hands a task its [`Targets`]; the task checks them at once and then periodically, keeps the latest
-//! [`Report`] and wakes the reconciler when it says something new.
+//! [`Report`] and wakes the reconciler when the report changes.
 
 pub mod ask;
 pub mod check;

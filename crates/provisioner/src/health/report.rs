@@ -21,16 +21,16 @@ pub struct Report {
     pub position: Option<Position>,
     /// Where that of the primary before it ended, on the timeline before.
     pub former_position: Option<Position>,
-    /// What each member that was asked said, by Pod name.
+    /// The report of each probed member, by Pod name.
     pub members: BTreeMap<String, Member>,
     /// The credentials of [`crate::health::Targets::candidate`], when a login with them has succeeded.
     pub opened_by: Option<Tried>,
 }
 
-/// An answer that has held for as many checks in a row as the failure threshold asks for.
+/// A result that has held for as many checks in a row as the failure threshold requires.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Verdict {
-    /// Not decided yet; the condition stays as it is.
+    /// Not decided yet; the condition does not change.
     #[default]
     Open,
     /// Yes.
@@ -42,9 +42,9 @@ pub enum Verdict {
 /// One member.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Member {
-    /// The certificate that its TLS handshake served; none when it was not asked or speaks plaintext.
+    /// The certificate that its TLS handshake served; none when it was not probed or speaks plaintext.
     pub served: Option<Served>,
-    /// The CAs that it has loaded to judge client certificates by; none when that is not known or it speaks plaintext.
+    /// The CAs that it has loaded to verify client certificates; none when that is not known or it speaks plaintext.
     pub trusted: Option<CaBundle>,
     /// Whether it streams from the primary; none when that is not known, and for the primary.
     pub streams: Option<bool>,
@@ -72,7 +72,7 @@ impl Member {
         Some(self.data_bytes? + self.wal.as_ref()?.bytes)
     }
 
-    /// How full the volume is, in steps that are worth a look.
+    /// How full the volume is, in steps that are worth a pass.
     fn fullness(&self) -> Option<u64> {
         let volume = self.volume_bytes.filter(|bytes| *bytes > 0)?;
         Some(self.used_bytes()? * STEPS / volume)
@@ -124,12 +124,12 @@ pub struct Served {
     pub not_after: Timestamp,
 }
 
-/// Consecutive failures of one question.
+/// Consecutive failures of one check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Streak(u32);
 
 impl Streak {
-    /// Counts one more answer. A good one decides at once; a bad one when it is the `threshold`th in a row.
+    /// Counts one more result. A good one decides at once; a bad one when it is the `threshold`th in a row.
     pub fn judge(&mut self, answer: Result<(), Failure>, threshold: u32, before: &Verdict) -> Verdict {
         match answer {
             Ok(()) => {

@@ -6,12 +6,12 @@ use instance::Lsn;
 
 use crate::health::Served;
 
-/// Shortest time between two looks at the size of a member's data.
-const BETWEEN_SIZES: Duration = Duration::from_secs(20);
+/// Shortest time between two measurements of the size of a member's data.
+const MIN_SIZE_INTERVAL: Duration = Duration::from_secs(20);
 /// How long a standby that runs may take to stream again, for example after a restart.
 const STALE_AFTER: Duration = Duration::from_secs(30);
-/// A look at the size takes this part of the time at most: it walks through all files.
-const PART: u32 = 50;
+/// Measuring the size takes one part in this many of the time at most: it walks through all files.
+const SIZE_TIME_SHARE: u32 = 50;
 
 /// What was seen of a member before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct Seen {
     served: Option<String>,
     /// The certificate that its PostgreSQL showed in the latest handshake.
     handshake: Option<Served>,
-    /// The mark of the parameters that its Patroni was asked to read while PostgreSQL could not be asked.
+    /// The hash of the parameters that its Patroni was made to read while PostgreSQL could not be probed.
     asked_for: Option<String>,
 }
 
@@ -43,10 +43,10 @@ impl Seen {
             .is_some_and(|since| now.saturating_duration_since(since) >= STALE_AFTER)
     }
 
-    /// Whether the size of the data is to be looked at again.
+    /// Whether the size of the data is to be measured again.
     pub fn is_size_due(&self, now: Instant) -> bool {
         self.size.is_none_or(|(_, since, took)| {
-            now.saturating_duration_since(since) >= BETWEEN_SIZES.max(took * PART)
+            now.saturating_duration_since(since) >= MIN_SIZE_INTERVAL.max(took * SIZE_TIME_SHARE)
         })
     }
 
@@ -60,8 +60,8 @@ impl Seen {
         self.size = Some((bytes, since, took));
     }
 
-    /// Whether the member's Patroni is to be asked to read its file. A PostgreSQL that answers shows what it has read. One that
-    /// does not may have failed over the very parameters that were corrected since: then once for each content of the file.
+    /// Whether to make the member's Patroni read its file. A PostgreSQL that responds shows what it has read. One that does not
+    /// may have failed over the very parameters that were corrected since: then once for each content of the file.
     pub fn is_to_read(&mut self, has: Option<&str>, wanted: Option<&str>) -> bool {
         let Some(wanted) = wanted else { return false };
         match has {

@@ -85,7 +85,7 @@ fn of_standby(targets: &Targets, primary: &[Slot], pod: &str, standby: &[Slot]) 
     kept.into_iter().chain(dropped).collect()
 }
 
-/// Only of slots that Patroni was told to leave alone: it would drop others again.
+/// Only of slots in `targets.kept_slots`, which Patroni leaves alone: it would drop others again.
 fn copies(targets: &Targets, primary: &[Slot], standby: &[Slot]) -> Vec<Upkeep> {
     let there: BTreeMap<&str, &Slot> = standby.iter().map(|slot| (slot.name.as_str(), slot)).collect();
     let kept = made_by_users(targets.name(), primary)

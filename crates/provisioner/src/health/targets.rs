@@ -1,4 +1,4 @@
-//! What a health check is told: whom to ask, how to get in, what to expect.
+//! The input of a health check: which members to probe, how to get in, what to expect.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -18,7 +18,7 @@ pub struct Targets {
     pub database: String,
     /// The members' Pods, by ordinal.
     pub members: Vec<Target>,
-    /// Number of members asked for.
+    /// Number of members in the spec.
     pub replicas: usize,
     /// Address of the primary Service, and its port that leads to PostgreSQL; none where there is no such.
     pub service: Option<(IpAddr, u16)>,
@@ -30,7 +30,7 @@ pub struct Targets {
     pub volume_bytes: Option<u64>,
     /// How to get in.
     pub login: Login,
-    /// What a primary says of the roles of ours when they are as they are to be; none before they were made.
+    /// A primary's report on the roles of ours when they are in order; none before they were made.
     pub roles: Option<String>,
     /// Credentials of the user's superuser that may open the database by now; none when there are no others.
     pub candidate: Option<Candidate>,
@@ -44,7 +44,7 @@ pub struct Targets {
     pub write_check: bool,
     /// Whether something is changing, so that checks are worth a second.
     pub unsettled: bool,
-    /// The mark of the parameters that members shall have read; none while somebody else cares for them.
+    /// The hash of the parameters that members have to read; none while another operator cares for them.
     pub configuration: Option<String>,
     /// How Patroni is called; none before the members' own certificate was issued.
     pub patroni: Option<PatroniAccess>,
@@ -52,7 +52,7 @@ pub struct Targets {
     pub kept_slots: BTreeSet<String>,
     /// Logical replication slots, by Pod and name, that were made while the Pod was the primary, which it is no more.
     pub left_slots: BTreeSet<(String, String)>,
-    /// A certificate that members shall serve and that they may have to be told about.
+    /// A certificate that members have to serve and that they may have to load.
     pub renewal: Option<Renewal>,
 }
 
@@ -86,7 +86,7 @@ pub struct Login {
     pub username: String,
     /// Its password.
     pub password: String,
-    /// What the members were told about TLS.
+    /// The members' TLS phase.
     pub phase: TlsPhase,
     /// PEM bundle of the CAs that members trust.
     pub trust: String,
@@ -114,7 +114,7 @@ pub struct Candidate {
     pub password: String,
 }
 
-/// Credentials that were tried, told apart by a number that is never shown.
+/// Credentials that were tried, distinguished by a number that is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Tried(u64);
 
@@ -133,12 +133,12 @@ impl fmt::Debug for Tried {
     }
 }
 
-/// The certificate and the CAs that members are given, which they may have to be told about.
+/// The certificate and the CAs deployed to the members, which they may have to load.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Renewal {
     /// SHA-256 of the leaf's DER, hexadecimal.
     pub fingerprint: String,
-    /// What members shall trust.
+    /// The CAs that members have to trust.
     pub trust: CaBundle,
 }
 
@@ -149,7 +149,7 @@ impl Renewal {
             || trusted.is_some_and(|trusted| !trusted.contains_all(&self.trust))
     }
 
-    /// Whether members trust more than one CA, so that Patroni has to look at its configuration again too.
+    /// Whether members trust more than one CA, so that Patroni has to read its configuration again too.
     pub fn changes_trust(&self) -> bool {
         self.trust.len() > 1
     }

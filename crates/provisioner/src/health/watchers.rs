@@ -14,7 +14,7 @@ use crate::health::check::Checker;
 use crate::health::{Report, Targets};
 
 /// Time between checks while news may come any second.
-const UNSETTLED: Duration = Duration::from_secs(1);
+const UNSETTLED_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// All health tasks of this process, by UID of the database.
 pub struct Watchers {
@@ -35,7 +35,7 @@ impl Drop for Watcher {
 }
 
 impl Watchers {
-    /// No tasks yet. `wake` gets a database when its report says something new.
+    /// No tasks yet. `wake` gets a database when its report changes.
     pub fn new(wake: UnboundedSender<ObjectRef<Postgres>>) -> Self {
         Self {
             tasks: Mutex::default(),
@@ -94,7 +94,7 @@ async fn check_until_forgotten(
     let mut checker = Checker::default();
     loop {
         let targets = wanted.borrow_and_update().clone();
-        // A check of members that have changed meanwhile may hang on an address that is gone: begin anew.
+        // A check of members that have changed meanwhile may hang on an address that is gone: restart it.
         let report = tokio::select! {
             report = checker.check(&targets) => report,
             still_wanted = wanted.changed() => match still_wanted {
@@ -112,7 +112,7 @@ async fn check_until_forgotten(
             let _ = wake.unbounded_send(database.clone());
         }
         let pause = if targets.unsettled {
-            UNSETTLED.min(targets.period)
+            UNSETTLED_CHECK_INTERVAL.min(targets.period)
         } else {
             targets.period
         };

@@ -93,8 +93,8 @@ async fn certificates(reader: &Reader<'_>) -> Result<Vec<Child>, ApplyError> {
         .collect())
 }
 
-/// "Not found" while asking for what may be absent speaks of the kind: without cert-manager there is nothing of it.
-/// Whoever applies a Certificate is told.
+/// "Not found" on reading what may be absent is about the kind: without cert-manager there is no object of it. Applying
+/// a Certificate reports the missing kind.
 pub fn absent_with_its_kind<K>(found: Result<Option<K>, ApplyError>) -> Result<Option<K>, ApplyError> {
     match found {
         Err(ApplyError::Gone { .. }) => Ok(None),

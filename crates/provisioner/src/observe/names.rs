@@ -1,4 +1,5 @@
-//! Who has the names that are about to be used: metadata only, of objects that are not among the children.
+//! The objects that have the names that are about to be used: metadata only, of objects that are not among the
+//! children.
 
 use std::ops::Range;
 
@@ -14,7 +15,7 @@ use crate::world::NameHolder;
 /// Operators that bind themselves to the Secrets of a database's namespace.
 const OPERATORS: [&str; 2] = ["provisioner", "ops-manager"];
 
-/// Most members whose names are looked up in one pass.
+/// Most members whose names are checked in one pass.
 const MOST_MEMBERS: i32 = 64;
 
 /// Objects under the names of members that are still to be made, and before the first members of Patroni's ConfigMaps and of our

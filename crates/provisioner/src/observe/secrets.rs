@@ -21,7 +21,8 @@ use crate::child::Child;
 use crate::error::Error;
 use crate::world::{SecretFacts, Secrets, UserConf};
 
-/// The Secrets' facts and the config Secret. The Certificates among the live children say where what they ask for is kept.
+/// The Secrets' facts and the config Secret. The Certificates among the live children name the Secrets that they are
+/// issued into.
 pub async fn read(reader: &Reader<'_>, live: &[Child]) -> Result<(Secrets, Option<Secret>), Error> {
     match facts(reader, live).await {
         Ok((facts, config)) => Ok((Secrets::Read(Box::new(facts)), config)),
@@ -154,7 +155,7 @@ fn certificate_secret(reader: &Reader<'_>, live: &[Child], alias: CertificateAli
     named.filter(|name| !name.is_empty()).unwrap_or(certificate)
 }
 
-/// Whether another database of the namespace uses the same auth Secret; only asked when it may have to go.
+/// Whether another database of the namespace uses the same auth Secret; only checked when it may have to go.
 async fn is_shared(reader: &Reader<'_>, auth_name: &str) -> Result<bool, Error> {
     if !reader.is_deleting() || reader.postgres.spec.policy_of_deletion() != Some(DeletionPolicy::WipeOut) {
         return Ok(false);

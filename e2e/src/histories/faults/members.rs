@@ -100,15 +100,15 @@ pub(super) async fn fill(ground: &Ground<'_>, member: &Member, long: Duration) -
 
 /// The member may be restarting, and be another Pod on the same disk by now.
 async fn free(ground: &Ground<'_>, member: &Member, file: &str) -> Result<()> {
-    crate::poll::until("room on a disk", FREED, OFTEN, || async {
+    crate::poll::until("room on a disk", FREE_SPACE_TIMEOUT, POLL_INTERVAL, || async {
         run(ground, member, &format!("rm -f {file}")).await?;
         Ok(crate::poll::Look::Found(()))
     })
     .await
 }
 
-const FREED: Duration = Duration::from_secs(120);
-const OFTEN: Duration = Duration::from_secs(1);
+const FREE_SPACE_TIMEOUT: Duration = Duration::from_secs(120);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(super) async fn switchover(ground: &Ground<'_>, leader: &Member) -> Result<bool> {
     let command = "patronictl -c /etc/config/patroni.yml switchover --force";

@@ -13,7 +13,7 @@ use crate::cluster::TestNamespace;
 use crate::poll::{self, Look};
 use crate::{manifests, requests};
 
-const OFTEN: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(super) async fn restart(ground: &Ground<'_>, number: u32) -> Result<bool> {
     let name = format!("restart-{number:08x}");
@@ -63,7 +63,7 @@ pub(super) async fn reconfigure_tls(ground: &Ground<'_>, number: u32) -> Result<
 pub async fn settle(ground: &Ground<'_>, within: Duration) -> Result<()> {
     replicas(ground, ground.members).await?;
     let api = ground.namespace.api::<PostgresOpsRequest>();
-    poll::until("the end of every request", within, OFTEN, || async {
+    poll::until("the end of every request", within, POLL_INTERVAL, || async {
         let all = api.list(&ListParams::default()).await?;
         let open: Vec<String> = all
             .iter()

@@ -17,7 +17,7 @@ pub(crate) struct Parameter {
     pub name: &'static str,
     /// What it holds.
     pub kind: Kind,
-    /// Who may set it, and when.
+    /// From where it may be set, and when.
     pub context: Context,
     /// The same in PostgreSQL's word.
     pub context_word: &'static str,
@@ -49,7 +49,7 @@ pub(crate) struct Range {
     pub max: f64,
 }
 
-/// Who may set a parameter, and when (`pg_settings.context`).
+/// From where a parameter may be set, and when (`pg_settings.context`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Context {
     /// No configuration file can set it.

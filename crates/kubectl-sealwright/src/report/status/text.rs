@@ -55,7 +55,7 @@ fn painted_phase(phase: &str, paint: Paint) -> String {
     }
 }
 
-/// As the spec says; what the members do instead is in the condition.
+/// From the spec; what the members do instead is in the condition.
 fn tls_text(status: &Status) -> String {
     let is_held = status
         .problems
@@ -123,7 +123,7 @@ fn operation_text(operation: &Operation, now: Timestamp, paint: Paint) -> String
     let message = operation.message.as_deref().unwrap_or_default();
     let step = match (operation.phase.as_str(), operation.step.as_deref()) {
         ("Successful", _) => String::new(),
-        // "Failed: " again would tell nothing.
+        // "Failed: " again would add nothing.
         (phase, Some(step)) if phase == step => format!(": {message}"),
         (_, step) => format!("; {}: {message}", step.unwrap_or("not begun")),
     };

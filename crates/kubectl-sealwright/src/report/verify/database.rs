@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Check, Evidence, Finding, Grade, MemberVerdict};
 use crate::cluster::Seen;
 
-/// What the members serve together, and what will become of it.
+/// What the members serve together, and what will happen to it.
 pub(super) fn findings(evidence: &Evidence, members: &[MemberVerdict]) -> Vec<Finding> {
     let findings = [
         missing_members(evidence, members),

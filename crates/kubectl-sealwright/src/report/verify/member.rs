@@ -39,7 +39,7 @@ impl Sheet<'_> {
     }
 }
 
-/// What one member serves, judged.
+/// The findings about what one member serves.
 pub(super) fn findings(
     evidence: &Evidence,
     name: &str,
@@ -147,7 +147,7 @@ fn chain_and_names(sheet: &mut Sheet<'_>, served: &Served, hosts: &[String], now
             let advice = "give others: --ca-file <PEM file>".to_owned();
             return sheet.add(Grade::Unknown, Check::Chain, message, advice);
         }
-        // Told with the dates.
+        // Reported with the dates.
         Ok(Err(Distrust::Expired(_))) if served.leaf.not_after < now => return,
         Ok(Err(Distrust::NotYetValid(_))) if now < served.leaf.not_before => return,
         Ok(Err(distrust)) => return distrusted(sheet, &distrust, &authorities.from),
@@ -216,7 +216,7 @@ fn wrong_name(sheet: &mut Sheet<'_>, host: &str, distrust: &Distrust, leaf: &Cer
     sheet.add(Grade::Problem, Check::Name, message, advice);
 }
 
-/// Names that the Certificate asks for and that the served one lacks: it is an older one, or the issuer left them out.
+/// Names that the Certificate specifies and that the served one lacks: it is an older one, or the issuer left them out.
 fn asked_names(sheet: &mut Sheet<'_>, leaf: &CertificateFacts) {
     let Some(asked) = sheet.evidence.asked_names.present() else {
         return;

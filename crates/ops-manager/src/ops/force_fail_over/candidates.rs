@@ -1,4 +1,4 @@
-//! Who may be promoted, in which order, and what each lacks. Pure.
+//! The members that may be promoted, in which order, and what each lacks. Pure.
 
 use std::cmp::Reverse;
 
@@ -76,7 +76,7 @@ fn place(world: &World, pod: &str) -> Option<Lsn> {
     state.received.max(state.replayed)
 }
 
-/// Why a member can't be promoted, if it can't. It need not stream: nobody leads.
+/// Why a member can't be promoted, if it can't. It need not stream: there is no leader.
 pub fn unfit(member: Option<&Member>) -> Option<String> {
     let Some(member) = member else {
         return Some("there is no such Pod".into());

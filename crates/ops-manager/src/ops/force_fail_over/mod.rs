@@ -76,7 +76,7 @@ impl RequestType for ForceFailOver {
                 op.namespace, op.database
             )));
         }
-        // The members were asked when a plan is asked for; otherwise the first step chooses.
+        // A request for a plan probes the members; otherwise the first step chooses.
         if world.members.is_some() {
             steps::no_healthy_primary(world).map_err(Admission::Refuse)?;
             plan.change.failover = Some(candidates::plan(op, world));

@@ -14,10 +14,10 @@ use crate::world::{Member, Observed, World};
 /// How long the other members may take to follow the new primary before the request ends without them.
 const REJOIN_TIMEOUT: SignedDuration = SignedDuration::from_mins(2);
 
-/// How long a member is asked whether it takes writes before its Pod is ended: one answer may get lost.
-const DOUBT: SignedDuration = SignedDuration::from_secs(5);
+/// How long a member is probed for whether it takes writes before its Pod is ended: one response may get lost.
+const FENCE_PROBE_TIMEOUT: SignedDuration = SignedDuration::from_secs(5);
 
-/// Who is promoted, and what is lost, is written down.
+/// The chosen member, and what is lost, are recorded.
 pub const CHOOSE: Step = Step::new(
     conditions::CHOOSE_CANDIDATE,
     "Successfully chose the member that is promoted",
@@ -125,7 +125,7 @@ fn fence(op: &Operation, world: &World) -> StepResult {
     Ok(Progress::Done)
 }
 
-/// Another member has become the primary by itself: it has what it has without anybody's order.
+/// Another member became the primary by itself: it has what it has, without an order of the operator.
 fn is_not_leading(world: &World, candidate: &str) -> StepResult<()> {
     if world.leader() == Some(candidate) {
         return Ok(());
@@ -133,15 +133,18 @@ fn is_not_leading(world: &World, candidate: &str) -> StepResult<()> {
     no_healthy_primary(world).map_err(|why| Progress::Impossible(format!("meanwhile {why}")))
 }
 
-/// A Pod that has ended takes no writes, and one that was never on a node. A node that is lost does not report that a Pod has
-/// ended: then a person has to say so, by the Node.
+/// A Pod that has ended takes no writes, and neither does one that was never on a node. A lost node does not report that a
+/// Pod has ended: then a person has to confirm it, on the Node.
 fn fenced(op: &Operation, world: &World, candidate: &str) -> StepResult<()> {
     let others = world.members().iter().filter(|(pod, _)| *pod != candidate);
     let doubtful: Vec<_> = others.filter(|(_, member)| may_take_writes(member)).collect();
     if let Some((pod, _)) = doubtful.iter().find(|(_, member)| member.terminating) {
         return Err(WaitingOn::Fence((*pod).clone()).into());
     }
-    if let Some((pod, _)) = doubtful.first().filter(|_| op.step_age(world.now) < DOUBT) {
+    if let Some((pod, _)) = doubtful
+        .first()
+        .filter(|_| op.step_age(world.now) < FENCE_PROBE_TIMEOUT)
+    {
         let why = "it does not report that it takes no writes".to_owned();
         let pod = (*pod).clone();
         return Err(WaitingOn::Member { pod, why }.into());
@@ -190,7 +193,7 @@ fn another(op: &Operation, world: &World, candidate: &str, why: String) -> StepR
     Ok(Progress::Choose(Box::new(progress)))
 }
 
-/// The new primary takes writes by its own answer, and no other member does.
+/// The new primary takes writes by its own report, and no other member does.
 fn only_writer(world: &World, candidate: &str) -> StepResult {
     let waits = |pod: &str, why: String| WaitingOn::Member {
         pod: pod.to_owned(),

@@ -51,7 +51,7 @@ pub const DOWN: Step = Step::new(
     shrink,
 )
 .ending_pods(|_| EndsPods::Always);
-/// The spec says the new number.
+/// The spec has the new number.
 pub const FINISH: Step = Step::new(
     conditions::UPDATE_DATABASE,
     "Successfully updated Postgres: every member was seen to stream, and no replication slot is left over",
@@ -99,7 +99,7 @@ fn drain(op: &Operation, world: &World) -> StepResult {
     Ok(Progress::Done)
 }
 
-/// Until the PetSet is changed everything can be taken back, so the primary is looked at until then. Afterwards Patroni itself
+/// Until the PetSet is changed everything can be taken back, so the primary is checked until then. Afterwards Patroni itself
 /// hands over before a primary ends.
 fn shrink(op: &Operation, world: &World) -> StepResult {
     let (plan, staying) = (plan(op)?, staying(op)?);

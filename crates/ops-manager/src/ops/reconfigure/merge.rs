@@ -7,8 +7,8 @@ use blueprint::pg::conf::{self, Parameters};
 
 use super::request::{self, Restart};
 
-/// What these ask for, oldest first: of what several say, the newest counts; what one removes, those before it have not said.
-/// Its restarts are the most that one of them asks for.
+/// The changes of these requests, oldest first. Of several values the newest counts; a removal cancels the earlier ones. Of
+/// restarts it takes the most that one of the requests allows.
 pub fn merge(all: &[&PostgresOpsRequestSpec]) -> PostgresOpsRequestSpec {
     let mut merged = ReconfigureRequest::default();
     let mut parameters = Parameters::new();

@@ -1,4 +1,4 @@
-//! What a request for other parameters asks for.
+//! What a request for other parameters contains.
 
 use api_types::ops_request::{ConfigurationSettings, PostgresOpsRequestSpec, ReconfigureRequest};
 use api_types::vocabulary::USER_CONF;
@@ -15,7 +15,7 @@ pub enum Restart {
     Always,
 }
 
-/// What the request says about restarts.
+/// The request's setting for restarts.
 pub fn restart(spec: &PostgresOpsRequestSpec) -> Restart {
     match section(spec).restart.as_deref() {
         Some("true") => Restart::Always,
@@ -27,7 +27,7 @@ pub fn restart(spec: &PostgresOpsRequestSpec) -> Restart {
 /// Checks the request alone.
 ///
 /// # Errors
-/// A sentence that says what to change in it.
+/// A message that names what to change in it.
 pub fn check(spec: &PostgresOpsRequestSpec) -> Result<(), String> {
     let request = section(spec);
     let restart = request.restart.as_deref().unwrap_or("auto");
@@ -57,10 +57,10 @@ pub fn check(spec: &PostgresOpsRequestSpec) -> Result<(), String> {
     Ok(())
 }
 
-/// What the spec is to say afterwards.
+/// The fields of the spec afterwards.
 ///
 /// # Errors
-/// A sentence that says what to change in the request, or in the spec.
+/// A message that names what to change in the request, or in the spec.
 pub fn target(
     spec: &PostgresOpsRequestSpec,
     found: &ConfigurationSettings,
@@ -83,7 +83,7 @@ pub fn target(
             conf::parse(former).map_err(|bad| lines("spec.configuration.inline of the Postgres", &bad))?;
         let is_new = applied.iter().any(|(name, value)| all.get(name) != Some(value));
         all.extend(applied);
-        // What is so already stays as it is written.
+        // A value that already applies keeps its spelling.
         if is_new {
             after.inline.insert(USER_CONF.to_owned(), conf::render(&all));
         }

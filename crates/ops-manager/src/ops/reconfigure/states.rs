@@ -29,7 +29,7 @@ pub fn target(op: &Operation, world: &World) -> StepResult<Target> {
     Ok(target)
 }
 
-/// Where a failed request goes back to; where the spec was written, that is on to what it says.
+/// Where a failed request goes back to. Once the spec was written, that is forward to the spec.
 ///
 /// # Errors
 /// As [`target`].
@@ -41,7 +41,7 @@ pub fn way_back(op: &Operation, world: &World) -> StepResult<Target> {
     between(world, &plan.after, &plan.found)
 }
 
-/// A configuration that can't be read is in nobody's file.
+/// No file contains a configuration that can't be read.
 fn between(world: &World, from: &ConfigurationSettings, to: &ConfigurationSettings) -> StepResult<Target> {
     if let Some(name) = to.secret().filter(|_| lacks_secret(world, to)) {
         return Err(Progress::Impossible(format!(
@@ -61,7 +61,7 @@ fn lacks_secret(world: &World, settings: &ConfigurationSettings) -> bool {
 /// of the members can't hold.
 ///
 /// # Errors
-/// The sentence that says what to write.
+/// The message that names what to write.
 pub fn is_acceptable(before: Option<&Resolved>, after: &Resolved) -> Result<(), String> {
     let known = before.map(|before| before.parameters_not_used.as_slice());
     let new: Vec<&str> = after

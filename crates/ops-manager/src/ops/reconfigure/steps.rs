@@ -58,7 +58,7 @@ pub const RESTART_ALL: Step = Step::new(
 )
 .ending_pods(|_| EndsPods::Always)
 .with_sub_conditions(rolling::sub_conditions);
-/// The spec says the new parameters.
+/// The spec has the new parameters.
 pub const FINISH: Step = Step::new(
     conditions::UPDATE_DATABASE,
     "Successfully updated Postgres: every member was seen to have its parameters",

@@ -1,4 +1,4 @@
-//! What a change of parameters does, in the words of its plan.
+//! The texts of a change of parameters in its plan.
 
 use api_types::ops_request::PlannedRestart;
 use blueprint::ParameterChange;
@@ -26,7 +26,7 @@ pub fn changes(all: &[ParameterChange]) -> Vec<String> {
     )]
 }
 
-/// What becomes of a member, and why.
+/// What happens to a member, and why.
 pub fn of_member(restart: Restart, needs_restart: bool) -> (PlannedRestart, &'static str) {
     match (restart, needs_restart) {
         (Restart::Always, _) => (PlannedRestart::Always, "the request restarts every Pod"),

@@ -1,4 +1,4 @@
-//! Whether a `ReconfigureTLS` can be carried out on the database as it is, and what it would change. Pure.
+//! Whether a `ReconfigureTLS` can be carried out on the current database, and what it would change. Pure.
 
 use api_types::ops_request::{TlsPlan, TlsRequest, TlsSettings};
 use api_types::tls::IssuerRef;
@@ -16,7 +16,7 @@ const ISSUER_GRACE: SignedDuration = SignedDuration::from_secs(15);
 /// Fixes what the request changes into what.
 ///
 /// # Errors
-/// What becomes of the request instead.
+/// What happens to the request instead.
 pub fn plan(request: &TlsRequest, proposal: &Proposal<'_>) -> Result<TlsPlan, Admission> {
     let world = proposal.world;
     let postgres = world.postgres.require("the Postgres").map_err(admit::wait_for)?;

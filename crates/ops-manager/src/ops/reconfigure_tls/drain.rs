@@ -1,5 +1,5 @@
-//! Sessions of applications that the next phase would not admit: they are counted, waited for, and ended if the request
-//! says so. Their number is written down before they are ended.
+//! Sessions of applications that the next phase would not admit: the operator counts them, waits for them, and ends
+//! them if the request allows it. It records their number before it ends them.
 
 use api_types::ops_request::{Drain, DrainPolicy};
 use jiff::SignedDuration;
@@ -10,8 +10,8 @@ use crate::step::{Progress, StepResult};
 use crate::waiting::{WaitingOn, with_tls};
 use crate::world::{Observed, World};
 
-/// How long sessions may go on when the request does not say.
-const DEFAULT_TIMEOUT: SignedDuration = SignedDuration::from_mins(1);
+/// How long sessions may go on when the request sets no timeout.
+const DEFAULT_DRAIN_TIMEOUT: SignedDuration = SignedDuration::from_mins(1);
 
 /// Waits until no session with TLS (`encrypted`), or without, is left on any member, or ends those that are left.
 ///
@@ -56,7 +56,7 @@ pub fn end_left(world: &World, encrypted: bool) -> StepResult {
     })
 }
 
-/// How many there are on all members. A member that was not seen, or did not say, may have any number.
+/// How many there are on all members. A member that was not seen, or did not report, may have any number.
 fn left(world: &World, encrypted: bool) -> StepResult<i64> {
     world.all_seen()?;
     let mut all = 0;
@@ -75,7 +75,7 @@ fn left(world: &World, encrypted: bool) -> StepResult<i64> {
 /// Validated with the request, see `request::check`.
 pub fn timeout(drain: &Drain) -> SignedDuration {
     let given = drain.timeout.as_deref().and_then(|text| text.parse().ok());
-    given.unwrap_or(DEFAULT_TIMEOUT)
+    given.unwrap_or(DEFAULT_DRAIN_TIMEOUT)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What becomes of every certificate: names added and dropped, old and new issuer.
+//! What happens to every certificate: names added and dropped, old and new issuer.
 
 use api_types::cert_manager::{Certificate, CertificateSpec, IssuerReference};
 use api_types::ops_request::{CertificateAction, PlannedCertificate, TlsSettings};
@@ -52,7 +52,7 @@ fn is_certificate(effect: &Effect, name: &str) -> bool {
     matches!(&**child, Child::Certificate(certificate) if certificate.name_any() == name)
 }
 
-/// When it is renewed and how its key is written are nothing that cert-manager issues a certificate anew for
+/// The time of renewal and the encoding of the key are nothing that cert-manager reissues a certificate for
 /// (cert-manager, `pkg/util/pki`: `RequestMatchesSpec`).
 fn needs_another(live: &CertificateSpec, wanted: &CertificateSpec) -> bool {
     let as_issued = |spec: &CertificateSpec| CertificateSpec {

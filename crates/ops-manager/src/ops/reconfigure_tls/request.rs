@@ -1,4 +1,4 @@
-//! What a `ReconfigureTLS` may ask for, whatever the database looks like.
+//! What a `ReconfigureTLS` may contain, whatever the state of the database.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::operation::Operation;
 /// Refuses what contradicts itself or names what there isn't.
 ///
 /// # Errors
-/// A sentence that says what to change.
+/// A message that names what to change.
 pub fn check(tls: &TlsRequest) -> Result<(), String> {
     check_not_empty(tls)?;
     if is_set(tls.remove) {
@@ -59,7 +59,7 @@ pub fn ca_overlap(op: &Operation) -> SignedDuration {
         .unwrap_or(DEFAULT_CA_OVERLAP)
 }
 
-/// What becomes of sessions that the new settings do not admit.
+/// How sessions end that the new settings do not admit.
 pub fn drain(op: &Operation) -> Drain {
     of(op).drain.clone().unwrap_or_default()
 }

@@ -1,8 +1,8 @@
-//! The states of a TLS change: what members are given in each, and how they are to answer then.
+//! The states of a TLS change: what is deployed to members in each, and what a probe must find then.
 
 use api_types::ops_request::{TlsPlan, TlsSettings};
 use api_types::tls::CertificateAlias;
-use blueprint::{CaBundle, Material, TlsInputs, TlsPhase, recorded_hash};
+use blueprint::{CaBundle, TlsInputs, TlsMaterial, TlsPhase, recorded_hash};
 
 use super::overlap_phase;
 use crate::member::sql;
@@ -50,7 +50,7 @@ pub fn overlap_window(world: &World, plan: &TlsPlan, which: Which) -> StepResult
         (all_trust(world, &[])?, deployed(world)?)
     };
     let tls = TlsInputs {
-        is_ending: plan.after.tls.is_none(),
+        removing_tls: plan.after.tls.is_none(),
         ..TlsInputs::of(overlap_phase(plan), trust, material)
     };
     children::render(world, &children::with_tls(settings), tls, None)
@@ -65,7 +65,7 @@ pub fn proven(
     token: Option<&str>,
 ) -> StepResult<RenderedState> {
     let material = match &settings.tls {
-        None => Material::default(),
+        None => TlsMaterial::default(),
         Some(_) => deployed(world)?,
     };
     let is_lost = settings.tls.is_some() && material.get(CertificateAlias::Server).is_none();
@@ -78,7 +78,7 @@ pub fn proven(
     state(world, settings, phase_at_work(settings), trust, material, token)
 }
 
-/// Settings in force with what was issued last, still with every CA that anybody may need.
+/// Settings in force with the certificates issued last, still with every CA that any member or client may need.
 pub fn overlap(world: &World, settings: &TlsSettings) -> StepResult<RenderedState> {
     let trust = all_trust(world, &[settings])?;
     let material = issued_material(world, settings)?;
@@ -109,7 +109,7 @@ fn state(
     settings: &TlsSettings,
     phase: TlsPhase,
     trust: CaBundle,
-    material: Material,
+    material: TlsMaterial,
     token: Option<&str>,
 ) -> StepResult<RenderedState> {
     children::render(
@@ -136,14 +136,14 @@ fn config_secret(world: &World) -> StepResult<Option<&ConfigSecret>> {
 }
 
 /// The certificates and keys that members are given now.
-pub fn deployed(world: &World) -> StepResult<Material> {
+pub fn deployed(world: &World) -> StepResult<TlsMaterial> {
     Ok(config_secret(world)?
         .map(|config| config.material.clone())
         .unwrap_or_default())
 }
 
-/// What the issuers gave for these settings, as far as it is among these; else what members have.
-fn issued_or_deployed(world: &World, settings: &TlsSettings, which: Which) -> StepResult<Material> {
+/// The certificates issued for these settings, where `which` includes them; otherwise the deployed ones.
+fn issued_or_deployed(world: &World, settings: &TlsSettings, which: Which) -> StepResult<TlsMaterial> {
     let (mut material, deployed) = (issued_material(world, settings)?, deployed(world)?);
     for (alias, pair) in deployed.iter().filter(|(alias, _)| !which.has(*alias)) {
         material = material.with(alias, pair.clone());
@@ -151,14 +151,14 @@ fn issued_or_deployed(world: &World, settings: &TlsSettings, which: Which) -> St
     Ok(material)
 }
 
-/// What members are told to trust now.
+/// The CAs that members are configured to trust now.
 pub fn trusted(world: &World) -> StepResult<CaBundle> {
     Ok(config_secret(world)?
         .map(|config| config.trust.clone())
         .unwrap_or_default())
 }
 
-/// What members are told to trust now, and the CAs of the Secrets of these settings.
+/// The CAs that members are configured to trust now, and the CAs of the Secrets of these settings.
 fn all_trust(world: &World, settings: &[&TlsSettings]) -> StepResult<CaBundle> {
     let mut trust = trusted(world)?;
     for settings in settings {
@@ -168,8 +168,8 @@ fn all_trust(world: &World, settings: &[&TlsSettings]) -> StepResult<CaBundle> {
 }
 
 /// What the issuers gave for these settings.
-fn issued_material(world: &World, settings: &TlsSettings) -> StepResult<Material> {
-    let mut material = Material::default();
+fn issued_material(world: &World, settings: &TlsSettings) -> StepResult<TlsMaterial> {
+    let mut material = TlsMaterial::default();
     if settings.tls.is_none() {
         return Ok(material);
     }
@@ -189,7 +189,7 @@ pub fn has_same_authorities(world: &World, settings: &TlsSettings) -> StepResult
     Ok(known.contains_all(&issued_material(world, settings)?.authorities()))
 }
 
-/// How a member answers that trusts the CAs of a state and serves what it is given.
+/// What a probe must find on a member that trusts the CAs of a state and serves the deployed certificates.
 pub fn expected_to_trust(state: &RenderedState) -> Expectation {
     let tls = &state.resolved.tls;
     Expectation {
@@ -200,7 +200,7 @@ pub fn expected_to_trust(state: &RenderedState) -> Expectation {
     }
 }
 
-/// How a member answers that has read the configuration of the overlap window.
+/// What a probe must find on a member that has read the configuration of the overlap window.
 pub fn expected_in_overlap_window(plan: &TlsPlan, state: &RenderedState) -> Expectation {
     let tls = &state.resolved.tls;
     let removes = plan.after.tls.is_none();
@@ -220,7 +220,7 @@ pub fn expected_in_overlap_window(plan: &TlsPlan, state: &RenderedState) -> Expe
     }
 }
 
-/// How a member answers that follows this state and nothing else.
+/// What a probe must find on a member that follows this state and nothing else.
 pub fn expected_at_work(state: &RenderedState, trust: fn(CaBundle) -> ExpectedTrust) -> Expectation {
     let tls = &state.resolved.tls;
     if tls.phase == TlsPhase::Off {

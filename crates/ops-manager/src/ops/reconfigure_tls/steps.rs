@@ -28,7 +28,7 @@ pub const ISSUE: Step = Step::new(
 )
 .without_members()
 .waking_on(WakeOn::CertificatesIssued);
-/// Certificates are as they are to be, and examined.
+/// All Certificates match the plan and pass validation.
 pub const SYNC: Step = Step::new(
     conditions::CERTIFICATE_SYNCED,
     "Successfully synced all certificates",
@@ -85,7 +85,7 @@ pub const DRAIN: Step = Step::new(
     drain,
 )
 .granting(|op| drain::timeout(&request::drain(op)));
-/// The spec says the new settings.
+/// The spec has the new settings.
 pub const UPDATE: Step = Step::new(
     conditions::UPDATE_PET_SETS,
     "successfully reconciled the Postgres with TLS",
@@ -132,8 +132,8 @@ pub const RESTORE: Step = Step::new(
 );
 
 /// How long the primary waits for its standbys to follow a reload first.
-const STANDBYS_FIRST: SignedDuration = SignedDuration::from_secs(8);
-/// How long a member may take to follow a reload before it is held to need a restart.
+const STANDBY_RELOAD_TIMEOUT: SignedDuration = SignedDuration::from_secs(8);
+/// How long a member may take to follow a reload before the operator concludes that it needs a restart.
 const RELOAD_TIMEOUT: SignedDuration = SignedDuration::from_secs(20);
 
 fn tls_plan(op: &Operation) -> StepResult<&TlsPlan> {
@@ -198,8 +198,8 @@ fn kept_first(op: &Operation, world: &World, progress: Progress) -> StepResult {
     Ok(Progress::Act(effects))
 }
 
-/// What members have is kept to go back to; then applications and members trust the new CA, before anybody shows a
-/// certificate of it.
+/// Stores the deployed certificates to go back to; then applications and members trust the new CA, before any member
+/// serves a certificate of it.
 fn trust(op: &Operation, world: &World) -> StepResult {
     let plan = tls_plan(op)?;
     let new = issuer_ca::of_new_issuers(op, plan, world)?;
@@ -219,7 +219,7 @@ fn trust(op: &Operation, world: &World) -> StepResult {
     Ok(overlap(op, world))
 }
 
-/// Applications that were told of both CAs have some time to take them, if the request gives it.
+/// Applications that got both CAs have some time to take them, if the request sets it.
 fn overlap(op: &Operation, world: &World) -> Progress {
     let given = request::ca_overlap(op);
     let until = op.step_began.and_then(|began| began.checked_add(given).ok());
@@ -249,7 +249,7 @@ fn keep(op: &Operation, world: &World, resolved: &Resolved) -> StepResult<Vec<Ef
 }
 
 /// Every member gets a configuration that suits clients of both settings and the new certificates, and shows that it has
-/// read it. What was issued since they were examined goes to nobody before it is examined too.
+/// read it. A certificate issued after the validation is validated too before any member gets it.
 fn reload(op: &Operation, world: &World) -> StepResult {
     Ok(reload_these(op, world, first(tls_plan(op)?))?.1)
 }
@@ -278,7 +278,8 @@ fn reload_clients(op: &Operation, world: &World) -> StepResult {
     verification::have_files(world, &states::target(&state))
 }
 
-/// Applications learn what they are to use from now on, while what they use still works; then nobody is left who does.
+/// Publishes to applications what they are to use from now on, while what they use still works. Then waits until no
+/// session uses the old way.
 fn drain(op: &Operation, world: &World) -> StepResult {
     let plan = tls_plan(op)?;
     let published = published::published_effects(world, &states::proven(op, world, &plan.after, None)?)?;
@@ -286,15 +287,15 @@ fn drain(op: &Operation, world: &World) -> StepResult {
     drain::sessions(op, &request::drain(op), world, plan.after.tls.is_none())
 }
 
-/// The spec says the new settings, and the next start of a member follows them.
+/// The spec has the new settings, and the next start of a member follows them.
 fn commit(op: &Operation, world: &World) -> StepResult {
     let plan = tls_plan(op)?;
-    // The mark of a template whose Pods are to be made anew.
+    // The token in a template whose Pods are to be recreated.
     let token = (request::restart(op) == TlsRestart::Always).then_some(op.uid.as_str());
     let state = states::proven(op, world, &plan.after, token)?;
     // Before the spec is written: it may turn out that the template must not be.
     let pet_set = children::pet_set_effects(world, &state)?;
-    section::commit(world, plan.found(), &plan.after)?;
+    section::commit(world, plan.current_settings(), &plan.after)?;
     let mut effects = children::config_effects(world, &state)?;
     effects.extend(published::published_effects(world, &state)?);
     effects.extend(pet_set);
@@ -311,12 +312,13 @@ fn restart(op: &Operation, world: &World) -> StepResult {
     rolling::restart(op, world, &|_: &str, member: &Member| expected.check(member))
 }
 
-/// Every member follows the committed settings; then nobody is left who came under settings that are no longer admitted.
+/// Every member follows the committed settings. Then no session is left that came under settings that are no longer
+/// admitted.
 fn reload_pods(op: &Operation, world: &World) -> StepResult {
     let plan = tls_plan(op)?;
     let followed = follow(op, world, plan)?;
     let changes_wire = plan.before.tls.is_some() != plan.after.tls.is_some();
-    // Who waits for sessions to end by themselves has seen them gone.
+    // A drain that waits for sessions to end by themselves has seen them gone.
     let ends = request::drain(op).policy.unwrap_or_default() == DrainPolicy::Force;
     if followed == Progress::Done && changes_wire && ends {
         return drain::end_left(world, plan.after.tls.is_none());
@@ -335,7 +337,7 @@ fn follow(op: &Operation, world: &World, plan: &TlsPlan) -> StepResult {
     }
     let age = op.step_age(world.now);
     let target = states::target(&state);
-    let progress = if age < STANDBYS_FIRST {
+    let progress = if age < STANDBY_RELOAD_TIMEOUT {
         verification::reload(world, &target, &expected)?
     } else {
         verification::reload_at_once(world, &target, &expected)?
@@ -355,7 +357,7 @@ fn follow(op: &Operation, world: &World, plan: &TlsPlan) -> StepResult {
             waiting::joined(&not_converging)
         )));
     }
-    // Only what is planned is restarted, and nobody is reloaded any more then: the others have to follow first.
+    // Only the planned members are restarted, and no member is reloaded any more then: the others have to follow first.
     if !others.is_empty() {
         return Ok(progress);
     }
@@ -379,7 +381,7 @@ fn finish(op: &Operation, world: &World) -> StepResult {
 /// Children and members are as the provisioner will want them: only current CAs are trusted, nothing is left over.
 fn end_at(op: &Operation, world: &World, settings: &TlsSettings) -> StepResult {
     certificates::synced(op, world, settings)?.require_done()?;
-    // Nobody may stop trusting a CA while a member still serves a certificate of it.
+    // No member and no client may stop trusting a CA while a member still serves a certificate of it.
     let overlap = states::overlap(world, settings)?;
     let (state, trust): (_, fn(_) -> _) = if states::all_serve(world, &overlap) {
         (states::steady(world, settings)?, ExpectedTrust::Exactly)
@@ -392,13 +394,13 @@ fn end_at(op: &Operation, world: &World, settings: &TlsSettings) -> StepResult {
     Ok(Progress::of(obsolete))
 }
 
-/// Before the spec was committed, members go back to the settings and certificates that they had, and cert-manager is
-/// asked for the old ones again; whether it can give them is no condition. Afterwards the way on is the only one, also for
-/// a rotation, whose spec is the same before and after; so it is when the spec was edited meanwhile.
+/// Before the commit of the spec, members go back to their former settings and certificates, and cert-manager gets a
+/// request for the old ones; its success is no condition. After the commit the only way is forward. That also holds for a
+/// rotation, whose spec is the same before and after, and for a spec that was edited meanwhile.
 fn restore(op: &Operation, world: &World) -> StepResult {
     let plan = tls_plan(op)?;
     let spec = TlsSettings::of(&world.postgres.require("the Postgres")?.spec);
-    if op.committed || spec != *plan.found() {
+    if op.committed || spec != *plan.current_settings() {
         return end_at(op, world, &spec);
     }
     if plan.before.tls.is_none() {
@@ -410,7 +412,7 @@ fn restore(op: &Operation, world: &World) -> StepResult {
     Ok(Progress::of(effects))
 }
 
-/// Children are as the stage wants them, and every member answers so.
+/// Children match the state, and a probe of every member confirms it.
 fn brought_to(
     world: &World,
     state: &RenderedState,

@@ -1,4 +1,4 @@
-//! From a `ReconfigureTLS` and the database as it is to what the database is to be.
+//! From a `ReconfigureTLS` and the current database to the wanted database.
 
 use api_types::ops_request::{TlsPlan, TlsRequest, TlsSettings};
 use api_types::tls::{CertificateSpec, ClientAuthMode, SslMode, TlsConfig};
@@ -8,20 +8,20 @@ use super::request::is_set;
 /// What a request means for a database.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Target {
-    /// The database is already so; the sentence says what was asked.
+    /// The database already is so; the message repeats the request.
     Nothing(String),
     /// Something changes.
     Change(Box<TlsPlan>),
 }
 
-/// What a database is at the moment when a request is looked at.
+/// The state of a database when a request is planned.
 #[derive(Clone, Copy, Debug)]
 pub struct CurrentSettings<'a> {
     /// The settings in the spec.
     pub spec: &'a TlsSettings,
     /// The settings that the members follow: others than the spec's once it was edited.
     pub effective: &'a TlsSettings,
-    /// How clients prove who they are when the spec says nothing.
+    /// How clients authenticate when the spec sets no mode.
     pub default_auth: ClientAuthMode,
 }
 
@@ -31,10 +31,10 @@ impl CurrentSettings<'_> {
     }
 }
 
-/// Settles what is to change: what the request asks for, and what was edited in the spec and is not followed yet.
+/// Determines what is to change: what the request contains, and what was edited in the spec and is not followed yet.
 ///
 /// # Errors
-/// A sentence that says what to change in the request.
+/// A message that names what to change in the request.
 pub fn plan(request: &TlsRequest, found: CurrentSettings<'_>) -> Result<Target, String> {
     let after = if is_set(request.remove) {
         removed(request, found)
@@ -67,7 +67,7 @@ fn removed(request: &TlsRequest, found: CurrentSettings<'_>) -> TlsSettings {
     if !found.has_tls() && request.client_auth_mode.is_none() {
         return spec.clone();
     }
-    // A database without TLS can't ask for certificates: fall back to the version's default.
+    // A database without TLS can't require certificates: fall back to the version's default.
     let kept = match spec.client_auth_mode {
         Some(ClientAuthMode::Cert) => Some(found.default_auth),
         other => other,
@@ -100,7 +100,7 @@ fn changed(request: &TlsRequest, found: CurrentSettings<'_>) -> Result<TlsSettin
         }
     };
     let adds = found.effective.tls.is_none() && tls.is_some();
-    // A mode of a spec without TLS says nothing about one that has it.
+    // A mode of a spec without TLS is not valid for one that has TLS.
     let kept = spec.ssl_mode.filter(|_| !adds || spec.tls.is_some());
     Ok(TlsSettings {
         tls,
@@ -112,7 +112,7 @@ fn changed(request: &TlsRequest, found: CurrentSettings<'_>) -> Result<TlsSettin
     })
 }
 
-/// Nobody loses TLS by a request that does not say so.
+/// A request removes TLS only when it says `remove: true`.
 fn check_removes_nothing(found: CurrentSettings<'_>) -> Result<(), String> {
     if found.effective.tls.is_none() {
         return Ok(());
@@ -314,7 +314,7 @@ mod tests {
     const ADDED: &str = "{tls: {issuerRef: {name: a, kind: Issuer}}}";
     const REMOVED: &str = "{clientAuthMode: cert}";
 
-    /// The provisioner holds an edit of TLS back and asks for a request: that request is carried out.
+    /// The provisioner holds an edit of TLS back and requires a request: that request is carried out.
     #[test]
     fn what_was_edited_in_the_spec_is_carried_out_by_a_request_for_the_same() {
         let cases = [
@@ -357,7 +357,7 @@ mod tests {
             };
             assert_eq!(plan.before, settings(followed), "{request} of {spec}");
             assert_eq!(plan.after, settings(after), "{request} of {spec}");
-            assert_eq!(*plan.found(), settings(spec), "{request} of {spec}");
+            assert_eq!(*plan.current_settings(), settings(spec), "{request} of {spec}");
         }
     }
 

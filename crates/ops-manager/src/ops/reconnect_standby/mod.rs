@@ -61,7 +61,7 @@ impl RequestType for ReconnectStandby {
     fn describe(&self, _: &Operation, world: &World) -> StepResult<Description> {
         world.all_seen()?;
         let broken = steps::broken(world)?;
-        // A member that can't be asked has no count of sessions to wait for.
+        // A member that can't be probed has no count of sessions to wait for.
         let reports = |pod: &&String| world.members()[*pod].server.present().is_some();
         let pods: Vec<String> = broken.keys().filter(reports).cloned().collect();
         let members = world.members().keys();

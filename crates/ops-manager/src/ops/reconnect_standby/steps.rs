@@ -48,7 +48,8 @@ pub const REBUILD: Step = Step::new(
 )
 .granting(ready_timeout);
 
-/// The standbys that are known not to stream, each with what it lacks. A standby that could not be asked is not known.
+/// The standbys that are known not to stream, each with what it lacks. The state of a standby that could not be probed
+/// is not known.
 pub fn broken(world: &World) -> StepResult<BTreeMap<String, String>> {
     let leader = healthy_primary(world)?;
     let standbys = world.members().iter().filter(|(pod, _)| *pod != leader);

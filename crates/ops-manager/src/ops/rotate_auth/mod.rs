@@ -60,7 +60,7 @@ impl RequestType for RotateAuth {
         let after: SignedDuration = auth.rotate_after.as_deref()?.parse().ok()?;
         let since = auth.active_from.as_ref();
         let since = since.or(postgres.metadata.creation_timestamp.as_ref())?.0;
-        // A password that nobody but the user writes is the user's to change.
+        // A password that only the user writes is the user's to change.
         let is_ours = may_write(postgres) && after.is_positive();
         is_ours.then(|| since.saturating_add(after).ok()).flatten()
     }

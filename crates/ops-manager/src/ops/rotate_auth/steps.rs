@@ -33,7 +33,7 @@ pub const REFERENCE: Step = Step::new(
     change,
 )
 .with_sub_conditions(checked);
-/// The spec and the record of what opens the database say so.
+/// The spec and the record of the valid password are updated.
 pub const FINISH: Step = Step::new(
     conditions::UPDATE_PET_SETS,
     "Successfully updated petsets for rotate auth type",
@@ -45,7 +45,7 @@ pub const FINISH: Step = Step::new(
 )
 .without_members()
 .committing();
-/// After a failure: the former password, or the new one when the spec says that already.
+/// After a failure: the former password, or the new one when the spec has it already.
 pub const RESTORE: Step = Step::new(
     conditions::RESTORE_DATABASE,
     "Successfully brought the former password back",
@@ -68,7 +68,7 @@ fn auth(world: &World) -> StepResult<&AuthWorld> {
     Ok(world.auth.as_ref().ok_or_else(missing)?)
 }
 
-/// The Secret into which the operator writes; the user's own is left as it is.
+/// The Secret into which the operator writes; the user's own is not changed.
 fn written(plan: &AuthPlan) -> Option<String> {
     plan.generated.then(|| plan.secret.clone())
 }
@@ -144,7 +144,7 @@ fn has(member: &Member, which: Which) -> Result<(), String> {
 fn finish(op: &Operation, world: &World) -> StepResult {
     let plan = plan(op)?;
     section::commit(world, &plan.found, &plan.after)?;
-    // What was written down goes last, so what it tells is done by then.
+    // The record goes last, so its contents are done by then.
     if !is_kept(auth(world)?)? {
         return Ok(Progress::Done);
     }
@@ -152,7 +152,7 @@ fn finish(op: &Operation, world: &World) -> StepResult {
     Ok(AuthEffect::Forget.into())
 }
 
-/// The new password is noted as the one that opens the database, and applications are told where it is.
+/// Records the new password as the valid one, and publishes to applications where it is.
 fn note(world: &World, plan: &AuthPlan) -> StepResult<()> {
     if recorded(world)? != Some(Which::New) {
         return Err(record(plan, Which::New));

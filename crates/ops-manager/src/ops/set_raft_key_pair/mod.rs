@@ -8,7 +8,7 @@ use crate::request_type::{Description, Proposal, RequestType};
 use crate::step::{Step, StepResult};
 use crate::world::World;
 
-/// Ends skipped, and says why.
+/// Ends `Skipped`, with the reason.
 pub struct SetRaftKeyPair;
 
 impl RequestType for SetRaftKeyPair {

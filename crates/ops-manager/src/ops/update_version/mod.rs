@@ -1,9 +1,9 @@
 //! `UpdateVersion`: the members run another minor version of the same major version, a newer one or an older one.
 //!
-//! Minor versions share the format of data files (PostgreSQL manual, "Upgrading a PostgreSQL Cluster"), so members are
-//! replaced one by one. The first standby shows whether the new version runs with this data; each member answers in SQL which
-//! version it is before the next one is touched; the primary goes last. The spec is committed when all have answered. Until then the
-//! way back is the old image.
+//! Minor versions share the format of data files (PostgreSQL manual, "Upgrading a PostgreSQL Cluster"), so members are replaced
+//! one by one. The first standby shows whether the new version runs with this data; each member reports its version in SQL before
+//! the next one is touched; the primary goes last. The spec is committed when all have reported. Until then the way back is the
+//! old image.
 
 mod constraints;
 mod request;
@@ -123,7 +123,7 @@ fn plan_of(op: &Operation) -> Option<&VersionPlan> {
     op.progress.change.update_version.as_ref()
 }
 
-/// Name of the PostgresVersion that the request asks for.
+/// Name of the PostgresVersion in the request.
 fn target_of(spec: &PostgresOpsRequestSpec) -> &str {
     let section = spec.update_version.as_ref();
     section
@@ -131,7 +131,7 @@ fn target_of(spec: &PostgresOpsRequestSpec) -> &str {
         .unwrap_or_default()
 }
 
-/// What becomes of each member.
+/// What happens to each member.
 fn members(world: &World, is_new_image: bool) -> StepResult<Vec<PlannedMember>> {
     let revision = rolling::revision(world)?;
     world.all_seen()?;

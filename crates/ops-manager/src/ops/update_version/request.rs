@@ -1,4 +1,4 @@
-//! Whether the members can run the version that a request asks for.
+//! Whether the members can run the requested version.
 
 use api_types::deployed::Deployed;
 use api_types::ops_request::{PinnedVersion, VersionName, VersionPlan};
@@ -14,7 +14,7 @@ use crate::world::{Observed, World};
 /// What the request changes into what.
 ///
 /// # Errors
-/// What becomes of it instead.
+/// What happens to it instead.
 pub fn plan(target: &str, world: &World) -> Result<VersionPlan, Admission> {
     let postgres = world.postgres.require("the Postgres").map_err(admit::wait_for)?;
     let pet_set = world.pet_set.require("the PetSet").map_err(admit::wait_for)?;
@@ -66,7 +66,7 @@ fn entry<'a>(world: &'a World, name: &str) -> Result<Option<&'a PostgresVersion>
     }
 }
 
-/// The catalog tells which PostgreSQL runs only while it has the image that runs.
+/// The catalog identifies the running PostgreSQL only while it lists the running image.
 fn before(deployed: &Deployed, source: Option<&PostgresVersion>, pet_set: &PetSet) -> PinnedVersion {
     let image = database_image(pet_set).unwrap_or(&deployed.version.image);
     let source = source.filter(|source| source.spec.db.image == image);

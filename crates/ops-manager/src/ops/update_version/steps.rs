@@ -40,7 +40,7 @@ pub const PRIMARY: Step = Step::new(
 )
 .ending_pods(ends_pods)
 .with_sub_conditions(answered);
-/// The spec says it.
+/// The spec has the version.
 pub const FINISH: Step = Step::new(
     conditions::UPDATE_DATABASE,
     "Successfully updated Postgres: every member answered that it runs the new version",
@@ -154,7 +154,7 @@ fn finish(op: &Operation, world: &World) -> StepResult {
     Ok(Progress::Done)
 }
 
-/// Only Pods that this operation made are made again: a member that was behind its template before stays as it is.
+/// Recreates only Pods that this operation made: a member that was behind its template before is not touched.
 fn restore(op: &Operation, world: &World) -> StepResult {
     let plan = step::planned(plan_of(op))?;
     let is_written = section::is_written(op, world, &plan.found, &plan.after.to_name())?;
@@ -172,8 +172,8 @@ fn after(op: &Operation) -> StepResult<&PinnedVersion> {
     Ok(&step::planned(plan_of(op))?.after)
 }
 
-/// A member says itself which PostgreSQL it is. Where the catalog does not know any more what was in an image, a member that
-/// answers at all is enough.
+/// A member reports its own PostgreSQL version. Where the catalog no longer knows the contents of an image, any response of
+/// the member is enough.
 fn answers(member: &Member, wanted: &PinnedVersion) -> Result<(), String> {
     let server = member
         .server

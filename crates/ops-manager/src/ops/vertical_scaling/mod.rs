@@ -138,7 +138,7 @@ fn pod_spec(resolved: &Resolved) -> PodSpec {
         .unwrap_or_default()
 }
 
-/// What becomes of each member. One that was made from the template that there is has the resources already.
+/// What happens to each member. One that was made from the current template has the resources already.
 fn members(
     world: &World,
     wanted: &Wanted,
@@ -184,7 +184,7 @@ fn every_member_has(world: &World, resolved: &Resolved) -> Result<bool, crate::w
 /// A lower limit of memory must leave room for what the members are configured to use; a higher one is never refused.
 ///
 /// # Errors
-/// The sentence that says what to write.
+/// The message that names what to write.
 fn memory_suffices(before: &Resolved, after: &Resolved, in_place: bool) -> Result<(), String> {
     let need = MemoryNeed::of(after);
     let running = MemoryNeed::of(before);

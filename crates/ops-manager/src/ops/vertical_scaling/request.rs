@@ -1,4 +1,4 @@
-//! What a request for other resources asks for, and what of it nothing acts on.
+//! What a request for other resources contains, and what of it nothing acts on.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ type Amounts = Option<BTreeMap<String, Quantity>>;
 /// Checks the request alone.
 ///
 /// # Errors
-/// A sentence that says what to change in it.
+/// A message that names what to change in it.
 pub fn check(spec: &PostgresOpsRequestSpec) -> Result<(), String> {
     let scaling = section(spec);
     for mode in [&spec.mode, &scaling.mode].into_iter().flatten() {
@@ -44,10 +44,10 @@ pub fn check(spec: &PostgresOpsRequestSpec) -> Result<(), String> {
         .try_for_each(|(container, resources)| amounts_are_plausible(container, resources))
 }
 
-/// What the spec is to say afterwards.
+/// The fields of the spec afterwards.
 ///
 /// # Errors
-/// A sentence that says what to change in the request.
+/// A message that names what to change in the request.
 pub fn target(
     spec: &PostgresOpsRequestSpec,
     found: &ResourceSettings,
@@ -80,7 +80,7 @@ pub fn target(
     Ok(after)
 }
 
-/// What the request asks for and nothing acts on, each in a few words.
+/// The parts of the request that nothing acts on, each in a few words.
 pub fn not_acted_on(
     spec: &PostgresOpsRequestSpec,
     has_exporter: bool,
@@ -124,7 +124,7 @@ fn section(spec: &PostgresOpsRequestSpec) -> VerticalScalingRequest {
     spec.vertical_scaling.clone().unwrap_or_default()
 }
 
-/// The resources that are asked for, with the name in the section: of `postgres`, of `exporter`.
+/// The requested resources, with the name in the section: of `postgres`, of `exporter`.
 fn asked(scaling: &VerticalScalingRequest) -> [Option<(&'static str, &ResourceRequirements)>; 2] {
     let postgres = scaling.postgres.as_ref().and_then(|it| it.resources.as_ref());
     let exporter = scaling.exporter.as_ref().and_then(|it| it.resources.as_ref());
@@ -169,7 +169,7 @@ fn is_plausible(name: &str, quantity: &Quantity) -> Result<(), String> {
     }
 }
 
-/// The API server refuses a Pod that asks for more than its limit.
+/// The API server refuses a Pod whose request exceeds its limit.
 fn requests_fit_limits(container: &str, resources: &ResourceRequirements) -> Result<(), String> {
     let limits = resources.limits.iter().flatten();
     for (name, limit) in limits {
@@ -187,7 +187,7 @@ fn requests_fit_limits(container: &str, resources: &ResourceRequirements) -> Res
     Ok(())
 }
 
-/// What is asked for, over what is in force. An amount that is only written otherwise stays as it is.
+/// The requested resources over those in force. An amount that only differs in spelling stays.
 fn merged(now: &ResourceRequirements, asked: &ResourceRequirements) -> ResourceRequirements {
     let over = |now: &Amounts, asked: &Amounts| {
         let mut all = now.clone().unwrap_or_default();

@@ -20,7 +20,7 @@ use crate::world::{Member, World};
 pub struct Wanted {
     /// Parameters that follow from the resources, and the objects.
     pub target: Target,
-    /// All that each container asks for, by its name.
+    /// All requests and limits of each container, by its name.
     pub containers: BTreeMap<String, ResourceRequirements>,
 }
 
@@ -39,7 +39,7 @@ impl Wanted {
         all.try_for_each(|(name, wanted)| resources::check(member, name, wanted))
     }
 
-    /// Whether a member's Pod asks for these resources, whatever runs in it.
+    /// Whether a member's Pod has these resources in its spec, whatever runs in it.
     ///
     /// # Errors
     /// The container that does not.
@@ -64,7 +64,7 @@ impl Wanted {
     }
 }
 
-/// All that each container of a member asks for, by its name.
+/// All requests and limits of each container of a member, by its name.
 pub fn containers(resolved: &Resolved) -> BTreeMap<String, ResourceRequirements> {
     let exporter = exporter_resources(resolved).map(|it| (EXPORTER_CONTAINER.to_owned(), it));
     let postgres = (POSTGRES_CONTAINER.to_owned(), resolved.resources.clone());
@@ -88,7 +88,7 @@ pub fn target(op: &Operation, world: &World) -> StepResult<Wanted> {
     Target::between(world, Some(&plan.found), &plan.after).map(Wanted::of)
 }
 
-/// Where a failed request goes back to; where the spec was written, that is on to what it says.
+/// Where a failed request goes back to. Once the spec was written, that is forward to the spec.
 ///
 /// # Errors
 /// As [`target`].
@@ -100,8 +100,8 @@ pub fn way_back(op: &Operation, world: &World) -> StepResult<Wanted> {
     Target::between(world, Some(&plan.after), &plan.found).map(Wanted::of)
 }
 
-/// The objects say it. The configuration is written first: a new Pod with less memory must not start with the old
-/// `shared_buffers`.
+/// The objects have the new resources. The configuration is written first: a new Pod with less memory must not start
+/// with the old `shared_buffers`.
 ///
 /// # Errors
 /// What is next.

@@ -49,7 +49,7 @@ pub const RESTART_REST: Step = Step::new(
 )
 .ending_pods(|_| EndsPods::IfNeeded)
 .with_sub_conditions(restarted);
-/// The spec says them.
+/// The spec has the new resources.
 pub const FINISH: Step = Step::new(
     conditions::UPDATE_DATABASE,
     "Successfully updated Postgres: every member was seen to have the resources",
@@ -101,8 +101,8 @@ fn finish(op: &Operation, world: &World) -> StepResult {
     Ok(Progress::Done)
 }
 
-/// A Pod that still runs is resized back, and restarted where it was given a limit that it had not. Of the other Pods only those
-/// that this operation made are recreated: a member that was behind its template before stays as it is.
+/// A Pod that still runs is resized back, and restarted where it got a limit that it had not. Of the other Pods only those that
+/// this operation made are recreated: a member that was behind its template before is not touched.
 fn restore(op: &Operation, world: &World) -> StepResult {
     let wanted = states::way_back(op, world)?;
     states::children_are(world, &wanted)?;
@@ -122,7 +122,7 @@ fn restore(op: &Operation, world: &World) -> StepResult {
     Ok(Progress::Done)
 }
 
-/// What the request asks for and nothing acts on.
+/// The parts of the request that nothing acts on.
 fn ignored(op: &Operation, world: &World) -> Vec<SubCondition> {
     let has_exporter = world
         .postgres

@@ -1,4 +1,4 @@
-//! What a change of resources does, in the words of its plan.
+//! The texts of a change of resources in its plan.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ pub fn changes(before: &Resolved, after: &Resolved, in_place: bool) -> Vec<Strin
     all
 }
 
-/// What the request asks for and nothing acts on.
+/// The parts of the request that nothing acts on.
 pub fn not_acted_on(all: &[String]) -> String {
     format!("not acted on: {}", all.join(", "))
 }

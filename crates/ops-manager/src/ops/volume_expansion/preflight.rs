@@ -72,7 +72,7 @@ pub fn claims<'a>(op: &Operation, world: &'a World) -> Result<Vec<&'a Claim>, Wa
 /// Checks the plan against the volumes that there are.
 ///
 /// # Errors
-/// What becomes of the request instead.
+/// What happens to the request instead.
 pub fn check(op: &Operation, world: &World, plan: &VolumePlan) -> Result<(), Admission> {
     let claims = claims(op, world).map_err(admit::wait_for)?;
     let volumes = volumes::world::of(world).map_err(unread)?;
@@ -157,7 +157,7 @@ fn can_grow(claim: &Claim, volumes: &VolumesWorld) -> Result<(), Admission> {
     }
 }
 
-/// A quota counts what claims ask for.
+/// A quota counts the requests of claims.
 fn fits_quotas(growing: &[&Claim], quotas: &[Quota], plan: &VolumePlan) -> Result<(), String> {
     let mut more: BTreeMap<String, i64> = BTreeMap::new();
     for claim in growing {

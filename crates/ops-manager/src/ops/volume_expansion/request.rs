@@ -1,4 +1,4 @@
-//! What a request for larger volumes asks for, and what of it nothing acts on.
+//! What a request for larger volumes contains, and what of it nothing acts on.
 
 use api_types::ops_request::{MODE_OFFLINE, MODE_ONLINE, PostgresOpsRequestSpec};
 use api_types::quantity::amount;
@@ -10,7 +10,7 @@ const LEAST_BYTES: i64 = 1 << 20;
 /// Checks the request alone.
 ///
 /// # Errors
-/// A sentence that says what to change in it.
+/// A message that names what to change in it.
 pub fn check(spec: &PostgresOpsRequestSpec) -> Result<(), String> {
     let mode = spec.volume_expansion.as_ref().map_or("", |it| it.mode.as_str());
     match mode {
@@ -45,7 +45,7 @@ pub fn size(spec: &PostgresOpsRequestSpec) -> Option<Quantity> {
     spec.volume_expansion.as_ref()?.postgres.clone()
 }
 
-/// What the request asks for and nothing acts on, in a few words.
+/// The parts of the request that nothing acts on, in a few words.
 pub fn not_acted_on(spec: &PostgresOpsRequestSpec) -> Option<&'static str> {
     let section = spec.volume_expansion.as_ref()?;
     section

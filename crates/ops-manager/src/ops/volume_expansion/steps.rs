@@ -18,7 +18,7 @@ use crate::world::World;
 /// Part of a volume that a file system may need for itself: one in this many. XFS takes one in 16 of a small volume for its log.
 const OWN_PART: i64 = 8;
 
-/// Claims ask for the size, and every member is seen to have it.
+/// Claims request the size, and every member is seen to have it.
 pub const EXPAND: Step = Step::new(
     conditions::VOLUME_EXPANSION_SUCCEEDED,
     "Online Volume Expansion performed successfully in Postgres pods",
@@ -45,7 +45,7 @@ pub const READY_PET_SETS: Step = Step::new(
     ready_pet_sets,
 )
 .without_members();
-/// The spec says the new size.
+/// The spec has the new size.
 pub const FINISH: Step = Step::new(
     conditions::UPDATE_DATABASE,
     "Successfully updated Postgres: every member was seen to have the new size",
@@ -53,7 +53,7 @@ pub const FINISH: Step = Step::new(
     finish,
 )
 .committing();
-/// After a failure: the PetSet goes back to what the spec says. Volumes stay as large as they are.
+/// After a failure: the PetSet goes back to the spec. Volumes keep their size.
 pub const RESTORE: Step = Step::new(
     conditions::RESTORE_DATABASE,
     "Successfully brought the PetSet back; volumes that have grown stay as they are",
@@ -304,7 +304,8 @@ fn finish(op: &Operation, world: &World) -> StepResult {
     Ok(Progress::Done)
 }
 
-/// How much WAL members keep follows the size of their volumes. Where no Patroni answers, the provisioner does it later.
+/// How much WAL members keep follows the size of their volumes. Where no Patroni responds, the provisioner does it
+/// later.
 fn patroni_keeps(world: &World, plan: &VolumePlan, is_way_back: bool) -> StepResult<()> {
     let (from, to) = if is_way_back {
         (&plan.after, &plan.before)

@@ -1,4 +1,4 @@
-//! What an expansion does, in the words of its plan and of what it waits for.
+//! The texts of an expansion in its plan, and of what it waits for.
 
 use api_types::ops_request::{VolumePlan, VolumeSize};
 

@@ -71,7 +71,7 @@ impl Cluster {
 
     /// What the provisioner's first pass after the pause would write.
     pub fn provisioner_would_change(&self) -> Vec<&'static str> {
-        let mut material = Material::default();
+        let mut material = TlsMaterial::default();
         if self.postgres.spec.tls.is_some() {
             for alias in CertificateAlias::ALL {
                 let name = api_types::names::certificate("pg", alias);

@@ -1,24 +1,24 @@
-//! How often a database is looked at while somebody holds its pause. Nothing is changed then, only its health is told; and
-//! whoever holds it changes so much that looks at every change would take the API server away from him.
+//! How often a paused database is observed. Nothing is changed then, only its health is reported. The holder of the pause
+//! changes so much that an observation after every change would use up the holder's share of the API server.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Shortest time between two looks at a database that is held.
-const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+/// Shortest time between two observations of a paused database.
+const PAUSED_INTERVAL: Duration = Duration::from_secs(1);
 
-/// When each database that is held was looked at last, by UID.
+/// When each paused database was observed last, by UID.
 #[derive(Debug, Default)]
-pub struct LastLooks(Mutex<HashMap<String, Instant>>);
+pub struct PauseThrottle(Mutex<HashMap<String, Instant>>);
 
-impl LastLooks {
-    /// How long to wait before the next look; `None`: it is time, and counts from now.
+impl PauseThrottle {
+    /// How long to wait before the next observation; `None`: it is due, and counts from now.
     pub fn wait(&self, uid: &str, now: Instant) -> Option<Duration> {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = last
-            .get(uid)
-            .map_or(Duration::ZERO, |then| (*then + BETWEEN_LOOKS).duration_since(now));
+        let left = last.get(uid).map_or(Duration::ZERO, |then| {
+            (*then + PAUSED_INTERVAL).duration_since(now)
+        });
         if left.is_zero() {
             last.insert(uid.to_owned(), now);
             return None;
@@ -26,7 +26,7 @@ impl LastLooks {
         Some(left)
     }
 
-    /// Counts as a look: the pause was acknowledged, which happens when it is news.
+    /// Counts as an observation: the pause was acknowledged, which happens when it is new.
     pub fn begin(&self, uid: &str, now: Instant) {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         last.insert(uid.to_owned(), now);
@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn a_database_that_is_held_is_looked_at_once_a_second() {
-        let (looks, begin) = (LastLooks::default(), Instant::now());
+        let (looks, begin) = (PauseThrottle::default(), Instant::now());
         let after = |milliseconds| begin + Duration::from_millis(milliseconds);
         looks.begin("a", begin);
         assert_eq!(looks.wait("a", after(400)), Some(Duration::from_millis(600)));

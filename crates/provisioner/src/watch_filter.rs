@@ -1,6 +1,6 @@
-//! Changes of Pods and Certificates that mean something here. Patroni writes into its Pod's annotations with every turn of
-//! its loop, cert-manager tells a Certificate's status every move of an issuance, and every look at a database costs the
-//! API server some twenty requests.
+//! Passes on those changes of Pods and Certificates that matter here. Patroni writes into its Pod's annotations in every
+//! loop, cert-manager writes every step of an issuance into a Certificate's status, and every observation of a database
+//! costs the API server some twenty requests.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -37,7 +37,7 @@ impl Watched for Pod {
         let Some(status) = self.annotations_mut().remove(PATRONI_STATUS) else {
             return;
         };
-        // Which parameters wait for a restart is told in the Postgres.
+        // Of Patroni's status only the parameters that wait for a restart matter: the Postgres reports them.
         let status: Value = serde_json::from_str(&status).unwrap_or_default();
         if let Some(waiting) = status.get(PENDING_RESTART) {
             self.annotations_mut()
@@ -49,7 +49,7 @@ impl Watched for Pod {
 impl Watched for Certificate {
     fn forget_what_is_no_news(&mut self) {
         if let Some(status) = self.status.as_mut() {
-            // How it went is told by `revision`, `Ready` and `lastFailureTime`.
+            // `revision`, `Ready` and `lastFailureTime` show the result.
             status.conditions.retain(|condition| condition.type_ != ISSUING);
         }
     }
