@@ -21,26 +21,44 @@ pub fn hash_of<K: Serialize>(obj: &K) -> String {
     {
         annotations.remove(BLUEPRINT_HASH);
     }
-    let digest = hex::encode(Sha256::digest(sorted(&value).to_string().as_bytes()));
+    let mut sorted = String::new();
+    write_sorted(&value, &mut sorted);
+    let digest = hex::encode(Sha256::digest(sorted.as_bytes()));
     digest[..DIGITS].to_owned()
 }
 
-/// The same value with the keys of every map in order: two binaries may be built with different orders of maps.
-fn sorted(value: &Value) -> Value {
+/// Writes compact JSON with the keys of every map in order: two binaries may be built with different orders of maps.
+fn write_sorted(value: &Value, out: &mut String) {
     match value {
         Value::Object(map) => {
-            let entries: BTreeMap<&String, Value> =
-                map.iter().map(|(key, value)| (key, sorted(value))).collect();
-            Value::Object(
-                entries
-                    .into_iter()
-                    .map(|(key, value)| (key.clone(), value))
-                    .collect(),
-            )
+            let mut entries: Vec<_> = map.iter().collect();
+            entries.sort_unstable_by_key(|(key, _)| *key);
+            let entry = |(key, value): (&String, &Value), out: &mut String| {
+                out.push_str(&Value::from(key.as_str()).to_string());
+                out.push(':');
+                write_sorted(value, out);
+            };
+            list(('{', '}'), entries, entry, out);
         }
-        Value::Array(list) => Value::Array(list.iter().map(sorted).collect()),
-        other => other.clone(),
+        Value::Array(items) => list(('[', ']'), items, write_sorted, out),
+        other => out.push_str(&other.to_string()),
     }
+}
+
+fn list<T>(
+    (open, close): (char, char),
+    items: impl IntoIterator<Item = T>,
+    write: impl Fn(T, &mut String),
+    out: &mut String,
+) {
+    out.push(open);
+    for (number, item) in items.into_iter().enumerate() {
+        if number > 0 {
+            out.push(',');
+        }
+        write(item, out);
+    }
+    out.push(close);
 }
 
 /// The hash that a child carries, if it does.
@@ -69,6 +87,14 @@ mod tests {
         let sealed = seal(ServiceAccount::default());
         assert_eq!(recorded_hash(&sealed.metadata), Some(hash_of(&sealed).as_str()));
         assert_eq!(hash_of(&sealed).len(), DIGITS);
+    }
+
+    #[test]
+    fn what_is_hashed_is_compact_json_in_the_order_of_keys() {
+        let value = serde_json::json!({"b": [1, "x\"y\n", null, {}], "a": {"d": true, "c": []}});
+        let mut sorted = String::new();
+        write_sorted(&value, &mut sorted);
+        assert_eq!(sorted, r#"{"a":{"c":[],"d":true},"b":[1,"x\"y\n",null,{}]}"#);
     }
 
     #[test]
