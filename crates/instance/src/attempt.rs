@@ -37,7 +37,8 @@ impl Attempt {
     pub fn after(self, error: SqlError) -> Result<Self, SqlError> {
         let code = error.code();
         let is_closed = code == Some(&SqlState::INVALID_CATALOG_NAME)
-            || code == Some(&SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE);
+            || code == Some(&SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE)
+            || is_limit_of(&self.database, &error);
         if is_closed && self.database == MAINTENANCE {
             return Ok(Self {
                 database: TEMPLATE.to_owned(),
@@ -74,6 +75,12 @@ impl Attempt {
         }
         config
     }
+}
+
+/// Whether the limit of this database is what refuses the session: roles that are no superuser do not get past it. The message names
+/// the database, in every language (`too many connections for database "postgres"`, utils/init/postinit.c).
+fn is_limit_of(database: &str, error: &SqlError) -> bool {
+    matches!(error, SqlError::TooMany(message) if message.contains(&format!("\"{database}\"")))
 }
 
 /// PostgreSQL's own message, where there is one.
@@ -122,6 +129,36 @@ fn settings(major: Option<Major>, as_superuser: bool, deadline: Duration) -> Str
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn login() -> Login {
+        Login {
+            user: roles::OPERATOR.to_owned(),
+            password: None,
+            database: MAINTENANCE.to_owned(),
+            application_name: "sealwright".to_owned(),
+            tls: crate::tls::TlsMode::Disable,
+            identity: None,
+            major: None,
+        }
+    }
+
+    #[test]
+    fn a_database_whose_limit_is_reached_is_left_for_the_other_one() {
+        let full =
+            |database: &str| SqlError::TooMany(format!("too many connections for database \"{database}\""));
+        let second = Attempt::first(&login()).after(full(MAINTENANCE)).unwrap();
+        assert_eq!(second.database, TEMPLATE);
+        let end = second.after(full(TEMPLATE)).err().unwrap();
+        assert!(matches!(end, SqlError::NoDatabase(_)), "{end}");
+        // Of all connections, or of a role, another database has no more.
+        for message in [
+            "sorry, too many clients already",
+            "too many connections for role \"sealwright_operator\"",
+        ] {
+            let error = SqlError::TooMany(message.to_owned());
+            assert!(Attempt::first(&login()).after(error).is_err(), "{message}");
+        }
+    }
 
     #[test]
     fn settings_that_a_version_does_not_know_are_not_asked_for() {
