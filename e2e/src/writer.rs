@@ -376,7 +376,7 @@ async fn bring(namespace: &TestNamespace, database: &str, writer: &str) -> Resul
             ("tls.key", bytes("tls.key")),
         ] {
             files += &format!(
-                "echo {} | base64 -d > new/{name}\n",
+                "echo {} | base64 -d > $n/{name}\n",
                 BASE64_STANDARD.encode(content)
             );
         }
@@ -391,10 +391,10 @@ async fn bring(namespace: &TestNamespace, database: &str, writer: &str) -> Resul
     let password = BASE64_STANDARD.encode(password);
     // In the folder of the files that they name, so that both can be taken at once.
     let script = format!(
-        "set -e; umask 077; cd {FOLDER}; n=tls.$(date +%s%N); mkdir $n; ln -sfn $n new\n{files}\
-         echo {candidates} | base64 -d > new/candidates.json\n\
-         echo {password} | base64 -d > new/password\n\
-         ln -sfn $n tls.link; mv -T tls.link tls\n"
+        "set -e; umask 077; cd {FOLDER}; n=tls.$(date +%s%N); mkdir $n\n{files}\
+         echo {candidates} | base64 -d > $n/candidates.json\n\
+         echo {password} | base64 -d > $n/password\n\
+         ln -sfn $n $n.link; mv -T $n.link tls\n"
     );
     let run = shell::run_in(
         &namespace.pods(),
