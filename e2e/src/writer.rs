@@ -389,13 +389,7 @@ async fn bring(namespace: &TestNamespace, database: &str, writer: &str) -> Resul
     let candidates = BASE64_STANDARD.encode(serde_json::to_string(&candidates)?);
     let (_, password) = pki::password(namespace, database).await?;
     let password = BASE64_STANDARD.encode(password);
-    // In the folder of the files that they name, so that both can be taken at once.
-    let script = format!(
-        "set -e; umask 077; cd {FOLDER}; n=tls.$(date +%s%N); mkdir $n\n{files}\
-         echo {candidates} | base64 -d > $n/candidates.json\n\
-         echo {password} | base64 -d > $n/password\n\
-         ln -sfn $n $n.link; mv -T $n.link tls\n"
-    );
+    let script = script(&files, &candidates, &password);
     let run = shell::run_in(
         &namespace.pods(),
         writer,
@@ -406,6 +400,16 @@ async fn bring(namespace: &TestNamespace, database: &str, writer: &str) -> Resul
     .await?;
     ensure!(run.success, "{}", run.stderr);
     Ok(())
+}
+
+/// Writes everything into a folder of its own, then makes the link lead there: all of it is taken at once.
+fn script(files: &str, candidates: &str, password: &str) -> String {
+    format!(
+        "set -e; umask 077; cd {FOLDER}; n=tls.$(date +%s%N); mkdir $n\n{files}\
+         echo {candidates} | base64 -d > $n/candidates.json\n\
+         echo {password} | base64 -d > $n/password\n\
+         ln -sfn $n $n.link; mv -T $n.link tls\n"
+    )
 }
 
 const TLS_FILES: &str =
