@@ -38,7 +38,8 @@ impl Attempt {
         let code = error.code();
         let is_closed = code == Some(&SqlState::INVALID_CATALOG_NAME)
             || code == Some(&SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE)
-            || is_limit_of(&self.database, &error);
+            // Only superusers get past the limit of a database.
+            || error.is_limit_of(&self.database);
         if is_closed && self.database == MAINTENANCE {
             return Ok(Self {
                 database: TEMPLATE.to_owned(),
@@ -75,12 +76,6 @@ impl Attempt {
         }
         config
     }
-}
-
-/// Whether the limit of this database is what refuses the session: roles that are no superuser do not get past it. The message names
-/// the database, in every language (`too many connections for database "postgres"`, utils/init/postinit.c).
-fn is_limit_of(database: &str, error: &SqlError) -> bool {
-    matches!(error, SqlError::TooMany(message) if message.contains(&format!("\"{database}\"")))
 }
 
 /// PostgreSQL's own message, where there is one.

@@ -156,11 +156,16 @@ impl SqlError {
     pub fn is_about_our_roles(&self) -> bool {
         match self {
             Self::Login { user, .. } => roles::is_reserved(user),
-            // PostgreSQL names the role whose own limit is reached.
-            Self::TooMany(words) => words.contains(&format!("\"{}\"", roles::OPERATOR)),
+            Self::TooMany(_) => self.is_limit_of(roles::OPERATOR),
             Self::Failed { source, .. } => source.code().is_some_and(|code| OURS_MISSING.contains(code)),
             _ => false,
         }
+    }
+
+    /// Whether the connection limit of this role or database refused the session. The message names it, in every language
+    /// (`too many connections for database "postgres"`, utils/init/miscinit.c and postinit.c).
+    pub fn is_limit_of(&self, name: &str) -> bool {
+        matches!(self, Self::TooMany(message) if message.contains(&format!("\"{name}\"")))
     }
 
     /// PostgreSQL's code, where it is not sorted yet.

@@ -127,9 +127,7 @@ async fn outcome(
         Ok(_) => LoginOutcome::RightPassword,
         Err(error) if error.is_wrong_password() => LoginOutcome::WrongPassword,
         Err(SqlError::Login { .. }) => LoginOutcome::RightPassword,
-        Err(SqlError::TooMany(words)) if words.contains(&format!("\"{}\"", kept.username)) => {
-            LoginOutcome::RightPassword
-        }
+        Err(error) if error.is_limit_of(&kept.username) => LoginOutcome::RightPassword,
         Err(error) => LoginOutcome::Unknown(runtime::error_chain(&error)),
     }
 }
