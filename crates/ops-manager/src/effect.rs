@@ -12,7 +12,7 @@ use crate::auth::effect::AuthEffect;
 use crate::section::SpecPatch;
 use crate::tls::effect::TlsEffect;
 use crate::volumes::effect::VolumeEffect;
-use crate::world::Files;
+use crate::world::{Files, Member};
 
 /// One write. Doing it twice is as good as doing it once.
 #[derive(Clone, PartialEq)]
@@ -123,6 +123,16 @@ pub enum MemberEffect {
         /// At once.
         forget: bool,
     },
+}
+
+impl MemberEffect {
+    /// Evicts the Pod of this member, and no other Pod of that name.
+    pub fn evict(pod: &str, member: &Member) -> Self {
+        Self::Evict {
+            pod: pod.to_owned(),
+            uid: member.uid.clone(),
+        }
+    }
 }
 
 impl Effect {

@@ -199,22 +199,33 @@ impl<'a> Rollout<'a> {
         if self.world.leader().is_none() && self.world.replicas() > 1 {
             return WaitingOn::Primary.into();
         }
-        for (other, member) in self.old.iter().filter(|(other, _)| *other != pod) {
-            if let Some(why) = member.unhealthy_reason(self.is_leader(other)) {
-                let (next, other) = (pod.to_owned(), (*other).to_owned());
-                return WaitingOn::OtherMember { next, other, why }.into();
-            }
+        match others_serve(self.world, pod, self.old.iter().copied()) {
+            Ok(()) => evict(pod, member),
+            Err(on) => on.into(),
         }
-        evict(pod, member)
     }
 }
 
+/// Whether each of these members but this one is healthy.
+///
+/// # Errors
+/// The first one that is not.
+pub fn others_serve<'a>(
+    world: &World,
+    pod: &str,
+    these: impl IntoIterator<Item = (&'a str, &'a Member)>,
+) -> Result<(), WaitingOn> {
+    let mut others = these.into_iter().filter(|(other, _)| *other != pod);
+    let unhealthy = others.find_map(|(other, member)| {
+        let why = member.unhealthy_reason(world.leader() == Some(other))?;
+        let (next, other) = (pod.to_owned(), other.to_owned());
+        Some(WaitingOn::OtherMember { next, other, why })
+    });
+    unhealthy.map_or(Ok(()), Err)
+}
+
 fn evict(pod: &str, member: &Member) -> Progress {
-    let evict = MemberEffect::Evict {
-        pod: pod.to_owned(),
-        uid: member.uid.clone(),
-    };
-    Progress::Act(vec![evict.into()])
+    Progress::Act(vec![MemberEffect::evict(pod, member).into()])
 }
 
 /// What is reported of each Pod and of the change of primary (KubeDB's sub-conditions).

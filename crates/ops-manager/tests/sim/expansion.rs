@@ -74,21 +74,26 @@ fn volumes_grow_while_no_member_answers() {
     }
 }
 
+/// The driver has no room for the volume of `pg-1`: the others grow, and the request fails with the driver's reason.
+pub fn fails_for_one(run: &mut Run, cluster: &mut Cluster, disturbance: Disturbance) {
+    cluster.storage.full_disk = Some(("pg-1", GIB + GIB / 2));
+    let phase = run.run(cluster, disturbance);
+    assert_eq!(phase, OpsRequestPhase::Failed, "{:#?}", run.log);
+    assert_eq!(cluster.capacities(), [2 * GIB, GIB, 2 * GIB]);
+    let failed = run.said("Failed");
+    for words in ["pg-1", "the disk is full", "The volumes of pg-0, pg-2 have 2Gi"] {
+        assert!(failed.contains(words), "{failed}");
+    }
+}
+
 /// The others get what they need; the request fails with the driver's reason, and the database goes on as it is.
 #[test]
 fn a_driver_that_refuses_one_member_does_not_keep_the_others_small() {
     for disturbance in [CALM, Disturbance::killed_after(Some(1))] {
         let mut cluster = Cluster::new(3);
-        cluster.storage.full_disk = Some(("pg-1", GIB + GIB / 2));
         let before = cluster.uids();
         let mut run = Run::new("expand", &expansion("2Gi"), 0);
-        let phase = run.run(&mut cluster, disturbance);
-        assert_eq!(phase, OpsRequestPhase::Failed, "{:#?}", run.log);
-        assert_eq!(cluster.capacities(), [2 * GIB, GIB, 2 * GIB]);
-        let failed = run.said("Failed");
-        for words in ["pg-1", "the disk is full", "The volumes of pg-0, pg-2 have 2Gi"] {
-            assert!(failed.contains(words), "{failed}");
-        }
+        fails_for_one(&mut run, &mut cluster, disturbance);
         assert_eq!(size(&cluster), "1Gi", "the spec was not written");
         assert_eq!(cluster.provisioner_would_change(), Vec::<&str>::new());
         assert_eq!((cluster.uids(), cluster.world().holder()), (before, None));

@@ -6,6 +6,7 @@ use api_types::postgres::DatabasePhase;
 use jiff::SignedDuration;
 
 use crate::cluster::{Cluster, Cure};
+use crate::expansion::fails_for_one;
 use crate::plan::planned;
 use crate::run::{CALM, Disturbance, Run};
 use crate::scenarios::offline_storage;
@@ -31,10 +32,14 @@ fn all_back(cluster: &mut Cluster, context: &str) {
     assert_eq!(cluster.world().holder(), None, "{context}");
 }
 
-fn with_timeout(timeout: &str) -> Run {
+/// The request fails at its timeout, and says what it waited for.
+fn takes_too_long(cluster: &mut Cluster, waited_for: &str) {
     let mut run = Run::new("expand", SPEC, 0);
-    run.request.spec.timeout = Some(timeout.into());
-    run
+    run.request.spec.timeout = Some("20s".into());
+    let phase = run.run(cluster, CALM);
+    assert_eq!(phase, OpsRequestPhase::Failed, "{:#?}", run.log);
+    let failed = run.said("Failed");
+    assert!(failed.contains(waited_for), "{failed}");
 }
 
 #[test]
@@ -102,19 +107,8 @@ fn offline_volume_expansion_takes_no_standby_while_there_is_no_primary() {
     let mut cluster = offline_storage(3, "pg-0");
     (cluster.broken, cluster.cure) = (Some("pg-0"), Cure::Nothing);
     cluster.postgres.status.get_or_insert_default().phase = Some(DatabasePhase::NotReady);
-    let mut run = with_timeout("20s");
-    assert_eq!(
-        run.run(&mut cluster, CALM),
-        OpsRequestPhase::Failed,
-        "{:#?}",
-        run.log
-    );
+    takes_too_long(&mut cluster, "waits for a primary");
     assert_eq!(cluster.evictions, ["pg-0"]);
-    assert!(
-        run.said("Failed").contains("waits for a primary"),
-        "{}",
-        run.said("Failed")
-    );
     all_back(&mut cluster, "without a primary");
 }
 
@@ -123,15 +117,8 @@ fn offline_volume_expansion_takes_no_standby_while_there_is_no_primary() {
 fn a_driver_that_refuses_one_offline_volume_expansion_keeps_no_pod_away() {
     for disturbance in [CALM, Disturbance::killed_after(Some(1))] {
         let mut cluster = offline_storage(3, "pg-0");
-        cluster.storage.full_disk = Some(("pg-1", GIB + GIB / 2));
         let mut run = Run::new("expand", SPEC, 0);
-        let phase = run.run(&mut cluster, disturbance);
-        assert_eq!(phase, OpsRequestPhase::Failed, "{:#?}", run.log);
-        assert_eq!(cluster.capacities(), [2 * GIB, GIB, 2 * GIB]);
-        let failed = run.said("Failed");
-        for words in ["pg-1", "the disk is full", "The volumes of pg-0, pg-2 have 2Gi"] {
-            assert!(failed.contains(words), "{failed}");
-        }
+        fails_for_one(&mut run, &mut cluster, disturbance);
         assert_eq!(cluster.evictions.len(), 3, "each Pod once: {:#?}", run.log);
         all_back(&mut cluster, "refused");
     }
@@ -158,18 +145,7 @@ fn an_offline_volume_expansion_that_takes_too_long_lets_the_pod_back() {
     for replicas in [1, 3] {
         let mut cluster = offline_storage(replicas, "pg-0");
         cluster.storage.is_idle = true;
-        let mut run = with_timeout("20s");
-        assert_eq!(
-            run.run(&mut cluster, CALM),
-            OpsRequestPhase::Failed,
-            "{:#?}",
-            run.log
-        );
-        assert!(
-            run.said("Failed").contains("its Pod is away"),
-            "{}",
-            run.said("Failed")
-        );
+        takes_too_long(&mut cluster, "its Pod is away");
         assert_eq!(cluster.evictions.len(), 1);
         all_back(&mut cluster, "too slow");
     }

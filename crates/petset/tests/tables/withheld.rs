@@ -49,7 +49,7 @@ fn the_others_are_made_meanwhile() {
     }
 }
 
-/// A Pod that runs is left alone: whoever noted it ends the Pod.
+/// A Pod that runs is left alone: the operation that noted it ends the Pod.
 #[test]
 fn a_pod_that_there_is_stays() {
     let desired = desired(json!({}));

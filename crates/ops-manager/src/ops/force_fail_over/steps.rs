@@ -149,10 +149,7 @@ fn fenced(op: &Operation, world: &World, candidate: &str) -> StepResult<()> {
         let pod = (*pod).clone();
         return Err(WaitingOn::Member { pod, why }.into());
     }
-    let evict = |(pod, member): (&String, &Member)| -> Effect {
-        let (pod, uid) = (pod.clone(), member.uid.clone());
-        MemberEffect::Evict { pod, uid }.into()
-    };
+    let evict = |(pod, member): (&String, &Member)| -> Effect { MemberEffect::evict(pod, member).into() };
     Progress::of(doubtful.into_iter().map(evict).collect()).require_done()
 }
 

@@ -117,13 +117,7 @@ fn restart(op: &Operation, world: &World) -> StepResult {
 /// Unless the Pod was restarted, or the standby streams by now.
 fn evict(pod: &str, uid: &String, member: &Member) -> Option<Effect> {
     let is_old = member.uid == *uid && !member.terminating && member.unhealthy_reason(false).is_some();
-    is_old.then(|| {
-        MemberEffect::Evict {
-            pod: pod.to_owned(),
-            uid: uid.clone(),
-        }
-        .into()
-    })
+    is_old.then(|| MemberEffect::evict(pod, member).into())
 }
 
 /// The first of these standbys that is not known to stream.

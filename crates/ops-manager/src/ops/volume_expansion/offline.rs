@@ -89,11 +89,6 @@ fn let_back(claim: &str) -> Effect {
     VolumeEffect::LetPodBack { claim }.into()
 }
 
-fn evict(pod: &str, member: &Member) -> Effect {
-    let (pod, uid) = (pod.to_owned(), member.uid.clone());
-    MemberEffect::Evict { pod, uid }.into()
-}
-
 /// Whether the member's PostgreSQL does not run, so that nobody misses its Pod. One that only this operator can't reach may run.
 fn is_out_of_service(member: &Member) -> bool {
     let runs = member.patroni.present().is_some_and(|state| state.running);
@@ -177,7 +172,7 @@ impl Turn<'_> {
         let leads = self.world.leader() == Some(pod) && self.world.replicas() > 1;
         match self.may_end(pod) {
             Err(WaitingOn::PodEnd(pod)) => Err(WaitingOn::PodEnd(pod).into()),
-            Ok(member) if !leads => Ok(Progress::Act(vec![evict(pod, member)])),
+            Ok(member) if !leads => Ok(Progress::Act(vec![MemberEffect::evict(pod, member).into()])),
             _ => Ok(Progress::Act(vec![let_back(&volume.claim.name)])),
         }
     }
@@ -243,7 +238,10 @@ impl Turn<'_> {
             claim: volume.claim.name.clone(),
             note: self.note_on_claim(),
         };
-        Ok(Progress::Act(vec![keep_away.into(), evict(&volume.pod, member)]))
+        Ok(Progress::Act(vec![
+            keep_away.into(),
+            MemberEffect::evict(&volume.pod, member).into(),
+        ]))
     }
 
     /// Without a primary, the last one comes first: it has every row.
@@ -283,13 +281,9 @@ impl Turn<'_> {
             return Ok(member);
         }
         world.all_seen()?;
-        let leader = world.leader().ok_or(WaitingOn::Primary)?;
-        for (other, member) in world.members().iter().filter(|(other, _)| *other != pod) {
-            if let Some(why) = member.unhealthy_reason(leader == other) {
-                let (next, other) = (pod.to_owned(), other.clone());
-                return Err(WaitingOn::OtherMember { next, other, why });
-            }
-        }
+        world.leader().ok_or(WaitingOn::Primary)?;
+        let all = world.members().iter().map(|(pod, member)| (pod.as_str(), member));
+        rolling::others_serve(world, pod, all)?;
         Ok(member)
     }
 
