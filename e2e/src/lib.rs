@@ -35,5 +35,6 @@ pub mod shell;
 pub mod story;
 pub mod survive;
 pub mod values;
+pub mod volumes;
 pub mod wait;
 pub mod writer;

@@ -315,7 +315,11 @@ async fn carry(namespace: TestNamespace, database: String, writer: String) {
     let bindings = watcher(namespace.api::<AppBinding>(), only(&database)).backoff(Soon);
     let secret = api_types::names::certificate(&database, api_types::tls::CertificateAlias::Client);
     let secrets = watcher(namespace.api::<Secret>(), only(&secret)).backoff(Soon);
-    let passwords = watcher(namespace.api::<Secret>(), only(&format!("{database}-auth"))).backoff(Soon);
+    let passwords = watcher(
+        namespace.api::<Secret>(),
+        only(&api_types::names::auth_secret(&database)),
+    )
+    .backoff(Soon);
     let mut changes = stream::select_all([
         bindings.map_ok(|_| ()).boxed(),
         secrets.map_ok(|_| ()).boxed(),

@@ -14,6 +14,8 @@ use crate::writer::{Choice, Writer};
 use crate::{failover, manifests, members, report, requests, shell, wait};
 
 const DATABASE: &str = "ha-postgres";
+/// Before a request of this type a standby is damaged, so that there is something to bring back.
+const RECONNECT_STANDBY: &str = "ReconnectStandby";
 
 /// A request of a round: its title, its type and its section. Each leaves the database so that the next round changes something.
 pub(super) struct Change {
@@ -71,6 +73,11 @@ fn changes() -> Vec<Change> {
         scale("scale 5 to 3", 3),
         update("update to another minor version", "17.11"),
         update("update to another minor version", "17.9"),
+        change(
+            "reconnect a standby, by a copy of the primary's data",
+            RECONNECT_STANDBY,
+            json!({"reconnectStandby": {"readyTimeOut": "5s"}, "apply": "Always"}),
+        ),
     ]
 }
 
@@ -80,10 +87,22 @@ pub(super) async fn measure(
     rounds: usize,
     samples: &mut Samples,
 ) -> Result<usize> {
-    if rounds == 0 {
+    let all = (0..rounds).flat_map(|_| changes());
+    one_after_the_other(namespace, |_| {}, all, samples).await
+}
+
+/// Changes of a database of its own, beside an application that writes. Returns how many rows were acknowledged.
+pub(super) async fn one_after_the_other(
+    namespace: &TestNamespace,
+    adapt: impl FnOnce(&mut Postgres),
+    changes: impl IntoIterator<Item = Change>,
+    samples: &mut Samples,
+) -> Result<usize> {
+    let mut changes = changes.into_iter().enumerate().peekable();
+    if changes.peek().is_none() {
         return Ok(0);
     }
-    manifests::create_postgres(namespace, manifests::HA_POSTGRES, |_| {}).await?;
+    manifests::create_postgres(namespace, manifests::HA_POSTGRES, adapt).await?;
     wait::database_ready(&namespace.api::<Postgres>(), DATABASE, PROVISIONING_TIMEOUT).await?;
     let narrator = Narrator::silent();
     let writer = Writer::start(namespace, DATABASE, Choice::MEASURING).await?;
@@ -93,28 +112,16 @@ pub(super) async fn measure(
         narrator: &narrator,
         writer: Some(&writer),
     };
-    for round in 0..rounds {
-        for (number, change) in changes().iter().enumerate() {
-            perform(&stage, change, &format!("change-{round}-{number}"), samples).await?;
+    for (number, change) in changes {
+        if change.type_ == RECONNECT_STANDBY {
+            spoil_a_standby(namespace).await?;
         }
-        let reconnect = Change {
-            title: "reconnect a standby, by a copy of the primary's data",
-            type_: "ReconnectStandby",
-            section: json!({"reconnectStandby": {"readyTimeOut": "5s"}, "apply": "Always"}),
-        };
-        spoil_a_standby(namespace).await?;
-        perform(&stage, &reconnect, &format!("reconnect-{round}"), samples).await?;
+        perform(&stage, &change, &format!("change-{number}"), samples).await?;
     }
     writer.finish().await
 }
 
-/// Carries it out, and takes down how long that took and what it cost the writer.
-pub(super) async fn perform(
-    stage: &Stage<'_>,
-    change: &Change,
-    name: &str,
-    samples: &mut Samples,
-) -> Result<()> {
+async fn perform(stage: &Stage<'_>, change: &Change, name: &str, samples: &mut Samples) -> Result<()> {
     let request = requests::of(name, stage.database, change.type_, &change.section)?;
     let yaml = serde_json::to_string(&request)?;
     let performed = story::perform(stage, change.title, &yaml, name).await?;

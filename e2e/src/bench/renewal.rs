@@ -58,7 +58,7 @@ async fn another_leaf(namespace: &TestNamespace, secret: &str, old: &Served) -> 
     };
     let late = || {
         format!(
-            "Secret {secret} was not issued anew within {}s",
+            "Secret {secret} was not reissued within {}s",
             ISSUANCE_TIMEOUT.as_secs()
         )
     };

@@ -7,7 +7,6 @@ use anyhow::Result;
 use api_types::PostgresOpsRequest;
 use futures::FutureExt;
 use k8s_openapi::api::core::v1::Pod;
-use k8s_openapi::api::storage::v1::StorageClass;
 use kube::api::{DeleteParams, ListParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
@@ -17,7 +16,7 @@ use super::row::{End, Row};
 use super::scene::{Scene, Shape, Trial};
 use super::{Fault, Stage};
 use crate::bench::changes::spoil;
-use crate::{failover, install, members, requests, wait};
+use crate::{failover, install, members, requests, volumes, wait};
 
 /// This family.
 pub const FAULTS: &[Fault] = &[
@@ -44,8 +43,6 @@ pub const FAULTS: &[Fault] = &[
 ];
 
 const OPERATOR: &str = "ops-manager";
-/// A class whose volumes have a real size, and grow.
-const EXPANDABLE: &str = "expand";
 /// A standby that a restart does not help is rebuilt within this time.
 const REBUILD_TIMEOUT: Duration = Duration::from_secs(240);
 
@@ -151,11 +148,7 @@ async fn operator_killed(stage: Stage) -> Result<Vec<Row>> {
         Change::rotate_auth("DatabasePauseSucceeded"),
         Change::rotate_auth("UpdateCredential"),
     ] {
-        let trial = change.ask(&scene, "3m").await?;
-        trial.reached(change.step).await?;
-        kill_operator(&stage).await?;
-        let fault = format!("ops-manager killed after {}", change.step);
-        rows.push(trial.end(&fault, &[End::Successful]).await?);
+        rows.push(operator_killed_during(&stage, &scene, &change).await?);
     }
     for step in ["DatabasePauseSucceeded", "NotReadyReplicas"] {
         let standby = a_standby(&scene).await?;
@@ -173,6 +166,14 @@ async fn operator_killed(stage: Stage) -> Result<Vec<Row>> {
         rows.push(trial.end(&fault, &[End::Successful]).await?);
     }
     Ok(rows)
+}
+
+async fn operator_killed_during(stage: &Stage, scene: &Scene, change: &Change) -> Result<Row> {
+    let trial = change.ask(scene, "3m").await?;
+    trial.reached(change.step).await?;
+    kill_operator(stage).await?;
+    let fault = format!("ops-manager killed after {}", change.step);
+    trial.end(&fault, &[End::Successful]).await
 }
 
 async fn kill_operator(stage: &Stage) -> Result<()> {
@@ -201,51 +202,44 @@ async fn primary_killed(stage: Stage) -> Result<Vec<Row>> {
         Change::update("UpdatePetSetImage", "17.11"),
         Change::rotate_auth("UpdateCredential"),
     ] {
-        let old = members::primary(&stage.namespace, scene.database).await?;
-        failover::synchronous_again(&stage.namespace, scene.database, &old).await?;
-        let trial = change.ask(&scene, "4m").await?;
-        trial.reached(change.step).await?;
-        let at_once = DeleteParams {
-            grace_period_seconds: Some(0),
-            ..DeleteParams::default()
-        };
-        stage.namespace.pods().delete(&old.name, &at_once).await?;
-        let fault = format!("primary killed after {}", change.step);
-        rows.push(trial.end(&fault, &[End::Successful]).await?);
+        rows.push(primary_killed_during(&scene, &change).await?);
     }
     Ok(rows)
 }
 
-/// Whoever is lost while volumes grow: the operator that asks for it, or the primary.
+async fn primary_killed_during(scene: &Scene, change: &Change) -> Result<Row> {
+    let old = members::primary(&scene.namespace, scene.database).await?;
+    failover::synchronous_again(&scene.namespace, scene.database, &old).await?;
+    let trial = change.ask(scene, "4m").await?;
+    trial.reached(change.step).await?;
+    let at_once = DeleteParams::default().grace_period(0);
+    scene.namespace.pods().delete(&old.name, &at_once).await?;
+    let fault = format!("primary killed after {}", change.step);
+    trial.end(&fault, &[End::Successful]).await
+}
+
+/// The operator that requests larger volumes is lost, then the primary.
 async fn expansion_disturbed(stage: Stage) -> Result<Vec<Row>> {
-    let classes: Api<StorageClass> = Api::all(stage.namespace.client.clone());
-    if classes.get_opt(EXPANDABLE).await?.is_none() {
-        let no_class = format!("not tried: the cluster has no StorageClass {EXPANDABLE}");
+    if !volumes::are_expandable(&stage.namespace.client).await? {
+        let no_class = format!(
+            "not tried: the cluster has no StorageClass {}",
+            volumes::EXPANDABLE
+        );
         return Ok(vec![Row::bare("volumes are expanded", &no_class, "-")]);
     }
     let database = Scene::database_as(&stage.namespace, Shape::Synchronous, false, |postgres| {
-        let storage = postgres.spec.storage.get_or_insert_default();
-        storage.storage_class_name = Some(EXPANDABLE.to_owned());
+        volumes::of_class(postgres, volumes::EXPANDABLE);
     })
     .await?;
     let scene = Scene::with_applications(&stage.namespace, database, None).await?;
-    let mut rows = Vec::new();
-    let killed = Change::expand("DatabasePauseSucceeded", "1152Mi");
-    let trial = killed.ask(&scene, "3m").await?;
-    trial.reached(killed.step).await?;
-    kill_operator(&stage).await?;
-    let fault = format!("ops-manager killed after {}", killed.step);
-    rows.push(trial.end(&fault, &[End::Successful]).await?);
-    let lost = Change::expand("DatabasePauseSucceeded", "1280Mi");
-    let old = members::primary(&stage.namespace, database).await?;
-    failover::synchronous_again(&stage.namespace, database, &old).await?;
-    let trial = lost.ask(&scene, "3m").await?;
-    trial.reached(lost.step).await?;
-    let at_once = DeleteParams::default().grace_period(0);
-    stage.namespace.pods().delete(&old.name, &at_once).await?;
-    let fault = format!("primary killed after {}", lost.step);
-    rows.push(trial.end(&fault, &[End::Successful]).await?);
-    Ok(rows)
+    let (first, second) = (
+        Change::expand("DatabasePauseSucceeded", "1152Mi"),
+        Change::expand("DatabasePauseSucceeded", "1280Mi"),
+    );
+    Ok(vec![
+        operator_killed_during(&stage, &scene, &first).await?,
+        primary_killed_during(&scene, &second).await?,
+    ])
 }
 
 /// What can't be done is taken back, and the members are as they were.

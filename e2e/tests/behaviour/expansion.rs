@@ -10,19 +10,16 @@ use api_types::{Postgres, PostgresOpsRequest};
 use e2e::cluster::{FIELD_MANAGER, TestNamespace, in_namespace};
 use e2e::poll::{self, Look};
 use e2e::writer::{Choice, Writer};
-use e2e::{checks, manifests, members, report, requests, shell, wait};
+use e2e::{checks, manifests, members, report, requests, shell, volumes, wait};
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
-use k8s_openapi::api::storage::v1::StorageClass;
+use kube::ResourceExt;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
-use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
 use crate::PROVISIONING_TIMEOUT;
 
 const HA: &str = "ha-postgres";
 const SINGLE: &str = "standalone";
-/// A class whose volumes have the size that their claims ask for, and grow.
-const EXPANDABLE: &str = "expand";
 const EXPANSION_TIMEOUT: Duration = Duration::from_secs(120);
 /// An expansion of three members. Tests run side by side: this bounds what is broken, and `make bench` measures.
 const ONLINE: Duration = Duration::from_secs(40);
@@ -45,23 +42,9 @@ fn offline_request(name: &str, database: &str, size: &str) -> Result<PostgresOps
     requests::of(name, database, "VolumeExpansion", &fields)
 }
 
-fn classes(namespace: &TestNamespace) -> Api<StorageClass> {
-    Api::all(namespace.client.clone())
-}
-
-/// Whether the cluster has volumes that grow; one that a provider brings may have none.
-async fn has_class(namespace: &TestNamespace) -> Result<bool> {
-    let found = classes(namespace).get_opt(EXPANDABLE).await?;
-    if found.is_none() {
-        println!("this cluster has no StorageClass {EXPANDABLE}: not tried");
-    }
-    Ok(found.is_some())
-}
-
 async fn create(namespace: &TestNamespace, manifest: &str, name: &str, class: &str) -> Result<()> {
     manifests::create_postgres(namespace, manifest, |postgres| {
-        let storage = postgres.spec.storage.get_or_insert_default();
-        storage.storage_class_name = Some(class.to_owned());
+        volumes::of_class(postgres, class);
     })
     .await?;
     wait::database_ready(&namespace.api::<Postgres>(), name, PROVISIONING_TIMEOUT).await?;
@@ -95,10 +78,10 @@ async fn volumes_grow_while_an_application_writes() -> Result<()> {
 }
 
 async fn online(namespace: &TestNamespace) -> Result<()> {
-    if !has_class(namespace).await? {
+    if !volumes::are_expandable(&namespace.client).await? {
         return Ok(());
     }
-    create(namespace, manifests::HA_POSTGRES, HA, EXPANDABLE).await?;
+    create(namespace, manifests::HA_POSTGRES, HA, volumes::EXPANDABLE).await?;
     let before = (members::list(namespace, HA).await?, disks(namespace, HA).await?);
     let writer = Writer::start(namespace, HA, Choice::TESTING).await?;
     let mark = writer.mark().await?;
@@ -174,10 +157,10 @@ async fn a_database_on_a_full_disk_comes_back_into_service() -> Result<()> {
 }
 
 async fn full(namespace: &TestNamespace) -> Result<()> {
-    if !has_class(namespace).await? {
+    if !volumes::are_expandable(&namespace.client).await? {
         return Ok(());
     }
-    create(namespace, manifests::STANDALONE, SINGLE, EXPANDABLE).await?;
+    create(namespace, manifests::STANDALONE, SINGLE, volumes::EXPANDABLE).await?;
     let pod = "standalone-0";
     members::sql(
         namespace,
@@ -234,7 +217,7 @@ async fn a_driver_that_refuses_one_member_leaves_a_database_that_serves() -> Res
 }
 
 async fn one_refused(namespace: &TestNamespace) -> Result<()> {
-    if !has_class(namespace).await? {
+    if !volumes::are_expandable(&namespace.client).await? {
         return Ok(());
     }
     let class = namespace.name.clone();
@@ -247,7 +230,9 @@ async fn one_refused(namespace: &TestNamespace) -> Result<()> {
 }
 
 async fn delete_class(namespace: &TestNamespace, name: &str) -> Result<()> {
-    classes(namespace).delete(name, &DeleteParams::default()).await?;
+    volumes::classes(&namespace.client)
+        .delete(name, &DeleteParams::default())
+        .await?;
     Ok(())
 }
 
@@ -258,7 +243,7 @@ async fn make_class(namespace: &TestNamespace, name: &str, parameters: &Value) -
         "parameters": parameters,
     });
     let params = PatchParams::apply(FIELD_MANAGER).force();
-    classes(namespace)
+    volumes::classes(&namespace.client)
         .patch(name, &params, &Patch::Apply(class))
         .await?;
     Ok(())
@@ -301,7 +286,7 @@ async fn a_volume_that_grows_only_out_of_use_grows_while_its_pod_is_away() -> Re
 }
 
 async fn offline(namespace: &TestNamespace) -> Result<()> {
-    if !has_class(namespace).await? {
+    if !volumes::are_expandable(&namespace.client).await? {
         return Ok(());
     }
     let class = namespace.name.clone();
